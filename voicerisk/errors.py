@@ -1,7 +1,8 @@
 """Errors that voicerisk raises on purpose.
 
 One root, one class a domain. Every message is one sentence (or a short list) that says what was found, where
-(file, row, column, value) and what to do about it. The command line prints the message alone, without a traceback.
+(file, row, column, value) and what to do about it. The command line prints the message alone, without a
+traceback.
 """
 
 

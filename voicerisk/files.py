@@ -1,6 +1,7 @@
 """Writing files so that a crash leaves either the old one or the new one, and private ones private.
 
-A file is written beside its place and renamed into it. Private outputs (frames, predictions, text) get mode 0600.
+A file is written beside its place and renamed into it. Private outputs (frames, predictions, text) get mode
+0600.
 """
 
 import hashlib
