@@ -1,0 +1,220 @@
+"""The binomial Lasso path on arrays: python-glmnet's `LogitNet` finds it, everything around it is here.
+
+Standardisation, the largest lambda and the return to the markers' own units follow glmnet's definitions
+(Friedman, Hastie & Tibshirani 2010, J Stat Softw 33(1); R package glmnet 4.1), so that R's glmnet given the
+same lambdas gives the same coefficients.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicerisk.errors import ScreeningError
+
+Floats = NDArray[np.float64]
+
+# A column whose spread is this small beside its size holds rounding noise, not information.
+CONSTANT = 1e-12
+MAX_PASSES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LassoPath:
+    """Coefficients along a decreasing sequence of lambdas, in the units of the columns.
+
+    Attributes
+    ----------
+    lambdas : ndarray, shape (L,)
+        Penalties, decreasing, on glmnet's scale (loss = weighted mean of the negative log-likelihood).
+    intercepts : ndarray, shape (L,)
+        Log-odds.
+    coefficients : ndarray, shape (L, p)
+        Log-odds per unit of the column; exactly 0 for columns not in the model, constant columns, and
+        columns identical to an earlier one (the Lasso cannot tell them apart: the first stands for all).
+    scale : ndarray, shape (p,)
+        Weighted population standard deviation of each column; 0 marks a constant column.
+    twin_of : ndarray of int, shape (p,)
+        Position of the earlier identical column, -1 where there is none.
+    stopped : str
+        Why fewer lambdas were fitted than asked for, or ''.
+    """
+
+    lambdas: Floats
+    intercepts: Floats
+    coefficients: Floats
+    scale: Floats
+    twin_of: NDArray[np.intp]
+    stopped: str = ""
+
+    def link(self, X: Floats) -> Floats:
+        """Return the log-odds of the rows of `X`, shape (n, L)."""
+        return self.intercepts + X @ self.coefficients.T
+
+
+def standardise(X: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the weighted mean and population standard deviation of each column, the latter 0 if constant."""
+    share = weights / weights.sum()
+    centre = share @ X
+    scale = np.sqrt(np.maximum(share @ (X - centre) ** 2, 0.0))
+    scale[scale <= CONSTANT * np.abs(X).max(axis=0, initial=0.0)] = 0.0
+    return centre, scale
+
+
+def earlier_twins(Z: Floats) -> NDArray[np.intp]:
+    """Return for each column the position of the first column with the same values, -1 if it is itself."""
+    first: dict[bytes, int] = {}
+    # Adding 0.0 turns -0.0 into 0.0, so that equal columns have equal bytes.
+    places = [first.setdefault((column + 0.0).tobytes(), j) for j, column in enumerate(Z.T)]
+    return np.array([-1 if place == j else place for j, place in enumerate(places)], dtype=np.intp)
+
+
+def largest_lambda(Z: Floats, y: Floats, weights: Floats) -> float:
+    """Return the smallest lambda at which no column of the standardised `Z` enters.
+
+    max_j |sum_i w_i z_ij (y_i - ybar)| / sum_i w_i, the gradient at the intercept-only model.
+    """
+    share = weights / weights.sum()
+    return float(np.abs((share * (y - share @ y)) @ Z).max(initial=0.0))
+
+
+def fit_path(
+    X: Floats,
+    y: Floats,
+    weights: Floats | None = None,
+    lambdas: Floats | None = None,
+    n_lambda: int = 100,
+    min_ratio: float | None = None,
+    tol: float = 1e-10,
+) -> LassoPath:
+    """Fit the binomial Lasso along a path of lambdas.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p), finite
+        Columns in their own units; they are standardised inside with the weights.
+    y : ndarray of 0 and 1, shape (n,)
+        Both classes must occur.
+    weights : ndarray, shape (n,), positive, optional
+        Row weights; only their ratios matter.
+    lambdas : ndarray, decreasing, optional
+        Penalties to fit. Without them the path starts at the largest useful lambda, has `n_lambda` steps
+        equidistant in log lambda, and ends early by glmnet's rule (deviance explained no longer rises by
+        1e-5 of itself over five steps, or exceeds 0.999, as under separation).
+    n_lambda : int
+        Length of the path when `lambdas` is not given.
+    min_ratio : float, optional
+        Smallest lambda as a share of the largest: by default 1e-4, or 0.01 where n < p (as in R).
+    tol : float
+        glmnet's convergence threshold (`thresh`); R's default is 1e-7.
+
+    Returns
+    -------
+    LassoPath
+        Given `lambdas`, always of their length: where the solver stops early (separation), the last
+        solution is repeated, as `cv.glmnet` does.
+
+    Raises
+    ------
+    ScreeningError
+        If one class is missing or the solver finds no solution at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> X = rng.normal(size=(200, 3))
+    >>> y = (rng.random(200) < 1 / (1 + np.exp(-X[:, 0]))).astype(float)
+    >>> path = fit_path(X, y)
+    >>> bool(path.coefficients[0].any()), bool(path.coefficients[10, 0] > 0)
+    (False, True)
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    prevalence = float(weights @ y / weights.sum())
+    if not 0.0 < prevalence < 1.0:
+        raise ScreeningError(f"The Lasso needs both outcomes, but all {len(y)} rows have outcome {y[0]:.0f}.")
+    centre, scale = standardise(X, weights)
+    twin_of = np.where(scale > 0.0, earlier_twins(X), -1)
+    used = np.flatnonzero((scale > 0.0) & (twin_of < 0))
+    Z = (X[:, used] - centre[used]) / scale[used]
+    start = largest_lambda(Z, y, weights)
+    if start == 0.0:
+        return _intercept_only(prevalence, lambdas, scale, twin_of)
+
+    found, intercepts, standardised, stopped = _logitnet(Z, y, weights, lambdas, n_lambda, min_ratio, tol)
+    if lambdas is None:
+        # glmnet fits the first point at an infinite penalty; its lambda is the largest useful one.
+        found[0] = start
+        asked = n_lambda
+    else:
+        asked, fitted = len(lambdas), len(found)
+        repeat = np.minimum(np.arange(asked), fitted - 1)
+        found, intercepts, standardised = lambdas, intercepts[repeat], standardised[repeat]
+        stopped = stopped if fitted < asked else ""
+    coefficients = np.zeros((len(found), X.shape[1]))
+    coefficients[:, used] = standardised / scale[used]
+    if len(found) < asked and not stopped:
+        stopped = "the deviance explained no longer rises or is above 0.999 (glmnet's stopping rule)"
+    return LassoPath(found, intercepts - coefficients @ centre, coefficients, scale, twin_of, stopped)
+
+
+def _intercept_only(
+    prevalence: float, lambdas: Floats | None, scale: Floats, twin_of: NDArray[np.intp]
+) -> LassoPath:
+    lambdas = np.zeros(1) if lambdas is None else lambdas
+    log_odds = np.log(prevalence / (1.0 - prevalence))
+    return LassoPath(
+        lambdas,
+        np.full(len(lambdas), log_odds),
+        np.zeros((len(lambdas), len(scale))),
+        scale,
+        twin_of,
+        "no column varies with the outcome",
+    )
+
+
+def _logitnet(
+    Z: Floats,
+    y: Floats,
+    weights: Floats,
+    lambdas: Floats | None,
+    n_lambda: int,
+    min_ratio: float | None,
+    tol: float,
+) -> tuple[Floats, Floats, Floats, str]:
+    """Fit `LogitNet` without its folds and scaling: lambdas, intercepts, coefficients, why it ended."""
+    from glmnet import LogitNet
+
+    n, p = Z.shape
+    net = LogitNet(
+        n_lambda=n_lambda,
+        min_lambda_ratio=min_ratio or (1e-2 if n < p else 1e-4),
+        lambda_path=lambdas,
+        standardize=False,
+        n_splits=0,
+        tol=tol,
+        max_iter=MAX_PASSES,
+    )
+    with warnings.catch_warnings():
+        # The solver's own warnings say that it ended early; that is returned in words instead.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            # Weights of mean 1: the tolerance then means the same whatever their scale.
+            net.fit(Z, y, sample_weight=weights * (n / weights.sum()))
+        except (ValueError, RuntimeError) as error:
+            raise ScreeningError(
+                f"glmnet found no Lasso solution on {n} rows and {p} columns: {error}"
+            ) from error
+    if net.n_lambda_ == 0:
+        raise ScreeningError(
+            f"glmnet did not converge at its first lambda ({n} rows, {p} columns, error {net.jerr_})."
+        )
+    if net.jerr_ < -10000:
+        stopped = "fitted probabilities came too close to 0 or 1 (separation)"
+    elif net.jerr_ < 0:
+        stopped = f"the solver did not converge within {MAX_PASSES} passes"
+    else:
+        stopped = ""
+    coefficients = np.ascontiguousarray(net.coef_path_[0].T)
+    return np.array(net.lambda_path_), np.array(net.intercept_path_[0]), coefficients, stopped

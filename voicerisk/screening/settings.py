@@ -1,0 +1,37 @@
+"""Settings of the screening stage, the table `[screening]` of a study file."""
+
+from dataclasses import dataclass
+
+from voicerisk.errors import ScreeningError
+
+UNITS = ("segment", "frame", "none")
+RULES = ("min", "1se")
+
+
+@dataclass(frozen=True, slots=True)
+class ScreeningSettings:
+    """What the Lasso sees and which lambda chooses the markers.
+
+    Parameters
+    ----------
+    unit : {'segment', 'frame', 'none'}
+        Rows of the Lasso: segment means (default), frames, or no screening at all.
+    rule : {'min', '1se'}
+        `min` takes the lambda of the smallest cross-validated deviance, `1se` the largest lambda whose
+        deviance lies within one standard error of it.
+
+    Raises
+    ------
+    ScreeningError
+        When a value is not one of those above.
+    """
+
+    unit: str = "segment"
+    rule: str = "min"
+
+    def __post_init__(self) -> None:
+        for key, value, known in (("unit", self.unit, UNITS), ("rule", self.rule, RULES)):
+            if value not in known:
+                raise ScreeningError(
+                    f"[screening] {key} is {value!r}, but must be one of {', '.join(map(repr, known))}."
+                )
