@@ -1,0 +1,167 @@
+"""Levels: what is measured over an extent, and how a signal is scaled by it.
+
+An extent is the stretch of sound over which mean, peak and RMS are taken: all of the caller's speech in a
+call, one segment, or the whole file. The front end of soundgen 2.5.1 centres and peak-normalises the extent
+and keeps its peak aside for the level markers; `Scaling` holds these constants.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voicerisk.errors import AudioError
+
+Floats = npt.NDArray[np.float64]
+
+SPL_REFERENCE_DB = 70.0
+"""dB SPL that soundgen gives to the RMS of a recording (its ``SPL_measured``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was measured over one extent, full scale = 1.
+
+    Attributes
+    ----------
+    n_samples : int
+    mean : float
+        Mean sample (DC offset).
+    peak : float
+        max |x|, before the mean is taken off.
+    centred_peak : float
+        max |x - mean|; 0 where the extent is constant.
+    rms : float
+        Root mean square of x - mean; 0 where the extent is constant.
+    """
+
+    n_samples: int
+    mean: float
+    peak: float
+    centred_peak: float
+    rms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Constants that turn samples into the analysed signal, and the analysed signal into levels.
+
+    Attributes
+    ----------
+    centre : float
+        Taken off every sample.
+    divisor : float
+        What remains is divided by this; never 0.
+    ampl : float
+        RMS of a frame of the analysed signal times `ampl` is soundgen's ``ampl`` (linear, full scale = 1).
+    pressure : float
+        The analysed signal times `pressure` is what the loudness chain sees (soundgen's C), in units of the
+        reference sound pressure.
+    """
+
+    centre: float
+    divisor: float
+    ampl: float
+    pressure: float
+
+    def apply(self, samples: Floats) -> Floats:
+        """Return (samples - centre) / divisor."""
+        return (samples - self.centre) / self.divisor
+
+
+def measure(pieces: Sequence[Floats]) -> Level:
+    """Measure the level over all pieces of one extent, taken together.
+
+    Parameters
+    ----------
+    pieces : sequence of float64 (n_i,)
+        Samples, full scale = 1. Together they must hold at least one sample.
+
+    Returns
+    -------
+    Level
+        `centred_peak` and `rms` are exactly 0 for a constant extent: what rounding leaves of it after
+        centring is no signal.
+
+    Raises
+    ------
+    AudioError
+        Without any sample.
+    """
+    n = sum(len(piece) for piece in pieces)
+    if n == 0:
+        raise AudioError("No sample is left to measure a level over; check the spans.")
+    filled = [piece for piece in pieces if len(piece)]
+    mean = sum(float(np.sum(piece)) for piece in filled) / n
+    low = min(float(np.min(piece)) for piece in filled)
+    high = max(float(np.max(piece)) for piece in filled)
+    peak = max(abs(low), abs(high))
+    centred = max(high - mean, mean - low)
+    if centred <= 1e-12 * peak:
+        return Level(n, mean, peak, 0.0, 0.0)
+    squares = sum(float(np.sum(np.square(piece - mean))) for piece in filled)
+    return Level(n, mean, peak, centred, float(np.sqrt(squares / n)))
+
+
+def extent_scaling(level: Level) -> Scaling:
+    """Scale as soundgen 2.5.1 does: centred, divided by max |x - mean|, 70 dB at the extent's RMS.
+
+    The loudness constant is C = (max|x - mean| / rms) 10^(70/20) peak. A constant extent becomes all zero.
+    """
+    if level.centred_peak == 0.0:
+        return Scaling(level.mean, 1.0, 0.0, 0.0)
+    pressure = level.centred_peak / level.rms * 10 ** (SPL_REFERENCE_DB / 20) * level.peak
+    return Scaling(level.mean, level.centred_peak, level.peak, pressure)
+
+
+def fixed_scaling(reference_dbfs: float) -> Scaling:
+    """Scale by constants alone: an RMS of `reference_dbfs` counts as 70 dB; the recording gives nothing."""
+    return Scaling(0.0, 1.0, 1.0, 10 ** ((SPL_REFERENCE_DB - reference_dbfs) / 20))
+
+
+def pcm16(samples: Floats) -> tuple[Floats, int]:
+    """Round samples to the 16-bit grid: rint(32768 x) in [-32768, 32767], divided by 32768. No dither.
+
+    Ties go to the even step. Samples that are 16-bit already stay as they are, bit for bit.
+
+    Parameters
+    ----------
+    samples : float64 (n,)
+        Full scale = 1.
+
+    Returns
+    -------
+    float64 (n,), int
+        The samples on the grid, and how many were beyond it and clipped.
+    """
+    steps = np.rint(samples * 32768.0)
+    clipped = int(np.count_nonzero((steps < -32768.0) | (steps > 32767.0)))
+    return np.clip(steps, -32768.0, 32767.0) / 32768.0, clipped
+
+
+def normalise(samples: Floats, level: Level) -> Floats:
+    """Take the extent's mean off and set its largest remaining sample to 1 (peak normalisation)."""
+    if level.centred_peak == 0.0:
+        return np.zeros_like(samples)
+    return (samples - level.mean) / level.centred_peak
+
+
+def pre_emphasise(samples: Floats, coefficient: float) -> Floats:
+    """Return y[n] = x[n] - a x[n-1], with y[0] = (1 - a) x[0].
+
+    The first sample is treated as if the sound before it had stood still: keeping it whole would put a click
+    at the start of every span, and that click would set the peak of the extent.
+    """
+    if coefficient == 0.0 or len(samples) == 0:
+        return samples
+    emphasised = np.empty_like(samples)
+    emphasised[0] = (1.0 - coefficient) * samples[0]
+    np.multiply(samples[:-1], -coefficient, out=emphasised[1:])
+    emphasised[1:] += samples[1:]
+    return emphasised
+
+
+def dbfs(amplitude: float) -> float:
+    """Return 20 log10(amplitude) re full scale = 1; -inf for 0."""
+    return 20.0 * float(np.log10(amplitude)) if amplitude > 0 else -np.inf

@@ -1,0 +1,289 @@
+"""From samples to scaled spans, frames and silence: the one place where the order of the steps is fixed."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicerisk.audio.framing import frame_rms, frame_starts, window_and_hop
+from voicerisk.audio.levels import (
+    Level,
+    Scaling,
+    extent_scaling,
+    fixed_scaling,
+    measure,
+    normalise,
+    pcm16,
+    pre_emphasise,
+)
+from voicerisk.audio.settings import AudioSettings
+from voicerisk.audio.silence import silent_by_level, silent_by_voice_activity
+from voicerisk.errors import AudioError
+
+Floats = npt.NDArray[np.float64]
+Spans = pd.DataFrame | Iterable[tuple[float, float]] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpanFrames:
+    """One span, ready for markers.
+
+    Attributes
+    ----------
+    segment : int
+        Number of the span within the call, from 0.
+    start_s, end_s : float
+        As given, seconds in the file.
+    first_sample : int
+        Index of ``signal[0]`` in the file.
+    signal : float64 (n,)
+        Analysed sound of the span: after 16-bit PCM, normalisation, pre-emphasis and `scaling`.
+    starts : int64 (n_frames,)
+        First sample of each frame within `signal`; frames start anew in every span and never cross it.
+    window, hop : int
+        Samples of a frame and of a step.
+    time_s : float64 (n_frames,)
+        Centre of each frame, seconds in the file.
+    silent : bool (n_frames,)
+    level : Level
+        Of the extent, after normalisation and pre-emphasis.
+    scaling : Scaling
+        What was applied to reach `signal`, and the constants for ``ampl`` and ``loudness``.
+    """
+
+    segment: int
+    start_s: float
+    end_s: float
+    first_sample: int
+    signal: Floats
+    starts: npt.NDArray[np.int64]
+    window: int
+    hop: int
+    time_s: Floats
+    silent: npt.NDArray[np.bool_]
+    level: Level
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """All spans of a call, ready for markers.
+
+    Attributes
+    ----------
+    spans : tuple of SpanFrames
+        In the order given; a span too short for a frame is there with none.
+    sample_rate : int
+        Hz.
+    n_clipped : int
+        Samples of the recording beyond full scale that the 16-bit step clipped (float recordings only).
+    counts : DataFrame
+        What left at each step: step, unit, reason, n, remaining.
+    """
+
+    spans: tuple[SpanFrames, ...]
+    sample_rate: int
+    n_clipped: int
+    counts: pd.DataFrame
+
+
+def prepare(
+    samples: Floats,
+    sample_rate: int,
+    spans: Spans = None,
+    settings: AudioSettings | None = None,
+    name: str = "the recording",
+) -> Prepared:
+    """Apply the paper's steps to a recording and cut its spans into frames.
+
+    16-bit PCM, normalisation over the extent, pre-emphasis, scaling over the extent (centre and peak of
+    soundgen's front end, or constants where the calibration is fixed), 40 ms frames every 20 ms, silence.
+    Each step sees what the one before left; normalisation, pre-emphasis and silence never see sound outside
+    the extent.
+
+    Parameters
+    ----------
+    samples : float64 (n,)
+        Mono, full scale = 1, finite.
+    sample_rate : int
+        Hz.
+    spans : DataFrame with start_s and end_s (and segment), pairs of seconds, or None
+        The caller's speech; None takes the whole recording as one span.
+    settings : AudioSettings, optional
+    name : str
+        How errors call the recording, for example its file name.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    AudioError
+        For samples that are not finite or not one-dimensional, or spans outside the recording.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    >>> call = prepare(tone, 8000, [(0.1, 0.5), (0.6, 0.9)])
+    >>> [len(span.starts) for span in call.spans]
+    [18, 13]
+    >>> call.spans[1].time_s[:2].round(3).tolist()
+    [0.62, 0.64]
+    """
+    settings = settings or AudioSettings()
+    recorded = _checked(samples, name)
+    window, hop = window_and_hop(sample_rate)
+    segments, times, borders = _borders(spans, len(recorded), sample_rate, name)
+    n_clipped = 0
+    if settings.pcm16:
+        recorded, n_clipped = pcm16(recorded)
+
+    first = [frame_starts(b - a, window, hop) for a, b in borders]
+    prepared: list[SpanFrames] = []
+    for members in _extents(settings.extent, len(borders)):
+        pieces = [recorded[slice(*borders[i])] for i in members]
+        ground = [recorded] if settings.extent == "file" else pieces
+        signals, level, scaling = _analysed(ground, settings)
+        if settings.extent == "file":
+            signals = [signals[0][slice(*borders[i])] for i in members]
+        ground_rms = _rms(ground, window, hop)
+        for i, piece, signal in zip(members, pieces, signals, strict=True):
+            a = borders[i][0]
+            prepared.append(
+                SpanFrames(
+                    segment=segments[i],
+                    start_s=times[i][0],
+                    end_s=times[i][1],
+                    first_sample=a,
+                    signal=signal,
+                    starts=first[i],
+                    window=window,
+                    hop=hop,
+                    time_s=(a + first[i] + window / 2) / sample_rate,
+                    silent=_silent(
+                        settings, piece, signal, level, scaling, first[i], window, sample_rate, ground_rms
+                    ),
+                    level=level,
+                    scaling=scaling,
+                )
+            )
+    n_file = len(frame_starts(len(recorded), window, hop))
+    return Prepared(tuple(prepared), sample_rate, n_clipped, _counts(prepared, n_file, settings))
+
+
+def _extents(extent: str, n_spans: int) -> list[range]:
+    """Return which spans share one extent."""
+    if extent == "segment":
+        return [range(i, i + 1) for i in range(n_spans)]
+    return [range(n_spans)] if n_spans else []
+
+
+def _analysed(ground: Sequence[Floats], settings: AudioSettings) -> tuple[list[Floats], Level, Scaling]:
+    """Normalise, pre-emphasise and scale the pieces of one extent."""
+    if settings.normalise:
+        recorded_level = measure(ground)
+        ground = [normalise(piece, recorded_level) for piece in ground]
+    ground = [pre_emphasise(piece, float(settings.pre_emphasis)) for piece in ground]
+    level = measure(ground)
+    if settings.calibration == "extent":
+        scaling = extent_scaling(level)
+    else:
+        scaling = fixed_scaling(float(settings.calibration))
+    return [scaling.apply(piece) for piece in ground], level, scaling
+
+
+def _rms(pieces: Sequence[Floats], window: int, hop: int) -> Floats:
+    """Return the RMS of all frames of all pieces."""
+    return np.concatenate(
+        [frame_rms(piece, frame_starts(len(piece), window, hop), window, centred=True) for piece in pieces]
+    )
+
+
+def _silent(
+    settings: AudioSettings,
+    recorded: Floats,
+    signal: Floats,
+    level: Level,
+    scaling: Scaling,
+    starts: npt.NDArray[np.int64],
+    window: int,
+    sample_rate: int,
+    extent_rms: Floats,
+) -> npt.NDArray[np.bool_]:
+    """Mark the silent frames of one span."""
+    rule = settings.rule
+    if rule.rule == "vad":
+        return silent_by_voice_activity(rule, recorded, sample_rate, starts)
+    if level.centred_peak == 0.0:
+        relative = np.zeros(len(starts))
+    else:
+        centred = (signal * scaling.divisor + (scaling.centre - level.mean)) / level.centred_peak
+        relative = frame_rms(centred, starts, window)
+    return silent_by_level(rule, relative, frame_rms(recorded, starts, window, centred=True), extent_rms)
+
+
+def _checked(samples: Floats, name: str) -> Floats:
+    """Return the samples as float64 (n,), or say why they cannot be analysed."""
+    checked = np.asarray(samples, dtype=np.float64)
+    if checked.ndim != 1:
+        raise AudioError(f"{name} has samples of shape {checked.shape}; one channel, a vector, is needed.")
+    if len(checked) == 0:
+        raise AudioError(f"{name} holds no sample.")
+    finite = np.isfinite(checked)
+    if not finite.all():
+        bad = int(np.argmin(finite))
+        raise AudioError(
+            f"{name} holds {int((~finite).sum())} samples that are NaN or infinite, the first at {bad} "
+            f"({checked[bad]}); repair the recording."
+        )
+    return checked
+
+
+def _borders(
+    spans: Spans, n_samples: int, sample_rate: int, name: str
+) -> tuple[list[int], list[tuple[float, float]], list[tuple[int, int]]]:
+    """Return segment numbers, times and sample borders [a, b) of the spans."""
+    if spans is None:
+        return [0], [(0.0, n_samples / sample_rate)], [(0, n_samples)]
+    if isinstance(spans, pd.DataFrame):
+        times = [(float(a), float(b)) for a, b in zip(spans["start_s"], spans["end_s"], strict=True)]
+        segments = [int(s) for s in spans["segment"]] if "segment" in spans else list(range(len(times)))
+    else:
+        times = [(float(a), float(b)) for a, b in spans]
+        segments = list(range(len(times)))
+    borders = []
+    for segment, (start_s, end_s) in zip(segments, times, strict=True):
+        where = f"Span {segment} of {name} ({start_s:g} to {end_s:g} s)"
+        if not (np.isfinite(start_s) and np.isfinite(end_s)):
+            raise AudioError(f"{where} has no proper times.")
+        a, b = round(start_s * sample_rate), round(end_s * sample_rate)
+        if a < 0 or b > n_samples:
+            raise AudioError(f"{where} lies outside the recording of {n_samples / sample_rate:g} s.")
+        if b <= a:
+            raise AudioError(f"{where} holds no sample.")
+        borders.append((a, b))
+    order = sorted(range(len(borders)), key=borders.__getitem__)
+    for i, j in itertools.pairwise(order):
+        if borders[j][0] < borders[i][1]:
+            raise AudioError(
+                f"Spans {segments[i]} and {segments[j]} of {name} overlap; no sound may count twice."
+            )
+    return segments, times, borders
+
+
+def _counts(spans: Sequence[SpanFrames], n_file: int, settings: AudioSettings) -> pd.DataFrame:
+    """Count what left at each step."""
+    framed = sum(len(span.starts) for span in spans)
+    short = sum(len(span.starts) == 0 for span in spans)
+    silent = sum(int(span.silent.sum()) for span in spans)
+    rows = [
+        ("spans", "frame", "not wholly within one span", n_file - framed, framed),
+        ("framing", "span", "shorter than one frame", short, len(spans) - short),
+        ("silence", "frame", f"silent ({settings.rule.rule})", silent, framed - silent),
+    ]
+    return pd.DataFrame(rows, columns=["step", "unit", "reason", "n", "remaining"])
