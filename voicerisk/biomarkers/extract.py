@@ -1,0 +1,233 @@
+"""From a recording to a table of markers, one row a frame."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from voicerisk.audio.prepare import Prepared, SpanFrames, Spans, prepare
+from voicerisk.audio.settings import AudioSettings
+from voicerisk.biomarkers.catalogue import chosen
+from voicerisk.biomarkers.settings import BiomarkerSettings
+from voicerisk.biomarkers.smoothing import median_smooth
+from voicerisk.errors import BiomarkerError
+
+Floats = NDArray[np.float64]
+
+LOWEST_RATE = 8000
+NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
+KEPT_ON_SILENCE = ("rms_db", "ampl", "entropy", "voiced", "flux")
+SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallFrames:
+    """Markers of one call.
+
+    Attributes
+    ----------
+    frames : DataFrame
+        segment (int32), frame (int32, within the segment), time_s, silent (bool), then one float64 column a
+        marker. All frames, silent ones too.
+    counts : DataFrame
+        What left at each step of the audio stage: step, unit, reason, n, remaining.
+    """
+
+    frames: pd.DataFrame
+    counts: pd.DataFrame
+
+
+def extract(
+    signal: ArrayLike,
+    sample_rate: int,
+    preset: str = "published",
+    spans: Spans = None,
+    markers: Any = None,
+    audio: AudioSettings | None = None,
+    mask: bool = True,
+    pitch: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Take the markers of one recording.
+
+    Parameters
+    ----------
+    signal : array of shape (n,)
+        Mono sound: floats with full scale = 1, or signed integers of 16 or 32 bits (full scale = their
+        range).
+    sample_rate : int
+        Hz, at least 8000.
+    preset : {'published', 'soundgen-2.5.1'}
+        ``published``: the paper's steps (16-bit PCM, normalisation, pre-emphasis 0.97, frames of the caller's
+        speech). ``soundgen-2.5.1``: the whole file as `soundgen::analyze()` 2.5.1 takes it (40 ms, step 20
+        ms).
+    spans : DataFrame with start_s and end_s, pairs of seconds, or None
+        The caller's speech; None is the whole recording.
+    markers : 'named', 'all', or names, optional
+        Default 'all'. What is left out costs nothing.
+    audio : AudioSettings, optional
+        In place of the preset's audio settings.
+    mask : bool
+        Set markers to NaN on silent frames (all but level, entropy and voicing), and `dom` (in the soundgen
+        preset `HNR`, too) on noisy ones, as soundgen does by default. False gives what each frame's sound
+        gives.
+    pitch : array of shape (n_frames,), optional
+        Pitch in Hz of every frame (NaN unvoiced), for markers that hang on it, in place of our own.
+
+    Returns
+    -------
+    DataFrame
+        segment, frame, time_s, silent, then the markers in the order of the catalogue; the same columns
+        always.
+
+    Raises
+    ------
+    BiomarkerError
+        For unknown markers or a sample rate below 8000 Hz.
+    AudioError
+        For samples that are not finite, or spans outside the recording.
+
+    References
+    ----------
+    Iyer et al. (2022); soundgen 2.5.1 `analyze()`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> t = np.arange(8000) / 8000
+    >>> vowel = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20)) / 4
+    >>> table = extract(vowel, 8000, markers=["quartile50", "rms_db"])
+    >>> list(table.columns)
+    ['segment', 'frame', 'time_s', 'silent', 'rms_db', 'quartile50']
+    >>> len(table)
+    48
+    """
+    names = chosen("all" if markers is None else markers, preset)
+    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or sample_rate < LOWEST_RATE:
+        raise BiomarkerError(
+            f"A sample rate of {sample_rate} Hz cannot be analysed; {LOWEST_RATE} Hz or more is needed."
+        )
+    prepared = prepare(
+        _as_float(signal), int(sample_rate), spans, audio or preset_audio(preset), "the signal"
+    )
+    return measure(prepared, names, preset, mask, None if pitch is None else np.asarray(pitch, np.float64))
+
+
+def extract_call(
+    recording: Any,
+    spans: Spans,
+    audio: AudioSettings,
+    settings: BiomarkerSettings,
+    name: str = "the recording",
+) -> CallFrames:
+    """Take the markers of one call.
+
+    Parameters
+    ----------
+    recording : Recording
+        As `voicerisk.audio.read_recording` returns it (`samples`, `sample_rate`).
+    spans : DataFrame with start_s and end_s (and segment), pairs of seconds, or None
+        The caller's speech.
+    audio : AudioSettings
+    settings : BiomarkerSettings
+    name : str
+        How errors call the recording.
+
+    Returns
+    -------
+    CallFrames
+    """
+    rate = int(recording.sample_rate)
+    if rate < LOWEST_RATE:
+        raise BiomarkerError(
+            f"{name} has a sample rate of {rate} Hz; the markers need {LOWEST_RATE} Hz or more "
+            f"(set [audio] resample_hz = {LOWEST_RATE})."
+        )
+    prepared = prepare(recording.samples, rate, spans, audio, name)
+    return CallFrames(measure(prepared, settings.markers, settings.preset), prepared.counts)
+
+
+def preset_audio(preset: str) -> AudioSettings:
+    """Return the audio settings that belong to a preset."""
+    if preset == "published":
+        return AudioSettings()
+    return AudioSettings(extent="file", pre_emphasis=0.0, normalise=False, pcm16=False)
+
+
+def measure(
+    prepared: Prepared, names: tuple[str, ...], preset: str, mask: bool = True, pitch: Floats | None = None
+) -> pd.DataFrame:
+    """Take markers of prepared spans; see `extract` for the columns."""
+    n_frames = sum(len(span.starts) for span in prepared.spans)
+    if pitch is not None and pitch.shape != (n_frames,):
+        raise BiomarkerError(f"The pitch given has shape {pitch.shape}, but there are {n_frames} frames.")
+    tables: dict[str, list[Any]] = {name: [] for name in ("segment", "frame", "time_s", "silent", *names)}
+    done = 0
+    for span in prepared.spans:
+        n = len(span.starts)
+        given = None if pitch is None else pitch[done : done + n]
+        done += n
+        tables["segment"].append(np.full(n, span.segment, np.int32))
+        tables["frame"].append(np.arange(n, dtype=np.int32))
+        tables["time_s"].append(span.time_s)
+        tables["silent"].append(span.silent)
+        values = measure_span(span, prepared.sample_rate, names, preset, mask, given)
+        for name in names:
+            tables[name].append(values[name])
+    empty = {"segment": np.int32, "frame": np.int32, "silent": np.bool_}
+    return pd.DataFrame(
+        {
+            name: np.concatenate(parts) if parts else np.empty(0, empty.get(name, np.float64))
+            for name, parts in tables.items()
+        }
+    )
+
+
+def measure_span(
+    span: SpanFrames, sample_rate: int, names: tuple[str, ...], preset: str, mask: bool, pitch: Floats | None
+) -> dict[str, Floats]:
+    """Take the markers `names` of one span."""
+    from voicerisk.biomarkers.local import local_markers
+
+    wanted = set(names)
+    if "dom" in wanted or "HNR" in wanted:
+        wanted.add("entropy")
+    if "HNR" in wanted:
+        wanted.add("hnr_soundgen")
+    values = local_markers(
+        span.signal, span.starts, span.window, sample_rate, span.scaling, frozenset(wanted)
+    )
+    if "HNR" in wanted:
+        values["HNR"] = values.pop("hnr_soundgen")
+    if mask:
+        with np.errstate(invalid="ignore"):
+            noisy = ~(values["entropy"] < NOISY) if "entropy" in values else np.zeros(len(span.starts), bool)
+        for name in ("dom", "HNR"):
+            if name in values:
+                values[name][noisy | span.silent] = np.nan
+    if "dom" in values:
+        values["dom"] = median_smooth(values["dom"], int(SMOOTHED_S * sample_rate / span.hop) // 2)
+    if "roughness" in wanted:
+        from voicerisk.biomarkers.roughness import roughness
+
+        values["roughness"] = roughness(span.signal, sample_rate, len(span.starts))
+    lacking = [name for name in names if name not in values]
+    if lacking:
+        raise BiomarkerError(f"The marker {lacking[0]!r} is in the catalogue but cannot be computed yet.")
+    if mask:
+        for name in wanted.intersection(values).difference(KEPT_ON_SILENCE):
+            values[name][span.silent] = np.nan
+    return values
+
+
+def _as_float(signal: ArrayLike) -> Floats:
+    """Return samples with full scale = 1; integers are divided by their range."""
+    samples = np.asarray(signal)
+    if samples.dtype in (np.int16, np.int32):
+        return samples / float(-np.iinfo(samples.dtype).min)
+    if samples.dtype.kind != "f":
+        raise BiomarkerError(
+            f"The signal is of type {samples.dtype}; floats (full scale = 1), int16 or int32 are needed."
+        )
+    return np.asarray(samples, np.float64)
