@@ -1,0 +1,109 @@
+"""The `[validation]` table of a study file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voicerisk.errors import ValidationError
+
+PROTOCOLS = ("published", "nested")
+DESIGNS = ("loco", "grouped_kfold")
+DIRECTIONS = ("fixed", "auto")
+THRESHOLDS = ("bootstrap_youden", "youden")
+METRIC_BOOTSTRAPS = 2000
+OUTER_FOLDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSettings:
+    """How a model is validated.
+
+    Parameters
+    ----------
+    protocols : sequence of {'published', 'nested'}
+        Which protocols to run.
+    designs : sequence of {'loco', 'grouped_kfold'}
+        Outer designs of the nested protocol. The published protocol is leave-one-caller-out by definition.
+    repeats : int
+        Repetitions of the stratified grouped k-fold, at least 1.
+    inner_folds : int
+        Largest number of inner folds, at least 3; less where the smaller class has fewer callers.
+    prior : float or None
+        Class prior pi0 at which `p` is a risk, in (0, 1); None = share of positive calls in the study.
+    direction : {'fixed', 'auto'}
+        High scores mean high risk, always: this is how every decision in the predictions table is taken.
+        With 'auto' the metrics of the nested protocol also show the `*_auto` rows (direction chosen from the
+        same scores, as pROC and cutpointr do by default) that the published protocol always shows.
+    fast : bool
+        Keep the screening of the outer training set in the inner folds. Flagged in every result.
+    threshold : {'bootstrap_youden', 'youden'}
+        The cut: mean of Youden cuts over bootstrapped callers, or the one Youden cut of the scores given.
+    bootstraps : int
+        Bootstraps of the threshold, at least 1 (the metrics have their own 2,000).
+    seed : int
+        Not negative. Seed of folds, bootstraps and of everything random in a refit.
+
+    Raises
+    ------
+    ValidationError
+        Where a value is not one of these; the message names the key.
+
+    Examples
+    --------
+    >>> ValidationSettings(designs=["loco"], repeats=2).designs
+    ('loco',)
+    """
+
+    protocols: Sequence[str] = PROTOCOLS
+    designs: Sequence[str] = DESIGNS
+    repeats: int = 20
+    inner_folds: int = 10
+    prior: float | None = None
+    direction: str = "fixed"
+    fast: bool = False
+    threshold: str = "bootstrap_youden"
+    bootstraps: int = 1000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for key, known in (("protocols", PROTOCOLS), ("designs", DESIGNS)):
+            object.__setattr__(self, key, _choices(key, getattr(self, key), known))
+        for key, known in (("direction", DIRECTIONS), ("threshold", THRESHOLDS)):
+            _choice(key, getattr(self, key), known)
+        for key, least in (("repeats", 1), ("inner_folds", 3), ("bootstraps", 1), ("seed", 0)):
+            _whole(key, getattr(self, key), least)
+        if not isinstance(self.fast, bool):
+            raise ValidationError(f"[validation] fast must be true or false, not {self.fast!r}.")
+        if self.prior is not None and not (_number(self.prior) and 0.0 < self.prior < 1.0):
+            raise ValidationError(
+                f"[validation] prior must be a probability strictly between 0 and 1, not {self.prior!r}; "
+                "leave it out to use the share of positive calls in the study."
+            )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _choice(key: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValidationError(f"[validation] {key} must be one of {', '.join(known)}, not {value!r}.")
+
+
+def _choices(key: str, value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value)
+    if not values or len(set(values)) != len(values):
+        raise ValidationError(
+            f"[validation] {key} must name each of {', '.join(known)} at most once and at least one of them, "
+            f"not {list(values)!r}."
+        )
+    for one in values:
+        _choice(key, one, known)
+    return values
+
+
+def _whole(key: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValidationError(
+            f"[validation] {key} must be a whole number of at least {least}, not {value!r}."
+        )
