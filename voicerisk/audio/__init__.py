@@ -6,6 +6,7 @@
 well.
 """
 
+from voicerisk.audio.channel import CHANNEL_COLUMNS, channel_table, duplicate_recordings
 from voicerisk.audio.framing import blackman, frame_rms, frame_starts, frames, window_and_hop
 from voicerisk.audio.levels import (
     Level,
@@ -19,18 +20,25 @@ from voicerisk.audio.levels import (
     pre_emphasise,
 )
 from voicerisk.audio.prepare import Prepared, SpanFrames, prepare
+from voicerisk.audio.recording import Recording, blocks, content_hash, read_recording
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import SilenceRule, silence_rule
 
 __all__ = [
+    "CHANNEL_COLUMNS",
     "AudioSettings",
     "Level",
     "Prepared",
+    "Recording",
     "Scaling",
     "SilenceRule",
     "SpanFrames",
     "blackman",
+    "blocks",
+    "channel_table",
+    "content_hash",
     "dbfs",
+    "duplicate_recordings",
     "extent_scaling",
     "fixed_scaling",
     "frame_rms",
@@ -41,6 +49,7 @@ __all__ = [
     "pcm16",
     "pre_emphasise",
     "prepare",
+    "read_recording",
     "silence_rule",
     "window_and_hop",
 ]

@@ -138,7 +138,7 @@ def prepare(
     settings = settings or AudioSettings()
     recorded = _checked(samples, name)
     window, hop = window_and_hop(sample_rate)
-    segments, times, borders = _borders(spans, len(recorded), sample_rate, name)
+    segments, times, borders = span_borders(spans, len(recorded), sample_rate, name)
     n_clipped = 0
     if settings.pcm16:
         recorded, n_clipped = pcm16(recorded)
@@ -244,7 +244,7 @@ def _checked(samples: Floats, name: str) -> Floats:
     return checked
 
 
-def _borders(
+def span_borders(
     spans: Spans, n_samples: int, sample_rate: int, name: str
 ) -> tuple[list[int], list[tuple[float, float]], list[tuple[int, int]]]:
     """Return segment numbers, times and sample borders [a, b) of the spans."""
