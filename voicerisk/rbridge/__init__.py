@@ -1,1 +1,35 @@
-"""See the README."""
+"""The bridge to R: the only room that knows rpy2.
+
+`call` runs one function of the R package in `r/` and gives its tables back; it starts a child Python process
+for it, which can be stopped and cannot take this process down. `Worker` is such a child kept open for many
+calls. `check` says whether R and its packages are usable. Importing this room loads neither R nor rpy2.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicerisk.rbridge.doctor import Check, check
+    from voicerisk.rbridge.request import Kept, Rds, RResult
+    from voicerisk.rbridge.session import call_here
+    from voicerisk.rbridge.worker import Worker, call
+
+__all__ = ["Check", "Kept", "RResult", "Rds", "Worker", "call", "call_here", "check"]
+
+_HOME = {
+    "Check": "doctor",
+    "check": "doctor",
+    "Kept": "request",
+    "Rds": "request",
+    "RResult": "request",
+    "call_here": "session",
+    "Worker": "worker",
+    "call": "worker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,87 @@
+"""Whether R and its packages are usable, check by check, for `voicerisk doctor`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicerisk.errors import RBridgeError
+from voicerisk.rbridge.found import look, misfit, rpy2_pin
+
+if TYPE_CHECKING:
+    from voicerisk.rbridge.worker import Worker
+
+# The tiny model's answer with mgcv 1.8-41; its EDF is stable to far more than this across versions.
+_TINY_EDF = (0.9, 3.5)
+_OPTIONAL = {"glmnet": "only the R side's vr_lasso uses it", "mboost": "only engine 'mboost' uses it"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's report.
+
+    Attributes
+    ----------
+    name : str
+        What was looked at: 'R', 'rpy2', 'mgcv', 'glmnet', 'mboost' or 'tiny model'.
+    ok : bool
+        Whether it is there and works.
+    required : bool
+        Whether the GAMM cannot be fitted without it.
+    message : str
+        Version found, or what is wrong and the line that mends it.
+    """
+
+    name: str
+    ok: bool
+    required: bool
+    message: str
+
+
+def check(time_limit: float = 120.0) -> list[Check]:
+    """Look at R, rpy2, the R packages, and fit a tiny model.
+
+    Each check that fails says what to do; those that depend on it are left out.
+
+    Examples
+    --------
+    >>> from voicerisk import rbridge
+    >>> [line.name for line in rbridge.check()]  # doctest: +SKIP
+    ['R', 'rpy2', 'mgcv', 'glmnet', 'mboost', 'tiny model']
+    """
+    from voicerisk.rbridge.worker import Worker
+
+    try:
+        found = look()
+    except RBridgeError as failure:
+        return [Check("R", False, True, str(failure))]
+    lines = [Check("R", True, True, f"{found.r_version} in {found.r_home}")]
+    if found.rpy2_version is None:
+        pin = rpy2_pin(found.r_version)
+        return [*lines, Check("rpy2", False, True, f"not installed; run: pip install '{pin}'")]
+    trouble = misfit(found.r_version, found.rpy2_version)
+    if trouble is not None:
+        return [*lines, Check("rpy2", False, True, trouble)]
+    try:
+        with Worker() as worker:
+            packages = worker.call(
+                "package_versions", packages=["mgcv", *_OPTIONAL], time_limit=time_limit
+            ).value
+            lines.append(Check("rpy2", True, True, f"rpy2-rinterface {found.rpy2_version}"))
+            for row in packages.itertuples():
+                there = isinstance(row.version, str)
+                note = f" ({_OPTIONAL[row.package]})" if row.package in _OPTIONAL else ""
+                message = f"{row.version}{note}" if there else f"{row.install}{note}"
+                lines.append(Check(row.package, there, row.package not in _OPTIONAL, message))
+            if all(line.ok for line in lines if line.required):
+                lines.append(_tiny(worker, time_limit))
+    except RBridgeError as failure:
+        done = {line.name for line in lines}
+        lines.append(Check("tiny model" if "rpy2" in done else "rpy2", False, True, str(failure)))
+    return lines
+
+
+def _tiny(worker: "Worker", time_limit: float) -> Check:
+    answer = worker.call("tiny_fit", time_limit=time_limit)
+    row = answer.value.iloc[0]
+    fitted = bool(row["converged"] and _TINY_EDF[0] < row["edf"] < _TINY_EDF[1] and row["p_value"] < 1e-6)
+    told = f"bam with 400 rows: edf {row['edf']:.3f}, p {row['p_value']:.1e}, {answer.seconds:.1f} s"
+    return Check("tiny model", fitted, True, told if fitted else f"unexpected answer: {told}")
