@@ -1,0 +1,322 @@
+"""Who called, with which outcome, which spans are their speech, and who was left out and why."""
+
+import difflib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.cohort.calls_table import read_calls, typed
+from voicerisk.cohort.coding import (
+    cssrs_to_outcome,
+    is_missing,
+    left_out_reason,
+    read_sex,
+    read_whole,
+    risk_level,
+)
+from voicerisk.cohort.flow import Flow
+from voicerisk.cohort.ratings import disagreements, outcome_levels, read_ratings
+from voicerisk.cohort.settings import CohortSettings
+from voicerisk.cohort.spans import Place, Progress, inside, read_spans
+from voicerisk.cohort.where import parse_where
+from voicerisk.errors import CohortError
+
+LEADING = ("call_id", "caller_id", "sex", "outcome", "file", "path")
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The calls of a study.
+
+    Attributes
+    ----------
+    calls : DataFrame
+        One row a call: `call_id, caller_id, sex` ('female' or 'male'), `outcome` (0 or 1), `file` (as in
+        calls.csv), `path` (absolute; never written to a result), then the further columns of calls.csv.
+    spans : DataFrame
+        One row a span: `call_id, segment` (int32, from 0 in time order), `start_s, end_s` (seconds),
+        `label` (text, may be '').
+    flow : DataFrame
+        `step, unit` ('call', 'caller' or 'span'), `reason, n` (how many left), `remaining`.
+    exclusions : DataFrame
+        One row for each call or span that left: `step, reason, call_id, file, row` (of calls.csv, or line
+        of the label track), `value`.
+    ratings : DataFrame
+        Long table of ratings: `call_id, rater, scale, value, level`.
+    notes : tuple of str
+        What a reader of the results should know.
+    disagreements : DataFrame
+        Pairs of gates (outcome, raters, screening questions) that put a call at different levels of risk.
+    """
+
+    calls: pd.DataFrame
+    spans: pd.DataFrame
+    flow: pd.DataFrame
+    exclusions: pd.DataFrame
+    ratings: pd.DataFrame
+    notes: tuple[str, ...]
+    disagreements: pd.DataFrame
+
+
+def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | None = None) -> Cohort:
+    """Read calls.csv and the label tracks, and check them.
+
+    Parameters
+    ----------
+    settings : CohortSettings
+    study_dir : Path
+        Folder of the study file; `settings.calls` and `settings.root` are relative to it.
+    progress : callable, optional
+        Called as `progress(done, total)` after each call's label track.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    CohortError
+        If something in the table or the tracks cannot be used; the message names file, row and value. Calls
+        without an outcome, with a rating in neither class, or without a kept span are not errors: they are
+        left out and counted in `flow`. A call without a label track is one span, its whole file.
+
+    Examples
+    --------
+    >>> from voicerisk.cohort import CohortSettings, load_cohort
+    >>> settings = CohortSettings(calls="calls.csv", where="service == 'OTL'", labels=["caller"])
+    >>> cohort = load_cohort(settings, Path("my_study"))  # doctest: +SKIP
+    >>> cohort.flow  # doctest: +SKIP
+    """
+    table = Path(study_dir, settings.calls).absolute()
+    root = Path(study_dir, settings.root or ".").resolve()
+    raw = read_calls(table)
+    columns = typed(raw)
+    columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
+    _check_columns(settings, raw, table)
+    flow = Flow()
+    flow.stand("listed", raw)
+    rows = _filter(settings, raw, columns, table, flow)
+    _check_ids(rows, table)
+    notes = _id_notes(rows)
+    outcome_column = settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
+    outcome, levels = _outcomes(settings, rows, outcome_column, table)
+    ratings = read_ratings(rows, settings.ratings, table)
+    listed = disagreements(rows, ratings, outcome_column, levels)
+    rows = _leave_without_outcome(settings, rows, outcome, outcome_column, flow)
+    _check_sex(rows, table)
+    _check_strata(settings, rows, table)
+
+    calls = columns.loc[rows.index].drop(columns="row")
+    if outcome_column != "outcome" and "outcome" in calls.columns:
+        calls = calls.rename(columns={"outcome": "outcome_listed"})
+        notes.append(
+            f"The outcome comes from {outcome_column!r}; the column outcome of calls.csv is kept as "
+            "outcome_listed."
+        )
+    calls["outcome"] = outcome[rows.index].astype(np.int64)
+    places = [Place(table, row, call) for row, call in zip(rows["row"], rows["call_id"], strict=True)]
+    calls["path"] = [
+        str(inside(root, file, "file", place)) for file, place in zip(rows["file"], places, strict=True)
+    ]
+    calls = calls[[*LEADING, *(name for name in calls.columns if name not in LEADING)]]
+    notes += _file_notes(calls, rows, table)
+    located = rows.assign(path=calls["path"])
+    spans, span_notes = read_spans(located, table, root, settings.labels, settings.tier, flow, progress)
+    notes += span_notes
+    silent = ~rows["call_id"].isin(spans["call_id"]).to_numpy()
+    rows = flow.leave(rows, silent, "labels", "no span is left")
+    calls = calls.loc[rows.index].reset_index(drop=True)
+    _check_classes(calls, table)
+    flow.stand("analysed", calls, len(spans))
+    return Cohort(
+        calls, spans, flow.table, flow.exclusions, ratings, tuple(notes + _caller_notes(calls)), listed
+    )
+
+
+def _check_columns(settings: CohortSettings, raw: pd.DataFrame, table: Path) -> None:
+    wanted = {"moderator": [settings.moderator], "covariates": settings.covariates, "strata": settings.strata}
+    wanted["ratings"] = [rating.column for rating in settings.ratings]
+    wanted["cssrs" if settings.cssrs else "outcome"] = [
+        settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
+    ]
+    for key, names in wanted.items():
+        for name in names:
+            if name in raw.columns and name != "row":
+                continue
+            near = difflib.get_close_matches(name, [column for column in raw.columns if column != "row"], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(raw.columns.drop('row'))}."
+            if name == "outcome" and settings.outcome is None:
+                hint = f"name it with outcome or cssrs in [cohort]; {hint}"
+            raise CohortError(f"{table} has no column {name!r}, which {key} in [cohort] names; {hint}")
+
+
+def _filter(
+    settings: CohortSettings, raw: pd.DataFrame, columns: pd.DataFrame, table: Path, flow: Flow
+) -> pd.DataFrame:
+    if settings.where is None:
+        return raw
+    kept, unknown = parse_where(settings.where).evaluate(columns)
+    if not kept.any():
+        raise CohortError(f"The filter {settings.where!r} keeps none of the {len(raw)} calls of {table}.")
+    rows = flow.leave(raw, unknown, "filter", f"where {settings.where}: a value is missing")
+    return flow.leave(rows, ~kept[~unknown], "filter", f"not where {settings.where}")
+
+
+def _several(table: Path, rows: pd.Series, what: str) -> CohortError:
+    """Return an error on the first of some rows that says how many more there are."""
+    more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    return CohortError(f"{table}, row {rows.iloc[0]}: {what}{more}.")
+
+
+def _check_ids(rows: pd.DataFrame, table: Path) -> None:
+    for column in ("call_id", "caller_id", "file"):
+        empty = rows[rows[column].map(is_missing)]
+        if len(empty):
+            value = empty[column].iloc[0]
+            raise _several(table, empty["row"], f"{column} is missing ({value!r})")
+    doubled = rows[rows["call_id"].duplicated(keep=False)]
+    if len(doubled):
+        name = doubled["call_id"].iloc[0]
+        same = doubled.loc[doubled["call_id"] == name, "row"]
+        raise CohortError(
+            f"{table}, rows {' and '.join(map(str, same))}: the call_id {name!r} occurs {len(same)} times; "
+            "every call needs an id of its own."
+        )
+    known = rows.assign(sex=rows["sex"].map(read_sex)).dropna(subset="sex")
+    sexes = known.drop_duplicates(["caller_id", "sex"])
+    both = sexes[sexes["caller_id"].duplicated(keep=False)]
+    if len(both):
+        caller = both["caller_id"].iloc[0]
+        first, second = both[both["caller_id"] == caller].iloc[:2][["row", "sex"]].itertuples(index=False)
+        raise CohortError(
+            f"{table}, rows {first.row} and {second.row}: caller {caller!r} is {first.sex} in one and "
+            f"{second.sex} in the other; a caller has one sex."
+        )
+
+
+def _outcomes(
+    settings: CohortSettings, rows: pd.DataFrame, column: str, table: Path
+) -> tuple[pd.Series, pd.Series]:
+    """Return outcome (0, 1, NaN = none) and level of risk of each call."""
+    cells = rows[column]
+    present = ~cells.map(is_missing)
+    numbers = cells[present].map(lambda cell: read_whole(cell, 6 if settings.cssrs else 1))
+    bad = numbers[numbers.isna()]
+    if len(bad):
+        value = cells[bad.index[0]]
+        if settings.cssrs:
+            wanted = "a C-SSRS rating from 0 to 6 or empty"
+        else:
+            wanted = "0, 1 or empty (for C-SSRS ratings name the column with cssrs in [cohort])"
+        raise _several(table, rows.loc[bad.index, "row"], f"{column} is {value!r}, but must be {wanted}")
+    numbers = numbers.astype(np.float64)
+    if settings.cssrs is None:
+        outcome = numbers.reindex(rows.index)
+        return outcome, outcome_levels(outcome)
+    coding = settings.cssrs
+    outcome = numbers.map(lambda rating: cssrs_to_outcome(int(rating), coding.low, coding.imminent))
+    outcome = outcome.astype(np.float64).reindex(rows.index)
+    levels = outcome_levels(outcome)
+    left_out = numbers.reindex(rows.index).where(outcome.isna()).dropna()
+    levels[left_out.index] = left_out.map(lambda rating: risk_level(rating, "cssrs"))
+    return outcome, levels
+
+
+def _leave_without_outcome(
+    settings: CohortSettings, rows: pd.DataFrame, outcome: pd.Series, column: str, flow: Flow
+) -> pd.DataFrame:
+    missing = rows[column].map(is_missing).to_numpy(dtype=bool)
+    reasons = pd.Series("", index=rows.index, dtype="str")
+    reasons[missing] = f"{column} is empty"
+    if settings.cssrs is not None:
+        unmapped = outcome.isna() & ~missing
+        reasons[unmapped] = rows.loc[unmapped, column].map(
+            lambda cell: left_out_reason(read_whole(cell, 6) or 0)
+        )
+    for reason in sorted(set(reasons) - {""}):
+        out = (reasons[rows.index] == reason).to_numpy()
+        rows = flow.leave(rows, out, "outcome", reason, rows[column])
+    return rows
+
+
+def _check_sex(rows: pd.DataFrame, table: Path) -> None:
+    unknown = rows[rows["sex"].map(read_sex).isna()]
+    if len(unknown):
+        value = unknown["sex"].iloc[0]
+        raise _several(table, unknown["row"], f"sex is {value!r}, but must be female, male, F or M")
+
+
+def _check_strata(settings: CohortSettings, rows: pd.DataFrame, table: Path) -> None:
+    for key, names in (("strata", settings.strata), ("moderator", (settings.moderator,))):
+        for name in names:
+            empty = rows[rows[name].map(is_missing)]
+            if len(empty):
+                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it")
+
+
+def _check_classes(calls: pd.DataFrame, table: Path) -> None:
+    for outcome, name in ((0, "low risk"), (1, "imminent risk")):
+        callers = calls.loc[calls["outcome"] == outcome, "caller_id"]
+        if callers.empty:
+            raise CohortError(
+                f"{table}: none of the {len(calls)} calls left has outcome {outcome} ({name}); both "
+                "outcomes are needed."
+            )
+        if callers.nunique() == 1:
+            raise CohortError(
+                f"{table}: outcome {outcome} ({name}) has calls of a single caller, {callers.iloc[0]!r}; "
+                "left out, nobody would be there to learn from."
+            )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _id_notes(rows: pd.DataFrame) -> list[str]:
+    callers = rows["caller_id"].unique()
+    folded = Counter(caller.casefold() for caller in callers)
+    alike = sorted(caller for caller in callers if folded[caller.casefold()] > 1)
+    if not alike:
+        return []
+    return [
+        f"Caller ids that differ only in upper and lower case count as different callers: {_some(alike)}."
+    ]
+
+
+def _file_notes(calls: pd.DataFrame, rows: pd.DataFrame, table: Path) -> list[str]:
+    """Refuse the same speech under two calls; say where calls share a file but not a label track."""
+    shared = calls[calls["path"].duplicated(keep=False)]
+    if shared.empty:
+        return []
+    tracks = rows["labels"] if "labels" in rows.columns else pd.Series("", index=rows.index)
+    keys = shared["path"] + "\n" + tracks[shared.index]
+    same = keys[keys.duplicated(keep=False)]
+    if len(same):
+        first = same.index[same == same.iloc[0]]
+        lines, file = rows.loc[first, "row"], rows.loc[first[0], "file"]
+        raise CohortError(
+            f"{table}, rows {' and '.join(map(str, lines))}: the file {file!r} is listed "
+            f"{len(lines)} times with the same label track; the same speech would count more than once."
+        )
+    return [f"Calls that share a file, each with its own label track: {_some(sorted(shared['call_id']))}."]
+
+
+def _caller_notes(calls: pd.DataFrame) -> list[str]:
+    notes = []
+    outcomes = calls.groupby("caller_id")["outcome"].nunique()
+    both = [str(caller) for caller in outcomes.index[outcomes > 1]]
+    if both:
+        notes.append(
+            f"{len(both)} of {len(outcomes)} callers have calls of both outcomes; a caller's calls always "
+            f"stay together: {_some(both)}."
+        )
+    sexes = calls["sex"].unique()
+    if len(sexes) == 1:
+        notes.append(f"All callers are {sexes[0]}: there is no effect of sex to estimate.")
+    return notes

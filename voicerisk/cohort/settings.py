@@ -1,0 +1,194 @@
+"""Settings of the cohort stage, the table `[cohort]` of a study file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voicerisk.cohort.coding import CSSRS_IMMINENT, CSSRS_LOW, SCALES
+from voicerisk.cohort.where import parse_where
+from voicerisk.errors import CohortError
+
+# Columns of the predictions and segments tables, which carry the strata beside them.
+RESERVED = frozenset(
+    {
+        *("protocol", "model", "target", "design", "repeat", "fold", "unit", "y", "p_raw", "p", "threshold"),
+        *("weight", "call_id", "caller_id", "segment", "frame", "time_s", "start_s", "end_s", "label"),
+        *("n_frames", "n_silent", "file", "path", "outcome"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CssrsCoding:
+    """How C-SSRS ratings become an outcome.
+
+    Parameters
+    ----------
+    column : str
+        Column of calls.csv with ratings 0 to 6.
+    low, imminent : tuple of int
+        Ratings that become outcome 0 and 1; by default 1-2 and 5-6. A rating in neither (by default 0, 3 and
+        4) leaves its call out, counted.
+    """
+
+    column: str
+    low: tuple[int, ...] = CSSRS_LOW
+    imminent: tuple[int, ...] = CSSRS_IMMINENT
+
+    def __post_init__(self) -> None:
+        for key in ("low", "imminent"):
+            values = getattr(self, key)
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise CohortError(f"[cohort] cssrs.{key} must be a list of ratings, not {values!r}.")
+            bad = [value for value in values if isinstance(value, bool) or value not in range(7)]
+            if bad:
+                raise CohortError(f"[cohort] cssrs.{key} holds {bad[0]!r}, but C-SSRS ratings are 0 to 6.")
+            object.__setattr__(self, key, tuple(int(value) for value in values))
+        both = sorted(set(self.low) & set(self.imminent))
+        if both:
+            raise CohortError(f"[cohort] cssrs maps rating {both[0]} to low and to imminent; it can be one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A column of ratings and the scale it is on ('cssrs', 'counsellor', 'screening' or 'other')."""
+
+    column: str
+    scale: str = "cssrs"
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSettings:
+    """Where the calls are listed, which are used, and what their columns mean.
+
+    Parameters
+    ----------
+    calls : str
+        Path of calls.csv, relative to the study file.
+    where : str, optional
+        Row filter such as ``"between_subject == 1 and service in ('000', 'OTL')"``; see `parse_where`.
+    outcome : str, optional
+        Column that holds 0 or 1. By default `outcome`.
+    cssrs : str or mapping, optional
+        Column that holds C-SSRS ratings instead: its name, or a table with `column`, `low` and `imminent`
+        (see `CssrsCoding`). Excludes `outcome`.
+    labels : sequence of str, optional
+        Label texts to keep; `*` stands for any run of characters. By default every label is kept.
+    moderator : str
+        Column that moderates the effects, by default `sex`.
+    covariates, strata : sequence of str
+        Further columns that later stages use; strata may not have gaps.
+    ratings : sequence of str, or mapping of scale to sequence of str
+        Columns of raters, kept for kappa and listed where they disagree with the outcome. A plain list holds
+        C-SSRS ratings; a table names the scales: `cssrs` (0-6), `counsellor` (0-6: 0-1 low, 2-3 moderate,
+        4-6 imminent), `screening` (yes/no questions, imminent if all are yes), `other` (kept, not compared).
+    root : str, optional
+        Folder that the `file` and `labels` columns are relative to and may not leave; by default the
+        folder of the study file.
+    tier : str, optional
+        Tier of Praat TextGrids; needed where a TextGrid has more than one interval tier.
+
+    Raises
+    ------
+    CohortError
+        When a value cannot be used; the message names the key.
+
+    Examples
+    --------
+    >>> CohortSettings(calls="calls.csv", cssrs={"column": "cssrs", "low": [0, 1, 2]}).cssrs.low
+    (0, 1, 2)
+    """
+
+    calls: str
+    where: str | None = None
+    outcome: str | None = None
+    cssrs: CssrsCoding | None = None
+    labels: tuple[str, ...] | None = None
+    moderator: str = "sex"
+    covariates: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
+    ratings: tuple[Rating, ...] = ()
+    root: str | None = None
+    tier: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("calls", "where", "outcome", "moderator", "root", "tier"):
+            value = getattr(self, key)
+            if value is None and key not in ("calls", "moderator"):
+                continue
+            if not isinstance(value, str) or not value.strip():
+                raise CohortError(f"[cohort] {key} must be a text that is not empty, not {value!r}.")
+        if self.where is not None:
+            parse_where(self.where)
+        object.__setattr__(self, "cssrs", _cssrs(self.cssrs))
+        if self.cssrs is not None and self.outcome is not None:
+            raise CohortError("[cohort] has both outcome and cssrs; the outcome can come from one of them.")
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _texts("labels", self.labels))
+            if not self.labels:
+                raise CohortError(
+                    "[cohort] labels is an empty list, which keeps nothing; leave it out to keep all."
+                )
+        for key in ("covariates", "strata"):
+            names = _texts(key, getattr(self, key))
+            taken = [name for name in names if name in RESERVED]
+            if taken:
+                raise CohortError(
+                    f"[cohort] {key} names {taken[0]!r}, which is a column of the result tables; "
+                    "give the column another name in calls.csv."
+                )
+            object.__setattr__(self, key, names)
+        object.__setattr__(self, "ratings", _ratings(self.ratings))
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise CohortError(f"[cohort] {key} must be a list of texts, not {value!r}.")
+    for item in value:
+        if not isinstance(item, str) or not item.strip():
+            raise CohortError(f"[cohort] {key} must hold texts that are not empty, but holds {item!r}.")
+    doubled = [item for item in value if list(value).count(item) > 1]
+    if doubled:
+        raise CohortError(f"[cohort] {key} holds {doubled[0]!r} more than once.")
+    return tuple(value)
+
+
+def _cssrs(value: Any) -> CssrsCoding | None:
+    if value is None or isinstance(value, CssrsCoding):
+        return value
+    if isinstance(value, str) and value.strip():
+        return CssrsCoding(value)
+    if isinstance(value, Mapping):
+        unknown = sorted(set(value) - {"column", "low", "imminent"})
+        if unknown:
+            raise CohortError(
+                f"[cohort] cssrs has no key {unknown[0]!r}; its keys are column, low and imminent."
+            )
+        if isinstance(value.get("column"), str) and value["column"].strip():
+            return CssrsCoding(**value)
+    raise CohortError(f"[cohort] cssrs must name a column, or be a table with `column`, not {value!r}.")
+
+
+def _ratings(value: Any) -> tuple[Rating, ...]:
+    if isinstance(value, Mapping):
+        unknown = [scale for scale in value if scale not in SCALES]
+        if unknown:
+            raise CohortError(
+                f"[cohort] ratings has no scale {unknown[0]!r}; it is one of {', '.join(SCALES)}."
+            )
+        ratings = tuple(
+            Rating(column, scale)
+            for scale, columns in value.items()
+            for column in _texts(f"ratings.{scale}", columns)
+        )
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        ratings = tuple(
+            item if isinstance(item, Rating) else Rating(*_texts("ratings", [item])) for item in value
+        )
+    else:
+        raise CohortError(f"[cohort] ratings must be a list of columns or a table of scales, not {value!r}.")
+    columns = [rating.column for rating in ratings]
+    doubled = [column for column in columns if columns.count(column) > 1]
+    if doubled:
+        raise CohortError(f"[cohort] ratings names the column {doubled[0]!r} more than once.")
+    return ratings
