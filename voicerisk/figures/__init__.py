@@ -1,1 +1,82 @@
-"""See the README."""
+"""Figures: a tidy table in, a matplotlib `Figure` out, and both written side by side.
+
+No function touches pyplot. Every figure has an exact width in mm, is legible in grey, and takes the names and
+units of markers from `labels`. `draw` and `make` know every figure by name, so that `redraw` can draw the
+figures of a study folder again, in another style, from the tables beside them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicerisk.figures.curves import difference_curves, gamm_curves, partial_effects
+    from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
+    from voicerisk.figures.discrimination import curve_points, precision_recall, roc
+    from voicerisk.figures.flow import exclusion_flow
+    from voicerisk.figures.missing import missing_table, missing_values
+    from voicerisk.figures.protocols import protocols_compared
+    from voicerisk.figures.reliability import calibration, calibration_points
+    from voicerisk.figures.saving import read_table, save
+    from voicerisk.figures.selection import lasso_path, risk_path, selection_frequencies, selection_table
+    from voicerisk.figures.style import STYLES, Style, read_style
+
+_HOME = {
+    "calibration": "reliability",
+    "calibration_points": "reliability",
+    "difference_curves": "curves",
+    "gamm_curves": "curves",
+    "partial_effects": "curves",
+    "call_scores": "decisions",
+    "score_dots": "decisions",
+    "threshold_distribution": "decisions",
+    "curve_points": "discrimination",
+    "precision_recall": "discrimination",
+    "roc": "discrimination",
+    "exclusion_flow": "flow",
+    "missing_table": "missing",
+    "missing_values": "missing",
+    "protocols_compared": "protocols",
+    "read_table": "saving",
+    "save": "saving",
+    "lasso_path": "selection",
+    "risk_path": "selection",
+    "selection_frequencies": "selection",
+    "selection_table": "selection",
+    "STYLES": "style",
+    "Style": "style",
+    "read_style": "style",
+}
+
+__all__ = [
+    "STYLES",
+    "Style",
+    "calibration",
+    "calibration_points",
+    "call_scores",
+    "curve_points",
+    "difference_curves",
+    "exclusion_flow",
+    "gamm_curves",
+    "lasso_path",
+    "missing_table",
+    "missing_values",
+    "partial_effects",
+    "precision_recall",
+    "protocols_compared",
+    "read_style",
+    "read_table",
+    "risk_path",
+    "roc",
+    "save",
+    "score_dots",
+    "selection_frequencies",
+    "selection_table",
+    "threshold_distribution",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the room stays fast."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

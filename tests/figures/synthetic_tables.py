@@ -1,0 +1,461 @@
+"""Tables of a made-up study, shaped as the stages of a real one write them; ids are hostile on purpose."""
+
+import numpy as np
+import pandas as pd
+
+MARKERS = (
+    "rms_db",
+    "dom",
+    "entropy",
+    "f1_freq",
+    "f1_width",
+    "f2_freq",
+    "f2_width",
+    "f3_freq",
+    "loudness",
+    "quartile50",
+    "roughness",
+    "specSlope",
+)
+LABELS = {
+    "rms_db": "RMS level (dB)",
+    "dom": "Dominant frequency (Hz)",
+    "entropy": "Wiener entropy",
+    "f1_freq": "Formant 1 frequency (Hz)",
+    "f1_width": "Formant 1 bandwidth (Hz)",
+    "f2_freq": "Formant 2 frequency (Hz)",
+    "f2_width": "Formant 2 bandwidth (Hz)",
+    "f3_freq": "Formant 3 frequency (Hz)",
+    "loudness": "Loudness (sone)",
+    "quartile50": "Median frequency (Hz)",
+    "roughness": "Roughness (%)",
+    "specSlope": "Spectral slope (dB/kHz)",
+}
+RANGES = {
+    "rms_db": (-45, -12),
+    "dom": (90, 900),
+    "entropy": (0.05, 0.6),
+    "f1_freq": (300, 900),
+    "f1_width": (30, 400),
+    "f2_freq": (900, 2000),
+    "f2_width": (50, 450),
+    "f3_freq": (1900, 3000),
+    "loudness": (2, 25),
+    "quartile50": (300, 1800),
+    "roughness": (5, 40),
+    "specSlope": (-22, -2),
+}
+HOSTILE = ("<script>alert(1)</script>", "=cmd()", "$a_1$ & 100 %", "_under_^{2}", "007")
+
+
+def calls(n: int = 60, seed: int = 1) -> pd.DataFrame:
+    """Return a calls table: 60 calls of 48 callers."""
+    rng = np.random.default_rng(seed)
+    caller = np.r_[np.arange(48), rng.integers(0, 48, n - 48)]
+    outcome = (np.arange(48) % 4 == 0).astype(int)[caller]
+    ids = [HOSTILE[i] if i < len(HOSTILE) else f"call_{i:03d}" for i in range(n)]
+    callers = [HOSTILE[i] if i < len(HOSTILE) else f"caller {i:02d}" for i in caller]
+    return pd.DataFrame(
+        {
+            "call_id": ids,
+            "caller_id": callers,
+            "sex": np.where(caller % 2 == 0, "female", "male"),
+            "outcome": outcome,
+            "file": [f"audio/{i:03d}.wav" for i in range(n)],
+            "path": [f"/nowhere/{i:03d}.wav" for i in range(n)],
+            "service": np.where(caller % 12 == 0, "000", "On The Line"),
+            "age": rng.integers(18, 80, n).astype(float),
+        }
+    )
+
+
+def flow() -> pd.DataFrame:
+    """Return an exclusion flow over four units."""
+    rows = [
+        ("calls table", "call", "outcome is empty", 4, 92),
+        ("calls table", "call", "C-SSRS 3 or 4 (moderate risk)", 24, 68),
+        ("calls table", "call", "C-SSRS 0, which the study file does not map", 2, 66),
+        ("recordings", "call", "recording has no sample", 1, 65),
+        ("label tracks", "call", "no label track", 3, 62),
+        ("label tracks", "span", "span of another label", 388, 802),
+        ("label tracks", "span", "span has no length", 5, 797),
+        ("silence", "frame", "silent frame", 183_286, 352_332),
+        ("silence", "call", "no frame left after silence removal", 2, 60),
+    ]
+    return pd.DataFrame(rows, columns=["step", "unit", "reason", "n", "remaining"])
+
+
+def groups() -> pd.DataFrame:
+    """Return the boxes at the end of the flow."""
+    rows = [
+        ("outcome 1", "call", 15),
+        ("outcome 1", "caller", 12),
+        ("outcome 0", "call", 45),
+        ("outcome 0", "caller", 36),
+    ]
+    return pd.DataFrame(rows, columns=["group", "unit", "n"])
+
+
+def curves(seed: int = 2) -> pd.DataFrame:
+    """Return GAMM curves with pointwise and simultaneous bands."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for marker in MARKERS:
+        low, high = RANGES[marker]
+        for sex in ("female", "male"):
+            shift = 0.06 * (high - low) * (sex == "male")
+            x = np.linspace(low + shift, high - shift, 100)
+            u = (x - low) / (high - low) - 0.5
+            estimate = (
+                rng.normal(0, 1.2) * u
+                + rng.normal(0, 2.5) * (u**2 - 1 / 12)
+                + rng.normal(0, 0.4) * np.sin(6 * u)
+            )
+            se = 0.12 + 1.2 * u**2
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "marker": marker,
+                        "sex": sex,
+                        "x": x,
+                        "estimate": estimate,
+                        "se": se,
+                        "lower": estimate - 1.96 * se,
+                        "upper": estimate + 1.96 * se,
+                        "lower_simultaneous": estimate - 2.9 * se,
+                        "upper_simultaneous": estimate + 2.9 * se,
+                        "level": 0.95,
+                        "scale": "log-odds",
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def observed(seed: int = 3) -> pd.DataFrame:
+    """Return observed values for the rugs."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for marker in MARKERS:
+        low, high = RANGES[marker]
+        for sex in ("female", "male"):
+            parts.append(
+                pd.DataFrame({"marker": marker, "sex": sex, "x": low + (high - low) * rng.beta(4, 4, 300)})
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def smooths(seed: int = 4) -> pd.DataFrame:
+    """Return the GAMM's table of smooths."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for marker in MARKERS:
+        for sex in ("female", "male"):
+            edf = 1 + rng.gamma(1, 1)
+            p = float(rng.choice([1e-7, 0.0004, 0.0123, 0.049, 0.2, 0.8, 0.9996]))
+            rows.append(
+                (marker, sex, edf, edf + 0.3, rng.gamma(2, 3), "F", p, min(1, 24 * p), min(1, 6 * p), True)
+            )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "marker",
+            "sex",
+            "edf",
+            "ref_df",
+            "statistic",
+            "statistic_name",
+            "p_value",
+            "p_holm",
+            "p_bh",
+            "selected_on_same_labels",
+        ],
+    )
+
+
+def terms() -> pd.DataFrame:
+    """Return the GAMM's parametric terms."""
+    return pd.DataFrame(
+        {
+            "term": ["(Intercept)", "sex: male"],
+            "estimate": [-1.2, -0.84],
+            "se": [0.2, 0.29],
+            "lower": [-1.592, -1.4084],
+            "upper": [-0.808, -0.2716],
+            "statistic": [-6.0, -2.9],
+            "statistic_name": ["t", "t"],
+            "p_value": [1e-8, 0.004],
+        }
+    )
+
+
+def lasso_path(seed: int = 5) -> pd.DataFrame:
+    """Return a Lasso path with coefficients."""
+    rng = np.random.default_rng(seed)
+    lambdas = 0.2 * 10 ** -np.linspace(0, 2, 80)
+    table = pd.DataFrame({"lambda": lambdas})
+    names = [*MARKERS, *[f"other_{i}" for i in range(20)], "dom_missing"]
+    enter = np.sort(rng.uniform(0, 2, len(names)))
+    size = rng.normal(0, 0.8, len(names))
+    t = -np.log10(lambdas / 0.2)
+    coefficients = {
+        name: b * np.clip(t - e, 0, None) / 2 for name, b, e in zip(names, size, enter, strict=True)
+    }
+    table["deviance"] = 1.17 - 0.25 * np.sin(np.clip(t, 0, 1.4) * 1.1) + 0.2 * np.clip(t - 1.2, 0, None) ** 2
+    table["se"] = 0.03
+    table["n_nonzero"] = [int(sum(t_ > e for e in enter)) for t_ in t]
+    return table.assign(**coefficients)
+
+
+def risk_path(seed: int = 6) -> pd.DataFrame:
+    """Return deviance by step, two protocols, many folds in the nested one."""
+    rng = np.random.default_rng(seed)
+    step = np.arange(101)
+    parts = []
+    for fold in range(12):
+        held = 1.18 - 0.22 * (1 - np.exp(-step / 20)) + 0.0012 * step + 0.05 * rng.normal()
+        parts.append(
+            pd.DataFrame(
+                {
+                    "protocol": "nested",
+                    "series": "held out",
+                    "fold": f"f{fold:03d}",
+                    "step": step,
+                    "deviance": held,
+                    "mstop": int(np.argmin(held)) + int(rng.integers(-6, 7)),
+                }
+            )
+        )
+    training = 1.18 - 0.5 * (1 - np.exp(-step / 30))
+    parts.append(
+        pd.DataFrame(
+            {
+                "protocol": "published",
+                "series": "training",
+                "fold": "all",
+                "step": step,
+                "deviance": training,
+                "mstop": 100,
+            }
+        )
+    )
+    return pd.concat(parts, ignore_index=True)
+
+
+def predictions(seed: int = 7) -> pd.DataFrame:
+    """Return call rows of both protocols and designs (two repeats of the second), and some frame rows."""
+    rng = np.random.default_rng(seed)
+    table = calls()
+    parts = []
+    for protocol, gap, noise in (("published", 3.6, 0.8), ("nested", 0.9, 1.0)):
+        for design, repeats in (("loco", 1), ("grouped_kfold", 4 if protocol == "nested" else 0)):
+            for repeat in range(repeats):
+                y = table["outcome"].to_numpy()
+                score = 1 / (1 + np.exp(-(gap * (y - 0.5) + rng.normal(0, noise, len(y)) - 0.7)))
+                if protocol == "published":
+                    score[np.flatnonzero(y == 1)[3]] = 0.31
+                threshold = np.where(protocol == "published", 0.4612, 0.36 + rng.normal(0, 0.02, len(y)))
+                p = np.clip(0.25 + 0.7 * (score - score.mean()), 0.02, 0.98)
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "protocol": protocol,
+                            "model": "gamboost",
+                            "target": "outcome",
+                            "design": design,
+                            "repeat": repeat,
+                            "fold": [f"f{i % 48:03d}" for i in range(len(y))],
+                            "unit": "call",
+                            "call_id": table["call_id"],
+                            "caller_id": table["caller_id"],
+                            "segment": np.nan,
+                            "frame": np.nan,
+                            "time_s": np.nan,
+                            "y": y,
+                            "p_raw": score,
+                            "p": p if protocol == "nested" else np.nan,
+                            "threshold": threshold,
+                            "weight": 1.0,
+                            "sex": table["sex"],
+                            "service": table["service"],
+                        }
+                    )
+                )
+    return pd.concat(parts, ignore_index=True)
+
+
+METRICS = (
+    "auroc",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "accuracy",
+    "youden_j",
+    "brier",
+    "calibration_slope",
+)
+
+
+def metrics() -> pd.DataFrame:
+    """Return metrics.csv of both protocols, all units, both designs, with subgroups."""
+    rng = np.random.default_rng(8)
+    honest = {
+        "auroc": 0.66,
+        "average_precision": 0.45,
+        "sensitivity": 0.58,
+        "specificity": 0.67,
+        "accuracy": 0.65,
+        "youden_j": 0.25,
+        "brier": 0.18,
+        "calibration_slope": 0.71,
+    }
+    rows = []
+    for protocol in ("published", "nested"):
+        for design in ("loco", "grouped_kfold") if protocol == "nested" else ("loco",):
+            for unit in ("frame", "frame_by_call", "call", "caller"):
+                if unit == "frame" and design != "loco":
+                    continue
+                for subgroup in ("", "sex=female", "sex=male", "service=On The Line", "service=000"):
+                    if subgroup and unit != "call":
+                        continue
+                    for metric in METRICS:
+                        if protocol == "published" and metric in ("brier", "calibration_slope"):
+                            continue
+                        best = 1.0 if protocol == "published" else honest[metric]
+                        value = min(1.0, best - 0.02 + rng.normal(0, 0.01))
+                        half = 0.02 if protocol == "published" else 0.12
+                        empty = subgroup == "service=000" and metric in ("auroc", "specificity")
+                        rows.append(
+                            (
+                                protocol,
+                                "gamboost",
+                                "outcome",
+                                design,
+                                unit,
+                                "1",
+                                subgroup,
+                                metric,
+                                0.46,
+                                np.nan if empty else value,
+                                np.nan if empty else value - half,
+                                np.nan if empty else min(1.0, value + half),
+                                0.95,
+                                "caller bootstrap, percentile",
+                                {"frame": 352_332, "frame_by_call": 352_332, "call": 60, "caller": 48}[unit],
+                                {"frame": 91_000, "frame_by_call": 91_000, "call": 15, "caller": 12}[unit],
+                                48,
+                            )
+                        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "protocol",
+            "model",
+            "target",
+            "design",
+            "unit",
+            "class",
+            "subgroup",
+            "metric",
+            "threshold",
+            "estimate",
+            "lower",
+            "upper",
+            "level",
+            "method",
+            "n",
+            "n_events",
+            "n_callers",
+        ],
+    )
+
+
+def thresholds() -> pd.DataFrame:
+    """Return thresholds.csv: one cut in the published protocol, one a fold in the nested one."""
+    rng = np.random.default_rng(9)
+    columns = [
+        "protocol",
+        "model",
+        "target",
+        "design",
+        "repeat",
+        "fold",
+        "threshold",
+        "method",
+        "n_boot",
+        "spread_sd",
+        "q025",
+        "q975",
+        "slope",
+        "intercept",
+        "mstop",
+        "n_selected",
+    ]
+    rows: list[tuple] = [
+        (
+            "published",
+            "gamboost",
+            "outcome",
+            "loco",
+            0,
+            "all",
+            0.4612,
+            "bootstrap_youden",
+            1000,
+            0.05,
+            0.38,
+            0.55,
+            np.nan,
+            np.nan,
+            100,
+            11,
+        )
+    ]
+    for fold in range(48):
+        cut = 0.36 + rng.normal(0, 0.02)
+        rows.append(
+            (
+                "nested",
+                "gamboost",
+                "outcome",
+                "loco",
+                0,
+                f"f{fold:03d}",
+                cut,
+                "bootstrap_youden",
+                1000,
+                0.08,
+                cut - 0.13 - 0.03 * rng.random(),
+                cut + 0.15 + 0.03 * rng.random(),
+                0.7,
+                -0.1,
+                40,
+                9,
+            )
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def threshold_draws() -> pd.DataFrame:
+    """Return single bootstrap cuts."""
+    rng = np.random.default_rng(10)
+    return pd.concat(
+        [
+            pd.DataFrame({"protocol": "published", "threshold": np.clip(rng.normal(0.46, 0.05, 1000), 0, 1)}),
+            pd.DataFrame({"protocol": "nested", "threshold": np.clip(rng.normal(0.37, 0.09, 1000), 0, 1)}),
+        ],
+        ignore_index=True,
+    )
+
+
+def frames(seed: int = 11) -> pd.DataFrame:
+    """Return frames with values missing more often in one class, and one marker that never misses."""
+    rng = np.random.default_rng(seed)
+    table = calls()
+    rows = table.loc[np.repeat(table.index, 40), ["call_id", "caller_id", "sex", "outcome", "service"]]
+    rows = rows.reset_index(drop=True)
+    for position, marker in enumerate(MARKERS):
+        values = rng.uniform(*RANGES[marker], len(rows))
+        gone = rng.random(len(rows)) < (0.0 if position == 0 else 0.02 * position) * (1 + rows["outcome"])
+        rows[marker] = np.where(gone, np.nan, values)
+    return rows

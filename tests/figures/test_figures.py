@@ -1,0 +1,254 @@
+"""Every figure: right artists for its table, exact width, readable, hostile ids as text, no pyplot."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk import figures
+from voicerisk.errors import ReportError
+from voicerisk.figures.style import MM_PER_INCH
+
+
+@pytest.fixture(scope="module")
+def drawn(made):
+    """All figures, each with the width it was asked for in mm."""
+    predictions = made.predictions()
+    points = figures.curve_points(predictions)
+    curve, strip = figures.calibration_points(predictions, bootstraps=30)
+    curves, labels = made.curves(), made.LABELS
+    chosen = [made.MARKERS[: k % 9] for k in range(40)]
+    often = figures.selection_table(chosen, made.MARKERS)
+    missing = figures.missing_table(made.frames(), made.MARKERS, ("outcome", "sex", "service"))
+    return {
+        "flow": figures.exclusion_flow(made.flow(), groups=made.groups(), width_mm=120),
+        "gamm": figures.gamm_curves(curves, labels, observed=made.observed(), width_mm=183),
+        "free": figures.gamm_curves(curves, labels, scales="free", width_mm=140),
+        "partial": figures.partial_effects(curves[["marker", "sex", "x", "estimate"]], labels, width_mm=183),
+        "difference": figures.difference_curves(curves[curves["sex"] == "female"], labels, width_mm=183),
+        "lasso": figures.lasso_path(
+            made.lasso_path(), labels, lambda_min=0.0126, lambda_1se=0.04, width_mm=183
+        ),
+        "risk": figures.risk_path(made.risk_path(), width_mm=183),
+        "selection": figures.selection_frequencies(often, labels, width_mm=89),
+        "roc": figures.roc(points, metrics=made.metrics(), width_mm=130),
+        "pr": figures.precision_recall(points, metrics=made.metrics(), width_mm=130),
+        "calibration": figures.calibration(curve, strip=strip, width_mm=89),
+        "thresholds": figures.threshold_distribution(
+            made.thresholds(), draws=made.threshold_draws(), width_mm=183
+        ),
+        "scores": figures.score_dots(figures.call_scores(predictions), width_mm=183),
+        "protocols": figures.protocols_compared(made.metrics(), width_mm=183),
+        "missing": figures.missing_values(missing, labels, width_mm=183),
+    }
+
+
+WIDTHS = {"flow": 120, "free": 140, "selection": 89, "roc": 130, "pr": 130, "calibration": 89}
+NAMES = [
+    "flow", "gamm", "free", "partial", "difference", "lasso", "risk", "selection", "roc", "pr", "calibration",
+    "thresholds", "scores", "protocols", "missing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_width_is_exact_and_text_is_readable(drawn, legible, name):
+    assert drawn[name].get_figwidth() * MM_PER_INCH == pytest.approx(WIDTHS.get(name, 183))
+    legible(drawn[name])
+
+
+def test_pyplot_is_never_imported():
+    import subprocess
+
+    code = (
+        "import sys, pandas as pd; from voicerisk import figures\n"
+        "figures.exclusion_flow(pd.DataFrame([dict(step='a', unit='call', reason='b', n=1, remaining=2)]))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules, 'pyplot'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_drawing_leaves_matplotlibs_settings_alone(made):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    figures.protocols_compared(made.metrics())
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_gamm_curves_draw_the_table_they_are_given(made, drawn):
+    table = made.curves()
+    panels = drawn["gamm"].axes
+    assert len(panels) == len(made.MARKERS)
+    for panel, marker in zip(panels, made.MARKERS, strict=True):
+        assert panel.get_xlabel().replace("\n", " ") == made.LABELS[marker]
+        lines = [line for line in panel.lines if len(line.get_xdata()) == 100]
+        assert len(lines) == 2
+        assert lines[0].get_linestyle() != lines[1].get_linestyle()
+        for line, sex in zip(lines, ("female", "male"), strict=True):
+            rows = table[(table["marker"] == marker) & (table["sex"] == sex)]
+            np.testing.assert_array_equal(line.get_ydata(), rows["estimate"])
+            np.testing.assert_array_equal(line.get_xdata(), rows["x"])
+
+
+def test_shared_scales_show_every_pointwise_band_in_full(made, drawn):
+    table = made.curves()
+    limits = {panel.get_ylim() for panel in drawn["gamm"].axes}
+    assert len(limits) == 1
+    low, high = limits.pop()
+    assert low < table["lower"].min() and high > table["upper"].max()
+    assert len({panel.get_ylim() for panel in drawn["free"].axes}) == len(made.MARKERS)
+
+
+def test_differences_shade_where_the_simultaneous_band_leaves_zero(made):
+    x = np.linspace(0, 1, 11)
+    table = pd.DataFrame({"marker": "dom", "x": x, "estimate": x, "lower": x - 0.1, "upper": x + 0.1,
+                          "lower_simultaneous": x - 0.55, "upper_simultaneous": x + 0.55})  # fmt: skip
+    figure = figures.difference_curves(table)
+    shade = figure.axes[0].collections[-1].get_paths()[0].get_extents()
+    assert shade.x0 == pytest.approx(0.6) and shade.x1 == pytest.approx(1.0)
+
+
+def test_curve_points_are_those_of_scikit_learn(made):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    predictions = made.predictions()
+    points = figures.curve_points(predictions)
+    calls = predictions[(predictions["protocol"] == "nested") & (predictions["design"] == "loco")].copy()
+    calls.loc[calls.index[:20], "p_raw"] = 0.25  # ties
+    ours = figures.curve_points(calls)
+    area = np.trapezoid(ours["sensitivity"], ours["false_positive_rate"])
+    assert area == pytest.approx(roc_auc_score(calls["y"], calls["p_raw"]), abs=1e-12)
+    steps = np.diff(ours["sensitivity"]) * ours["precision"].to_numpy()[1:]
+    assert steps.sum() == pytest.approx(average_precision_score(calls["y"], calls["p_raw"]), abs=1e-12)
+    assert set(points["design"]) == {"loco", "grouped_kfold"}
+    assert points.groupby(["protocol", "design", "repeat"]).ngroups == 6
+    first = points[points["threshold"] == np.inf]
+    assert (first["sensitivity"] == 0).all() and first["precision"].isna().all()
+
+
+def test_curve_points_refuse_one_class_and_missing_scores(made):
+    calls = made.predictions()
+    with pytest.raises(ReportError, match="one class only"):
+        figures.curve_points(calls.assign(y=1))
+    with pytest.raises(ReportError, match="60 calls of published have no score"):
+        figures.curve_points(calls.assign(p_raw=np.where(calls["protocol"] == "published", np.nan, 0.4)))
+    with pytest.raises(ReportError, match="no rows of unit 'call'"):
+        figures.curve_points(calls.assign(unit="frame"))
+
+
+def test_calibration_groups_hold_every_call_once(made):
+    curve, strip = figures.calibration_points(made.predictions(), bins=4, bootstraps=20)
+    groups = curve[curve["layer"] == "group"]
+    assert groups["n"].sum() == len(strip) == 60
+    assert (groups["observed"] * groups["n"]).sum() == pytest.approx(strip["y"].sum())
+    assert set(curve["protocol"]) == {"nested"}  # the published protocol has no recalibrated risk
+    assert (curve["lower"] <= curve["upper"]).all()
+    again, _ = figures.calibration_points(made.predictions(), bins=4, bootstraps=20)
+    pd.testing.assert_frame_equal(curve, again)
+
+
+def test_constant_risks_have_one_group_and_no_curve(made):
+    calls = made.predictions().assign(p=0.25)
+    curve, strip = figures.calibration_points(calls, bootstraps=20)
+    assert list(curve["layer"]) == ["group", "group"]
+    assert figures.calibration(curve, strip=strip).axes
+
+
+def test_call_scores_say_which_decisions_were_wrong(made):
+    scores = figures.call_scores(made.predictions())
+    published = scores[scores["protocol"] == "published"]
+    assert len(published) == 60
+    expected = (published["p_raw"] >= published["threshold"]).astype(int) != published["y"]
+    assert (published["wrong"] == expected).all() and published["wrong"].sum() == 2
+    assert (scores["design"] == "loco").all()
+    without = made.predictions().assign(threshold=np.nan)
+    assert not figures.call_scores(without)["wrong"].any()
+
+
+def test_every_wrong_call_is_ringed_and_named_by_its_display_name(made):
+    scores = figures.call_scores(made.predictions())
+    names = {call: f"call {i}" for i, call in enumerate(made.calls()["call_id"])}
+    figure = figures.score_dots(scores, names=names)
+    for panel, (_, rows) in zip(figure.axes, scores.groupby("protocol", sort=False), strict=True):
+        rings = [line for line in panel.lines if line.get_markerfacecolor() == "none"]
+        assert len(rings[0].get_xdata()) == rows["wrong"].sum()
+        shown = {text.get_text() for text in panel.texts}
+        assert shown and all(text.startswith("call ") for text in shown)
+
+
+def test_hostile_ids_are_shown_as_they_are(made, legible):
+    scores = pd.DataFrame(
+        {
+            "protocol": "nested", "call_id": list(made.HOSTILE), "y": 1, "p_raw": np.linspace(0.1, 0.4, 5),
+            "threshold": 0.5, "wrong": True,
+        }
+    )  # fmt: skip
+    figure = figures.score_dots(scores)
+    legible(figure)  # raises where mathematics would not parse
+    shown = {text.get_text().replace(r"\$", "$") for text in figure.axes[0].texts}
+    assert shown == {name if len(name) <= 22 else name[:21] + "\u2026" for name in made.HOSTILE}
+
+
+def test_protocols_compared_writes_each_estimate_once(made, drawn):
+    metrics = made.metrics()
+    rows = metrics[(metrics["subgroup"] == "") & metrics["metric"].isin(["auroc"])]
+    written = [text.get_text() for text in drawn["protocols"].axes[0].texts]
+    for value in rows["estimate"]:
+        assert f"{value:.2f}" in written
+    assert len([text for text in written if text[0].isdigit()]) == len(rows)
+
+
+def test_protocols_compared_refuses_two_rows_for_one_place(made):
+    metrics = made.metrics()
+    with pytest.raises(ReportError, match="2 rows for auroc, published, loco"):
+        figures.protocols_compared(pd.concat([metrics, metrics]))
+
+
+def test_missing_table_counts(made):
+    frames = made.frames()
+    table = figures.missing_table(frames, made.MARKERS, ("outcome",))
+    row = table[
+        (table["marker"] == "specSlope") & (table["group"] == "outcome") & (table["level_name"] == "1")
+    ]
+    expected = frames.loc[frames["outcome"] == 1, "specSlope"].isna()
+    assert row["n_missing"].item() == expected.sum() and row["n"].item() == len(expected)
+    assert set(table["group"]) == {"all", "outcome"}
+
+
+def test_selection_table_counts_empty_folds_and_unknown_markers():
+    table = figures.selection_table([["a"], [], ["a", "b"]], ["a", "b", "c"])
+    assert list(table["n_selected"]) == [2, 1, 0] and (table["n_folds"] == 3).all()
+    with pytest.raises(ReportError, match="z was chosen but is not among the candidates"):
+        figures.selection_table([["z"]], ["a"])
+
+
+def test_flow_states_counts_before_and_after(made):
+    figure = figures.exclusion_flow(made.flow(), groups=made.groups())
+    text = [item.get_text() for item in figure.axes[0].texts]
+    assert text[:2] == ["Before any exclusion", "96 calls"]
+    for line in (
+        "66 calls",
+        "797 spans",
+        "recording has no sample: 1 call",
+        "352\u2009332 frames",
+        "36 callers",
+    ):
+        assert line in text
+    assert "1190 spans" not in text
+
+
+@pytest.mark.parametrize(
+    ("function", "table", "message"),
+    [
+        ("gamm_curves", pd.DataFrame({"marker": []}), "GAMM curves: the table has no column sex"),
+        ("roc", pd.DataFrame({"x": [1]}), "ROC: the table has no column protocol"),
+        ("exclusion_flow", pd.DataFrame(columns=["step", "unit", "reason", "n", "remaining"]), "no rows"),
+        ("lasso_path", pd.DataFrame({"lambda": [0.0], "deviance": [1.0], "se": [0.1], "n_nonzero": [0]}),
+         "lambda holds values that are not positive"),
+    ],
+)  # fmt: skip
+def test_unusable_tables_say_what_is_wrong(function, table, message):
+    with pytest.raises(ReportError, match=message):
+        getattr(figures, function)(table)

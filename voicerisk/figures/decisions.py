@@ -1,0 +1,303 @@
+"""Cuts and what they decide: thresholds over folds or bootstraps, and each call's score against its cut."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.text import DESIGNS, PROTOCOLS, need, number, ordered, plain
+
+NO_LABELS: Mapping[str, str] = {}
+
+
+@drawing
+def threshold_distribution(
+    thresholds: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    draws: pd.DataFrame | None = None,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw where the cuts lie: the bootstrap cuts as a histogram, each fold's mean cut and its spread below.
+
+    Parameters
+    ----------
+    thresholds : DataFrame
+        thresholds.csv: columns protocol, threshold (the mean over the bootstraps of one fold), and where
+        known design, fold, q025, q975.
+    labels : mapping of str to str
+        Display names of protocols.
+    draws : DataFrame, optional
+        Single bootstrap cuts: columns protocol, threshold.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One column a protocol.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or the table is empty.
+    """
+    need(thresholds, ["protocol", "threshold"], "thresholds")
+    table = thresholds
+    if "design" in table and (table["design"] == "loco").any():
+        table = table[table["design"] == "loco"]
+    protocols = ordered(table["protocol"])
+    width = width_mm or (style.one_column_mm if len(protocols) == 1 else style.two_columns_mm)
+    rows = 1 if draws is None else 2
+    figure = new_figure(width, 42.0 + 26.0 * rows)
+    grid = figure.subplots(
+        rows, len(protocols), squeeze=False, sharex=True, height_ratios=[1, 1.3] if rows == 2 else None
+    )
+    for column, protocol in enumerate(protocols):
+        drawn = look(protocol, style, column)
+        mine = table[table["protocol"].astype(str) == protocol]
+        if draws is not None:
+            values = (
+                draws.loc[draws["protocol"].astype(str) == protocol, "threshold"].dropna().to_numpy(float)
+            )
+            if values.size:
+                grid[0, column].hist(
+                    values,
+                    bins=np.linspace(0, 1, 51),
+                    color=drawn.colour,
+                    alpha=0.55,
+                    edgecolor="white",
+                    linewidth=style.thin_pt,
+                )
+                grid[0, column].set_ylabel(f"bootstrap cuts (n = {values.size})")
+            else:
+                grid[0, column].axis("off")
+        _fold_cuts(grid[-1, column], mine, drawn, style)
+        grid[0, column].set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        grid[-1, column].set_xlabel("cut on the call score")
+    grid[-1, 0].set_xlim(-0.02, 1.02)
+    drawn = look(protocols[-1], style, len(protocols) - 1)
+    entries = [point_entry(Look("black", "-", "o"), "cut applied (mean of the bootstraps)", style)]
+    if "q025" in table and table["q025"].notna().any():
+        entries.append(line_entry(Look(style.neutral, "-", ""), "2.5 to 97.5 % of the bootstraps", style))
+    legend(figure, entries)
+    return figure
+
+
+def _fold_cuts(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style) -> None:
+    rows = rows.sort_values("threshold", kind="stable").reset_index(drop=True)
+    y = np.arange(len(rows))
+    if "q025" in rows:
+        panel.hlines(
+            y, rows["q025"], rows["q975"], color=style.neutral, linewidth=style.thin_pt * 1.3, zorder=1
+        )
+    size = style.marker_pt if len(rows) == 1 else style.marker_pt * 0.55
+    panel.plot(rows["threshold"], y, zorder=3, **drawn.point(size))
+    panel.set_ylim(-1 - 0.02 * len(rows), len(rows) + 0.02 * len(rows))
+    missing = int(rows["threshold"].isna().sum())
+    panel.set_yticks([])
+    cut = number(rows["threshold"].mean())
+    text = (
+        f"one cut for all calls: {cut}" if len(rows) == 1 else f"{len(rows)} folds, sorted\n(mean cut {cut})"
+    )
+    if missing:
+        text += f"\n{missing} without a cut"
+    panel.set_ylabel(text)
+
+
+def call_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a call, with its score, its cut and whether the decision was right.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        The predictions table. Of the rows of unit `call` the leave-one-caller-out ones are taken, or where
+        there are none, the first design and repeat.
+
+    Returns
+    -------
+    DataFrame
+        Columns protocol, design, call_id, caller_id, y, p_raw, threshold, decision (1, 0, or missing without
+        a cut), wrong (bool), sorted by protocol and score.
+
+    Raises
+    ------
+    ReportError
+        If there are no call rows.
+    """
+    need(
+        predictions,
+        ["protocol", "design", "repeat", "unit", "call_id", "caller_id", "y", "p_raw", "threshold"],
+        "call scores",
+    )
+    calls = predictions[predictions["unit"] == "call"]
+    if calls.empty:
+        raise ReportError("call scores: the predictions table has no rows of unit 'call'.")
+    parts = []
+    for _, rows in calls.groupby("protocol", sort=False):
+        design = "loco" if (rows["design"] == "loco").any() else rows["design"].iloc[0]
+        rows = rows[rows["design"] == design]
+        rows = rows[rows["repeat"] == rows["repeat"].iloc[0]] if rows["repeat"].notna().all() else rows
+        parts.append(rows.sort_values(["p_raw", "call_id"], kind="stable"))
+    table = pd.concat(parts, ignore_index=True)
+    decision = (table["p_raw"] >= table["threshold"]).astype("Int64").where(table["threshold"].notna())
+    wrong = (decision != table["y"]).fillna(False).astype(bool)
+    columns = ["protocol", "design", "call_id", "caller_id", "y", "p_raw", "threshold"]
+    return table[columns].assign(decision=decision, wrong=wrong)
+
+
+@drawing
+def score_dots(
+    scores: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    names: Mapping[str, str] | None = None,
+    named: int = 12,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw every call's score in rising order, its fold's cut, and a ring around each call decided wrongly.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        What `call_scores` returns.
+    labels : mapping of str to str
+        Display names of protocols.
+    names : mapping of str to str, optional
+        Display name of each call (a pseudonym); by default the call_id itself.
+    named : int
+        Wrong calls that are named, the ones farthest from their cut first. All are ringed.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One panel a protocol, below each other.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or the table is empty.
+    """
+    need(scores, ["protocol", "call_id", "y", "p_raw", "threshold", "wrong"], "call scores")
+    protocols = ordered(scores["protocol"])
+    width = width_mm or style.two_columns_mm
+    figure = new_figure(width, 10.0 + 58.0 * len(protocols))
+    axes = list(figure.subplots(len(protocols), 1, squeeze=False)[:, 0])
+    for panel, protocol in zip(axes, protocols, strict=True):
+        rows = scores[scores["protocol"].astype(str) == protocol].sort_values(
+            ["p_raw", "call_id"], kind="stable"
+        )
+        rows = rows.reset_index(drop=True)
+        _cuts(panel, rows, style)
+        for outcome in (0, 1):
+            mine = rows[rows["y"] == outcome]
+            panel.plot(
+                mine.index, mine["p_raw"], zorder=3, **look(str(outcome), style).point(style.marker_pt * 0.85)
+            )
+        wrong = rows[rows["wrong"].astype(bool)]
+        panel.plot(
+            wrong.index,
+            wrong["p_raw"],
+            linestyle="none",
+            marker="o",
+            markersize=style.marker_pt * 1.9,
+            markerfacecolor="none",
+            markeredgecolor=style.accent,
+            markeredgewidth=style.thin_pt * 2,
+            zorder=4,
+        )
+        _name_wrong(panel, rows, wrong, names or {}, named, style)
+        n = len(rows)
+        title = labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol)))
+        design = DESIGNS.get(str(rows["design"].iloc[0]), "") if "design" in rows else ""
+        panel.set_title(f"{title}{', ' if design else ''}{design}: {len(wrong)} of {n} calls decided wrongly")
+        panel.set_xlim(-0.02 * n - 1, 1.02 * n)
+        panel.set_xticks([])
+        panel.set_ylabel("call score (mean frame probability)")
+    axes[-1].set_xlabel("calls, sorted by score")
+    entries = [
+        point_entry(look("1", style), "outcome 1", style),
+        point_entry(look("0", style), "outcome 0", style),
+        point_entry(Look(style.accent, "", "o", False), "decided wrongly", style),
+        line_entry(Look(style.neutral, "-", ""), "cut", style),
+    ]
+    legend(figure, entries)
+    return figure
+
+
+def _cuts(panel: Axes, rows: pd.DataFrame, style: Style) -> None:
+    cuts = rows["threshold"].to_numpy(float)
+    known = cuts[np.isfinite(cuts)]
+    if known.size and np.ptp(known) < 1e-12:
+        panel.axhline(known[0], color=style.neutral, linewidth=style.line_pt)
+    else:
+        panel.hlines(cuts, rows.index - 0.45, rows.index + 0.45, color=style.neutral, linewidth=style.line_pt)
+
+
+def _name_wrong(
+    panel: Axes, rows: pd.DataFrame, wrong: pd.DataFrame, names: Mapping[str, str], named: int, style: Style
+) -> None:
+    """Name wrong calls where the rising curve leaves room: misses lower right, false alarms upper left.
+
+    A name goes farther out until it covers neither a call nor another name.
+    """
+    far = (
+        (wrong["p_raw"] - wrong["threshold"]).abs().sort_values(ascending=False, kind="stable").index[:named]
+    )
+    if far.empty:
+        return
+    low, high = panel.get_ylim()
+    n = len(rows)
+    inches = panel.figure.get_figwidth()  # type: ignore[union-attr]
+    row = (high - low) * 0.055 * style.small_pt / 6  # the height of a line of text, in the units of the score
+    per_letter = 0.6 * style.small_pt / (0.94 * inches * 72) * 1.04 * n  # its width, in calls
+    covered = [(float(x), float(x), float(y)) for x, y in zip(rows.index, rows["p_raw"], strict=True)]
+    for index in sorted(far, key=lambda at: (rows.at[at, "y"], -at if rows.at[at, "y"] else at)):
+        call = rows.loc[index]
+        text = plain(names.get(str(call["call_id"]), str(call["call_id"])), 22)
+        side = 1 if call["y"] == 1 else -1
+        if (side > 0 and index > 0.9 * n) or (side < 0 and index < 0.1 * n):
+            side = -side
+        wide = per_letter * (len(text) + 1)
+        for step in range(1, 40):
+            x = index + side * (0.012 * n + 0.004 * n * step)
+            y = float(call["p_raw"]) - (1 if call["y"] == 1 else -1) * row * (0.3 + 0.7 * step)
+            left, right = (x, x + wide) if side > 0 else (x - wide, x)
+            if not any(
+                left - 0.01 * n < b and a < right + 0.01 * n and abs(y - at) < row for a, b, at in covered
+            ):
+                break
+        covered.append((left, right, y))
+        panel.annotate(
+            text,
+            (index, call["p_raw"]),
+            xytext=(x, y),
+            textcoords="data",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontsize=style.small_pt,
+            color=style.accent,
+            arrowprops={
+                "arrowstyle": "-",
+                "linewidth": style.thin_pt * 0.7,
+                "color": style.accent,
+                "shrinkA": 0,
+                "shrinkB": 3,
+                "relpos": (0.0 if side > 0 else 1.0, 0.5),
+            },
+        )
+    heights = [at for _, _, at in covered]
+    panel.set_ylim(min(low, min(heights) - row), max(high, max(heights) + row))

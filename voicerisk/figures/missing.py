@@ -1,0 +1,125 @@
+"""Where values are missing: by marker, and by outcome, sex and service."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from voicerisk.figures.layout import new_figure
+from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.text import name_of, need, ordered, plain
+
+NO_LABELS: Mapping[str, str] = {}
+
+
+def missing_table(
+    table: pd.DataFrame, markers: Sequence[str], groups: Sequence[str] = ("outcome", "sex")
+) -> pd.DataFrame:
+    """Count missing values of each marker, in all rows and by the levels of each group column.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Frames (or segments) with one column a marker and the group columns.
+    markers : sequence of str
+        Marker columns.
+    groups : sequence of str
+        Columns to split by; a group without values ('' or missing) is a level of its own, 'not stated'.
+
+    Returns
+    -------
+    DataFrame
+        Columns marker, group ('all' or the column's name), level_name, n, n_missing, share (0..1).
+    """
+    need(table, [*markers, *groups], "missing values")
+    splits = [("all", pd.Series("all", index=table.index))]
+    for group in groups:
+        names = table[group].astype("string").fillna("").replace("", "not stated")
+        splits.append((group, names))
+    parts = []
+    for group, levels in splits:
+        gone = table[list(markers)].isna().groupby(levels, sort=True)
+        count, total = gone.sum(), gone.size()
+        for level in total.index:
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "marker": list(markers),
+                        "group": group,
+                        "level_name": str(level),
+                        "n": int(total[level]),
+                        "n_missing": count.loc[level].to_numpy(int),
+                    }
+                )
+            )
+    result = pd.concat(parts, ignore_index=True)
+    return result.assign(share=result["n_missing"] / result["n"])
+
+
+@drawing
+def missing_values(
+    table: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw the share of missing values a marker, one panel a grouping, most often missing first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `missing_table` returns.
+    labels : mapping of str to str
+        Marker to label; also display names of groups.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One panel a group.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or the table is empty.
+    """
+    need(table, ["marker", "group", "level_name", "share"], "missing values")
+    groups = ordered(table["group"])
+    order = table[table["group"] == groups[0]].groupby("marker", sort=False)["share"].mean()
+    markers = list(order.sort_values(kind="stable").index)
+    y = {marker: position for position, marker in enumerate(markers)}
+    line = style.small_pt * 1.75 / 72 * 25.4
+    legend_lines = max(table[table["group"] == group]["level_name"].nunique() for group in groups)
+    figure = new_figure(width_mm or style.two_columns_mm, 20.0 + len(markers) * line + legend_lines * 3.4)
+    axes = list(figure.subplots(1, len(groups), sharey=True, sharex=True, squeeze=False)[0])
+    for panel, group in zip(axes, groups, strict=True):
+        rows = table[table["group"].astype(str) == group]
+        levels = ordered(rows["level_name"])
+        for position, level in enumerate(levels):
+            mine = rows[rows["level_name"].astype(str) == level]
+            drawn = look(level, style, position)
+            offset = 0.0 if len(levels) == 1 else 0.2 - 0.4 * position / (len(levels) - 1)
+            at = np.array([y[marker] for marker in mine["marker"]]) + offset
+            n = f" (n = {int(mine['n'].iloc[0]):,})".replace(",", "\u2009") if "n" in mine else ""
+            name = f"{group} {level}" if level in ("0", "1") else level
+            panel.plot(
+                100 * mine["share"],
+                at,
+                label=plain(name) + n,
+                clip_on=False,
+                **drawn.point(style.marker_pt * 0.9),
+            )
+        panel.grid(color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
+        panel.set_axisbelow(True)
+        panel.set_xlabel("missing (%)")
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=style.small_pt, handlelength=1.0)
+    top = 100 * float(table["share"].max())
+    axes[0].set_xlim(-0.03 * max(top, 1), 1.08 * max(top, 1))
+    axes[0].set_yticks(range(len(markers)), [name_of(marker, labels, 34) for marker in markers])
+    axes[0].set_ylim(-0.6, len(markers) - 0.4)
+    return figure

@@ -1,0 +1,196 @@
+"""The signature figure: what the published protocol says of a model, beside what the nested one says."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.layout import legend, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.text import DESIGNS, METRICS, PROTOCOLS, UNITS, name_of, need, number, ordered, plain
+
+NO_LABELS: Mapping[str, str] = {}
+SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "accuracy")
+
+
+@drawing
+def protocols_compared(
+    metrics: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    shown: Sequence[str] = SHOWN,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw each metric under both protocols with its interval, by design and unit.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics.csv: columns protocol, design, unit, metric, estimate, lower, upper, n_callers, and where
+        there are some model and subgroup (rows of subgroups are left out here).
+    labels : mapping of str to str
+        Display names of metrics and protocols.
+    shown : sequence of str
+        Metrics, one panel each; those that the table lacks are left out.
+    width_mm : float, optional
+        Width in mm (default: two columns).
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One panel a metric; rows are units within designs; estimates are written at the right; grey ticks
+        show what a model without information reaches (AUROC, average precision, accuracy).
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, or the table has none of the metrics.
+    """
+    need(
+        metrics, ["protocol", "design", "unit", "metric", "estimate", "lower", "upper"], "protocols compared"
+    )
+    table = whole_group(metrics)
+    table = table[table["metric"].isin(list(shown))]
+    if table.empty:
+        raise ReportError(
+            f"protocols compared: the metrics table has none of {', '.join(shown)} for all callers."
+        )
+    names = [metric for metric in shown if (table["metric"] == metric).any()]
+    protocols = sorted(ordered(table["protocol"]), key=lambda name: (name != "published", name))
+    rows = _rows(table)
+    width = width_mm or style.two_columns_mm
+    line = (style.small_pt * 1.5 * len(protocols) + 4) / 72 * 25.4
+    figure = new_figure(width, 24.0 + line * (len(rows) + 0.6 * (len({design for design, _ in rows}) - 1)))
+    axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
+    places = _places(rows)
+    for panel, metric in zip(axes, names, strict=True):
+        for position, protocol in enumerate(protocols):
+            drawn = look(protocol, style, position)
+            offset = 0.0 if len(protocols) == 1 else 0.22 - 0.44 * position / (len(protocols) - 1)
+            here = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
+            for (design, unit), y in places.items():
+                _mark(
+                    panel, here[(here["design"] == design) & (here["unit"] == unit)], y + offset, drawn, style
+                )
+        _scale(panel, metric, style)
+        panel.set_title(labels.get(metric, METRICS.get(metric, plain(metric))), fontsize=style.font_pt)
+        panel.tick_params(axis="y", length=0)
+        panel.spines["left"].set_visible(False)
+    _row_names(axes[0], places, labels, style)
+    axes[0].set_ylim(min(places.values()) - 0.6, max(places.values()) + 0.9)
+    entries = [
+        point_entry(look(name, style, i), labels.get(name, PROTOCOLS.get(name, plain(name))), style)
+        for i, name in enumerate(protocols)
+    ]
+    without = (
+        Line2D([], [], color=style.neutral, linestyle="none", marker="|", markersize=8),
+        "without information",
+    )
+    legend(figure, [*entries, without])
+    return figure
+
+
+def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a metrics table that are about all callers, not about a subgroup."""
+    if "subgroup" not in metrics:
+        return metrics
+    return metrics[metrics["subgroup"].isna() | metrics["subgroup"].astype(str).isin(["", "all"])]
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (design, unit) pairs that the table has, designs and units in their fixed order."""
+    present = set(zip(table["design"].astype(str), table["unit"].astype(str), strict=True))
+    designs = [name for name in DESIGNS if any(design == name for design, _ in present)]
+    designs += sorted({design for design, _ in present} - set(designs))
+    units = [*UNITS, *sorted({unit for _, unit in present} - set(UNITS))]
+    return [(design, unit) for design in designs for unit in units if (design, unit) in present]
+
+
+def _places(rows: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    places: dict[tuple[str, str], float] = {}
+    y, before = 0.0, None
+    for design, unit in rows:
+        y -= 1.0 if before in (None, design) else 1.75
+        places[design, unit] = y
+        before = design
+    return places
+
+
+def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn, style: Style) -> None:  # type: ignore[no-untyped-def]
+    if row.empty or pd.isna(row["estimate"].iloc[0]):
+        return
+    if len(row) > 1:
+        raise ReportError(
+            f"protocols compared: {len(row)} rows for {row['metric'].iloc[0]}, {row['protocol'].iloc[0]}, "
+            f"{row['design'].iloc[0]}, {row['unit'].iloc[0]}; keep one model and one threshold."
+        )
+    estimate, lower, upper = (float(row[column].iloc[0]) for column in ("estimate", "lower", "upper"))
+    if np.isfinite([lower, upper]).all():
+        panel.plot(
+            [lower, upper], [y, y], color=drawn.colour, linewidth=style.line_pt, linestyle="-", zorder=2
+        )
+    chance = _chance(row, str(row["metric"].iloc[0]))
+    if chance is not None:
+        panel.plot([chance] * 2, [y - 0.2, y + 0.2], color=style.neutral, linewidth=style.line_pt, zorder=1)
+    panel.plot([estimate], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt))
+    panel.annotate(
+        number(estimate),
+        (1.05, y),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        ha="left",
+        fontsize=style.small_pt,
+        color=drawn.colour,
+        annotation_clip=False,
+    )
+
+
+def _chance(row: pd.DataFrame, metric: str) -> float | None:
+    """Return what a model without any information reaches, for this row's share of events."""
+    if metric in ("auroc", "auroc_auto"):
+        return 0.5
+    if not {"n", "n_events"} <= set(row.columns) or not row["n"].iloc[0] > 0:
+        return None
+    share = float(row["n_events"].iloc[0]) / float(row["n"].iloc[0])
+    return {"average_precision": share, "accuracy": max(share, 1 - share)}.get(metric)
+
+
+def _scale(panel: Axes, metric: str, style: Style) -> None:
+    low = -1.0 if metric in ("youden_j", "brier_skill") else 0.0
+    panel.set_xlim(low, 1.0 + 0.06 * (1.0 - low))
+    panel.set_xticks(
+        [low, (low + 1) / 2, 1.0], [number(low, 0), number((low + 1) / 2, 1).replace(".0", ""), "1"]
+    )
+    panel.grid(axis="x", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
+    panel.set_axisbelow(True)
+
+
+def _row_names(
+    panel: Axes, places: Mapping[tuple[str, str], float], labels: Mapping[str, str], style: Style
+) -> None:
+    panel.set_yticks(
+        list(places.values()), [labels.get(unit, UNITS.get(unit, plain(unit))) for _, unit in places]
+    )
+    seen: set[str] = set()
+    for (design, _), y in places.items():
+        if design not in seen:
+            seen.add(design)
+            panel.annotate(
+                labels.get(design, DESIGNS.get(design, name_of(design, {}))),
+                (0, y + 0.62),
+                xycoords=("axes fraction", "data"),
+                xytext=(-2.5, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=style.small_pt,
+                fontweight="bold",
+                annotation_clip=False,
+            )

@@ -1,0 +1,116 @@
+"""Text as figures show it: names, units and ids, never read as markup."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from unicodedata import category
+
+import pandas as pd
+
+from voicerisk.errors import ReportError
+
+PROTOCOLS = {"published": "published protocol", "nested": "nested protocol"}
+DESIGNS = {
+    "loco": "leave one caller out",
+    "grouped_kfold": "grouped k-fold",
+    "holdout": "held-out callers",
+    "external": "external callers",
+}
+UNITS = {
+    "caller": "callers",
+    "call": "calls",
+    "frame_by_call": "frames, decided by call",
+    "frame": "frames, each by itself",
+}
+UNIT_NOUNS = {"call": "calls", "caller": "callers", "span": "spans", "frame": "frames", "segment": "segments"}
+METRICS = {
+    "auroc": "AUROC",
+    "auroc_auto": "AUROC, automatic direction",
+    "average_precision": "Average precision",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "youden_j": "Youden J",
+    "brier": "Brier score",
+    "brier_skill": "Brier skill score",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration in the large",
+    "ici": "Integrated calibration index",
+    "net_benefit": "Net benefit",
+}
+MINUS = "\u2212"
+
+
+def plain(value: object, longest: int | None = None) -> str:
+    r"""Return a value as literal text for matplotlib.
+
+    Dollar signs are escaped so that nothing is read as mathematics, control characters become spaces, and
+    text longer than `longest` characters ends in an ellipsis.
+
+    Examples
+    --------
+    >>> plain("call_$1$")
+    'call_\\\\$1\\\\$'
+    >>> plain("a very long name", longest=7)
+    'a very\u2026'
+    """
+    text = "".join(" " if category(c)[0] == "C" or category(c) in ("Zl", "Zp") else c for c in str(value))
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1].rstrip() + "\u2026"
+    return text.replace("$", r"\$")
+
+
+def name_of(key: object, names: Mapping[str, str], longest: int | None = None) -> str:
+    """Return the label of a marker (or other key) as literal text; the key itself where there is none."""
+    return plain(names.get(str(key), str(key)), longest)
+
+
+def ordered(values: Iterable[object]) -> list[str]:
+    """Return the distinct values as text, in order of first appearance."""
+    return list(dict.fromkeys(str(value) for value in values))
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with a proper minus sign and `digits` decimals; an en dash where it is missing."""
+    if pd.isna(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """Return `table` if it has rows and the columns, else raise.
+
+    Raises
+    ------
+    ReportError
+        Naming the figure or table (`what`) and the columns that are missing.
+    """
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ReportError(
+            f"{what}: the table has no column {', '.join(missing)}; "
+            f"it has {', '.join(map(str, table.columns))}."
+        )
+    if table.empty:
+        raise ReportError(f"{what}: the table has no rows, so there is nothing to draw.")
+    return table
+
+
+def only(table: pd.DataFrame, column: str, what: str) -> float | None:
+    """Return the one value of a constant column, or None where the column is absent or empty.
+
+    Raises
+    ------
+    ReportError
+        If the column holds more than one value.
+    """
+    if column not in table.columns:
+        return None
+    values = table[column].dropna().unique()
+    if len(values) > 1:
+        raise ReportError(f"{what}: column {column} should hold one value and holds {len(values)}.")
+    return float(values[0]) if len(values) else None
