@@ -53,7 +53,8 @@ smooth_table <- function(fit, summary) {
   edf <- found[, 1L]
   ref_df <- found[, 2L]
   statistic <- found[, 3L]
-  p_value <- found[, 4L]
+  # The numerical inversion behind mgcv's p can end a rounding error below zero.
+  p_value <- pmax(found[, 4L], 0)
   name <- colnames(table)[3L]
   if (is.finite(fit$df)) {
     # With few callers the chi-square of a clustered Wald test rejects too often.

@@ -167,6 +167,7 @@ def fit_gamm(
     covariates: Sequence[str] = (),
     linear: Sequence[str] = (),
     method: str | None = None,
+    discrete: bool | None = None,
     confidence: float = 0.95,
     curve_points: int = 100,
     draws: int = 10_000,
@@ -199,6 +200,9 @@ def fit_gamm(
         Further columns; numeric ones enter as smooths unless named in `linear`.
     method : str, optional
         Smoothing selection of mgcv; default 'fREML' (bam) or 'REML' (gam, gamm).
+    discrete : bool, optional
+        Whether bam rounds covariates to 1,000 values; by default at frame level, and up to 1,000 rows, where
+        that changes nothing and is faster.
     confidence : float
         Level of all intervals, in (0, 1).
     curve_points : int
@@ -249,9 +253,7 @@ def fit_gamm(
         "covariates": list(covariates),
         "linear": list(linear),
         "engine": settings.engine,
-        # bam rounds covariates to 1,000 values when it discretises: up to as many rows that changes nothing,
-        # and its faster iterations are free.
-        "discrete": settings.engine == "bam" and (settings.level == "frame" or len(data) <= _LOSSLESS_ROWS),
+        "discrete": _discrete(settings, len(data)) if discrete is None else discrete,
         "method": method,
         "k": settings.k,
     }
@@ -294,6 +296,11 @@ def fit_gamm(
             beside = fit(WITHOUT, (), _beside_path(rds_path))
             main = replace(main, notes=(_separation_text(separation), *main.notes), beside=beside)
     return replace(main, kept=_kept(main, markers, settings))
+
+
+def _discrete(settings: GammSettings, rows: int) -> bool:
+    # With no more rows than bam's discrete values nothing is rounded, and its faster iterations are free.
+    return settings.engine == "bam" and (settings.level == "frame" or rows <= _LOSSLESS_ROWS)
 
 
 def _fit_one(
