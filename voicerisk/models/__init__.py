@@ -1,1 +1,36 @@
-"""See the README."""
+"""Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
+
+May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`; `fit_lanes` and
+`LanePath` for many fits at once; the estimator `GamBoost`; `GammSettings`, `fit_gamm` and `GammFit`.
+Everything loads on first use, because numba and scikit-learn are slow to import.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "BoostSettings": "boost_spec",
+    "BoostData": "boost_spec",
+    "Lane": "boost_spec",
+    "Learner": "boost_spec",
+    "learners_for": "boost_spec",
+    "FittedLearner": "boost_path",
+    "LanePath": "boost_path",
+    "fit_lanes": "boost_lanes",
+    "GamBoost": "gamboost",
+    "GammSettings": "gamm",
+    "GammFit": "gamm",
+    "fit_gamm": "gamm",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,136 @@
+"""Rows in the order of the kernels: sorted by sex, caller and outcome, and cut into runs and blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicerisk.errors import ModelError
+from voicerisk.models.boost_spec import SEXES, BoostData, Learner
+from voicerisk.models.splines import Floats
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RowOrder:
+    """Sorted rows.
+
+    Attributes
+    ----------
+    order : ndarray of int64, shape (n,)
+        Row of the data at each sorted place.
+    run_start : ndarray of int64, shape (runs + 1,)
+        Runs of rows with the same sex, caller and outcome (or finer), in sorted places.
+    run_caller, run_y : ndarray, shape (runs,)
+    block_run : ndarray of int64, shape (blocks + 1,)
+        First run of each sex (one block where the data have no sex).
+    """
+
+    order: Ints
+    run_start: Ints
+    run_caller: NDArray[np.int32]
+    run_y: NDArray[np.int8]
+    block_run: Ints
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.block_run) - 1
+
+
+def sort_rows(data: BoostData) -> RowOrder:
+    """Sort the rows by sex, caller and outcome, keeping their order within."""
+    if data.y is None:
+        raise ModelError("Boosting needs an outcome for every row; none was given.")
+    sex = np.zeros(data.n, np.int8) if data.sex is None else data.sex
+    order = np.lexsort((data.y, data.caller, sex))
+    keys = np.stack([sex[order], data.caller[order], data.y[order]])
+    starts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(0)])
+    blocks = 1 if data.sex is None else 2
+    return RowOrder(
+        order,
+        np.r_[starts, data.n].astype(np.int64),
+        keys[1, starts].astype(np.int32),
+        keys[2, starts].astype(np.int8),
+        np.r_[np.searchsorted(keys[0, starts], np.arange(blocks)), len(starts)].astype(np.int64),
+    )
+
+
+def split_runs(rows: RowOrder, sorted_weights: Floats) -> RowOrder:
+    """Cut runs further where a weight (n, lanes) changes within one."""
+    change = (sorted_weights[1:] != sorted_weights[:-1]).any(1)
+    change[rows.run_start[1:-1] - 1] = False
+    if not change.any():
+        return rows
+    starts = np.union1d(rows.run_start[:-1], np.flatnonzero(change) + 1)
+    old = np.searchsorted(rows.run_start, starts, side="right") - 1
+    block_run = np.searchsorted(starts, rows.run_start[rows.block_run])
+    block_run[-1] = len(starts)
+    return RowOrder(
+        rows.order,
+        np.r_[starts, rows.run_start[-1]].astype(np.int64),
+        rows.run_caller[old],
+        rows.run_y[old],
+        block_run.astype(np.int64),
+    )
+
+
+def run_ranges(rows: RowOrder, sorted_column: Floats) -> tuple[Floats, Floats]:
+    """Return the smallest and largest available value of each run; inf and -inf where there is none."""
+    missing = np.isnan(sorted_column)
+    starts = rows.run_start[:-1]
+    low = np.minimum.reduceat(np.where(missing, np.inf, sorted_column), starts)
+    high = np.maximum.reduceat(np.where(missing, -np.inf, sorted_column), starts)
+    return low, high
+
+
+def learner_blocks(learner: Learner, has_sex: bool) -> int:
+    """Return the blocks of rows that a learner touches, as bits."""
+    if learner.by in SEXES:
+        if not has_sex:
+            raise ModelError(f"{learner.name} needs the sex of every row; none was given.")
+        return 1 << SEXES.index(learner.by)
+    if learner.variable == "sex":
+        if not has_sex:
+            raise ModelError(f"{learner.name} needs the sex of every row; none was given.")
+        if learner.by is not None:
+            raise ModelError(f"{learner.name} is not supported; bols(sex) takes no by.")
+        return 0b11 if learner.intercept else 0b10
+    return 0b11 if has_sex else 0b1
+
+
+def masked_column(data: BoostData, learner: Learner) -> Floats:
+    """Return the learner's marker, NaN where its by or its availability is 0.
+
+    Raises
+    ------
+    ModelError
+        For an unknown column, a `by` that is not 0/1, or a missing value that the learner does not allow.
+    """
+    column = _column(data, learner.variable, learner)
+    if not learner.available:
+        missing = np.isnan(column)
+        if missing.any():
+            raise ModelError(
+                f"{learner.variable} is missing in {missing.sum()} rows "
+                f"(first: row {np.flatnonzero(missing)[0]}); "
+                f"take {learner.name} by availability, or leave these rows out."
+            )
+    if learner.by is None or learner.by in SEXES:
+        return column
+    by = _column(data, learner.by, learner)
+    if not np.isin(by, (0.0, 1.0)).all():
+        wrong = np.flatnonzero(~np.isin(by, (0.0, 1.0)))[0]
+        raise ModelError(f"{learner.by} is {by[wrong]} in row {wrong}; by = {learner.by} must be 0 or 1.")
+    return np.where(by == 1.0, column, np.nan)
+
+
+def _column(data: BoostData, name: str, learner: Learner) -> Floats:
+    if name not in data.columns:
+        raise ModelError(
+            f"{learner.name} names column {name}, which the data do not have ({', '.join(data.columns)})."
+        )
+    return data.columns[name]

@@ -1,0 +1,333 @@
+"""From lanes to arrays: interval indices, penalties, and inverted normal equations of a group of lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicerisk.errors import ModelError
+from voicerisk.models import boost_kernels as kernels
+from voicerisk.models import splines
+from voicerisk.models.boost_path import FittedLearner
+from voicerisk.models.boost_rows import (
+    RowOrder,
+    learner_blocks,
+    masked_column,
+    run_ranges,
+    split_runs,
+)
+from voicerisk.models.boost_spec import BoostData, Lane, Learner, rescaled_weights
+from voicerisk.models.splines import Floats, Grid
+
+# Generalised rank of a Gram matrix with unit diagonal: R's QR tolerance 1e-7, squared, with room for rounding
+_RANK_TOLERANCE = 1e-13
+
+VariantKey = tuple[str, str | None, float, float, int]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fitted:
+    """A learner ready for the kernels: what it is, and the inverse of X'WX + lambda K."""
+
+    fitted: FittedLearner
+    variant: int
+    blocks: int
+    kind: int
+    penalty_kind: int
+    inverse: Floats
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Lanes that are fitted together."""
+
+    lanes: Sequence[Lane]
+    rows: RowOrder
+    weights: Floats  # (runs, width): rescaled, 0 in unused lanes
+    offsets: Floats
+    grids: list[Grid]
+    cell: NDArray[np.uint8]
+    t: Floats
+    learners: list[list[Fitted]]
+    left_out: list[list[tuple[str, str]]]
+    caller_weight: Floats
+
+
+def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, family: str) -> Group:
+    """Build the arrays of a group of at most `width` lanes."""
+    sorted_weights = np.zeros((data.n, len(lanes)))
+    for column, lane in zip(sorted_weights.T, lanes, strict=True):
+        column[:] = _checked_weights(lane, data)[rows.order]
+    rows = split_runs(rows, sorted_weights)
+    weights = np.zeros((len(rows.run_start) - 1, width))
+    weights[:, : len(lanes)] = sorted_weights[rows.run_start[:-1]]
+    del sorted_weights
+    run_length = np.diff(rows.run_start)
+    offsets = np.zeros(width)
+    offsets[: len(lanes)] = [
+        _offset(lane, weights[:, i], run_length, rows.run_y, family) for i, lane in enumerate(lanes)
+    ]
+
+    columns: dict[tuple[str, str | None], Floats] = {}
+    ranges: dict[str, tuple[Floats, Floats]] = {}
+    variants: dict[VariantKey, int] = {}
+    chosen = [
+        _variants(data, rows, lane, weights[:, i] > 0, columns, ranges, variants)
+        for i, lane in enumerate(lanes)
+    ]
+    grids = [Grid(low, high, intervals) for _, _, low, high, intervals in variants]
+    cell = np.empty((len(variants), data.n), np.uint8)
+    t = np.empty((len(variants), data.n))
+    powers = []
+    for q, ((name, by, *_), grid) in enumerate(zip(variants, grids, strict=True)):
+        sorted_column = columns[name, by]
+        cell[q], t[q] = grid.locate(sorted_column, "drop")
+        out = np.zeros((rows.n_blocks, grid.intervals + 1, 7, width))
+        kernels.gram_powers((0.0,) * width, cell[q], t[q], rows.run_start, weights, rows.block_run, out)
+        powers.append(out)
+
+    callers = int(data.caller.max()) + 1
+    caller_weight = np.zeros((width, 1))
+    if any(learner.kind == "brandom" for lane in lanes for learner in lane.learners):
+        caller_weight = np.stack(
+            [np.bincount(rows.run_caller, weights[:, i] * run_length, callers) for i in range(width)]
+        )
+    group = Group(lanes, rows, weights, offsets, grids, cell, t, [], [], caller_weight)
+    block_weight = np.stack(
+        [
+            (weights[a:b] * run_length[a:b, None]).sum(0)
+            for a, b in zip(rows.block_run[:-1], rows.block_run[1:], strict=True)
+        ]
+    )
+    _fit_learners(group, data, chosen, powers, block_weight)
+    return group
+
+
+def _checked_weights(lane: Lane, data: BoostData) -> Floats:
+    weights = np.asarray(lane.weights, np.float64)
+    if weights.shape != (data.n,):
+        raise ModelError(
+            f"Lane {lane.key} has weights of shape {weights.shape}; they must be ({data.n},) as the rows."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        row = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[0]
+        raise ModelError(
+            f"Lane {lane.key} has weight {weights[row]} in row {row}; weights must be finite and >= 0."
+        )
+    if not weights.any():
+        raise ModelError(f"Lane {lane.key} has no row with a weight above 0.")
+    return rescaled_weights(weights)
+
+
+def _offset(
+    lane: Lane, weights: Floats, run_length: NDArray[np.int64], y: NDArray[np.int8], family: str
+) -> float:
+    """Return the offset in log-odds."""
+    total = weights * run_length
+    positive = total[y == 1].sum() / total.sum()
+    if not 0 < positive < 1:
+        raise ModelError(
+            f"Lane {lane.key} has rows of outcome {int(positive)} only; a fit needs both outcomes."
+        )
+    if lane.offset is not None:
+        return float(lane.offset)
+    if (
+        family == "glm"
+    ):  # unweighted and shrunk to the middle; of the rows with weight, so that no held-out y is seen
+        seen = weights > 0
+        mean = (run_length[seen & (y == 1)].sum() / run_length[seen].sum() + 0.5) / 2
+        return float(np.log(mean / (1 - mean)))
+    return float(np.log(positive / (1 - positive)))
+
+
+def _variants(
+    data: BoostData,
+    rows: RowOrder,
+    lane: Lane,
+    seen: NDArray[np.bool_],
+    columns: dict[tuple[str, str | None], Floats],
+    ranges: dict[str, tuple[Floats, Floats]],
+    variants: dict[VariantKey, int],
+) -> list[int | str | None]:
+    """Return the number of each learner's grid (None: it has no marker; text: why it is left out)."""
+    knots: dict[tuple[str, str | None], int] = {}
+    for learner in lane.learners:
+        if learner.kind == "bbs":
+            knots.setdefault((learner.variable, _mask_name(learner)), learner.knots + 1)
+    found: list[int | str | None] = []
+    for learner in lane.learners:
+        learner_blocks(learner, data.sex is not None)
+        if learner.kind == "brandom" or learner.variable in ("sex", "1"):
+            found.append(None)
+            continue
+        key = (learner.variable, _mask_name(learner))
+        if key not in columns:
+            columns[key] = masked_column(data, learner)[rows.order]
+        elif not learner.available:
+            masked_column(data, learner)  # refuses missing values
+        if learner.variable not in ranges:
+            ranges[learner.variable] = run_ranges(rows, data.columns[learner.variable][rows.order])
+        low, high = ranges[learner.variable]
+        inside = seen if lane.boundary == "train" else slice(None)
+        bottom, top = float(low[inside].min(initial=np.inf)), float(high[inside].max(initial=-np.inf))
+        if not bottom < top:
+            found.append("no available row" if bottom > top else f"constant ({bottom:g})")
+            continue
+        intervals = learner.knots + 1 if learner.kind == "bbs" else knots.get(key, 1)
+        found.append(variants.setdefault((*key, bottom, top, intervals), len(variants)))
+    return found
+
+
+def _mask_name(learner: Learner) -> str | None:
+    """Return the 0/1 column that masks rows; the sexes are dealt with by blocks."""
+    return None if learner.by in ("female", "male") else learner.by
+
+
+def _fit_learners(
+    group: Group,
+    data: BoostData,
+    chosen: list[list[int | str | None]],
+    powers: list[Floats],
+    block_weight: Floats,
+) -> None:
+    """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
+    jobs: dict[tuple, list[tuple[int, int, Floats]]] = {}
+    ready: dict[tuple[int, int], Fitted | str] = {}
+    for i, lane in enumerate(group.lanes):
+        for j, learner in enumerate(lane.learners):
+            blocks = learner_blocks(learner, data.sex is not None)
+            number = chosen[i][j]
+            if isinstance(number, str):
+                ready[i, j] = number
+                continue
+            if learner.kind == "brandom":
+                ready[i, j] = _caller_learner(learner, group.caller_weight[i], blocks)
+                continue
+            if number is None:
+                gram = _block_gram(learner, block_weight[:, i], blocks)
+            else:
+                parts = [powers[number][b, :-1, :, i] for b in range(group.rows.n_blocks) if blocks >> b & 1]
+                sums = np.sum(parts, axis=0)
+                if learner.kind == "bbs":
+                    gram = splines.spline_gram(sums, learner.degree)
+                    if not _rank_above(gram, sums, learner.wanted_df or 0.0):
+                        ready[i, j] = f"its rows have rank <= df = {learner.wanted_df:g}"
+                        continue
+                else:
+                    gram = splines.line_gram(sums, group.grids[number])
+                    gram = gram if learner.intercept else gram[1:, 1:]
+            shape = (learner.kind, len(gram), learner.degree, learner.differences, learner.center)
+            jobs.setdefault((*shape, learner.wanted_df, learner.penalty), []).append((i, j, gram))
+    for batch in jobs.values():
+        grams = np.stack([gram for _, _, gram in batch])
+        first_lane, first_learner, _ = batch[0]
+        solved = _solve_batch(group.lanes[first_lane].learners[first_learner], grams)
+        for (i, j, _), (penalty, penalty_kind, inverse) in zip(batch, solved, strict=True):
+            learner = group.lanes[i].learners[j]
+            if inverse is None:
+                ready[i, j] = "its normal equations are singular"
+                continue
+            number = chosen[i][j]
+            variant = number if isinstance(number, int) else -1
+            fitted = FittedLearner(
+                learner, group.grids[variant] if variant >= 0 else None, penalty, len(inverse)
+            )
+            ready[i, j] = Fitted(
+                fitted,
+                variant,
+                learner_blocks(learner, data.sex is not None),
+                _kind(learner),
+                penalty_kind,
+                inverse,
+            )
+    for i, lane in enumerate(group.lanes):
+        group.learners.append([])
+        group.left_out.append([])
+        for j, learner in enumerate(lane.learners):
+            result = ready[i, j]
+            if isinstance(result, Fitted):
+                group.learners[i].append(result)
+            else:
+                group.left_out[i].append((learner.name, result))
+
+
+def _kind(learner: Learner) -> int:
+    if learner.kind == "bbs":
+        return kernels.SPLINE
+    if learner.variable == "sex":
+        return kernels.SEX if learner.intercept else kernels.MALE
+    if learner.variable == "1":
+        return kernels.CONSTANT
+    return kernels.LINE if learner.intercept else kernels.SLOPE
+
+
+def _block_gram(learner: Learner, weight: Floats, blocks: int) -> Floats:
+    if learner.variable == "1":
+        return np.array([[sum(w for b, w in enumerate(weight) if blocks >> b & 1)]])
+    male = weight[1]
+    return np.array([[weight.sum(), male], [male, male]]) if learner.intercept else np.array([[male]])
+
+
+def _caller_learner(learner: Learner, counts: Floats, blocks: int) -> Fitted | str:
+    df = learner.wanted_df or 0.0
+    if learner.penalty is None and np.count_nonzero(counts) <= df:
+        return f"there are no more than {df:g} callers"
+    penalty = splines.ridge_penalty_for_df(counts, df) if learner.penalty is None else learner.penalty
+    fitted = FittedLearner(learner, None, penalty, len(counts))
+    return Fitted(fitted, -1, blocks, kernels.CALLER, kernels.RIDGE, np.zeros((1, 1)))
+
+
+def _rank_above(gram: Floats, powers: Floats, df: float) -> bool:
+    """Return whether the design's rank exceeds df; every interval that holds a row adds at least one."""
+    if np.count_nonzero(powers[:, 0]) > df:
+        return True
+    scale = np.sqrt(np.diag(gram))
+    used = scale > 0
+    unit = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+    return bool(np.count_nonzero(np.linalg.eigvalsh(unit) > _RANK_TOLERANCE) > df) if used.any() else False
+
+
+def _solve_batch(learner: Learner, grams: Floats) -> list[tuple[float, int, Floats | None]]:
+    """Return lambda, kind of penalty, and inverse (None where singular) of like learners."""
+    size = grams.shape[-1]
+    df = learner.wanted_df
+    if learner.kind == "bbs":
+        differences = splines.difference_matrix(size, learner.differences)
+        root, penalty_kind = differences, kernels.DIFFERENCES
+    else:
+        root, penalty_kind = np.eye(size), kernels.RIDGE
+    back = None
+    if learner.center:
+        back = differences.T @ np.linalg.inv(differences @ differences.T)
+        grams = back.T @ grams @ back
+        root = np.eye(len(differences))
+    if learner.penalty is not None:
+        penalties = np.full(len(grams), float(learner.penalty))
+    elif df is None or (learner.kind == "bols" and df >= size):
+        penalties = np.zeros(len(grams))
+    else:
+        penalties = splines.penalty_for_df(grams, root, df)
+    solved: list[tuple[float, int, Floats | None]] = []
+    for gram, penalty in zip(grams, penalties, strict=True):
+        inverse = _inverse(gram + penalty * (root.T @ root))
+        if inverse is not None and back is not None:
+            inverse = back @ inverse @ back.T
+        solved.append((float(penalty), penalty_kind if penalty > 0 else kernels.UNPENALISED, inverse))
+    return solved
+
+
+def _inverse(matrix: Floats) -> Floats | None:
+    """Return the inverse of a symmetric positive definite matrix, or None where it has none."""
+    scale = np.sqrt(np.diag(matrix))
+    if not (scale > 0).all():
+        return None
+    unit = matrix / np.outer(scale, scale)
+    try:
+        root = np.linalg.inv(np.linalg.cholesky(unit))
+    except np.linalg.LinAlgError:
+        return None
+    inverse = root.T @ root / np.outer(scale, scale)
+    return np.ascontiguousarray(inverse) if np.isfinite(inverse).all() else None
