@@ -193,11 +193,24 @@ def test_hostile_ids_are_shown_as_they_are(made, legible):
 
 def test_protocols_compared_writes_each_estimate_once(made, drawn):
     metrics = made.metrics()
-    rows = metrics[(metrics["subgroup"] == "") & metrics["metric"].isin(["auroc"])]
+    rows = metrics[
+        (metrics["subgroup"] == "all")
+        & (metrics["metric"] == "auroc")
+        & (metrics["method"] == made.PERCENTILE)
+    ]
     written = [text.get_text() for text in drawn["protocols"].axes[0].texts]
+    numbers = [text for text in written if text[0].isdigit()]
     for value in rows["estimate"]:
-        assert f"{value:.2f}" in written
-    assert len([text for text in written if text[0].isdigit()]) == len(rows)
+        assert f"{value:.2f}" in numbers
+    assert len(numbers) == len(rows) + 1  # and the frames' AUROC under automatic direction
+
+
+def test_protocols_compared_shows_an_automatic_direction_only_where_it_changes_the_number(made, drawn):
+    legend = [text.get_text() for text in drawn["protocols"].legends[0].get_texts()]
+    assert "published protocol, direction chosen from the same scores" in legend
+    without = made.metrics()[lambda table: ~table["metric"].str.endswith("_auto")]
+    figure = figures.protocols_compared(without)
+    assert len(figure.legends[0].get_texts()) == len(legend) - 1
 
 
 def test_protocols_compared_refuses_two_rows_for_one_place(made):
@@ -227,16 +240,27 @@ def test_selection_table_counts_empty_folds_and_unknown_markers():
 def test_flow_states_counts_before_and_after(made):
     figure = figures.exclusion_flow(made.flow(), groups=made.groups())
     text = [item.get_text() for item in figure.axes[0].texts]
-    assert text[:2] == ["Before any exclusion", "96 calls"]
+    assert text[:3] == ["Listed", "96 calls", "77 callers"]
     for line in (
-        "66 calls",
+        "outcome is empty: 4 calls, 3 callers",
+        "C-SSRS 0, which the study file does not map: 2 calls",
+        "recording has no sample: 1 call, 1 caller",
         "797 spans",
-        "recording has no sample: 1 call",
         "352\u2009332 frames",
         "36 callers",
     ):
         assert line in text
-    assert "1190 spans" not in text
+    assert not [line for line in text if "1190" in line or " 0 " in line]
+
+
+def test_flow_that_starts_with_an_exclusion_says_what_there_was_before(made):
+    table = pd.DataFrame(
+        {"step": ["outcome"], "unit": ["call"], "reason": ["empty"], "n": [4], "remaining": [6]}
+    )
+    text = [item.get_text() for item in figures.exclusion_flow(table).axes[0].texts]
+    assert text == ["Before any exclusion", "10 calls", "Left out", "empty: 4 calls", "Outcome", "6 calls"] or text == [
+        "Before any exclusion", "10 calls", "Outcome", "6 calls", "Left out", "empty: 4 calls",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

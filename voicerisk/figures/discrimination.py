@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, line_entry, panels, unit_limits
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.text import DESIGNS, PROTOCOLS, name_of, need, number, ordered, plain
+from voicerisk.figures.text import (
+    DESIGNS,
+    PROTOCOLS,
+    name_of,
+    need,
+    number,
+    one_interval,
+    ordered,
+    plain,
+    whole_group,
+)
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -299,8 +309,7 @@ def _note(metrics: pd.DataFrame | None, metric: str, series: str, model: str, de
     ]
     if "model" in rows and model:
         rows = rows[rows["model"] == model]
-    if "subgroup" in rows:
-        rows = rows[rows["subgroup"].isna() | rows["subgroup"].isin(["", "all"])]
+    rows = one_interval(whole_group(rows))
     if rows.empty:
         return ""
     row = rows.iloc[0]

@@ -149,12 +149,11 @@ def _stages(flow: pd.DataFrame, labels: Mapping[str, str], characters: int) -> l
         step = str(block["step"].iloc[0])
         last = block.drop_duplicates("unit", keep="last")
         left: list[str] = []
-        for reason, unit, n in zip(
-            block["reason"].fillna("").astype(str), block["unit"], block["n"], strict=True
-        ):
-            if n > 0:
-                text = f"{labels.get(reason, reason) or step}: {_amount(_count(n), str(unit))}"
-                left += textwrap.wrap(text, characters, subsequent_indent="   ")
+        gone = block[block["n"] > 0]
+        for reason, rows in gone.groupby(gone["reason"].fillna("").astype(str), sort=False):
+            amounts = [_amount(_count(n), str(unit)) for n, unit in zip(rows["n"], rows["unit"], strict=True)]
+            text = f"{labels.get(str(reason), str(reason)) or step}: {', '.join(amounts)}"
+            left += textwrap.wrap(text, characters, subsequent_indent="   ")
         stages.append(
             _Stage(
                 [plain(text) for text in textwrap.wrap(labels.get(step, _capital(step)), characters) or [""]],

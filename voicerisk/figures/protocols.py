@@ -11,9 +11,23 @@ from matplotlib.lines import Line2D
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.text import DESIGNS, METRICS, PROTOCOLS, UNITS, name_of, need, number, ordered, plain
+from voicerisk.figures.text import (
+    DESIGNS,
+    PERCENTILE,
+    PROTOCOLS,
+    UNITS,
+    metric_name,
+    name_of,
+    need,
+    number,
+    one_interval,
+    ordered,
+    plain,
+    whole_group,
+)
 
 NO_LABELS: Mapping[str, str] = {}
+TURNED = ", direction chosen from the same scores"
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "accuracy")
 
 
@@ -23,6 +37,7 @@ def protocols_compared(
     labels: Mapping[str, str] = NO_LABELS,
     *,
     shown: Sequence[str] = SHOWN,
+    method: str = PERCENTILE,
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
@@ -37,6 +52,8 @@ def protocols_compared(
         Display names of metrics and protocols.
     shown : sequence of str
         Metrics, one panel each; those that the table lacks are left out.
+    method : str
+        Which intervals to show where the table has several for one estimate.
     width_mm : float, optional
         Width in mm (default: two columns).
     style : Style
@@ -56,14 +73,15 @@ def protocols_compared(
     need(
         metrics, ["protocol", "design", "unit", "metric", "estimate", "lower", "upper"], "protocols compared"
     )
-    table = whole_group(metrics)
+    table = one_interval(whole_group(metrics), method)
+    table = pd.concat([table, _turned(table, shown)], ignore_index=True)
     table = table[table["metric"].isin(list(shown))]
     if table.empty:
         raise ReportError(
             f"protocols compared: the metrics table has none of {', '.join(shown)} for all callers."
         )
     names = [metric for metric in shown if (table["metric"] == metric).any()]
-    protocols = sorted(ordered(table["protocol"]), key=lambda name: (name != "published", name))
+    protocols = sorted(ordered(table["protocol"]), key=lambda name: (not name.startswith("published"), name))
     rows = _rows(table)
     width = width_mm or style.two_columns_mm
     line = (style.small_pt * 1.5 * len(protocols) + 4) / 72 * 25.4
@@ -80,13 +98,13 @@ def protocols_compared(
                     panel, here[(here["design"] == design) & (here["unit"] == unit)], y + offset, drawn, style
                 )
         _scale(panel, metric, style)
-        panel.set_title(labels.get(metric, METRICS.get(metric, plain(metric))), fontsize=style.font_pt)
+        panel.set_title(labels.get(metric, metric_name(metric)), fontsize=style.font_pt)
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
     _row_names(axes[0], places, labels, style)
     axes[0].set_ylim(min(places.values()) - 0.6, max(places.values()) + 0.9)
     entries = [
-        point_entry(look(name, style, i), labels.get(name, PROTOCOLS.get(name, plain(name))), style)
+        point_entry(look(name, style, i), labels.get(name, _protocol_name(name)), style)
         for i, name in enumerate(protocols)
     ]
     without = (
@@ -97,11 +115,16 @@ def protocols_compared(
     return figure
 
 
-def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a metrics table that are about all callers, not about a subgroup."""
-    if "subgroup" not in metrics:
-        return metrics
-    return metrics[metrics["subgroup"].isna() | metrics["subgroup"].astype(str).isin(["", "all"])]
+def _turned(table: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+    """Return what an automatic direction makes of the same scores, where it differs, as a protocol."""
+    metric = table["metric"].astype(str)
+    auto = table[metric.str.endswith("_auto") & metric.str.removesuffix("_auto").isin(list(shown))]
+    auto = auto.assign(metric=auto["metric"].astype(str).str.removesuffix("_auto"))
+    key = [column for column in ("protocol", "model", "design", "unit", "metric") if column in table]
+    fixed = table[[*key, "estimate"]].rename(columns={"estimate": "fixed"})
+    differs = auto.merge(fixed, on=key, how="left")
+    differs = differs[(differs["estimate"] - differs["fixed"]).abs() > 1e-9].drop(columns="fixed")
+    return differs.assign(protocol=differs["protocol"].astype(str) + TURNED)
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -111,6 +134,11 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
     designs += sorted({design for design, _ in present} - set(designs))
     units = [*UNITS, *sorted({unit for _, unit in present} - set(UNITS))]
     return [(design, unit) for design in designs for unit in units if (design, unit) in present]
+
+
+def _protocol_name(name: str) -> str:
+    base = name.removesuffix(TURNED)
+    return PROTOCOLS.get(base, plain(base)) + name[len(base) :]
 
 
 def _places(rows: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
@@ -154,7 +182,7 @@ def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn, style: Style) -> None
 
 def _chance(row: pd.DataFrame, metric: str) -> float | None:
     """Return what a model without any information reaches, for this row's share of events."""
-    if metric in ("auroc", "auroc_auto"):
+    if metric == "auroc":
         return 0.5
     if not {"n", "n_events"} <= set(row.columns) or not row["n"].iloc[0] > 0:
         return None

@@ -183,6 +183,7 @@ def risk_path(
         If columns are missing or the table is empty.
     """
     need(path, ["step", "deviance"], "risk path")
+    path = _with_stops(path)
     table = path.assign(
         series=path["series"].astype(str) if "series" in path else "deviance",
         protocol=path["protocol"].astype(str) if "protocol" in path else "",
@@ -260,6 +261,17 @@ def risk_path(
     ]
     legend(figure, named + entries)
     return figure
+
+
+def _with_stops(path: pd.DataFrame) -> pd.DataFrame:
+    """Keep one design, name folds uniquely over repeats, and turn `chosen` into `mstop`."""
+    if "design" in path and (path["design"] == "loco").any():
+        path = path[path["design"] == "loco"]
+    if "fold" in path and "repeat" in path:
+        path = path.assign(fold=path["repeat"].astype(str) + "/" + path["fold"].astype(str))
+    if "chosen" in path and "mstop" not in path:
+        path = path.assign(mstop=path["step"].where(path["chosen"].astype(bool)))
+    return path
 
 
 def selection_table(

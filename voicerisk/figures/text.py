@@ -23,8 +23,8 @@ UNITS = {
 UNIT_NOUNS = {"call": "calls", "caller": "callers", "span": "spans", "frame": "frames", "segment": "segments"}
 METRICS = {
     "auroc": "AUROC",
-    "auroc_auto": "AUROC, automatic direction",
     "average_precision": "Average precision",
+    "pr_integral": "Area under the precision-recall curve",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "accuracy": "Accuracy",
@@ -114,3 +114,27 @@ def only(table: pd.DataFrame, column: str, what: str) -> float | None:
     if len(values) > 1:
         raise ReportError(f"{what}: column {column} should hold one value and holds {len(values)}.")
     return float(values[0]) if len(values) else None
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's display name; `_auto` means that the direction was chosen from the same scores."""
+    base = metric.removesuffix("_auto")
+    name = METRICS.get(base, plain(base))
+    return f"{name}, automatic direction" if base != metric else name
+
+
+PERCENTILE = "caller_bootstrap_percentile_given_scores"
+
+
+def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a metrics table that are about all callers, not about a subgroup."""
+    if "subgroup" not in metrics:
+        return metrics
+    return metrics[metrics["subgroup"].isna() | metrics["subgroup"].astype(str).isin(["", "all"])]
+
+
+def one_interval(metrics: pd.DataFrame, method: str = PERCENTILE) -> pd.DataFrame:
+    """Return the rows of one interval method, where a metrics table has several for the same estimate."""
+    if "method" not in metrics or not (metrics["method"] == method).any():
+        return metrics
+    return metrics[metrics["method"] == method]
