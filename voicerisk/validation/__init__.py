@@ -5,6 +5,9 @@ from here: the settings, the refitting contract, `run_published`, `run_nested`, 
 weights; the formulas live in the modules named after them.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from voicerisk.validation.alarms import degenerate_scores
 from voicerisk.validation.folds import GroupedFolds, caller_table, grouped_folds, number_of_folds
 from voicerisk.validation.plan import plan_size
 from voicerisk.validation.protocols import (
@@ -21,6 +24,9 @@ from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.tables import check_calls, check_predictions
 from voicerisk.validation.weights import caller_shares, training_weights
 
+if TYPE_CHECKING:
+    from voicerisk.validation.metrics import compute_metrics
+
 __all__ = [
     "NESTED",
     "PUBLISHED",
@@ -36,6 +42,8 @@ __all__ = [
     "caller_table",
     "check_calls",
     "check_predictions",
+    "compute_metrics",
+    "degenerate_scores",
     "grouped_folds",
     "number_of_folds",
     "plan_size",
@@ -44,3 +52,12 @@ __all__ = [
     "run_published",
     "training_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The metrics need numba, which takes half a second to import.
+    if name == "compute_metrics":
+        from voicerisk.validation.metrics import compute_metrics
+
+        return compute_metrics
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -161,7 +161,7 @@ def _binary(table: pd.DataFrame, name: str) -> None:
     odd = ~table["y"].isin([0, 1])
     if odd.any():
         raise ValidationError(
-            f"{name}, {_row(table, odd)}: y is {table['y'][odd].iloc[0]!r}; it must be 0 or 1."
+            f"{name}, {_row(table, odd)}: y is {table['y'][odd].iloc[0]}; it must be 0 or 1."
         )
 
 
