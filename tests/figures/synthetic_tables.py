@@ -308,7 +308,7 @@ METRICS = (
 
 
 def metrics() -> pd.DataFrame:
-    """Return metrics.csv: both protocols and designs, all units, subgroups, several intervals for one estimate.
+    """Return metrics.csv: both protocols and designs, all units, subgroups, two intervals an estimate.
 
     Under automatic direction the published AUROC of frames turns from 0.02 to 0.98.
     """

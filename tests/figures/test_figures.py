@@ -193,11 +193,7 @@ def test_hostile_ids_are_shown_as_they_are(made, legible):
 
 def test_protocols_compared_writes_each_estimate_once(made, drawn):
     metrics = made.metrics()
-    rows = metrics[
-        (metrics["subgroup"] == "all")
-        & (metrics["metric"] == "auroc")
-        & (metrics["method"] == made.PERCENTILE)
-    ]
+    rows = metrics.query("subgroup == 'all' and metric == 'auroc' and method == @made.PERCENTILE")
     written = [text.get_text() for text in drawn["protocols"].axes[0].texts]
     numbers = [text for text in written if text[0].isdigit()]
     for value in rows["estimate"]:
@@ -258,9 +254,8 @@ def test_flow_that_starts_with_an_exclusion_says_what_there_was_before(made):
         {"step": ["outcome"], "unit": ["call"], "reason": ["empty"], "n": [4], "remaining": [6]}
     )
     text = [item.get_text() for item in figures.exclusion_flow(table).axes[0].texts]
-    assert text == ["Before any exclusion", "10 calls", "Left out", "empty: 4 calls", "Outcome", "6 calls"] or text == [
-        "Before any exclusion", "10 calls", "Outcome", "6 calls", "Left out", "empty: 4 calls",
-    ]  # fmt: skip
+    assert text[:2] == ["Before any exclusion", "10 calls"]
+    assert sorted(text[2:]) == ["6 calls", "Left out", "Outcome", "empty: 4 calls"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
+    from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.reliability import calibration, calibration_points
@@ -33,6 +34,12 @@ _HOME = {
     "precision_recall": "discrimination",
     "roc": "discrimination",
     "exclusion_flow": "flow",
+    "DRAWINGS": "gallery",
+    "draw": "gallery",
+    "make": "gallery",
+    "read_labels": "gallery",
+    "redraw": "gallery",
+    "stored": "gallery",
     "missing_table": "missing",
     "missing_values": "missing",
     "protocols_compared": "protocols",
@@ -48,6 +55,7 @@ _HOME = {
 }
 
 __all__ = [
+    "DRAWINGS",
     "STYLES",
     "Style",
     "calibration",
@@ -55,22 +63,27 @@ __all__ = [
     "call_scores",
     "curve_points",
     "difference_curves",
+    "draw",
     "exclusion_flow",
     "gamm_curves",
     "lasso_path",
+    "make",
     "missing_table",
     "missing_values",
     "partial_effects",
     "precision_recall",
     "protocols_compared",
+    "read_labels",
     "read_style",
     "read_table",
+    "redraw",
     "risk_path",
     "roc",
     "save",
     "score_dots",
     "selection_frequencies",
     "selection_table",
+    "stored",
     "threshold_distribution",
 ]
 

@@ -145,6 +145,25 @@ def save(
     ReportError
         If a format is unknown or the resolution out of range.
     """
+    written = write_figure(fig, stem, formats, dpi, style=style, mode=mode)
+    tables = {stem.with_name(f"{stem.name}.csv"): table}
+    tables |= {part_path(stem, part): extra for part, extra in (parts or {}).items()}
+    for path, content in tables.items():
+        write_csv(path, guarded(content), mode)
+        written.append(path)
+    return written
+
+
+def write_figure(
+    fig: Figure,
+    stem: Path,
+    formats: Sequence[str],
+    dpi: int = 300,
+    *,
+    style: Style = DEFAULT,
+    mode: int = PUBLIC,
+) -> list[Path]:
+    """Write a figure in each format, without its table; otherwise as `save`."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ReportError(f"format {unknown[0]!r} is not known; choose from {', '.join(FORMATS)}.")
@@ -157,10 +176,5 @@ def save(
         options: dict[str, Any] = {"pil_kwargs": {"compression": "tiff_lzw"}} if name == "tiff" else {}
         with style.context(), replacing(path, mode) as temporary:
             fig.savefig(temporary, format=name, dpi=dpi, metadata=metadata or None, **options)
-        written.append(path)
-    tables = {stem.with_name(f"{stem.name}.csv"): table}
-    tables |= {part_path(stem, part): extra for part, extra in (parts or {}).items()}
-    for path, content in tables.items():
-        write_csv(path, guarded(content), mode)
         written.append(path)
     return written
