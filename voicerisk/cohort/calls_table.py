@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ TEXT_COLUMNS = frozenset({"call_id", "caller_id", "sex", "file", "labels"})
 RESERVED_COLUMNS = frozenset({"path", "row"})
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # No leading zeros (007 is a code, not seven), no thousands separators, no hexadecimal.
-NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\d\.\d*|\.\d+)?(?:[eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 FIELD_LIMIT = 2**27
 
 
@@ -167,4 +168,4 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_number(cell: str) -> bool:
-    return bool(cell) and NUMBER.fullmatch(cell) is not None and any(sign.isdigit() for sign in cell)
+    return NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from voicerisk.cohort.coding import is_missing
 from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import label_rows
 from voicerisk.cohort.textgrid import Row
@@ -116,7 +117,7 @@ def read_spans(
     ):
         place = Place(table, row, call_id)
         length, sample = duration(Path(path), place)
-        if not track:
+        if is_missing(track):
             if kept is not None:
                 raise CohortError(
                     f"{place}: there is no label track, but labels in [cohort] keeps only "

@@ -5,8 +5,9 @@ Standardisation, the largest lambda and the return to the markers' own units fol
 same lambdas gives the same coefficients.
 """
 
+import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,16 @@ class LassoPath:
     twin_of: NDArray[np.intp]
     stopped: str = ""
 
+    def until(self, n: int, why: str) -> "LassoPath":
+        """Return the first `n` points of the path, which ends there because of `why`."""
+        return replace(
+            self,
+            lambdas=self.lambdas[:n],
+            intercepts=self.intercepts[:n],
+            coefficients=self.coefficients[:n],
+            stopped=why,
+        )
+
     def link(self, X: Floats) -> Floats:
         """Return the log-odds of the rows of `X`, shape (n, L)."""
         return self.intercepts + X @ self.coefficients.T
@@ -66,7 +77,8 @@ def earlier_twins(Z: Floats) -> NDArray[np.intp]:
     """Return for each column the position of the first column with the same values, -1 if it is itself."""
     first: dict[bytes, int] = {}
     # Adding 0.0 turns -0.0 into 0.0, so that equal columns have equal bytes.
-    places = [first.setdefault((column + 0.0).tobytes(), j) for j, column in enumerate(Z.T)]
+    prints = [hashlib.blake2b((column + 0.0).tobytes()).digest() for column in Z.T]
+    places = [first.setdefault(one, j) for j, one in enumerate(prints)]
     return np.array([-1 if place == j else place for j, place in enumerate(places)], dtype=np.intp)
 
 
@@ -152,6 +164,10 @@ def fit_path(
         repeat = np.minimum(np.arange(asked), fitted - 1)
         found, intercepts, standardised = lambdas, intercepts[repeat], standardised[repeat]
         stopped = stopped if fitted < asked else ""
+    # Nothing has entered yet at such a lambda: what the solver leaves there is rounding.
+    before = found >= start * (1.0 - 1e-12)
+    standardised[before] = 0.0
+    intercepts[before] = np.log(prevalence / (1.0 - prevalence))
     coefficients = np.zeros((len(found), X.shape[1]))
     coefficients[:, used] = standardised / scale[used]
     if len(found) < asked and not stopped:
