@@ -26,17 +26,14 @@ def segments(callers: int, per_caller: int, markers: int, effect: float, seed: i
 
 if __name__ == "__main__":
     screen(*(lambda t, y, c: (t, list(t), y, caller_folds(c, y, 5)))(*segments(20, 5, 3, 0.0)))  # imports
-    print("callers segments markers effect patience  CPU-ms  lambdas selected")
+    print("callers segments markers effect  CPU-ms  lambdas selected")
     for callers, per_caller, markers in ((24, 12, 12), (40, 12, 12), (40, 12, 36), (281, 11, 36)):
         for effect in (0.0, 0.8):
             table, y, caller = segments(callers, per_caller, markers, effect)
             folds = caller_folds(caller, y, 10)
-            for patience in (None, 10):
-                began, runs = time.process_time(), 3
-                for _ in range(runs):
-                    found = screen(table, list(table), y, folds, patience=patience)
-                spent = (time.process_time() - began) / runs * 1e3
-                print(
-                    f"{callers:7d} {len(table):8d} {markers:7d} {effect:6.1f} {patience or '-':>8} {spent:7.0f} "
-                    f"{len(found.path):8d} {len(found.selected):8d}"
-                )
+            began, runs = time.process_time(), 3
+            for _ in range(runs):
+                found = screen(table, list(table), y, folds)
+            spent = (time.process_time() - began) / runs * 1e3
+            sizes = f"{callers:7d} {len(table):8d} {markers:7d} {effect:6.1f}"
+            print(f"{sizes} {spent:7.0f} {len(found.path):8d} {len(found.selected):8d}")

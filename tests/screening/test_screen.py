@@ -181,25 +181,6 @@ def test_under_separation_the_number_of_lambdas_is_said():
     assert np.isfinite(found.path.to_numpy()).all()
 
 
-@pytest.mark.parametrize(("effect", "seed"), [(0.0, 20), (0.4, 21), (1.5, 22)])
-def test_patience_ends_the_path_early_and_chooses_the_same(effect, seed):
-    table, y, caller = cohort(seed, effect=effect)
-    folds = caller_folds(caller, y, 8)
-    full = screen(table, list(table), y, folds, tol=1e-12, fold_tol=1e-12)
-    short = screen(table, list(table), y, folds, tol=1e-12, fold_tol=1e-12, patience=10)
-    n = len(short.path)
-    assert (short.lambda_min, short.lambda_1se) == pytest.approx(
-        (full.lambda_min, full.lambda_1se), rel=1e-10
-    )
-    assert short.selected == full.selected
-    assert n < len(full.path) or effect == 1.5
-    pd.testing.assert_frame_equal(short.path, full.path[:n], atol=1e-6)
-    if n < len(full.path):
-        assert any(
-            note.startswith(f"{n} of 100 lambdas were fitted: the last 10 were") for note in short.notes
-        )
-
-
 def test_nothing_is_selected_at_the_largest_lambda_even_by_rounding():
     table, y, _ = cohort(23)
     X = table.to_numpy()
@@ -248,7 +229,6 @@ def test_deviance_and_rules_by_hand():
             "Caller '0' is split over 5 folds",
         ),
         ({"rule": "best"}, "The rule 'best' is not known"),
-        ({"patience": 1}, "patience is 1, but must be at least 2"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(change, message):

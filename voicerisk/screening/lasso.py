@@ -7,7 +7,7 @@ same lambdas gives the same coefficients.
 
 import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +48,6 @@ class LassoPath:
     scale: Floats
     twin_of: NDArray[np.intp]
     stopped: str = ""
-
-    def until(self, n: int, why: str) -> "LassoPath":
-        """Return the first `n` points of the path, which ends there because of `why`."""
-        return replace(
-            self,
-            lambdas=self.lambdas[:n],
-            intercepts=self.intercepts[:n],
-            coefficients=self.coefficients[:n],
-            stopped=why,
-        )
 
     def link(self, X: Floats) -> Floats:
         """Return the log-odds of the rows of `X`, shape (n, L)."""
