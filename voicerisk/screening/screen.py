@@ -96,6 +96,7 @@ def screen(
     tol, fold_tol : float
         glmnet's convergence threshold for the path that chooses markers and for the fold paths, which only
         enter through their deviance. R uses 1e-7 for both.
+
     Returns
     -------
     Screening
