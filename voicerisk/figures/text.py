@@ -51,7 +51,7 @@ def plain(value: object, longest: int | None = None) -> str:
     Examples
     --------
     >>> plain("call_$1$")
-    'call_\\\\$1\\\\$'
+    'call_\\$1\\$'
     >>> plain("a very long name", longest=7)
     'a very\u2026'
     """

@@ -1,1 +1,62 @@
-"""See the README."""
+"""Report: publication tables from tidy ones, and what carries them (CSV, HTML, LaTeX, Word).
+
+A table function takes tidy tables and returns a `PublicationTable` of text; a writer writes it. Whatever a
+table holds (an id such as `<script>` or `=cmd()`) stays text in every format.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicerisk.report.formats import estimate, interval, p_value
+    from voicerisk.report.tables import (
+        PublicationTable,
+        biomarker_table,
+        cohort_characteristics,
+        gamm_table,
+        missed_calls,
+        performance_table,
+        thresholds_table,
+    )
+    from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
+
+_HOME = {
+    "estimate": "formats",
+    "interval": "formats",
+    "p_value": "formats",
+    "PublicationTable": "tables",
+    "biomarker_table": "tables",
+    "cohort_characteristics": "tables",
+    "gamm_table": "tables",
+    "missed_calls": "tables",
+    "performance_table": "tables",
+    "thresholds_table": "tables",
+    "to_html": "writers",
+    "to_latex": "writers",
+    "write_docx": "writers",
+    "write_table": "writers",
+}
+
+__all__ = [
+    "PublicationTable",
+    "biomarker_table",
+    "cohort_characteristics",
+    "estimate",
+    "gamm_table",
+    "interval",
+    "missed_calls",
+    "p_value",
+    "performance_table",
+    "thresholds_table",
+    "to_html",
+    "to_latex",
+    "write_docx",
+    "write_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the room stays fast."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,161 @@
+"""Numbers as journals print them, and what each publication table says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk import figures, report
+from voicerisk.errors import ReportError
+from voicerisk.report.formats import count, mean_sd, median_iqr, p_value, share
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (0.0, "<.001"),
+        (0.00099, "<.001"),
+        (0.001, ".001"),
+        (0.0049, ".005"),
+        (0.0099, ".010"),
+        (0.01, ".01"),
+        (0.0149, ".01"),
+        (0.049, ".049"),
+        (0.0499, ".0499"),
+        (0.05, ".05"),
+        (0.054, ".05"),
+        (0.25, ".25"),
+        (0.99, ".99"),
+        (0.991, ">.99"),
+        (1.0, ">.99"),
+        (float("nan"), "–"),
+    ],
+)
+def test_p_values(p, text):
+    assert p_value(p) == text
+
+
+def test_p_value_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"1\.2 is not a P value"):
+        p_value(1.2)
+
+
+def test_numbers():
+    assert report.interval(-1.5, 0.25) == "\u22121.50 to 0.25"
+    assert report.estimate(1.0, np.nan, np.nan) == "1.00" and report.estimate(np.nan, 0, 1) == "–"
+    assert count(1234) == "1234" and count(352332) == "352\u2009332"
+    assert share(76, 281) == "76/281 (27.0%)" and share(15, 60) == "15/60 (25%)" and share(0, 0) == "0/0"
+    assert mean_sd([1, 2, 3, np.nan]) == "2.0 (1.0)" and mean_sd([2]) == "2.0" and mean_sd([]) == "–"
+    assert median_iqr([1, 2, 3, 4, 5]) == "3.0 (2.0 to 4.0)"
+    with pytest.raises(ValueError, match=r"1\.5 is not a count"):
+        count(1.5)
+
+
+def test_cohort_counts_add_up(made):
+    calls = made.calls()
+    segments = pd.DataFrame(
+        {"call_id": calls["call_id"].repeat(3), "start_s": 0.0, "end_s": 2.5, "n_frames": 100}
+    )
+    table = report.cohort_characteristics(
+        calls, segments, columns=("age", "service"), labels={"1": "High risk"}
+    )
+    cells = table.cells.set_index("Characteristic")
+    assert cells.loc["Calls, n", "All"] == "60" and cells.loc["Callers, n", "All"] == "48"
+    assert cells.loc["Calls, n"].iloc[1:].astype(int).sum() == 60
+    assert "High risk, women" in cells.columns
+    assert cells.loc["Service: 000, n/N (%)", "All"] == share(int((calls["service"] == "000").sum()), 60)
+    assert cells.loc["Frames, n", "All"] == "18\u2009000"
+    assert cells.loc["Segment length in s, median (IQR)", "All"] == "2.50 (2.50 to 2.50)"
+    assert "both" not in " ".join(table.notes)
+    mixed = calls.assign(outcome=[1, *calls["outcome"][1:]], caller_id="one caller")
+    assert "Callers with calls of both outcomes count in both." in report.cohort_characteristics(mixed).notes
+
+
+def test_gamm_table_prints_no_coefficient_and_warns_of_selection(made):
+    smooths = made.smooths()
+    table = report.gamm_table(smooths, made.terms(), made.LABELS)
+    assert list(table.cells.columns) == ["Sex", "Marker", "EDF", "Reference df", "F", "P", "P, Holm", "P, BH"]
+    assert len(table.cells) == 24 and table.cells["Sex"].value_counts().to_dict() == {"Women": 12, "Men": 12}
+    first = smooths[smooths["sex"] == "female"].iloc[0]
+    assert (
+        table.cells.iloc[0]["P"] == p_value(first["p_value"])
+        and table.cells.iloc[0]["Marker"] == "RMS level (dB)"
+    )
+    notes = " ".join(table.notes)
+    assert "selected on the same outcomes" in notes
+    assert (
+        "sex: male: \u22120.84 (\u22121.41 to \u22120.27) log-odds, SE 0.29, t \u22122.90, P =.004." in notes
+    )
+    honest = report.gamm_table(smooths.assign(selected_on_same_labels=False))
+    assert "selected" not in " ".join(honest.notes)
+
+
+def test_performance_has_both_protocols_with_events_and_callers(made):
+    metrics = made.metrics()
+    table = report.performance_table(metrics)
+    columns = list(table.cells.columns)
+    assert columns[2:] == [
+        "Published, leave one caller out",
+        "Nested, leave one caller out",
+        "Nested, grouped k-fold",
+    ]
+    cells = table.cells.set_index(["Unit", "Metric"])
+    assert cells.loc[("Calls", "n (events; callers)")].tolist() == ["60 (15; 48)"] * 3
+    row = metrics.query(
+        "protocol == 'nested' and design == 'loco' and unit == 'call' and subgroup == 'all' and "
+        "metric == 'auroc' and method == @made.PERCENTILE"
+    ).iloc[0]
+    expected = report.estimate(row["estimate"], row["lower"], row["upper"])
+    assert cells.loc[("Calls", "AUROC"), "Nested, leave one caller out"] == expected
+    assert cells.loc[("Calls", "Brier score"), "Published, leave one caller out"] == "–"
+    assert cells.loc[("Frames, each by itself", "AUROC"), "Published, leave one caller out"].startswith(
+        "0.02"
+    )
+    auto = cells.loc[
+        ("Frames, each by itself", "AUROC, automatic direction"), "Published, leave one caller out"
+    ]
+    assert auto.startswith(("0.9", "1.0"))
+    assert "scores as given" in table.notes[0] and "95%" in table.notes[0]
+
+
+def test_performance_refuses_two_rows_for_one_cell(made):
+    metrics = made.metrics()
+    with pytest.raises(ReportError, match="2 rows for auroc, caller"):
+        report.performance_table(pd.concat([metrics, metrics]))
+
+
+def test_biomarker_dictionary_keeps_order_and_names_unknown_markers():
+    catalogue = pd.DataFrame(
+        {"name": ["a", "b"], "label": ["A", "B"], "unit": ["Hz", ""], "description": "d", "definition": "f"}
+    )
+    table = report.biomarker_table(catalogue, ["b", "a"])
+    assert list(table.cells["Marker"]) == ["B", "A"]
+    with pytest.raises(ReportError, match="z is not in the catalogue"):
+        report.biomarker_table(catalogue, ["z"])
+
+
+def test_thresholds_table(made):
+    thresholds = made.thresholds()
+    cells = report.thresholds_table(thresholds).cells.set_index("Protocol")
+    assert cells.loc["Published", "Folds"] == "1" and cells.loc["Nested", "Folds"] == "48"
+    assert cells.loc["Published", "Cut, median (IQR)"] == "0.46"
+    thresholds.loc[thresholds.index[-1], "threshold"] = np.nan
+    assert (
+        report.thresholds_table(thresholds).cells.set_index("Protocol").loc["Nested", "Without a cut"] == "1"
+    )
+
+
+def test_missed_calls_show_label_texts_only_when_allowed(made):
+    scores = figures.call_scores(made.predictions())
+    wrong = scores[scores["wrong"]]
+    spans = pd.DataFrame(
+        {"call_id": wrong["call_id"].iloc[0], "label": ["flat affect", "", "flat affect", "crying"]}
+    )
+    table = report.missed_calls(scores, spans)
+    assert len(table.cells) == len(wrong) and table.private
+    assert "Labels" not in table.cells and "crying" not in table.cells.to_string()
+    shown = report.missed_calls(scores, spans, show_labels=True, names={wrong["call_id"].iloc[0]: "call A"})
+    assert shown.cells.iloc[0]["Labels"] == "flat affect; crying" and shown.cells.iloc[0]["Call"] == "call A"
+    with pytest.raises(ReportError, match="there is no table of spans"):
+        report.missed_calls(scores, show_labels=True)
+    nothing = report.missed_calls(scores.assign(wrong=False))
+    assert nothing.cells.empty and nothing.notes == ("No call was decided wrongly.",)

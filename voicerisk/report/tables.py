@@ -1,0 +1,473 @@
+"""Publication tables: a tidy table in, a table of text out, as a paper prints it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pandas as pd
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.text import (
+    DESIGNS,
+    PERCENTILE,
+    UNITS,
+    metric_name,
+    need,
+    number,
+    one_interval,
+    ordered,
+    whole_group,
+)
+from voicerisk.report.formats import MISSING, count, estimate, mean_sd, median_iqr, p_value, share
+
+NO_LABELS: Mapping[str, str] = {}
+SEXES = {"female": "Women", "male": "Men"}
+PERFORMANCE = (
+    "auroc",
+    "auroc_auto",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "accuracy",
+    "ppv",
+    "npv",
+    "youden_j",
+    "brier",
+    "brier_skill",
+    "calibration_slope",
+    "calibration_intercept",
+)
+GIVEN_SCORES = (
+    "Intervals are percentiles over a bootstrap of callers that takes the cross-validated scores as given: "
+    "the variance from refitting the model is left out, so that they are too narrow."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationTable:
+    """A table ready for print.
+
+    Attributes
+    ----------
+    name : str
+        File name without suffix.
+    title : str
+        Caption.
+    cells : DataFrame
+        Text only; the first column holds the row names.
+    notes : tuple of str
+        Footnotes, in order.
+    private : bool
+        It shows single calls: its files are for their owner alone.
+    """
+
+    name: str
+    title: str
+    cells: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    private: bool = False
+
+
+def cohort_characteristics(
+    calls: pd.DataFrame,
+    segments: pd.DataFrame | None = None,
+    *,
+    columns: Sequence[str] = (),
+    labels: Mapping[str, str] = NO_LABELS,
+) -> PublicationTable:
+    """Return who the callers were, by outcome and sex.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        Columns call_id, caller_id, sex, outcome (0/1), and those named by `columns`.
+    segments : DataFrame, optional
+        Columns call_id, start_s, end_s, n_frames: adds segments a call, their length, and frames.
+    columns : sequence of str
+        Further columns of `calls`: numbers become mean (SD), texts one row a value.
+    labels : mapping of str to str
+        Display names of those columns and of outcomes ('0', '1').
+
+    Returns
+    -------
+    PublicationTable
+        One column for all, and one for each outcome and sex that occurs.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or there is no call.
+    """
+    need(calls, ["call_id", "caller_id", "sex", "outcome", *columns], "cohort characteristics")
+    groups: dict[str, pd.DataFrame] = {"All": calls}
+    for outcome in (1, 0):
+        for sex in ("female", "male"):
+            part = calls[(calls["outcome"] == outcome) & (calls["sex"] == sex)]
+            if len(part):
+                groups[f"{labels.get(str(outcome), f'Outcome {outcome}')}, {SEXES[sex].lower()}"] = part
+    rows: dict[str, list[str]] = {
+        "Callers, n": [count(part["caller_id"].nunique()) for part in groups.values()],
+        "Calls, n": [count(len(part)) for part in groups.values()],
+        "Calls a caller, median (IQR)": [
+            median_iqr(part["caller_id"].value_counts()) for part in groups.values()
+        ],
+    }
+    for column in columns:
+        rows |= _characteristic(groups, column, labels.get(column, column.capitalize()))
+    if segments is not None:
+        need(segments, ["call_id", "start_s", "end_s", "n_frames"], "cohort characteristics, segments")
+        rows |= _speech(groups, segments)
+    cells = pd.DataFrame(
+        [[name, *values] for name, values in rows.items()], columns=["Characteristic", *groups]
+    )
+    notes = ["Callers with calls of both outcomes count in both."] if _mixed(calls) else []
+    notes.append("IQR: first to third quartile.")
+    return PublicationTable("cohort", "Characteristics of the cohort by outcome and sex", cells, tuple(notes))
+
+
+def _mixed(calls: pd.DataFrame) -> bool:
+    return bool((calls.groupby("caller_id")["outcome"].nunique() > 1).any())
+
+
+def _characteristic(groups: Mapping[str, pd.DataFrame], column: str, label: str) -> dict[str, list[str]]:
+    everyone = next(iter(groups.values()))[column]
+    if pd.api.types.is_numeric_dtype(everyone) and not pd.api.types.is_bool_dtype(everyone):
+        return {f"{label}, mean (SD)": [mean_sd(part[column]) for part in groups.values()]}
+    texts = {
+        name: part[column].astype("string").fillna("").replace("", "not stated")
+        for name, part in groups.items()
+    }
+    values = sorted(next(iter(texts.values())).unique())
+    return {
+        f"{label}: {value}, n/N (%)": [
+            share(int((text == value).sum()), len(text)) for text in texts.values()
+        ]
+        for value in values
+    }
+
+
+def _speech(groups: Mapping[str, pd.DataFrame], segments: pd.DataFrame) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {
+        "Segments a call, median (IQR)": [],
+        "Segment length in s, median (IQR)": [],
+        "Frames a call, median (IQR)": [],
+        "Frames, n": [],
+    }
+    for part in groups.values():
+        mine = segments[segments["call_id"].isin(part["call_id"])]
+        by_call = mine.groupby("call_id")
+        frames = by_call["n_frames"].sum()
+        values = [
+            median_iqr(by_call.size()),
+            median_iqr(mine["end_s"] - mine["start_s"], 2),
+            median_iqr(frames, 0),
+            count(frames.sum()),
+        ]
+        for cells, value in zip(rows.values(), values, strict=True):
+            cells.append(value)
+    return rows
+
+
+def gamm_table(
+    smooths: pd.DataFrame, terms: pd.DataFrame | None = None, labels: Mapping[str, str] = NO_LABELS
+) -> PublicationTable:
+    """Return the GAMM's smooths by sex, and its parametric terms, as the paper's Table 1 should have been.
+
+    Parameters
+    ----------
+    smooths : DataFrame
+        Columns marker, sex, edf, ref_df, statistic, statistic_name, p_value; p_holm, p_bh and
+        selected_on_same_labels where there are some.
+    terms : DataFrame, optional
+        Columns term, estimate, se, lower, upper, statistic, statistic_name, p_value.
+    labels : mapping of str to str
+        Marker to label with unit.
+
+    Returns
+    -------
+    PublicationTable
+        One row a marker and sex, then one a term. Smooths have no coefficient that could be printed.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or the table is empty.
+    """
+    need(smooths, ["marker", "sex", "edf", "ref_df", "statistic", "statistic_name", "p_value"], "GAMM table")
+    adjusted = [
+        (column, name) for column, name in (("p_holm", "P, Holm"), ("p_bh", "P, BH")) if column in smooths
+    ]
+    statistics = ordered(smooths["statistic_name"])
+    head = [
+        "Sex",
+        "Marker",
+        "EDF",
+        "Reference df",
+        " or ".join(statistics),
+        "P",
+        *[name for _, name in adjusted],
+    ]
+    rows = []
+    for sex in ordered(smooths["sex"]):
+        for row in smooths[smooths["sex"].astype(str) == sex].to_dict("records"):
+            rows.append(
+                [
+                    SEXES.get(sex, sex),
+                    labels.get(str(row["marker"]), str(row["marker"])),
+                    number(row["edf"]),
+                    number(row["ref_df"]),
+                    number(row["statistic"]),
+                    p_value(row["p_value"]),
+                    *[p_value(row[column]) for column, _ in adjusted],
+                ]
+            )
+    cells = pd.DataFrame(rows, columns=head)
+    notes = ["EDF: effective degrees of freedom. P values of smooths are approximate (mgcv, Wood 2013)."]
+    if "selected_on_same_labels" in smooths and smooths["selected_on_same_labels"].astype(bool).any():
+        notes.append(
+            "Markers were selected on the same outcomes: P values are too small, and no claim rests on them."
+        )
+    for row in [] if terms is None else terms.to_dict("records"):
+        notes.append(
+            f"{row['term']}: {estimate(row['estimate'], row['lower'], row['upper'])} log-odds, "
+            f"SE {number(row['se'])}, {row['statistic_name']} {number(row['statistic'])}, "
+            f"P {_equals(row['p_value'])}."
+        )
+    return PublicationTable(
+        "gamm", "Smooth effects of the markers by sex (generalised additive mixed model)", cells, tuple(notes)
+    )
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text[0] in "<>" else f"={text}"
+
+
+def performance_table(
+    metrics: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    shown: Sequence[str] = PERFORMANCE,
+    method: str = PERCENTILE,
+) -> PublicationTable:
+    """Return discrimination, decisions and calibration under both protocols side by side.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics.csv.
+    labels : mapping of str to str
+        Display names of metrics.
+    shown : sequence of str
+        Metrics in order; those that the table lacks are left out.
+    method : str
+        Which intervals to print where there are several for one estimate.
+
+    Returns
+    -------
+    PublicationTable
+        One row a unit and metric (with n, events and callers first), one column a protocol and design.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, none of the metrics is there, or two rows claim one cell.
+    """
+    need(
+        metrics,
+        ["protocol", "design", "unit", "metric", "estimate", "lower", "upper", "n", "n_events", "n_callers"],
+        "performance table",
+    )
+    table = one_interval(whole_group(metrics), method)
+    table = table[table["metric"].isin(list(shown))]
+    if table.empty:
+        raise ReportError(
+            f"performance table: the metrics table has none of {', '.join(shown)} for all callers."
+        )
+    several = "model" in table and table["model"].nunique() > 1
+    key = ["protocol", "design", *(["model"] if several else [])]
+    runs = cast("list[tuple[str, ...]]", list(table.groupby(key, sort=False).groups))
+    runs.sort(
+        key=lambda run: (
+            run[0] != "published",
+            str(run[0]),
+            list(DESIGNS).index(run[1]) if run[1] in DESIGNS else 9,
+        )
+    )
+    heads = [_run_name(*run) for run in runs]
+    rows = []
+    for unit in [name for name in UNITS if (table["unit"] == name).any()]:
+        here = table[table["unit"] == unit]
+        by_run = {cast("tuple[str, ...]", run): part for run, part in here.groupby(key, sort=False)}
+        rows.append(
+            [UNITS[unit].capitalize(), "n (events; callers)", *[_sizes(by_run.get(run)) for run in runs]]
+        )
+        for metric in shown:
+            if (here["metric"] == metric).any():
+                name = labels.get(metric, metric_name(metric))
+                rows.append(
+                    [UNITS[unit].capitalize(), name, *[_cell(by_run.get(run), metric, unit) for run in runs]]
+                )
+    cells = pd.DataFrame(rows, columns=["Unit", "Metric", *heads])
+    level = (
+        f"{100 * float(table['level'].iloc[0]):g}% confidence intervals in brackets. "
+        if "level" in table
+        else ""
+    )
+    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    notes = (
+        level + note,
+        "Callers are the unit of resampling; n of frames must never be read as a sample size.",
+    )
+    return PublicationTable("performance", "Performance under both protocols", cells, notes)
+
+
+def _run_name(protocol: str, design: str, *model: str) -> str:
+    return ", ".join([str(protocol).capitalize(), DESIGNS.get(str(design), str(design)), *model])
+
+
+def _sizes(rows: pd.DataFrame | None) -> str:
+    if rows is None:
+        return MISSING
+    row = rows.iloc[0]
+    return f"{count(row['n'])} ({count(row['n_events'])}; {count(row['n_callers'])})"
+
+
+def _cell(rows: pd.DataFrame | None, metric: str, unit: str) -> str:
+    if rows is None or not (rows["metric"] == metric).any():
+        return MISSING
+    mine = rows[rows["metric"] == metric]
+    if len(mine) > 1:
+        raise ReportError(
+            f"performance table: {len(mine)} rows for {metric}, {unit}; keep one threshold and method."
+        )
+    row = mine.iloc[0]
+    return estimate(row["estimate"], row["lower"], row["upper"], 3 if metric.startswith("brier") else 2)
+
+
+def biomarker_table(catalogue: pd.DataFrame, markers: Sequence[str] | None = None) -> PublicationTable:
+    """Return the biomarker dictionary: name, label, unit, what it means and how it is computed.
+
+    Parameters
+    ----------
+    catalogue : DataFrame
+        Columns name, label, unit, description, definition, and where there are some missing_when, source,
+        version.
+    markers : sequence of str, optional
+        Which markers, in this order (default: all).
+
+    Raises
+    ------
+    ReportError
+        If a marker is not in the catalogue.
+    """
+    need(catalogue, ["name", "label", "unit", "description", "definition"], "biomarker dictionary")
+    rows = catalogue.set_index("name", drop=False)
+    unknown = [marker for marker in markers or [] if marker not in rows.index]
+    if unknown:
+        raise ReportError(f"biomarker dictionary: {unknown[0]} is not in the catalogue.")
+    rows = rows.loc[list(markers)] if markers is not None else rows
+    heads = {
+        "label": "Marker",
+        "unit": "Unit",
+        "description": "In plain words",
+        "definition": "Definition",
+        "missing_when": "Missing when",
+        "source": "Source",
+        "name": "Column",
+        "version": "Version",
+    }
+    kept = [column for column in heads if column in rows]
+    cells = rows[kept].astype("string").fillna("").rename(columns=heads).reset_index(drop=True)
+    return PublicationTable("biomarkers", "Dictionary of the voice biomarkers", cells.astype(object))
+
+
+def thresholds_table(thresholds: pd.DataFrame) -> PublicationTable:
+    """Return where the cuts lie: one row a protocol and design.
+
+    Parameters
+    ----------
+    thresholds : DataFrame
+        thresholds.csv: columns protocol, design, threshold, and where known n_boot, q025, q975, mstop,
+        n_selected.
+    """
+    need(thresholds, ["protocol", "design", "threshold"], "thresholds table")
+    rows = []
+    for (protocol, design), part in thresholds.groupby(["protocol", "design"], sort=False):
+        cuts = part["threshold"]
+        row = {
+            "Protocol": str(protocol).capitalize(),
+            "Design": DESIGNS.get(str(design), str(design)),
+            "Folds": count(len(part)),
+            "Without a cut": count(cuts.isna().sum()),
+            "Cut, median (IQR)": number(cuts.iloc[0]) if len(part) == 1 else median_iqr(cuts, 2),
+            "Cut, range": f"{number(cuts.min())} to {number(cuts.max())}",
+        }
+        for low, high in (("q025", "q975"),):
+            if low in part and part[low].notna().any():
+                row["Bootstrap 2.5% to 97.5%, mean over folds"] = (
+                    f"{number(part[low].mean())} to {number(part[high].mean())}"
+                )
+        for column, name in (
+            ("mstop", "Boosting steps, median (IQR)"),
+            ("n_selected", "Markers, median (IQR)"),
+        ):
+            if column in part:
+                row[name] = median_iqr(part[column], 0)
+        rows.append(row)
+    cells = pd.DataFrame(rows).fillna(MISSING)
+    return PublicationTable(
+        "thresholds",
+        "Cuts on the call score",
+        cells,
+        ("A call is decided as positive when its score reaches the cut of its fold.",),
+    )
+
+
+def missed_calls(
+    scores: pd.DataFrame,
+    spans: pd.DataFrame | None = None,
+    *,
+    show_labels: bool = False,
+    names: Mapping[str, str] | None = None,
+) -> PublicationTable:
+    """Return the calls that were decided wrongly; the paper learned most from its one.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        What `figures.call_scores` returns.
+    spans : DataFrame, optional
+        Columns call_id, label: the raters' texts.
+    show_labels : bool
+        Whether those texts may be shown (default: no, they are about a person).
+    names : mapping of str to str, optional
+        Display name of each call (a pseudonym); by default the call_id.
+
+    Raises
+    ------
+    ReportError
+        If label texts are asked for without spans.
+    """
+    need(scores, ["protocol", "call_id", "y", "p_raw", "threshold", "wrong"], "missed calls")
+    if show_labels and spans is None:
+        raise ReportError("missed calls: label texts were asked for, but there is no table of spans.")
+    rows = []
+    for row in scores[scores["wrong"].astype(bool)].to_dict("records"):
+        call = str(row["call_id"])
+        cells = {
+            "Protocol": str(row["protocol"]).capitalize(),
+            "Call": (names or {}).get(call, call),
+            "Outcome": count(row["y"]),
+            "Score": number(row["p_raw"], 3),
+            "Cut": number(row["threshold"], 3),
+            "Error": "missed" if row["y"] == 1 else "false alarm",
+        }
+        if show_labels and spans is not None:
+            texts = spans.loc[spans["call_id"].astype(str) == call, "label"].dropna().astype(str)
+            cells["Labels"] = "; ".join(dict.fromkeys(text for text in texts if text.strip())) or MISSING
+        rows.append(cells)
+    columns = ["Protocol", "Call", "Outcome", "Score", "Cut", "Error", *(["Labels"] if show_labels else [])]
+    table = pd.DataFrame(rows, columns=columns)
+    notes = () if len(table) else ("No call was decided wrongly.",)
+    return PublicationTable("missed_calls", "Calls that were decided wrongly", table, notes, private=True)
