@@ -1,0 +1,212 @@
+# Component-wise boosting of sex-moderated P-splines by mboost.
+
+#' Boost sex-moderated P-splines with mboost
+#'
+#' The formula has `bols(sex)`, then one learner a marker for each sex, `bbs(marker, by = female)` and
+#' `bbs(marker, by = male)` with numeric 0/1 columns, since mboost's own `by = sex` leaves women out. A missing value
+#' contributes nothing to its own learner: it is set to the training median and the learner is taken by
+#' (available x sex). All results are in log-odds, twice mboost's half log-odds.
+#'
+#' @param data Data frame, one row a frame or segment.
+#' @param markers Names of the markers.
+#' @param y,sex,caller Names of the 0/1 outcome, of the moderator, and of the caller.
+#' @param weights NULL or a numeric vector of row weights; rows of weight 0 are held out.
+#' @param mstop,nu,df,knots Steps, step length, degrees of freedom and inner knots of each learner.
+#' @param brandom Whether callers get a ridge-penalised effect, which is 0 for a new caller.
+#' @param by_sex mboost's own `by = sex`: smooths for the second sex only.
+#' @param family "adaboost" (mboost's default for Binomial) or "glm".
+#' @param boundary Rows whose range sets the knots: "all", or "train", those with weight.
+#' @param linear Names of 0/1 markers, which enter linearly.
+#' @return A list of class `vr_gamboost`: `model` (the mboost object), `learners`, `left_out`, `offset`, `selected`,
+#'   `risk`; see [vr_boost_tables()].
+#' @export
+vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", weights = NULL, mstop = 100L,
+                        nu = 0.1, df = 4, knots = 20L, brandom = FALSE, by_sex = FALSE,
+                        family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced") {
+  need_package("mboost")
+  absent <- setdiff(c(markers, y, sex, if (brandom) caller), names(data))
+  if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
+  frame <- data[c(markers, y, sex, if (brandom) caller)]
+  frame[[sex]] <- factor(frame[[sex]])
+  sexes <- levels(frame[[sex]])
+  if (length(sexes) > 2L) refuse("\"", sex, "\" has ", length(sexes), " values; two are known here.")
+  groups <- if (length(sexes) == 1L) "" else if (by_sex) sexes[2L] else sexes
+  smooth <- expand.grid(variable = markers, by = groups, stringsAsFactors = FALSE)
+  learners <- boost_learner(
+    kind = ifelse(smooth$variable %in% linear, "bols", "bbs"), variable = smooth$variable, by = smooth$by,
+    available = vapply(smooth$variable, function(name) anyNA(frame[[name]]), TRUE), df = df, knots = knots
+  )
+  learners$df[learners$kind == "bols"] <- NA
+  if (length(sexes) == 2L) learners <- rbind(boost_learner("bols", sex, df = NA), learners)
+  if (brandom) learners <- rbind(learners, boost_learner("brandom", caller, df = 4))
+  if (is.null(weights)) weights <- rep(1, nrow(frame))
+  boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, match.arg(family), match.arg(boundary), NULL)
+}
+
+# Table of learners, one row each; by = "" for none.
+boost_learner <- function(kind, variable, by = "", available = FALSE, df = 4, penalty = NA_real_, knots = 20L,
+                          degree = 3L, differences = 2L, center = FALSE, intercept = TRUE) {
+  data.frame(
+    kind = kind, variable = variable, by = by, available = unname(available), df = as.numeric(df), penalty = penalty,
+    knots = knots, degree = degree, differences = differences, center = center, intercept = intercept
+  )
+}
+
+# One fit by mboost. `learners` is a table as `boost_learner` makes it.
+boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, family, boundary, offset) {
+  need_package("mboost")
+  if (length(weights) != nrow(frame)) refuse("there are ", length(weights), " weights for ", nrow(frame), " rows.")
+  outcome <- frame[[y]]
+  if (anyNA(outcome) || !all(outcome %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
+  if (length(unique(outcome[weights > 0])) < 2L) refuse("the rows with weight have a single outcome.")
+  # On the training rows alone the knots are theirs, and nothing else of the fit changes.
+  kept <- if (boundary == "train") which(weights > 0) else seq_len(nrow(frame))
+  frame <- frame[kept, , drop = FALSE]
+  weights <- weights[kept]
+  # All levels of the caller stay: a new level would be matched by position, silently.
+  if (any(learners$kind == "brandom")) frame[[caller]] <- factor(frame[[caller]])
+  rows <- frame
+  rows[[y]] <- factor(frame[[y]], levels = c(0, 1))
+  built <- boost_columns(rows, learners, sex, weights)
+  rows <- built$rows
+  status <- built$status
+  fitted <- list(
+    learners = learners, status = status, y = y, sex = sex, caller = caller, mstop = mstop, nu = nu, family = family,
+    boundary = boundary, fill = built$fill, columns = built$columns
+  )
+  active <- which(status == "")
+  if (!length(active)) refuse("no learner can be fitted: ", learners$variable[1L], " ", status[1L], ".")
+  formula <- stats::as.formula(
+    paste(y, "~", paste(boost_term(learners, built$columns, sex, caller)[active], collapse = " + ")),
+    env = asNamespace("mboost")
+  )
+  scale <- if (family == "adaboost") 2 else 1
+  model <- mboost::gamboost(
+    formula, data = rows, baselearner = mboost::bbs, weights = weights,
+    offset = if (is.null(offset)) NULL else offset / scale,
+    family = mboost::Binomial(type = family), control = mboost::boost_control(mstop = max(mstop, 1L), nu = nu)
+  )
+  fitted$model <- model
+  if (any(learners$kind == "brandom")) fitted$callers <- levels(frame[[caller]])
+  fitted$formula <- paste(deparse(formula, width.cutoff = 500L), collapse = " ")
+  fitted$scale <- scale
+  fitted$offset <- scale * unname(model$offset[1L])
+  fitted$selected <- active[model$xselect()][seq_len(mstop)]
+  fitted$risk <- unname(model$risk())[seq_len(mstop + 1L)]
+  class(fitted) <- "vr_gamboost"
+  fitted
+}
+
+# Columns of 0/1 by which learners are taken, markers filled, and why a learner cannot be fitted ("" = it can).
+boost_columns <- function(rows, learners, sex, weights) {
+  seen <- weights > 0
+  by_column <- character(nrow(learners))
+  status <- character(nrow(learners))
+  fill <- list()
+  original <- rows
+  for (i in seq_len(nrow(learners))) {
+    learner <- learners[i, ]
+    if (learner$kind == "brandom" || learner$variable == sex) next
+    if (learner$variable == "1") {
+      rows[["one"]] <- 1
+      next
+    }
+    x <- original[[learner$variable]]
+    missing <- is.na(x)
+    if (any(missing) && !learner$available) {
+      refuse(learner$variable, " is missing in ", sum(missing), " rows; take its learner by availability.")
+    }
+    if (any(missing)) {
+      fill[[learner$variable]] <- stats::median(x[seen & !missing])
+      rows[[learner$variable]] <- ifelse(missing, fill[[learner$variable]], x)
+    }
+    mask <- if (learner$by == "") {
+      rep(TRUE, nrow(rows))
+    } else if (learner$by %in% levels(original[[sex]])) {
+      original[[sex]] == learner$by
+    } else {
+      original[[learner$by]] == 1
+    }
+    masked <- learner$by != "" || learner$available
+    if (learner$available) mask <- mask & !missing
+    if (masked) {
+      name <- paste(c(if (learner$available) learner$variable, if (learner$by == "") "available" else learner$by),
+        collapse = "_")
+      if (name %in% names(original) && !identical(as.numeric(original[[name]]), as.numeric(mask))) {
+        name <- utils::tail(make.unique(c(names(original), name), sep = "_"), 1L)
+      }
+      rows[[name]] <- as.numeric(mask)
+      by_column[i] <- name
+    }
+    status[i] <- boost_status(learner, x, mask, seen, missing)
+  }
+  list(rows = rows, columns = by_column, status = status, fill = fill)
+}
+
+# Why a marker's learner cannot be fitted on these rows, "" where it can.
+boost_status <- function(learner, x, mask, seen, missing) {
+  available <- x[!missing]
+  if (!length(available)) return("no available row")
+  if (min(available) == max(available)) return(sprintf("constant (%s)", format(available[1L])))
+  if (learner$kind != "bbs" || is.na(learner$df) || !is.na(learner$penalty)) return("")
+  used <- x[mask & seen & !missing]
+  if (!length(used)) return(sprintf("its rows have rank <= df = %g", learner$df))
+  edges <- seq(min(available), max(available), length.out = learner$knots + 2L)
+  cells <- length(unique(findInterval(used, edges, rightmost.closed = TRUE)))
+  if (cells > learner$df) return("")
+  step <- edges[2L] - edges[1L]
+  knots <- edges[1L] + step * seq(-learner$degree, learner$knots + 1L + learner$degree)
+  # The largest value can lie a rounding error beyond its knot.
+  used <- pmin(pmax(used, edges[1L]), edges[length(edges)])
+  rank <- qr(splines::splineDesign(knots, used, ord = learner$degree + 1L, outer.ok = TRUE))$rank
+  if (rank > learner$df) "" else sprintf("its rows have rank <= df = %g", learner$df)
+}
+
+# The learners as terms of a formula.
+boost_term <- function(learners, columns, sex, caller) {
+  vapply(seq_len(nrow(learners)), function(i) {
+    learner <- learners[i, ]
+    by <- if (columns[i] == "") NULL else paste("by =", columns[i])
+    strength <- if (!is.na(learner$penalty)) {
+      paste("lambda =", format(learner$penalty, digits = 17L))
+    } else if (!is.na(learner$df)) {
+      paste("df =", format(learner$df, digits = 17L))
+    }
+    parts <- switch(learner$kind,
+      brandom = c(caller, strength),
+      bols = c(
+        if (learner$variable == "1") "one" else learner$variable, by,
+        if (!learner$intercept || learner$variable == "1") "intercept = FALSE", strength
+      ),
+      bbs = c(
+        learner$variable, by, strength, paste("knots =", learner$knots),
+        if (learner$degree != 3L) paste("degree =", learner$degree),
+        if (learner$differences != 2L) paste("differences =", learner$differences),
+        if (learner$center) "center = TRUE"
+      )
+    )
+    paste0(learner$kind, "(", paste(parts, collapse = ", "), ")")
+  }, "")
+}
+
+# What the Python engine needs of one fit: numbers only, on mboost's own scale times `scale` (log-odds).
+bridge_boost <- function(data, learners, weights, mstop, nu, family, boundary, offset) {
+  fitted <- boost_fit(data, "y", "sex", "caller", learners, weights, mstop, nu, family, boundary, offset)
+  model <- fitted$model
+  active <- which(fitted$status == "")
+  lambda <- rep(NA_real_, nrow(learners))
+  found <- mboost::extract(model, what = "lambda", which = seq_along(active))
+  lambda[active] <- vapply(found, function(value) if (length(value)) as.numeric(value[1L]) else 0, 0)
+  each <- stats::coef(model, which = seq_along(active), aggregate = "none")
+  size <- max(vapply(each, NROW, 0L))
+  steps <- matrix(0, mstop, size)
+  for (step in seq_len(mstop)) {
+    part <- each[[match(fitted$selected[step], active)]]
+    steps[step, seq_len(nrow(part))] <- fitted$scale * part[, step]
+  }
+  list(
+    status = fitted$status, lambda = lambda, offset = fitted$offset, selected = fitted$selected, risk = fitted$risk,
+    steps = steps, sizes = vapply(each, NROW, 0L), formula = fitted$formula,
+    callers = fitted$callers, fill = unlist(fitted$fill)
+  )
+}
