@@ -84,9 +84,11 @@ def test_path_of_the_second_reference_table(reference, n300):
     found = screen(n300, r["columns"], n300["y"], n300["fold"], **TIGHT)
     assert found.path["lambda"].to_numpy() == pytest.approx(r["lambda"], rel=1e-13)
     # Both solvers ran to a threshold of 1e-14 on the same lambdas.
-    ours = found.path[r["columns"]].to_numpy()
-    assert ours == pytest.approx(np.array(r["beta_thresh1e14"]).T, abs=1e-10)
-    assert found.path["intercept"].to_numpy() == pytest.approx(r["a0_thresh1e14"], abs=1e-10)
+    beta = np.array(r["beta_thresh1e14"]).T
+    X = n300[r["columns"]].to_numpy()
+    assert found.path[r["columns"]].to_numpy() == pytest.approx(beta * X.std(axis=0), abs=1e-10)
+    intercepts = np.array(r["a0_thresh1e14"]) + beta @ X.mean(axis=0)
+    assert found.path["intercept"].to_numpy() == pytest.approx(intercepts, abs=1e-10)
     assert (found.lambda_min, found.lambda_1se) == pytest.approx(
         (r["lambda_min"], r["lambda_1se"]), rel=1e-12
     )
@@ -105,8 +107,16 @@ def test_everything_agrees_with_r_on_the_same_lambdas(glmnet_in_r, n300, weighte
     found = screen(table, markers, table["y"], table["fold"], table["w"] if weighted else None, **TIGHT)
     theirs = glmnet_in_r(table, found.path["lambda"].to_numpy())
     # Either solver stops at 1e-14 of the null deviance, good to about 1e-8 in a coefficient.
+    share = table["w"].to_numpy() / table["w"].sum()
+    X = table[markers].to_numpy()
+    centre = share @ X
+    sd = np.sqrt(share @ (X - centre) ** 2)
+    theirs["intercept"] += theirs[markers].to_numpy() @ centre
+    theirs[markers] *= sd
     for name in ("deviance", "se", "intercept", *markers):
         assert found.path[name].to_numpy() == pytest.approx(theirs[name].to_numpy(), abs=1e-7), name
+    at_min = theirs[markers].iloc[int(theirs["deviance"].argmin())] / sd
+    assert found.coefficients["coefficient_min"].to_numpy() == pytest.approx(at_min.to_numpy(), abs=1e-7)
     assert found.lambda_min == pytest.approx(theirs["lambda_min"].iloc[0], rel=1e-12)
     assert found.lambda_1se == pytest.approx(theirs["lambda_1se"].iloc[0], rel=1e-12)
 
@@ -124,5 +134,6 @@ def test_more_columns_than_rows_agrees_with_r(glmnet_in_r):
     assert found.path["lambda"].iloc[-1] >= 0.01 * found.path["lambda"].iloc[0] * (1 - 1e-12)
     upper = found.path["lambda"].to_numpy()[:25]
     theirs = glmnet_in_r(table, upper)
+    theirs[markers] *= table[markers].std(ddof=0)
     for name in ("deviance", "se", *markers):
         assert found.path[name].to_numpy()[:25] == pytest.approx(theirs[name].to_numpy(), abs=1e-6), name

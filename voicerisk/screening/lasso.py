@@ -34,6 +34,8 @@ class LassoPath:
     coefficients : ndarray, shape (L, p)
         Log-odds per unit of the column; exactly 0 for columns not in the model, constant columns, and
         columns identical to an earlier one (the Lasso cannot tell them apart: the first stands for all).
+    centre : ndarray, shape (p,)
+        Weighted mean of each column.
     scale : ndarray, shape (p,)
         Weighted population standard deviation of each column; 0 marks a constant column.
     twin_of : ndarray of int, shape (p,)
@@ -45,6 +47,7 @@ class LassoPath:
     lambdas: Floats
     intercepts: Floats
     coefficients: Floats
+    centre: Floats
     scale: Floats
     twin_of: NDArray[np.intp]
     stopped: str = ""
@@ -142,7 +145,7 @@ def fit_path(
     Z = (X[:, used] - centre[used]) / scale[used]
     start = largest_lambda(Z, y, weights)
     if start == 0.0:
-        return _intercept_only(prevalence, lambdas, scale, twin_of)
+        return _intercept_only(prevalence, lambdas, centre, scale, twin_of)
 
     found, intercepts, standardised, stopped = _logitnet(Z, y, weights, lambdas, n_lambda, min_ratio, tol)
     if lambdas is None:
@@ -162,11 +165,11 @@ def fit_path(
     coefficients[:, used] = standardised / scale[used]
     if len(found) < asked and not stopped:
         stopped = "the deviance explained no longer rises or is above 0.999 (glmnet's stopping rule)"
-    return LassoPath(found, intercepts - coefficients @ centre, coefficients, scale, twin_of, stopped)
+    return LassoPath(found, intercepts - coefficients @ centre, coefficients, centre, scale, twin_of, stopped)
 
 
 def _intercept_only(
-    prevalence: float, lambdas: Floats | None, scale: Floats, twin_of: NDArray[np.intp]
+    prevalence: float, lambdas: Floats | None, centre: Floats, scale: Floats, twin_of: NDArray[np.intp]
 ) -> LassoPath:
     lambdas = np.zeros(1) if lambdas is None else lambdas
     log_odds = np.log(prevalence / (1.0 - prevalence))
@@ -174,6 +177,7 @@ def _intercept_only(
         lambdas,
         np.full(len(lambdas), log_odds),
         np.zeros((len(lambdas), len(scale))),
+        centre,
         scale,
         twin_of,
         "no column varies with the outcome",

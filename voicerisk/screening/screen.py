@@ -32,7 +32,8 @@ class Screening:
         missing values, NaN where nothing is missing).
     path : DataFrame
         One row a lambda: `lambda`, `deviance` (cross-validated mean -2 log-likelihood), `se`, `n_nonzero`,
-        `intercept`, and the coefficient of each term under its name.
+        and the standardised model, whose coefficients can be compared: `intercept` (log-odds at the mean of all
+        terms) and under each term's name its log-odds per `sd`.
     lambda_min, lambda_1se : float
         On glmnet's scale, for standardised columns.
     rule : str
@@ -245,12 +246,12 @@ def _result(
         "deviance": deviance,
         "se": se,
         "n_nonzero": np.count_nonzero(path.coefficients, axis=1),
-        "intercept": path.intercepts,
+        "intercept": path.intercepts + path.coefficients @ path.centre,
     }
     clash = [name for name in columns.terms if name in steps]
     if clash:
         raise ScreeningError(f"A marker may not be named {clash[0]!r}, a column of the table of the path.")
-    steps |= dict(zip(columns.terms, path.coefficients.T, strict=True))
+    steps |= dict(zip(columns.terms, (path.coefficients * path.scale).T, strict=True))
     return Screening(
         selected=tuple(name for name in columns.markers if name in active),
         coefficients=coefficients,
