@@ -7,19 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from voicerisk.audio.prepare import Prepared, SpanFrames, Spans, prepare
+from voicerisk.audio.prepare import Prepared, Spans, prepare
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.biomarkers.settings import BiomarkerSettings
-from voicerisk.biomarkers.smoothing import median_smooth
 from voicerisk.errors import BiomarkerError
 
 Floats = NDArray[np.float64]
 
 LOWEST_RATE = 8000
-NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
-KEPT_ON_SILENCE = ("rms_db", "ampl", "entropy", "voiced", "flux")
-SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +69,8 @@ def extract(
         preset `HNR`, too) on noisy ones, as soundgen does by default. False gives what each frame's sound
         gives.
     pitch : array of shape (n_frames,), optional
-        Pitch in Hz of every frame (NaN unvoiced), for markers that hang on it, in place of our own.
+        Pitch in Hz of every frame (NaN unvoiced), for markers that hang on it, in place of our own; with the
+        preset ``soundgen-2.5.1`` only.
 
     Returns
     -------
@@ -108,10 +105,14 @@ def extract(
         raise BiomarkerError(
             f"A sample rate of {sample_rate} Hz cannot be analysed; {LOWEST_RATE} Hz or more is needed."
         )
-    prepared = prepare(
-        _as_float(signal), int(sample_rate), spans, audio or preset_audio(preset), "the signal"
-    )
-    return measure(prepared, names, preset, mask, None if pitch is None else np.asarray(pitch, np.float64))
+    if pitch is not None and preset != "soundgen-2.5.1":
+        raise BiomarkerError(
+            f"A pitch can be handed in with the preset 'soundgen-2.5.1' only, not with {preset!r}."
+        )
+    settings = audio or preset_audio(preset)
+    prepared = prepare(_as_float(signal), int(sample_rate), spans, settings, "the signal")
+    given = None if pitch is None else np.asarray(pitch, np.float64)
+    return measure(prepared, names, preset, settings, mask, given)
 
 
 def extract_call(
@@ -145,7 +146,7 @@ def extract_call(
             f"(set [audio] resample_hz = {LOWEST_RATE})."
         )
     prepared = prepare(recording.samples, rate, spans, audio, name)
-    return CallFrames(measure(prepared, settings.markers, settings.preset), prepared.counts)
+    return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
 
 
 def preset_audio(preset: str) -> AudioSettings:
@@ -156,9 +157,16 @@ def preset_audio(preset: str) -> AudioSettings:
 
 
 def measure(
-    prepared: Prepared, names: tuple[str, ...], preset: str, mask: bool = True, pitch: Floats | None = None
+    prepared: Prepared,
+    names: tuple[str, ...],
+    preset: str,
+    audio: AudioSettings,
+    mask: bool = True,
+    pitch: Floats | None = None,
 ) -> pd.DataFrame:
-    """Take markers of prepared spans; see `extract` for the columns."""
+    """Take markers of spans prepared with `audio`; see `extract` for the columns."""
+    from voicerisk.biomarkers.span import measure_span  # compiles, so only when something is measured
+
     n_frames = sum(len(span.starts) for span in prepared.spans)
     if pitch is not None and pitch.shape != (n_frames,):
         raise BiomarkerError(f"The pitch given has shape {pitch.shape}, but there are {n_frames} frames.")
@@ -172,7 +180,7 @@ def measure(
         tables["frame"].append(np.arange(n, dtype=np.int32))
         tables["time_s"].append(span.time_s)
         tables["silent"].append(span.silent)
-        values = measure_span(span, prepared.sample_rate, names, preset, mask, given)
+        values = measure_span(span, prepared.sample_rate, names, preset, audio, mask, given)
         for name in names:
             tables[name].append(values[name])
     empty = {"segment": np.int32, "frame": np.int32, "silent": np.bool_}
@@ -182,43 +190,6 @@ def measure(
             for name, parts in tables.items()
         }
     )
-
-
-def measure_span(
-    span: SpanFrames, sample_rate: int, names: tuple[str, ...], preset: str, mask: bool, pitch: Floats | None
-) -> dict[str, Floats]:
-    """Take the markers `names` of one span."""
-    from voicerisk.biomarkers.local import local_markers
-
-    wanted = set(names)
-    if "dom" in wanted or "HNR" in wanted:
-        wanted.add("entropy")
-    if "HNR" in wanted:
-        wanted.add("hnr_soundgen")
-    values = local_markers(
-        span.signal, span.starts, span.window, sample_rate, span.scaling, frozenset(wanted)
-    )
-    if "HNR" in wanted:
-        values["HNR"] = values.pop("hnr_soundgen")
-    if mask:
-        with np.errstate(invalid="ignore"):
-            noisy = ~(values["entropy"] < NOISY) if "entropy" in values else np.zeros(len(span.starts), bool)
-        for name in ("dom", "HNR"):
-            if name in values:
-                values[name][noisy | span.silent] = np.nan
-    if "dom" in values:
-        values["dom"] = median_smooth(values["dom"], int(SMOOTHED_S * sample_rate / span.hop) // 2)
-    if "roughness" in wanted:
-        from voicerisk.biomarkers.roughness import roughness
-
-        values["roughness"] = roughness(span.signal, sample_rate, len(span.starts))
-    lacking = [name for name in names if name not in values]
-    if lacking:
-        raise BiomarkerError(f"The marker {lacking[0]!r} is in the catalogue but cannot be computed yet.")
-    if mask:
-        for name in wanted.intersection(values).difference(KEPT_ON_SILENCE):
-            values[name][span.silent] = np.nan
-    return values
 
 
 def _as_float(signal: ArrayLike) -> Floats:

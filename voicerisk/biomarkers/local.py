@@ -11,8 +11,23 @@ from numpy.typing import NDArray
 
 from voicerisk.audio.framing import blackman, frames
 from voicerisk.audio.levels import Scaling
+from voicerisk.biomarkers.formants import formants
 from voicerisk.biomarkers.harmonicity import hnr
+from voicerisk.biomarkers.harmonics import (
+    harmonic_energy,
+    soundgen_cpp,
+    soundgen_height,
+    soundgen_subharmonics,
+)
 from voicerisk.biomarkers.loudness import loudness
+from voicerisk.biomarkers.spectrum import (
+    dominant,
+    log_amplitude,
+    quartiles,
+    shannon_entropy,
+    slope_per_khz,
+    wiener_entropy,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,11 +39,20 @@ FORMANTS = tuple(f"f{k}_{what}" for k in (1, 2, 3) for what in ("freq", "width")
 QUARTILES = ("quartile25", "quartile50", "quartile75")
 OF_LOG_SPECTRUM = ("entropy", "entropySh", "specSlope")
 OF_SPECTRUM = (*OF_LOG_SPECTRUM, *QUARTILES, "specCentroid", "peakFreq", "dom", "loudness")
-LOCAL = ("rms_db", "ampl", *OF_SPECTRUM, *FORMANTS, "hnr_soundgen")
+OF_PITCH = ("harmEnergy", "CPP", "subDep", "subRatio", "harmHeight")
+LOCAL = ("rms_db", "ampl", *OF_SPECTRUM, *FORMANTS, "harmEnergy")
+SOUNDGEN_ONLY = ("HNR", "CPP", "subDep", "subRatio", "harmHeight")
 
 
 def local_markers(
-    signal: Floats, starts: Ints, window: int, sample_rate: int, scaling: Scaling, wanted: frozenset[str]
+    signal: Floats,
+    starts: Ints,
+    window: int,
+    sample_rate: int,
+    scaling: Scaling,
+    wanted: frozenset[str],
+    sounds_soundgen: bool = False,
+    pitch: Floats | None = None,
 ) -> dict[str, Floats]:
     """Frame-local markers of one span, `dom` not yet smoothed along time.
 
@@ -45,53 +69,78 @@ def local_markers(
     scaling : Scaling
         Constants for level and loudness.
     wanted : frozenset of str
-        Names out of `LOCAL`; others are passed over.
+        Names out of `LOCAL`, and of `SOUNDGEN_ONLY` with soundgen's definitions; others are passed over.
+    sounds_soundgen : bool
+        Whether the markers of `SOUNDGEN_ONLY` are taken here, from the frames' own spectra.
+    pitch : ndarray of float64, shape (n_frames,), optional
+        Hz, NaN unvoiced; needed for markers that hang on it.
 
     Returns
     -------
     dict of str to ndarray of float64, shape (n_frames,)
     """
-    names = [name for name in LOCAL if name in wanted]
-    out = {name: np.full(len(starts), np.nan) for name in names}
+    wanted = wanted.intersection((*LOCAL, *SOUNDGEN_ONLY) if sounds_soundgen else LOCAL)
+    out = {name: np.full(len(starts), np.nan) for name in wanted}
+    if not wanted:
+        return out
     taper = blackman(window)
     for first in range(0, len(starts), BLOCK):
         rows = slice(first, first + BLOCK)
         raw = frames(signal, starts[rows], window)
-        for name, values in _block(raw, taper, sample_rate, scaling, wanted):
+        for name, values in _block(
+            raw, taper, sample_rate, scaling, wanted, None if pitch is None else pitch[rows]
+        ):
             if name in out:
                 out[name][rows] = values
     return out
 
 
 def _block(
-    raw: Floats, taper: Floats, sample_rate: int, scaling: Scaling, wanted: frozenset[str]
+    raw: Floats,
+    taper: Floats,
+    sample_rate: int,
+    scaling: Scaling,
+    wanted: frozenset[str],
+    pitch: Floats | None,
 ) -> Iterator[tuple[str, Floats]]:
     if wanted & {"ampl", "rms_db"}:
         ampl = np.sqrt(np.einsum("ij,ij->i", raw, raw) / raw.shape[1]) * scaling.ampl
         yield "ampl", ampl
         yield "rms_db", 20 * np.log10(np.maximum(ampl, FLOOR))
-    if not wanted & {*OF_SPECTRUM, *FORMANTS, "hnr_soundgen"}:
+    if wanted <= {"ampl", "rms_db"}:
         return
     windowed = raw * taper
-    if wanted & set(OF_SPECTRUM):
-        yield from _of_spectrum(windowed, sample_rate, scaling, wanted)
     if wanted & set(FORMANTS):
-        from voicerisk.biomarkers.formants import formants
-
         frequency, width = formants(windowed, sample_rate)
         for k in range(3):
             yield f"f{k + 1}_freq", frequency[:, k]
             yield f"f{k + 1}_width", width[:, k]
-    if "hnr_soundgen" in wanted:
-        yield "hnr_soundgen", hnr(windowed, sample_rate)
+    if "HNR" in wanted:
+        yield "HNR", hnr(windowed, sample_rate)
+    if not wanted & {*OF_SPECTRUM, *OF_PITCH}:
+        return
+    n_bins = windowed.shape[1] // 2
+    amplitude = np.abs(scipy.fft.rfft(windowed, axis=1)[:, :n_bins])
+    yield from _of_spectrum(amplitude, sample_rate, scaling, wanted)
+    if pitch is not None and wanted & set(OF_PITCH):
+        bin_hz = sample_rate / windowed.shape[1]
+        if "harmEnergy" in wanted:
+            yield "harmEnergy", harmonic_energy(amplitude, pitch, bin_hz)
+        if "CPP" in wanted:
+            yield "CPP", soundgen_cpp(amplitude, pitch, bin_hz)
+        if wanted & {"subDep", "subRatio"}:
+            yield from zip(
+                ("subDep", "subRatio"), soundgen_subharmonics(amplitude, pitch, bin_hz), strict=True
+            )
+        if "harmHeight" in wanted:
+            yield "harmHeight", soundgen_height(amplitude, pitch, bin_hz)
 
 
 def _of_spectrum(
-    windowed: Floats, sample_rate: int, scaling: Scaling, wanted: frozenset[str]
+    amplitude: Floats, sample_rate: int, scaling: Scaling, wanted: frozenset[str]
 ) -> Iterator[tuple[str, Floats]]:
-    n_bins = windowed.shape[1] // 2
-    bin_hz = sample_rate / windowed.shape[1]
-    amplitude = np.abs(scipy.fft.rfft(windowed, axis=1)[:, :n_bins])
+    n_bins = amplitude.shape[1]
+    bin_hz = sample_rate / (2 * n_bins)
     total = amplitude.sum(axis=1)
     empty = total == 0
     if empty.any():
@@ -101,13 +150,6 @@ def _of_spectrum(
     if "specCentroid" in wanted:
         yield "specCentroid", amplitude @ (np.arange(n_bins) * bin_hz) / total
     if wanted & set(OF_LOG_SPECTRUM):
-        from voicerisk.biomarkers.spectrum import (
-            log_amplitude,
-            shannon_entropy,
-            slope_per_khz,
-            wiener_entropy,
-        )
-
         log_a, zero = log_amplitude(amplitude)
         yield "entropy", wiener_entropy(log_a, total)
         if "entropySh" in wanted:
@@ -115,8 +157,6 @@ def _of_spectrum(
         if "specSlope" in wanted:
             yield "specSlope", np.where(zero, np.nan, slope_per_khz(log_a, bin_hz))
     if wanted & {*QUARTILES, "peakFreq", "dom"}:
-        from voicerisk.biomarkers.spectrum import dominant, quartiles
-
         if wanted & set(QUARTILES):
             for name, values in zip(QUARTILES, quartiles(amplitude, bin_hz).T, strict=True):
                 yield name, np.where(empty, np.nan, values)

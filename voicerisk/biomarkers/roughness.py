@@ -75,50 +75,45 @@ def modulation_spectra(signal: Floats, sample_rate: int) -> list[tuple[int, Floa
     return sorted(out, key=lambda pair: pair[0])
 
 
-def roughness(signal: Floats, sample_rate: int, n_frames: int) -> Floats:
-    """Roughness of each frame of a span, interpolated from its chunks.
+def chunk_roughness(spectra: list[tuple[int, Floats]], n_chunks: int, sample_rate: int) -> Floats:
+    """Roughness of each chunk of a span.
 
     Parameters
     ----------
-    signal : ndarray of float64, shape (n,)
-        One span.
+    spectra : list of (chunk, spectrum)
+        As `modulation_spectra` returns them.
+    n_chunks : int
     sample_rate : int
         Hz.
-    n_frames : int
-        Number of 40 ms frames of the span.
 
     Returns
     -------
-    ndarray of float64, shape (n_frames,)
-        Percent, 0 to 100; NaN where the span is shorter than three short frames, or the chunk is silent.
+    ndarray of float64, shape (n_chunks,)
+        Percent, 0 to 100; NaN in chunks that are too short or silent.
 
     References
     ----------
-    soundgen 2.5.1, `getRough()` on `modulationSpectrum()`.
+    soundgen 2.5.1, `getRough()` on `modulationSpectrum()`, which takes the frequencies of the first chunk for
+    all.
     """
-    if not n_frames:
-        return np.empty(0)
     _, step = _window(sample_rate)
-    spectra = modulation_spectra(signal, sample_rate)
-    if not spectra:
-        return np.full(n_frames, np.nan)
-    values = np.full(len(chunk_borders(len(signal), sample_rate)) - 1, np.nan)
-    first_hz = None
+    values = np.full(n_chunks, np.nan)
+    rough = np.empty(0, bool)
     for chunk, matrix in spectra:
         m = matrix.shape[1]
-        hz = (np.arange(m) - m / 2) * (sample_rate / step) / m
-        if first_hz is None:
-            first_hz = hz
+        if not len(rough):
+            hz = (np.arange(m) - m / 2) * (sample_rate / step) / m
+            rough = (hz > ROUGH_HZ[0]) & (hz < ROUGH_HZ[1])
         columns = matrix.sum(axis=0)
-        rough = (first_hz > ROUGH_HZ[0]) & (first_hz < ROUGH_HZ[1])
-        keep = rough[:m] if len(rough) >= m else np.pad(rough, (0, m - len(rough)))
+        both = min(m, len(rough))
         total = columns.sum()
-        values[chunk] = 100 * columns[keep].sum() / total if total > 0 else np.nan
-    return interpolate(values, n_frames)
+        if total > 0:
+            values[chunk] = 100 * columns[:both][rough[:both]].sum() / total
+    return values
 
 
 def interpolate(values: Floats, n: int) -> Floats:
-    """Stretch a row of chunk values linearly onto `n` frames, end onto end."""
+    """Stretch a row of chunk values linearly onto `n` frames, end onto end; NaN next to a missing one."""
     if len(values) == 1:
         return np.full(n, values[0])
     return np.interp(np.linspace(0, len(values) - 1, n), np.arange(len(values)), values)

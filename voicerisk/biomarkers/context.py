@@ -1,0 +1,169 @@
+"""Change from frame to frame: novelty and flux."""
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MEL_BANDS = 200
+MEL_EMPHASIS = 0.97
+KERNEL = 4
+KERNEL_SD = 0.5
+BLOCK = 128
+
+# How flux scales each marker: log2(x + 1) or not, and the divisor.
+FLUX_SCALES = {
+    "voiced": (False, 1.0),
+    "ampl": (False, 1.0),
+    "dom": (True, 2.0),
+    "entropy": (False, 1.0),
+    "HNR": (False, 6.0),
+    "loudness": (False, 6.0),
+    "novelty": (False, 1.0),
+    "peakFreq": (True, 2.0),
+    "pitch": (True, 2.0),
+    "quartile25": (True, 2.0),
+    "quartile50": (True, 2.0),
+    "quartile75": (True, 2.0),
+    "roughness": (False, 100.0),
+    "specCentroid": (True, 2.0),
+}
+
+
+@lru_cache(maxsize=8)
+def _mel(sample_rate: int, n_fft: int) -> Floats:
+    """Triangular filters of equal width in mel (Slaney's scale), (n_bins, MEL_BANDS)."""
+
+    def to_mel(hz: Floats) -> Floats:
+        return np.where(
+            hz < 1000, hz / (200 / 3), 15 + np.log(np.maximum(hz, 1000) / 1000) / (np.log(6.4) / 27)
+        )
+
+    def to_hz(mel: Floats) -> Floats:
+        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
+
+    edges = to_hz(np.linspace(0, float(to_mel(np.array(sample_rate / 2))), MEL_BANDS + 2))
+    f = np.arange(n_fft // 2 + 1)[:, None] * sample_rate / n_fft
+    low, mid, high = edges[:-2], edges[1:-1], edges[2:]
+    triangle = np.maximum(0, np.minimum((f - low) / (mid - low), (high - f) / (high - mid)))
+    return np.asarray(triangle * 2 / (high - low))
+
+
+@lru_cache(maxsize=1)
+def _checkerboard() -> tuple[Floats, NDArray[np.bool_]]:
+    """Gaussian checkerboard, centred and of unit length off the diagonal, and where it counts."""
+    at = np.arange(KERNEL) - (KERNEL - 1) / 2
+    sign = np.sign(np.outer(at, at))
+    scaled = at / at[-1]
+    kernel = sign * np.exp(-(scaled[:, None] ** 2 + scaled[None, :] ** 2) / (2 * KERNEL_SD**2))
+    off = ~np.eye(KERNEL, dtype=bool)
+    flat = kernel[off] - kernel[off].mean()
+    return flat / np.sqrt(flat @ flat), off
+
+
+def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floats:
+    """Novelty of each frame of a span, -1 to 1.
+
+    Parameters
+    ----------
+    signal : ndarray of float64, shape (n,)
+    starts : ndarray of int64, shape (n_frames,)
+        First samples of the frames.
+    window, sample_rate : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_frames,)
+        Correlation of the cosine similarities of four successive mel spectra with a Gaussian checkerboard;
+        frames beyond the ends count as similarity 0. 0 where all similarities are equal.
+
+    References
+    ----------
+    Foote (2000); soundgen 2.5.1, `ssm()`.
+    """
+    n = len(starts)
+    n_fft = 1 << (window - 1).bit_length()
+    bank = _mel(sample_rate, n_fft)
+    taper = np.hamming(window)
+    lagged = np.zeros(
+        (n + 2 * KERNEL, KERNEL)
+    )  # similarity of frame i and i + k, padded by KERNEL on both sides
+    tail = np.empty((0, MEL_BANDS))
+    for first in range(0, n, BLOCK):
+        rows = starts[first : first + BLOCK]
+        x = np.lib.stride_tricks.sliding_window_view(signal, window)[rows]
+        emphasised = np.empty_like(x)
+        emphasised[:, 1:] = x[:, 1:] - MEL_EMPHASIS * x[:, :-1]
+        before = np.where(rows > 0, signal[np.maximum(rows - 1, 0)], 0.0)
+        emphasised[:, 0] = x[:, 0] - MEL_EMPHASIS * before
+        spectrum = scipy.fft.rfft(emphasised * taper, n_fft, axis=1)
+        bands = (spectrum.real**2 + spectrum.imag**2) @ bank
+        length = np.sqrt(np.einsum("ij,ij->i", bands, bands))
+        bands /= np.where(length > 0, length, 1)[:, None]
+        joined = np.concatenate([tail, bands])
+        offset = first - len(tail) + KERNEL
+        for k in range(1, KERNEL):
+            pairs = np.einsum("ij,ij->i", joined[:-k], joined[k:]) if len(joined) > k else np.empty(0)
+            lagged[offset : offset + len(pairs), k] = pairs
+        tail = joined[-(KERNEL - 1) :]
+    kernel, off = _checkerboard()
+    # the patch of frame i covers frames i - 1 .. i + 2 (0-based, even kernel)
+    corner = np.arange(n) + KERNEL - KERNEL // 2
+    patch = np.empty((n, int(off.sum())))
+    for place, (a, b) in enumerate(np.argwhere(off)):
+        patch[:, place] = lagged[corner + min(a, b), abs(a - b)]
+    patch -= patch.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.einsum("ij,ij->i", patch, patch))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(size > 1e-12, patch @ kernel / size, 0.0)
+
+
+def flux(values: dict[str, Floats]) -> Floats:
+    """Feature flux: (1 - correlation) / 2 of the scaled markers of successive frames, median over 3.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray of float64, shape (n_frames,)
+        The markers of `FLUX_SCALES`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_frames,)
+        0 to 1, NaN on the first frame and where fewer than three markers exist on both frames.
+
+    References
+    ----------
+    soundgen 2.5.1, `flux`.
+    """
+    columns = []
+    for name, (logarithm, divisor) in FLUX_SCALES.items():
+        x = values[name]
+        x = np.log2(x + 1) if logarithm else x
+        known = ~np.isnan(x)
+        if name != "voiced" and known.any():
+            x = x - x[known].mean()
+        columns.append(x / divisor)
+    table = np.stack(columns, axis=1)
+    n = len(table)
+    out = np.full(n, np.nan)
+    if n > 1:
+        both = ~np.isnan(table[1:]) & ~np.isnan(table[:-1])
+        count = both.sum(axis=1)
+        now = np.where(both, table[1:], 0.0)
+        last = np.where(both, table[:-1], 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            now = np.where(both, now - (now.sum(axis=1) / count)[:, None], 0.0)
+            last = np.where(both, last - (last.sum(axis=1) / count)[:, None], 0.0)
+            r = (now * last).sum(axis=1) / np.sqrt((now**2).sum(axis=1) * (last**2).sum(axis=1))
+        out[1:] = np.where(count >= 3, (1 - r) / 2, np.nan)
+    if n < 3:
+        return out
+    middle = np.sort(np.stack([out[:-2], out[1:-1], out[2:]]), axis=0)[1]
+    full = ~np.isnan(out[:-2]) & ~np.isnan(out[1:-1]) & ~np.isnan(out[2:])
+    smooth = out.copy()
+    smooth[1:-1][full] = middle[full]
+    return smooth

@@ -1,0 +1,352 @@
+"""Pitch: normalised autocorrelation over three periods, and the best path through its peaks.
+
+The Blackman window of the other markers leaves too few periods of a low male voice; the tracker looks at
+three periods of the lowest pitch (40 ms) around the middle of each frame, under a Hann window whose own
+autocorrelation is divided out (Boersma 1993). The path is decided a fixed number of frames later, so that a
+stream and a whole recording give the same.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PitchSettings:
+    """How pitch is tracked.
+
+    Attributes
+    ----------
+    floor, ceiling : float
+        Hz.
+    voicing_threshold : float
+        Normalised autocorrelation above which a frame tends to be voiced.
+    silence_threshold : float
+        Share of the reference peak below which a frame tends to be unvoiced.
+    octave_cost : float
+        Favour of higher candidates, per octave.
+    jump_cost, voicing_cost : float
+        Of an octave's jump and of a change of voicing, within 10 ms.
+    delay : int
+        Frames after which the path is decided.
+    """
+
+    floor: float = 75.0
+    ceiling: float = 600.0
+    voicing_threshold: float = 0.5
+    silence_threshold: float = 0.03
+    octave_cost: float = 0.01
+    jump_cost: float = 0.5
+    voicing_cost: float = 0.2
+    delay: int = 25
+
+
+CANDIDATES = 12  # at most, per frame, besides "unvoiced"
+TAPS = 12  # to either side, of the interpolation between lags
+PHASES = 8  # places between lags
+BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PitchTables:
+    """Constants of the tracker at one sample rate."""
+
+    window: Floats
+    fft_size: int
+    correction: Floats  # 1 / autocorrelation of the window
+    shortest: int
+    longest: int
+    interpolator: Floats  # (2 PHASES + 1, 2 TAPS + 1)
+
+
+@lru_cache(maxsize=8)
+def pitch_tables(sample_rate: int, floor: float, ceiling: float) -> PitchTables:
+    """Prepare the constants of the tracker."""
+    size = 2 * math.ceil(1.5 / floor * sample_rate)
+    window = np.hanning(size + 2)[1:-1]
+    longest = math.ceil(sample_rate / floor)
+    kept = longest + TAPS + 2
+    fft_size = scipy.fft.next_fast_len(size + kept, real=True)
+    own = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, fft_size)) ** 2, fft_size)[:kept]
+    offset = np.arange(-PHASES, PHASES + 1)[:, None] / PHASES
+    tap = np.arange(-TAPS, TAPS + 1)[None, :]
+    distance = offset - tap
+    taper = 0.5 + 0.5 * np.cos(np.pi * np.clip(distance / (TAPS + 1), -1, 1))
+    return PitchTables(
+        window=window,
+        fft_size=fft_size,
+        correction=own[0] / own,
+        shortest=math.floor(sample_rate / ceiling),
+        longest=longest,
+        interpolator=np.sinc(distance) * taper,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Peaks of the autocorrelation of each frame, float64 (n_frames, CANDIDATES), NaN where there are fewer.
+
+    Attributes
+    ----------
+    hz, height : ndarray
+        Frequency and normalised autocorrelation of each peak.
+    level : ndarray (n_frames,)
+        Largest |sample| of the frame, mean taken off.
+    """
+
+    hz: Floats
+    height: Floats
+    level: Floats
+
+
+def pitch_windows(sound: Floats, centres: Ints, size: int) -> tuple[Floats, Ints]:
+    """Return a view of all windows of `size` samples, and the first sample of the one around each centre.
+
+    At the ends of the span the window is moved inside; a shorter span is filled up with zeros.
+    """
+    if len(sound) < size:
+        sound = np.concatenate([sound, np.zeros(size - len(sound))])
+    windows = np.lib.stride_tricks.sliding_window_view(sound, size)
+    return windows, np.clip(centres - size // 2, 0, len(sound) - size)
+
+
+def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: PitchSettings) -> Candidates:
+    """Find the peaks of the normalised autocorrelation around each frame's middle.
+
+    Parameters
+    ----------
+    sound : ndarray of float64, shape (n,)
+        One span, without pre-emphasis.
+    centres : ndarray of int64, shape (n_frames,)
+        Middle sample of each frame. At the ends of the span the window is moved inside.
+    sample_rate : int
+    settings : PitchSettings
+    """
+    tables = pitch_tables(sample_rate, settings.floor, settings.ceiling)
+    size = len(tables.window)
+    windows, starts = pitch_windows(sound, centres, size)
+    n = len(centres)
+    found = Candidates(np.full((n, CANDIDATES), np.nan), np.full((n, CANDIDATES), np.nan), np.zeros(n))
+    kept = len(tables.correction)
+    period = math.ceil(sample_rate / settings.floor)
+    middle = slice((size - period) // 2, (size + period) // 2)
+    for first in range(0, n, BLOCK):
+        rows = slice(first, first + BLOCK)
+        x = windows[starts[rows]]
+        x = x - x.mean(axis=1, keepdims=True)
+        found.level[rows] = np.abs(x[:, middle]).max(axis=1)
+        x *= tables.window
+        spectrum = scipy.fft.rfft(x, tables.fft_size, axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        lagged = scipy.fft.irfft(power, tables.fft_size, axis=1)[:, :kept]
+        _peaks(
+            lagged,
+            tables.correction,
+            tables.shortest,
+            tables.longest,
+            tables.interpolator,
+            float(sample_rate),
+            settings.floor,
+            settings.ceiling,
+            settings.octave_cost,
+            0.5 * settings.voicing_threshold,
+            found.hz[rows],
+            found.height[rows],
+        )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _peaks(
+    lagged: Floats,
+    correction: Floats,
+    shortest: int,
+    longest: int,
+    interpolator: Floats,
+    rate: float,
+    floor: float,
+    ceiling: float,
+    octave_cost: float,
+    lowest: float,
+    hz: Floats,
+    height: Floats,
+) -> None:
+    n_frames, kept = lagged.shape
+    places, taps = interpolator.shape
+    half = taps // 2
+    r = np.empty(kept)
+    fine = np.empty(places)
+    score = np.empty(hz.shape[1])
+    for i in range(n_frames):
+        if not lagged[i, 0] > 0:
+            continue
+        for k in range(kept):
+            r[k] = lagged[i, k] / lagged[i, 0] * correction[k]
+        found = 0
+        for lag in range(max(2, shortest), longest + 1):
+            if r[lag] < lowest or r[lag] < r[lag - 1] or r[lag] <= r[lag + 1]:
+                continue
+            for j in range(places):
+                s = 0.0
+                for t in range(taps):
+                    # autocorrelation is even: lags below 0 mirror
+                    s += interpolator[j, t] * r[abs(lag + t - half)]
+                fine[j] = s
+            best = 1
+            for j in range(1, places - 1):
+                if fine[j] > fine[best]:
+                    best = j
+            left, middle, right = fine[best - 1], fine[best], fine[best + 1]
+            bend = left - 2 * middle + right
+            shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+            shift = min(1.0, max(-1.0, shift))
+            top = middle - 0.25 * (left - right) * shift
+            f = rate / (lag + (best - places // 2 + shift) / (places // 2))
+            if f < floor or f > ceiling:
+                continue
+            if top > 1.0:
+                top = 1.0 / top
+            rank = top + octave_cost * math.log2(f / floor)
+            # kept in the order of rank; the worst falls out when the row is full
+            if found == len(score):
+                if rank <= score[found - 1]:
+                    continue
+                found -= 1
+            place = found
+            while place > 0 and score[place - 1] < rank:
+                score[place] = score[place - 1]
+                hz[i, place] = hz[i, place - 1]
+                height[i, place] = height[i, place - 1]
+                place -= 1
+            score[place] = rank
+            hz[i, place] = f
+            height[i, place] = top
+            found += 1
+
+
+@njit(cache=True, nogil=True)
+def _strengths(
+    hz: Floats,
+    height: Floats,
+    level: float,
+    reference: float,
+    settings: tuple[float, float, float, float],
+    out: Floats,
+) -> int:
+    """Strength of "unvoiced" (place 0) and of each candidate; returns how many states the frame has."""
+    floor, threshold, silence, octave_cost = settings
+    loud = level / reference if reference > 0 else 0.0
+    out[0] = threshold + max(0.0, 2.0 - loud * (1.0 + threshold) / silence)
+    n = 1
+    while n <= len(hz) and not np.isnan(hz[n - 1]):
+        out[n] = height[n - 1] + octave_cost * math.log2(hz[n - 1] / floor)
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _path(
+    hz: Floats,
+    height: Floats,
+    level: Floats,
+    reference: float,
+    settings: tuple[float, float, float, float],
+    jump: float,
+    change: float,
+    delay: int,
+    chosen: Ints,
+) -> None:
+    n_frames, n_candidates = hz.shape
+    back = np.zeros((n_frames, n_candidates + 1), np.int64)
+    total = np.zeros(n_candidates + 1)
+    before = np.zeros(n_candidates + 1)
+    strength = np.zeros(n_candidates + 1)
+    octave = np.zeros(n_candidates + 1)
+    octave_before = np.zeros(n_candidates + 1)
+    n_before = 0
+    for i in range(n_frames):
+        n = _strengths(hz[i], height[i], level[i], reference, settings, strength)
+        for s in range(1, n):
+            octave[s] = math.log2(hz[i, s - 1])
+        for s in range(n):
+            best = 0
+            most = -1e300
+            for p in range(n_before):
+                cost = 0.0
+                if s > 0 and p > 0:
+                    cost = jump * abs(octave[s] - octave_before[p])
+                elif s != p:
+                    cost = change
+                value = before[p] - cost
+                if value > most:
+                    most = value
+                    best = p
+            total[s] = strength[s] + (most if n_before else 0.0)
+            back[i, s] = best
+        top = 0
+        for s in range(1, n):
+            if total[s] > total[top]:
+                top = s
+        peak = total[top]
+        for s in range(n):
+            before[s] = total[s] - peak
+            octave_before[s] = octave[s]
+        n_before = n
+        if i >= delay:
+            state = top
+            for k in range(i, i - delay, -1):
+                state = back[k, state]
+            chosen[i - delay] = state
+        if i == n_frames - 1:
+            state = top
+            for k in range(i, max(-1, i - delay), -1):
+                chosen[k] = state
+                state = back[k, state]
+
+
+def pitch_path(
+    found: Candidates, reference: float, hop_s: float, settings: PitchSettings
+) -> tuple[Floats, Floats]:
+    """Choose one candidate, or "unvoiced", for every frame.
+
+    Parameters
+    ----------
+    found : Candidates
+    reference : float
+        Peak of the extent, in the unit of the sound.
+    hop_s : float
+        Seconds between frames.
+    settings : PitchSettings
+
+    Returns
+    -------
+    hz, height : ndarray of float64, shape (n_frames,)
+        Pitch and the autocorrelation at its period, NaN where unvoiced.
+    """
+    n = len(found.level)
+    chosen = np.zeros(n, np.int64)
+    scale = 0.01 / hop_s
+    _path(
+        found.hz,
+        found.height,
+        found.level,
+        reference,
+        (settings.floor, settings.voicing_threshold, settings.silence_threshold, settings.octave_cost),
+        settings.jump_cost * scale,
+        settings.voicing_cost * scale,
+        settings.delay,
+        chosen,
+    )
+    voiced = chosen > 0
+    place = np.maximum(chosen - 1, 0)[:, None]
+    hz = np.where(voiced, np.take_along_axis(found.hz, place, 1)[:, 0], np.nan)
+    height = np.where(voiced, np.take_along_axis(found.height, place, 1)[:, 0], np.nan)
+    return hz, height
