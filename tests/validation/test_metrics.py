@@ -48,7 +48,7 @@ def _value(metrics, unit, metric, column="estimate", method=PERCENTILE, subgroup
 @pytest.fixture(scope="module")
 def measured(tables):
     return {
-        name: compute_metrics(predictions(tables[name]), SETTINGS, subgroups=["sex"])
+        name: compute_metrics(predictions(tables[name]), SETTINGS, n_boot=400, subgroups=["sex"])
         for name in ("d30", "d281")
     }
 
@@ -67,6 +67,15 @@ def test_point_estimates_equal_r(name, measured, expected):
     assert _value(metrics, "call", "pr_integral") == pytest.approx(ref["pr"]["PRROC_integral"], abs=EXACT)
     assert _value(metrics, "call", "brier") == pytest.approx(ref["brier"]["brier_raw"], abs=EXACT)
     assert _value(metrics, "call", "brier_skill") == pytest.approx(ref["brier"]["bss"], abs=EXACT)
+    slope = ref["calibration"]["slope"]
+    assert _value(metrics, "call", "calibration_slope") == pytest.approx(slope, abs=1e-7)
+    mcb = ref["brier"]["corp"]["MCB"]
+    assert _value(metrics, "call", "corp_miscalibration") == pytest.approx(mcb, abs=EXACT)
+    at = metrics[(metrics["metric"] == "net_benefit") & (metrics["unit"] == "call")]
+    for row in ref["dca"]:
+        if row["threshold"] in (0.1, 0.2, 0.3, 0.5):
+            found = at[(at["threshold"] == row["threshold"]) & (at["method"] == PERCENTILE)]
+            assert found["estimate"].tolist() == pytest.approx([row["nb"]], abs=EXACT)
     names = {"sens": "sensitivity", "spec": "specificity", "ppv": "ppv", "npv": "npv", "acc": "accuracy"}
     for theirs, ours in names.items():
         assert _value(metrics, "call", ours) == pytest.approx(ref["at_0.5"][theirs]["est"], abs=EXACT)

@@ -110,6 +110,8 @@ def bca_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) ->
     """
     from scipy.stats import norm
 
+    # Rounded, so that resamples equal to the estimate on paper count as equal.
+    values = np.round(values, 12)
     resampled = values[1 : 1 + draws.n_boot]
     resampled = resampled[np.isfinite(resampled)]
     left_out = values[1 + draws.n_boot :]

@@ -1,28 +1,29 @@
 """metrics.csv: every metric of every unit with its intervals, from one predictions table."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from voicerisk.validation.bootstrap import CallerDraws, bca_interval, caller_draws, percentile_interval
+from voicerisk.validation.cells import ALL, Cell, cells_of
 from voicerisk.validation.decisions import confusion, decision_metrics
 from voicerisk.validation.discrimination import AurocInterval, delong, obuchowski
 from voicerisk.validation.proportions import proportion_interval
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.refit import Progress
+from voicerisk.validation.risk_metrics import net_benefits, risk_metrics, smooth_metrics
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 from voicerisk.validation.tables import (
     RUN,
     check_predictions,
     classes_of,
     require_both_classes,
-    strata_of,
 )
 from voicerisk.validation.thresholds import automatic_direction, bootstrap_youden
-from voicerisk.validation.units import METRIC_UNITS, UnitRows, by_caller, carried_by_frames, rows_of
+from voicerisk.validation.units import METRIC_UNITS, UnitRows
 
 METRIC_COLUMNS = (
     "protocol", "model", "target", "design", "unit", "class", "subgroup", "metric", "threshold", "estimate",
@@ -31,29 +32,9 @@ METRIC_COLUMNS = (
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 BCA = "caller_bootstrap_bca_given_scores"
 NAIVE = "delong_frames_as_independent"
-ALL = "all"
+Name = TypeVar("Name")
 AUTO_STREAM = 11
 DRAW_STREAM = 13
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """One unit, class and subgroup: the rows of every repeat, y as 0/1."""
-
-    unit: str
-    label: str
-    subgroup: str
-    repeats: tuple[UnitRows, ...]
-
-    @property
-    def first(self) -> UnitRows:
-        return self.repeats[0]
-
-    @property
-    def independent(self) -> bool:
-        """Each caller one row, each row counting once."""
-        rows = self.first
-        return len(np.unique(rows.groups)) == len(rows.groups) and bool((rows.weight == 1).all())
 
 
 def compute_metrics(
@@ -142,7 +123,7 @@ def _measure_run(
     notes: list[str],
 ) -> list[dict[str, Any]]:
     where = "/".join(str(v) for v in names.values())
-    calls = table[table["unit"] == "call"]
+    calls = table[table["unit"] == "call"].sort_values(["repeat", "caller_id", "call_id"])
     if calls.empty:
         notes.append(f"{where}: no call rows, so nothing was measured")
         return []
@@ -155,7 +136,13 @@ def _measure_run(
     notes.extend(f"{where}: {line}" for line in draws.merged)
     auto = names["protocol"] == "published" or settings.direction == "auto"
     rows: list[dict[str, Any]] = []
-    for cell in _cells(table, calls, draws, classes, subgroups, units, where, notes):
+    measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in cells_of(table, calls, draws, classes, subgroups, units, where, notes):
+        same = measured.get((cell.label, cell.subgroup))
+        if cell.unit == "caller" and same is not None:
+            rows += [{**row, "unit": "caller"} for row in same]
+            continue
+        start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
         rows += [{**names, **row} for row in _measure_cell(cell, draws, level, label, notes)]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
@@ -163,62 +150,14 @@ def _measure_run(
         if names["protocol"] == "published" and cell.unit == "frame":
             interval = delong(cell.first.y, cell.first.score[cell.label])
             rows.append({**names, **_auroc_row(cell, interval, level, NAIVE)})
+        if cell.unit == "call" and cell.one_call_a_caller:
+            # Caller rows will be the same numbers.
+            measured[cell.label, cell.subgroup] = rows[start:]
     return rows
 
 
-def _cells(
-    table: pd.DataFrame,
-    calls: pd.DataFrame,
-    draws: CallerDraws,
-    classes: tuple[str, ...],
-    subgroups: Sequence[str],
-    units: Sequence[str],
-    where: str,
-    notes: list[str],
-) -> Iterator[_Cell]:
-    """Yield every unit, class and subgroup that can be measured."""
-    strata = list(strata_of(table))
-    callers = pd.Index(draws.callers)
-    by_repeat = dict(iter(calls.groupby("repeat", sort=True)))
-    of_calls = [rows_of(part, callers, classes, strata) for part in by_repeat.values()]
-    frames = table[table["unit"] == "frame"]
-    for unit in units:
-        if unit == "call":
-            repeats = of_calls
-        elif unit == "caller":
-            grouped = [by_caller(one) for one in of_calls]
-            repeats = [one for one in grouped if one is not None]
-            if len(repeats) < len(grouped):
-                notes.append(f"{where}: no caller rows, because a caller has calls of more than one outcome")
-                continue
-        elif frames.empty:
-            continue
-        elif unit == "frame":
-            repeats = [rows_of(part, callers, classes, strata) for _, part in frames.groupby("repeat")]
-        else:
-            repeats = []
-            for repeat, part in frames.groupby("repeat"):
-                n_frames = by_repeat[repeat]["call_id"].map(part["call_id"].value_counts()).to_numpy()
-                number = list(by_repeat).index(repeat)
-                repeats.append(carried_by_frames(of_calls[number], n_frames.astype(np.float64)))
-        for label in classes or ("1",):
-            event = label if classes else 1
-            binary = tuple(_with_y(one, one.y == event) for one in repeats)
-            yield _Cell(unit, label, ALL, binary)
-            for column in subgroups:
-                for value in sorted(set(binary[0].strata[column].astype(str))):
-                    inside = tuple(
-                        one.where((one.strata[column].astype(str) == value).to_numpy()) for one in binary
-                    )
-                    yield _Cell(unit, label, f"{column}={value}", inside)
-
-
-def _with_y(rows: UnitRows, y: np.ndarray) -> UnitRows:
-    return replace(rows, y=y.astype(np.int8))
-
-
 def _measure_cell(
-    cell: _Cell, draws: CallerDraws, level: float, where: str, notes: list[str]
+    cell: Cell, draws: CallerDraws, level: float, where: str, notes: list[str]
 ) -> list[dict[str, Any]]:
     rows = cell.first
     if rows.y.min() == rows.y.max():
@@ -235,25 +174,24 @@ def _measure_cell(
         out += _auroc_intervals(cell, level)
     decided = tuple(one.where(~np.isnan(one.threshold)) for one in cell.repeats)
     if all(len(one.y) for one in decided):
-        shown = _Cell(cell.unit, cell.label, cell.subgroup, decided)
+        shown = Cell(cell.unit, cell.label, cell.subgroup, decided)
         flags = [one.score[cell.label] >= one.threshold for one in decided]
         out += _decision_rows(shown, flags, draws, level)
     if cell.unit in ("call", "caller"):
         usable = [np.isfinite(one.p[cell.label]).all() for one in cell.repeats]
         if all(usable):
-            for metric, values in _probability_metrics(cell, draws).items():
-                out += _bootstrap_rows(cell, metric, values, draws, level)
+            out += _risk_rows(cell, draws, level)
     return out
 
 
 def _mean_over_repeats(
-    cell: _Cell, measure: Callable[[UnitRows], dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+    cell: Cell, measure: Callable[[UnitRows], dict[Name, np.ndarray]]
+) -> dict[Name, np.ndarray]:
     of_repeats = [measure(one) for one in cell.repeats]
     return {name: np.mean([one[name] for one in of_repeats], axis=0) for name in of_repeats[0]}
 
 
-def _rank_metrics(cell: _Cell, draws: CallerDraws) -> dict[str, np.ndarray]:
+def _rank_metrics(cell: Cell, draws: CallerDraws) -> dict[str, np.ndarray]:
     def measure(rows: UnitRows) -> dict[str, np.ndarray]:
         found = rank_statistics(rows.score[cell.label], rows.y, rows.groups, draws.counts, rows.weight)
         return {
@@ -265,24 +203,27 @@ def _rank_metrics(cell: _Cell, draws: CallerDraws) -> dict[str, np.ndarray]:
     return _mean_over_repeats(cell, measure)
 
 
-def _probability_metrics(cell: _Cell, draws: CallerDraws) -> dict[str, np.ndarray]:
-    n_callers = draws.counts.shape[1]
-
-    def measure(rows: UnitRows) -> dict[str, np.ndarray]:
-        def total(values: np.ndarray) -> np.ndarray:
-            return np.asarray(draws.counts @ np.bincount(rows.groups, rows.weight * values, n_callers))
-
-        n = total(np.ones(len(rows.y)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            brier = total((rows.p[cell.label] - rows.y) ** 2) / n
-            prevalence = total(rows.y.astype(np.float64)) / n
-            return {"brier": brier, "brier_skill": 1.0 - brier / (prevalence * (1.0 - prevalence))}
-
-    return {k: np.where(np.isfinite(v), v, np.nan) for k, v in _mean_over_repeats(cell, measure).items()}
+def _risk_rows(cell: Cell, draws: CallerDraws, level: float) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for metric, values in _mean_over_repeats(
+        cell, lambda rows: risk_metrics(rows, cell.label, draws.counts)
+    ).items():
+        out += _bootstrap_rows(cell, metric, values, draws, level)
+    if cell.subgroup != ALL:
+        return out
+    for (metric, cut), values in _mean_over_repeats(
+        cell, lambda rows: net_benefits(rows, cell.label, draws.counts)
+    ).items():
+        out += _bootstrap_rows(cell, metric, values, draws, level, cut)
+    # A smoother a draw: affordable for one repeat of unweighted rows.
+    if len(cell.repeats) == 1 and (cell.first.weight == 1).all():
+        for metric, values in smooth_metrics(cell.first, cell.label, draws.counts).items():
+            out += _bootstrap_rows(cell, metric, values, draws, level)
+    return out
 
 
 def _decision_rows(
-    cell: _Cell, flags: Sequence[np.ndarray], draws: CallerDraws, level: float, suffix: str = ""
+    cell: Cell, flags: Sequence[np.ndarray], draws: CallerDraws, level: float, suffix: str = ""
 ) -> list[dict[str, Any]]:
     of_repeats = [
         decision_metrics(one.y == 1, flag, one.groups, one.weight, draws.counts)
@@ -302,7 +243,7 @@ def _decision_rows(
     return out
 
 
-def _auroc_intervals(cell: _Cell, level: float) -> list[dict[str, Any]]:
+def _auroc_intervals(cell: Cell, level: float) -> list[dict[str, Any]]:
     rows = cell.first
     classes_by_callers = [len(np.unique(rows.groups[rows.y == v])) for v in (0, 1)]
     if cell.unit == "frame_by_call" or min(classes_by_callers) < 2 or not (rows.weight == 1).all():
@@ -313,7 +254,7 @@ def _auroc_intervals(cell: _Cell, level: float) -> list[dict[str, Any]]:
     return [_auroc_row(cell, obuchowski(rows.y, score, rows.groups), level, "obuchowski")]
 
 
-def _auroc_row(cell: _Cell, interval: AurocInterval, level: float, method: str) -> dict[str, Any]:
+def _auroc_row(cell: Cell, interval: AurocInterval, level: float, method: str) -> dict[str, Any]:
     if not interval.informative:
         # At complete separation the variance is 0 and the interval would be 1 to 1.
         return _row(cell, "auroc", interval.auroc, np.nan, np.nan, level, method + "_not_informative")
@@ -322,7 +263,7 @@ def _auroc_row(cell: _Cell, interval: AurocInterval, level: float, method: str) 
 
 
 def _automatic(
-    cell: _Cell, draws: CallerDraws, level: float, settings: ValidationSettings
+    cell: Cell, draws: CallerDraws, level: float, settings: ValidationSettings
 ) -> list[dict[str, Any]]:
     """Metrics with the direction that R's packages would choose from the same scores."""
     rows = cell.first
@@ -342,12 +283,12 @@ def _automatic(
     if np.isnan(cut).any():
         return out
     shown = replace(rows, threshold=-cut if reverse else cut)
-    turned = _Cell(cell.unit, cell.label, cell.subgroup, (shown,))
+    turned = Cell(cell.unit, cell.label, cell.subgroup, (shown,))
     return out + _decision_rows(turned, [signed >= cut], draws, level, "_auto")
 
 
 def _bootstrap_rows(
-    cell: _Cell, metric: str, values: np.ndarray, draws: CallerDraws, level: float, cut: float = np.nan
+    cell: Cell, metric: str, values: np.ndarray, draws: CallerDraws, level: float, cut: float = np.nan
 ) -> list[dict[str, Any]]:
     estimate = float(values[0])
     low, high = percentile_interval(values, draws, level)
@@ -359,7 +300,7 @@ def _bootstrap_rows(
 
 
 def _row(
-    cell: _Cell,
+    cell: Cell,
     metric: str,
     estimate: float,
     lower: float,

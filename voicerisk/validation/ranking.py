@@ -67,8 +67,8 @@ def rank_statistics(
     out = np.empty((len(counts), 3))
     _scan(
         np.ascontiguousarray(groups[order], dtype=np.int32),
-        np.ascontiguousarray(y[order] == 1),
-        row_weights,
+        np.where(y[order] == 1, row_weights, 0.0),
+        np.where(y[order] == 1, 0.0, row_weights),
         last_of_tie,
         np.ascontiguousarray(counts, dtype=np.float64),
         out,
@@ -77,7 +77,7 @@ def rank_statistics(
 
 
 @njit(cache=True, nogil=True)
-def _scan(groups, positive, weights, last_of_tie, counts, out):  # type: ignore[no-untyped-def]  # numba types it
+def _scan(groups, of_positive, of_negative, last_of_tie, counts, out):  # type: ignore[no-untyped-def]  # numba
     for b in range(counts.shape[0]):
         tp = 0.0
         fp = 0.0
@@ -87,11 +87,9 @@ def _scan(groups, positive, weights, last_of_tie, counts, out):  # type: ignore[
         stepwise = 0.0
         integral = 0.0
         for k in range(groups.shape[0]):
-            weight = counts[b, groups[k]] * weights[k]
-            if positive[k]:
-                new_tp += weight
-            else:
-                new_fp += weight
+            count = counts[b, groups[k]]
+            new_tp += count * of_positive[k]
+            new_fp += count * of_negative[k]
             if not last_of_tie[k]:
                 continue
             pairs += new_fp * (tp + 0.5 * new_tp)
@@ -101,7 +99,11 @@ def _scan(groups, positive, weights, last_of_tie, counts, out):  # type: ignore[
                 growth = 1.0 + new_fp / new_tp
                 integral += new_tp / growth
                 if flagged > 0.0:
-                    integral += (tp - flagged / growth) / growth * np.log1p(growth * new_tp / flagged)
+                    x = growth * new_tp / flagged
+                    # Among many frames x is tiny and the logarithm would be most of the work; the series is
+                    # then exact to 1e-15.
+                    log1p = x * (1.0 - x * (0.5 - x * (1.0 / 3.0 - 0.25 * x))) if x < 1e-3 else np.log1p(x)
+                    integral += (tp - flagged / growth) / growth * log1p
             tp += new_tp
             fp += new_fp
             new_tp = 0.0
