@@ -1,0 +1,34 @@
+# Every target sets up what it needs; the second time that costs a fraction of a second.
+.PHONY: help setup demo test lint vignettes bench clean
+PY := .venv/bin/python
+JOBS ?= $(shell nproc)
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+help:            ## what the targets do
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## +/\t/' | expand -t 14
+
+setup:           ## R, a virtual environment and the package (Debian or Ubuntu; root or sudo for R)
+	@bash scripts/setup.sh
+
+demo: setup      ## simulate a telephone cohort and run both protocols on it (demo/results)
+	@test -f demo/cohort/study.toml || .venv/bin/voicerisk simulate demo/cohort
+	@.venv/bin/voicerisk run demo/cohort/study.toml --out demo/results --jobs $(JOBS)
+
+test: setup      ## all tests
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+lint: setup      ## style, types, who may import whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+vignettes: setup ## execute the vignettes and write HTML
+	@bash scripts/vignettes.sh
+
+bench: setup     ## measure speed; prints ratios against named peers
+	@for file in benchmarks/*.py; do echo "# $$file"; $(PY) $$file; done
+
+clean:           ## remove what was made, and the virtual environment
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

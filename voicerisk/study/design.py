@@ -1,0 +1,104 @@
+"""From frames and segments to what the models take: in one order of rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# Columns of the frames and segments tables that are no markers.
+FRAME_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
+SEGMENT_KEYS = ("call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTables:
+    """Everything a model may see, on the rows that every fold and protocol shares.
+
+    Attributes
+    ----------
+    calls : DataFrame
+        One row a call: call_id, caller_id, sex, y (0/1), n_frames, and the strata.
+    frames : DataFrame
+        One row a non-silent frame: `FRAME_KEYS`, then one column a marker (float64, NaN = missing), in the
+        order of `calls`.
+    segments : DataFrame
+        One row a segment with frames: call_id, caller_id, segment, n_frames, then the mean of each marker.
+    markers : tuple of str
+        The marker columns that enter the models, after `levels`.
+    """
+
+    calls: pd.DataFrame
+    frames: pd.DataFrame
+    segments: pd.DataFrame
+    markers: tuple[str, ...]
+
+    def of_frames(self, column: str) -> NDArray[np.generic]:
+        """Return a column of `calls` repeated for each frame."""
+        lookup = self.calls.set_index("call_id")[column]
+        return self.frames["call_id"].map(lookup).to_numpy()
+
+    def of_segments(self, column: str) -> NDArray[np.generic]:
+        """Return a column of `calls` repeated for each segment."""
+        lookup = self.calls.set_index("call_id")[column]
+        return self.segments["call_id"].map(lookup).to_numpy()
+
+
+def model_tables(
+    calls: pd.DataFrame, frames: pd.DataFrame, segments: pd.DataFrame, markers: tuple[str, ...], levels: str
+) -> ModelTables:
+    """Arrange frames and segments for the models.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        call_id, caller_id, sex, outcome and strata, one row a call; calls without frames are left out here
+        and are counted by the caller of this function.
+    frames, segments : DataFrame
+        As in `frames.parquet` and `segments.parquet`.
+    markers : tuple of str
+        Columns of both tables.
+    levels : {'frame', 'segment', 'both'}
+        'segment' gives every frame its segment's mean; 'both' gives each marker two columns,
+        `<marker>_segment` (segment mean) and `<marker>_deviation` (the frame's deviation from it).
+
+    Returns
+    -------
+    ModelTables
+    """
+    n_frames = frames.groupby("call_id", sort=False).size()
+    kept = calls[calls["call_id"].isin(n_frames.index)].reset_index(drop=True)
+    kept = kept.rename(columns={"outcome": "y"}).drop(columns=["path"], errors="ignore")
+    kept["n_frames"] = kept["call_id"].map(n_frames).astype(int)
+
+    order = pd.Series(np.arange(len(kept)), index=kept["call_id"])
+    frames = _in_order(frames[[*FRAME_KEYS, *markers]], order, ["segment", "frame"])
+    segments = segments[segments["n_frames"] > 0]
+    segments = _in_order(
+        segments[["call_id", "caller_id", "segment", "n_frames", *markers]], order, ["segment"]
+    )
+    if levels == "frame":
+        return ModelTables(kept, frames, segments, markers)
+
+    means = frames.groupby(["call_id", "segment"], sort=False)[list(markers)].transform("mean")
+    if levels == "segment":
+        return ModelTables(kept, frames.assign(**{m: means[m] for m in markers}), segments, markers)
+
+    deviation = {f"{m}_deviation": frames[m] - means[m] for m in markers}
+    level_two = {f"{m}_segment": means[m] for m in markers}
+    frames = pd.concat(
+        [frames[list(FRAME_KEYS)], pd.DataFrame({**level_two, **deviation}, index=frames.index)], axis=1
+    )
+    segments = segments.rename(columns={m: f"{m}_segment" for m in markers})
+    return ModelTables(kept, frames, segments, (*level_two, *deviation))
+
+
+def _in_order(table: pd.DataFrame, order: pd.Series, then: list[str]) -> pd.DataFrame:
+    place = table["call_id"].map(order)
+    return (
+        table.assign(_place=place)
+        .dropna(subset=["_place"])
+        .sort_values(["_place", *then], kind="stable")
+        .drop(columns="_place")
+        .reset_index(drop=True)
+    )

@@ -1,0 +1,135 @@
+"""What explains the outcome on all calls: the Lasso, the GAMM, and one gamboost for its partial effects.
+
+Nothing here validates anything: all labels are seen. The tables say so.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.files import write_csv, write_json
+from voicerisk.study.design import ModelTables
+from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.screening import screen_all, screening_rows
+from voicerisk.study.settings import Study
+
+Written = tuple[list[str], list[str]]
+
+
+def screen_study(study: Study, tables: ModelTables, folder: ResultsFolder) -> Written:
+    """Run the Lasso on all calls, as published; write `screening.csv` and `lasso_path.csv`."""
+    settings = study.screening
+    if settings.unit == "none":
+        chosen = pd.DataFrame(
+            {"marker": list(tables.markers), "term": list(tables.markers), "selected": True}
+        )
+        path = pd.DataFrame(columns=["lambda", "deviance", "se", "n_nonzero"])
+        notes = ["Screening is off: every marker enters the models."]
+    else:
+        rows = screening_rows(tables, settings.unit)
+        result = screen_all(rows, settings, study.validation.inner_folds, None, study.validation.seed)
+        chosen = result.coefficients
+        path = result.path.assign(
+            is_min=np.isclose(result.path["lambda"], result.lambda_min),
+            is_1se=np.isclose(result.path["lambda"], result.lambda_1se),
+        )
+        notes = [f"The Lasso kept {len(result.selected)} of {len(tables.markers)} markers.", *result.notes]
+        if not result.selected:
+            notes.append(
+                "No marker predicts better than the prevalence on all data: the set is empty, which is legal."
+            )
+    write_csv(folder.file("screening.csv"), chosen)
+    write_csv(folder.file("lasso_path.csv"), path)
+    return ["screening.csv", "lasso_path.csv"], notes
+
+
+GAMM_TABLES = ("smooths", "terms", "curves", "variance", "fit")
+
+
+def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
+    """Fit the GAMM on all calls; write `gamm/*.csv`, `gamm/model.rds` and `gamm/notes.json`."""
+    for stale in folder.file("gamm").glob("model*.rds"):
+        stale.unlink()
+    if not chosen:
+        note = "No GAMM: the screening left no marker."
+        for name in GAMM_TABLES:
+            write_csv(folder.file(f"gamm/{name}.csv"), pd.DataFrame())
+        write_json(
+            folder.file("gamm/notes.json"), {"kept": [], "separated": False, "notes": [note], "warnings": []}
+        )
+        return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json"], [note]
+
+    from voicerisk.models import fit_gamm
+
+    settings = study.gamm
+    table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
+    fit = fit_gamm(
+        table,
+        chosen,
+        settings,
+        rds_path=folder.file("gamm/model.rds"),
+        covariates=study.cohort.covariates,
+        linear=[marker for marker in chosen if marker == "voiced"],
+        selected_on_same_labels=study.screening.unit != "none",
+        seed=study.validation.seed,
+    )
+    for name in GAMM_TABLES:
+        write_csv(folder.file(f"gamm/{name}.csv"), fit.table(name))
+    notes: dict[str, Any] = {
+        "kept": list(fit.kept),
+        "separated": fit.separated,
+        "readable": fit.readable.model,
+        "notes": [*fit.notes, *(fit.beside.notes if fit.beside else ())],
+        "warnings": [*fit.warnings, *(fit.beside.warnings if fit.beside else ())],
+    }
+    write_json(folder.file("gamm/notes.json"), notes)
+    models = [
+        file.relative_to(folder.path).as_posix() for file in sorted(folder.file("gamm").glob("model*.rds"))
+    ]
+    return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json", *models], notes["notes"]
+
+
+def gamm_table(
+    tables: ModelTables, chosen: tuple[str, ...], level: str, covariates: tuple[str, ...]
+) -> pd.DataFrame:
+    """Return the rows of the GAMM: segments or frames with outcome, sex, covariates and markers."""
+    by_frame = level == "frame" or any(marker not in tables.segments for marker in chosen)
+    rows = tables.frames if by_frame else tables.segments
+    of_rows = tables.of_frames if by_frame else tables.of_segments
+    table = rows[["call_id", "caller_id", "segment", *chosen]].assign(
+        outcome=of_rows("y").astype(int), sex=of_rows("sex")
+    )
+    return table.assign(**{name: of_rows(name) for name in covariates})
+
+
+def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
+    """Fit one gamboost to all calls with the published settings; write effects, risk path and selection."""
+    from voicerisk.models import GamBoost
+
+    boost = study.boost
+    model = GamBoost(
+        markers=chosen,
+        engine=boost.engine,
+        brandom=boost.brandom,
+        by_sex=boost.by_sex,
+        mstop=boost.mstop,
+        nu=boost.nu,
+        df=boost.df,
+        knots=boost.knots,
+        boundary_knots=boost.boundary_knots or "all",
+        outside=boost.outside or "extrapolate",
+    )
+    frames = tables.frames[list(chosen)].assign(sex=tables.of_frames("sex"))
+    model.fit(frames, tables.of_frames("y").astype(int), groups=tables.frames["caller_id"])
+    risk = np.asarray(model.risk_path, dtype=float)
+    effects = {
+        "partial_effects": model.partial_effects(),
+        "availability_effects": model.availability_effects(),
+        "risk_path": pd.DataFrame({"step": np.arange(len(risk)), "risk": risk}),
+        "selection": model.selection_frequencies(),
+        "importance": model.importance(),
+    }
+    for name, table in effects.items():
+        write_csv(folder.file(f"boost/{name}.csv"), table)
+    return [f"boost/{name}.csv" for name in effects], []

@@ -1,0 +1,183 @@
+"""Which table of a study becomes which figure."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from voicerisk.biomarkers import catalogue
+from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.protocols import part_of
+from voicerisk.study.settings import Study
+
+RUG_ROWS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure to draw: its name in the gallery, its table, further tables, and numbers it marks."""
+
+    name: str
+    table: pd.DataFrame
+    parts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+
+def draw_figures(
+    study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
+) -> list[str]:
+    """Draw every figure of a study into `figures/` as PDF, SVG and PNG, its tables beside it."""
+    from voicerisk.figures import make
+
+    place = folder.file("figures")
+    for stale in place.glob("*") if place.is_dir() else ():
+        stale.unlink()
+    pictures = [picture for picture in _pictures(study, folder, protocols) if len(picture.table)]
+    labels = marker_labels(study.biomarkers.levels)
+    written = []
+    for number, picture in enumerate(pictures, start=1):
+        written += make(
+            picture.name,
+            picture.table,
+            place,
+            parts=picture.parts,
+            labels=labels,
+            constants=picture.constants,
+        )
+        move(number, len(pictures))
+    tables = [file for file in place.glob("*.csv") if file not in written]
+    return [file.relative_to(folder.path).as_posix() for file in [*written, *tables]]
+
+
+def marker_labels(levels: str = "frame") -> dict[str, str]:
+    """Return the publication label of each marker, unit included, from the catalogue."""
+    table = catalogue()
+    label = {
+        str(name): f"{text} ({unit})" if unit else str(text)
+        for name, text, unit in zip(table["name"], table["label"], table["unit"], strict=True)
+    }
+    if levels == "both":
+        for name, text in list(label.items()):
+            label[f"{name}_segment"] = f"{text}, segment mean"
+            label[f"{name}_deviation"] = f"{text}, deviation"
+    return label
+
+
+def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
+    yield from _of_data(study, folder)
+    yield from _of_inference(folder)
+    yield from _of_validation(folder, protocols)
+
+
+def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
+    from voicerisk.figures import missing_table
+
+    calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str, "caller_id": str})
+    frames = pd.read_parquet(folder.file("frames.parquet"))
+    yield Picture(
+        "exclusion_flow",
+        pd.read_csv(folder.file("flow.csv"), keep_default_na=False),
+        {"groups": _final_groups(calls, frames)},
+    )
+    by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+    markers = [name for name in frames.columns if name not in _KEYS]
+    labelled = frames.merge(calls[["call_id", *by]], on="call_id")
+    labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
+    yield Picture("missing_values", missing_table(labelled, markers, by))
+
+
+_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
+
+
+def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+    n_frames = frames.groupby("call_id").size()
+    kept = calls[calls["call_id"].isin(n_frames.index)]
+    rows = []
+    for outcome in (0, 1):
+        part = kept[kept["outcome"] == outcome]
+        name = f"Outcome {outcome}"
+        rows += [
+            (name, "call", len(part)),
+            (name, "caller", part["caller_id"].nunique()),
+            (name, "frame", int(n_frames[part["call_id"]].sum())),
+        ]
+    return pd.DataFrame(rows, columns=["group", "unit", "n"])
+
+
+def _of_inference(folder: ResultsFolder) -> Iterator[Picture]:
+    path = pd.read_csv(folder.file("lasso_path.csv"))
+    if len(path):
+        chosen = {
+            name: float(path.loc[path[flag], "lambda"].iloc[0])
+            for name, flag in (("lambda_min", "is_min"), ("lambda_1se", "is_1se"))
+        }
+        path = path.drop(columns=["is_min", "is_1se", "intercept"])
+        yield Picture("lasso_path", path, constants=chosen)
+    notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
+    if notes["kept"]:
+        curves = pd.read_csv(folder.file("gamm/curves.csv"))
+        # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
+        for model, part in curves.groupby("model", sort=False):
+            name = "gamm_curves" if model == notes["readable"] else f"gamm_curves--{model}"
+            yield Picture(name, part, {"observed": _rug(folder, list(part["marker"].unique()))})
+    effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
+    if len(effects):
+        yield Picture(
+            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()))}
+        )
+
+
+def _rug(folder: ResultsFolder, markers: Sequence[str]) -> pd.DataFrame:
+    """Return some observed segment means of each marker and sex, the same ones every time."""
+    segments = pd.read_parquet(folder.file("segments.parquet"))
+    calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str})
+    segments["sex"] = segments["call_id"].map(calls.set_index("call_id")["sex"])
+    long = segments.melt(
+        ["sex"], [name for name in markers if name in segments], var_name="marker", value_name="x"
+    )
+    long = long.dropna()
+    step = max(1, len(long) // (RUG_ROWS * max(1, long["marker"].nunique())))
+    return long.iloc[::step][["marker", "sex", "x"]].reset_index(drop=True)
+
+
+def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
+    from voicerisk.figures import calibration_points, call_scores, curve_points
+
+    metrics = pd.read_csv(folder.file("metrics.csv"))
+    yield Picture("protocols_compared", metrics)
+    predictions = pd.concat(
+        [
+            pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
+            for name in protocols
+        ],
+        ignore_index=True,
+    )
+    points = curve_points(predictions)
+    yield Picture("roc", points, {"metrics": metrics})
+    yield Picture("precision_recall", points, {"metrics": metrics})
+    if "nested" in protocols:
+        curve, strip = calibration_points(predictions[predictions["protocol"] == "nested"])
+        yield Picture("calibration", curve, {"strip": strip})
+        yield from _of_tuning(folder)
+    yield Picture("threshold_distribution", pd.read_csv(folder.file("thresholds.csv")))
+    for name in protocols:
+        yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
+
+
+def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
+    """Risk path and selection frequencies over the outer folds of one design of the nested protocol."""
+    from voicerisk.figures import selection_table
+
+    tuning = pd.read_csv(folder.file("tuning.csv"))
+    if len(tuning):
+        first = tuning[tuning["design"] == tuning["design"].iloc[0]]
+        first = first[first["repeat"] == first["repeat"].min()]
+        steps = first[first["chosen"]].set_index("fold")["step"]
+        path = first[["fold", "step", "deviance"]].assign(mstop=first["fold"].map(steps), series="held out")
+        yield Picture("risk_path", path)
+    notes = json.loads(folder.file(f"{part_of('nested')}/notes.json").read_text(encoding="utf-8"))
+    chosen = [fit["selected"] for fit in notes["fits"].values() if "selected" in fit]
+    markers = pd.read_csv(folder.file("screening.csv"))["marker"].drop_duplicates()
+    if chosen:
+        yield Picture("selection_frequencies", selection_table(chosen, list(markers), protocol="nested"))

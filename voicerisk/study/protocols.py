@@ -1,0 +1,106 @@
+"""Running one protocol of a study: which markers and knots its models may see, and what is written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet
+from voicerisk.study.design import ModelTables
+from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.settings import Study
+from voicerisk.validation import run_nested, run_published
+
+# The nested protocol chooses the number of steps on inner folds; it looks up to this multiple of [boost]
+# mstop.
+NESTED_STEPS = 3
+
+
+def fitter_of(
+    study: Study, protocol: str, tables: ModelTables, chosen: tuple[str, ...], checkpoints: Path, jobs: int
+) -> GamboostFitter:
+    """Return the refitting function of a protocol.
+
+    `published` takes the markers chosen on all data and knots over all rows; `nested` learns both inside each
+    training set, clamps held-out values to its knots and has no caller effects. The study file may set knots
+    and clamping otherwise.
+    """
+    published = protocol == "published"
+    boost = study.boost
+    learned = LearnedWhere(
+        screening=chosen if published else None,
+        boundary=boost.boundary_knots or ("all" if published else "train"),
+        outside=boost.outside or ("extrapolate" if published else "clamp"),
+        fast=study.validation.fast and not published,
+    )
+    return GamboostFitter(
+        tables=tables,
+        boost=boost if published else replace(boost, brandom=False),
+        screening=study.screening,
+        inner_folds=study.validation.inner_folds,
+        learned=learned,
+        mstop=boost.mstop if published else NESTED_STEPS * boost.mstop,
+        checkpoints=checkpoints,
+        jobs=jobs,
+    )
+
+
+def run_protocol_stage(
+    study: Study,
+    name: str,
+    tables: ModelTables,
+    chosen: tuple[str, ...],
+    folder: ResultsFolder,
+    mark: str,
+    jobs: int,
+    move: Callable[[int, int], None],
+) -> tuple[list[str], list[str]]:
+    """Run a protocol; write its predictions, and beside the state its cuts, tuning, provenance and notes."""
+    fitter = fitter_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
+    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *_strata(study, tables)]]
+    run = run_published if name == "published" else run_nested
+    result = run(calls, fitter, study.validation, move)
+
+    write_parquet(folder.file(f"predictions_{name}.parquet"), result.predictions)
+    part = part_of(name)
+    write_csv(folder.file(f"{part}/thresholds.csv"), result.thresholds)
+    write_csv(folder.file(f"{part}/tuning.csv"), result.tuning)
+    write_json(folder.file(f"{part}/provenance.json"), result.provenance, PRIVATE)
+    write_json(folder.file(f"{part}/notes.json"), result.notes)
+    folder.drop_checkpoints(name)
+    outputs = [f"{part}/{file}" for file in ("thresholds.csv", "tuning.csv", "provenance.json", "notes.json")]
+    return [f"predictions_{name}.parquet", *outputs], _spoken(result.notes, fitter.mstop)
+
+
+def part_of(protocol: str) -> str:
+    """Return where a protocol's own tables lie until the metrics stage joins them."""
+    return f".state/protocols/{protocol}"
+
+
+def _strata(study: Study, tables: ModelTables) -> list[str]:
+    """Sex and what the study names; folds, alarms and subgroups go by them."""
+    return list(dict.fromkeys(["sex", *study.cohort.strata]))
+
+
+def _spoken(notes: dict[str, Any], steps: int) -> list[str]:
+    """Return what a reader must know of the folds, as sentences."""
+    folds = notes["folds"]
+    said = {
+        "folds_with_empty_selection": "the Lasso kept no marker, so that sex alone predicts",
+        "folds_at_step_0": "no boosting step improved the held-out deviance, so that the score is constant",
+        "folds_at_last_step": f"the last of {steps} steps was the best; a larger [boost] mstop may do better",
+        "folds_with_flat_recalibration": "the inner scores did not rise with risk: p is the class prior",
+        "folds_with_separated_recalibration": "inner scores separated the classes: p has smoothed targets",
+        "folds_without_cut": "no cut could be taken",
+    }
+    return [f"In {notes[key]} of {folds} folds {text}." for key, text in said.items() if notes.get(key)]
+
+
+def joined(folder: ResultsFolder, protocols: Sequence[str], table: str) -> pd.DataFrame:
+    """Return one table of all protocols, stacked."""
+    return pd.concat(
+        [pd.read_csv(folder.file(f"{part_of(name)}/{table}")) for name in protocols], ignore_index=True
+    )

@@ -1,0 +1,67 @@
+"""Which table of a study becomes which publication table."""
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+
+import pandas as pd
+
+from voicerisk.biomarkers import catalogue
+from voicerisk.report import (
+    PublicationTable,
+    biomarker_table,
+    cohort_characteristics,
+    gamm_table,
+    missed_calls,
+    performance_table,
+    thresholds_table,
+)
+from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.pictures import marker_labels
+from voicerisk.study.settings import Study
+
+IDS = {"call_id": str, "caller_id": str}
+
+
+def write_tables(
+    study: Study, folder: ResultsFolder, protocols: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Write the publication tables into `tables/` as CSV, HTML, LaTeX and, with python-docx, Word."""
+    from voicerisk.report import write_table
+
+    word = find_spec("docx") is not None
+    formats = ("csv", "html", "tex", "docx") if word else ("csv", "html", "tex")
+    written = [
+        file.relative_to(folder.path).as_posix()
+        for table in _tables(study, folder, protocols)
+        for file in write_table(table, folder.file("tables"), formats)
+    ]
+    return written, [] if word else ["Tables in Word need: pip install 'voicerisk[report]'."]
+
+
+def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[PublicationTable]:
+    from voicerisk.figures import call_scores
+
+    labels = marker_labels(study.biomarkers.levels)
+    calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
+    spans = pd.read_parquet(folder.file("segments.parquet"))
+    # Own markers that name segments of their own have no times.
+    segments = None if spans["start_s"].isna().any() else spans
+    columns = [*study.cohort.covariates, *(name for name in study.cohort.strata if name != "sex")]
+    yield cohort_characteristics(calls, segments, columns=list(dict.fromkeys(columns)))
+
+    notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
+    if notes["kept"]:
+        smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
+        readable = notes["readable"]
+        yield gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
+    yield performance_table(pd.read_csv(folder.file("metrics.csv")))
+    yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
+    if study.biomarkers.frames is None:
+        yield biomarker_table(catalogue(), study.biomarkers.markers)
+    predictions = [
+        pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
+        for name in protocols
+    ]
+    scores = pd.concat([call_scores(table) for table in predictions], ignore_index=True)
+    yield missed_calls(scores)

@@ -1,0 +1,343 @@
+"""All stages of a study, in order: recordings in, predictions, metrics, tables and figures out."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.biomarkers import missing_counts
+from voicerisk.cohort import Cohort, load_cohort
+from voicerisk.errors import StudyError
+from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
+from voicerisk.study.design import ModelTables, model_tables
+from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
+from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
+from voicerisk.study.reporter import Reporter, Silent
+from voicerisk.study.settings import Study, plain
+
+Move = Callable[[int, int], None]
+PROTOCOLS = ("published", "nested")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where the results of a study are, and its main tables.
+
+    Attributes
+    ----------
+    folder : Path
+    metrics : DataFrame
+        `metrics.csv`.
+    thresholds : DataFrame
+        `thresholds.csv`.
+    flow : DataFrame
+        `flow.csv`.
+    """
+
+    folder: Path
+    metrics: pd.DataFrame
+    thresholds: pd.DataFrame
+    flow: pd.DataFrame
+
+
+def run_study(
+    study: Study,
+    out: Path | str,
+    protocols: Sequence[str] | None = None,
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> RunResult:
+    """Run a study: recordings to validated model, tables and figures.
+
+    Every finished stage and every finished fold is kept in `out`, so that the same call goes on after an
+    interruption; a changed input or setting runs again just what depends on it. The results do not depend on
+    `jobs`.
+
+    Parameters
+    ----------
+    study : Study
+        From `load_study`.
+    out : Path or str
+        Folder for the results; a new one, or one that holds this study.
+    protocols : sequence of {'published', 'nested'}, optional
+        Default: as the study file says.
+    jobs : int
+        Processor cores to use.
+    reporter : Reporter, optional
+        Told what is going on; default: silent.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    VoiceriskError
+        One sentence that says what was found, where, and what to do.
+    """
+    from voicerisk.study.outputs import write_manifest
+
+    wanted = tuple(protocols or study.validation.protocols)
+    calls_table = study.folder / study.cohort.calls
+    identity = {"study": fingerprint(place=str(study.path)), "calls": _digest(calls_table)}
+    cohort = load_cohort(study.cohort, study.folder)
+    folder = ResultsFolder(Path(out), identity)
+    with folder.locked():
+        stages = _Stages(study, folder, jobs, reporter or Silent())
+        tables, extraction = stages.extract(cohort)
+        chosen = stages.screen(tables)
+        kept = stages.gamm(tables, extraction, chosen)
+        shown = [
+            protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
+        ]
+        stages.whole(tables, kept)
+        metrics = stages.metrics(shown)
+        stages.show(shown)
+        write_manifest(study, folder, shown)
+        return RunResult(
+            folder.path,
+            metrics,
+            pd.read_csv(folder.file("thresholds.csv")),
+            pd.read_csv(folder.file("flow.csv")),
+        )
+
+
+def _digest(file: Path) -> str:
+    return sha256_file(file) if file.is_file() else ""
+
+
+class _Stages:
+    """Runs each stage unless its fingerprint and outputs are unchanged."""
+
+    def __init__(self, study: Study, folder: ResultsFolder, jobs: int, reporter: Reporter) -> None:
+        self.study = study
+        self.folder = folder
+        self.jobs = jobs
+        self.reporter = reporter
+        self.marks: dict[str, str] = {}
+
+    def _stage(
+        self, name: str, title: str, mark: str, work: Callable[[Move], tuple[Iterable[str], Iterable[str]]]
+    ) -> None:
+        """Run `work`, which writes files and returns their names and its notes, unless nothing changed."""
+        self.marks[name] = mark
+        if self.folder.is_done(name, mark):
+            self.reporter.kept(title)
+            return
+        started = time.monotonic()
+        with self.reporter.stage(title) as move:
+            outputs, notes = work(move)
+            notes = tuple(notes)
+            self.folder.finish(name, mark, outputs, started, notes)
+        for note in notes:
+            self.reporter.note(note)
+
+    # ---- recordings -> frames
+    # ----------------------------------------------------------------------------------------
+
+    def extract(self, cohort: Cohort) -> tuple[ModelTables, Extraction]:
+        study = self.study
+        own = study.biomarkers.frames
+        if own is None:
+            source: Any = call_fingerprints(cohort, study.audio, study.biomarkers)
+        else:
+            source = sha256_file(study.folder / own) if (study.folder / own).is_file() else own
+        mark = fingerprint(
+            source=source,
+            calls=cohort.calls.drop(columns=["path"]).to_csv(),
+            spans=cohort.spans.to_csv(),
+            flow=cohort.flow.to_csv(),
+            missing=study.biomarkers.missing,
+            markers=study.biomarkers.markers,
+            code=code_of("cohort", "audio", "biomarkers", "study/extraction"),
+        )
+        self._stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
+
+        read = self.folder.file
+        frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
+        markers = tuple(column for column in frames.columns if column not in _FRAME_KEYS)
+        _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
+        columns = ["call_id", "caller_id", "sex", "outcome", *_strata(study)]
+        calls = cohort.calls[list(dict.fromkeys(columns))]
+        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+        counts = pd.read_csv(read("flow.csv"))
+        return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
+
+    def _extract(self, cohort: Cohort, move: Move) -> tuple[list[str], list[str]]:
+        study, folder = self.study, self.folder
+        if study.biomarkers.frames is None:
+            cache = folder.state / "frames"
+            found = extract_calls(cohort, study.audio, study.biomarkers, cache, self.jobs, move)
+        else:
+            found = read_marker_table(study.folder / study.biomarkers.frames, cohort)
+        notes = list(cohort.notes)
+        flow = pd.concat([cohort.flow, found.counts], ignore_index=True)
+        left = set(found.frames["call_id"])
+        gone = cohort.calls[~cohort.calls["call_id"].isin(left)]
+        exclusions = cohort.exclusions
+        if len(gone):
+            reason = "no frame left after silence removal"
+            row = {"step": "silence", "unit": "call", "reason": reason, "n": len(gone)}
+            flow = pd.concat([flow, pd.DataFrame([{**row, "remaining": len(left)}])], ignore_index=True)
+            listed = gone[["call_id", "file"]].assign(step="silence", reason=reason)
+            exclusions = pd.concat([exclusions, listed], ignore_index=True)
+            notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+        shown = cohort.calls.drop(columns=["path"])
+        write_csv(folder.file("calls.csv"), shown, PRIVATE)
+        write_csv(folder.file("flow.csv"), flow)
+        write_csv(folder.file("exclusions.csv"), exclusions, PRIVATE)
+        write_parquet(folder.file("frames.parquet"), found.frames)
+        write_parquet(folder.file("segments.parquet"), found.segments)
+        write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
+        by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+        labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
+        write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
+        names = ["calls", "flow", "exclusions", "channel", "missing"]
+        return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet"], notes
+
+    # ---- what explains the outcome
+    # -----------------------------------------------------------------------------------
+
+    def screen(self, tables: ModelTables) -> tuple[str, ...]:
+        from voicerisk.study.inference import screen_study
+
+        study = self.study
+        mark = fingerprint(
+            extract=self.marks["extract"],
+            levels=study.biomarkers.levels,
+            screening=plain(study.screening),
+            folds=study.validation.inner_folds,
+            seed=study.validation.seed,
+            code=code_of("screening", "study/screening", "study/design"),
+        )
+        self._stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
+        table = pd.read_csv(self.folder.file("screening.csv"))
+        chosen = set(table.loc[table["selected"], "marker"])
+        return tuple(marker for marker in tables.markers if marker in chosen)
+
+    def gamm(self, tables: ModelTables, extraction: Extraction, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        from voicerisk.study.inference import gamm_study
+
+        study = self.study
+        mark = fingerprint(
+            screen=self.marks["screen"],
+            gamm=plain(study.gamm),
+            covariates=study.cohort.covariates,
+            seed=study.validation.seed,
+            code=code_of("rbridge", "models/gamm", "study/inference"),
+        )
+        self._stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
+        kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
+        return tuple(kept)
+
+    # ---- what predicts it
+    # --------------------------------------------------------------------------------------------
+
+    def protocol(self, name: str, tables: ModelTables, chosen: tuple[str, ...], wanted: bool) -> bool:
+        """Run a protocol if wanted; say whether its results are there and belong to these inputs."""
+        from voicerisk.study.protocols import run_protocol_stage
+
+        study = self.study
+        validation = replace(
+            study.validation, protocols=PROTOCOLS
+        )  # the other protocol does not concern this one
+        mark = fingerprint(
+            extract=self.marks["extract"],
+            levels=study.biomarkers.levels,
+            strata=study.cohort.strata,
+            chosen=chosen if name == "published" else None,
+            screening=plain(study.screening) if name == "nested" else None,
+            boost=plain(study.boost),
+            validation=plain(validation),
+            code=code_of(
+                "screening", "models", "validation", "study/fitters", "study/protocols", "study/screening"
+            ),
+        )
+        if not wanted:
+            if self.folder.is_done(name, mark):
+                self.marks[name] = mark
+                return True
+            # What an earlier run left belongs to other inputs: beside today's results it would mislead.
+            self.folder.forget(name)
+            return False
+        title = {"published": "Published protocol", "nested": "Nested protocol"}[name]
+        self._stage(
+            name,
+            title,
+            mark,
+            lambda move: run_protocol_stage(study, name, tables, chosen, self.folder, mark, self.jobs, move),
+        )
+        return True
+
+    def whole(self, tables: ModelTables, chosen: tuple[str, ...]) -> None:
+        from voicerisk.study.inference import boost_study
+
+        study = self.study
+        mark = fingerprint(
+            extract=self.marks["extract"],
+            levels=study.biomarkers.levels,
+            chosen=chosen,
+            boost=plain(study.boost),
+            code=code_of("models", "study/inference"),
+        )
+        self._stage(
+            "boost",
+            "gamboost on all calls",
+            mark,
+            lambda move: boost_study(study, tables, chosen, self.folder),
+        )
+
+    def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
+        from voicerisk.study.outputs import write_metrics
+
+        study = self.study
+        mark = fingerprint(
+            protocols={name: self.marks[name] for name in wanted},
+            validation=plain(study.validation),
+            code=code_of("validation", "study/outputs"),
+        )
+        self._stage(
+            "metrics",
+            "Metrics and intervals",
+            mark,
+            lambda move: write_metrics(study, self.folder, wanted, move),
+        )
+        return pd.read_csv(self.folder.file("metrics.csv"))
+
+    def show(self, wanted: Sequence[str]) -> None:
+        from voicerisk.study.pictures import draw_figures
+        from voicerisk.study.publication import write_tables
+
+        mark = fingerprint(
+            marks=self.marks,
+            wanted=list(wanted),
+            code=code_of("figures", "report", "study/pictures", "study/publication"),
+        )
+
+        def work(move: Move) -> tuple[list[str], list[str]]:
+            figures = draw_figures(self.study, self.folder, wanted, move)
+            tables, notes = write_tables(self.study, self.folder, wanted)
+            return [*figures, *tables], notes
+
+        self._stage("show", "Figures and tables", mark, work)
+
+
+_FRAME_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
+
+
+def _strata(study: Study) -> list[str]:
+    return [*study.cohort.strata, *study.cohort.covariates]
+
+
+def _require_two_classes(calls: pd.DataFrame) -> None:
+    for outcome in (0, 1):
+        callers = calls.loc[calls["outcome"] == outcome, "caller_id"].nunique()
+        if callers < 2:
+            raise StudyError(
+                f"After exclusions {callers} caller(s) with outcome {outcome} are left; "
+                "each class needs at least two."
+            )

@@ -1,0 +1,128 @@
+"""The Lasso on all data (published) and inside every training set (nested)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voicerisk.errors import StudyError
+from voicerisk.screening import Screening, ScreeningSettings, caller_folds, screen
+from voicerisk.study.design import ModelTables
+from voicerisk.validation import TrainingSet, training_weights
+
+LEAST_FOLDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Markers that a training set's Lasso kept, and the callers it saw."""
+
+    markers: tuple[str, ...]
+    callers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScreeningRows:
+    """Rows of the Lasso: segments (or frames), as arrays that travel cheaply to worker processes.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, markers)
+        NaN = missing.
+    caller : ndarray of str, shape (n,)
+    y : ndarray of int, shape (n,)
+    """
+
+    values: NDArray[np.float64]
+    markers: tuple[str, ...]
+    caller: NDArray[np.object_]
+    y: NDArray[np.int64]
+
+
+def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
+    """Take the rows to screen on from the model tables; `unit` is 'segment' or 'frame'."""
+    if unit == "segment":
+        lacking = [marker for marker in tables.markers if marker not in tables.segments]
+        if lacking:
+            raise StudyError(
+                f'[screening] unit = "segment" cannot screen {lacking[0]}: a segment\'s deviations average '
+                "to zero; "
+                'with [biomarkers] levels = "both" set [screening] unit = "frame" or "none".'
+            )
+        table, y = tables.segments, tables.of_segments("y")
+    else:
+        table, y = tables.frames, tables.of_frames("y")
+    return ScreeningRows(
+        table[list(tables.markers)].to_numpy(np.float64),
+        tables.markers,
+        table["caller_id"].to_numpy(object),
+        y.astype(np.int64),
+    )
+
+
+def screen_all(
+    rows: ScreeningRows, settings: ScreeningSettings, most_folds: int, class_prior: float | None, seed: int
+) -> Screening:
+    """Run the Lasso on rows, all of which may be seen."""
+    k = lasso_folds(rows.caller, rows.y, most_folds)
+    weights = None if class_prior is None else training_weights(rows.caller, rows.y, class_prior)
+    return screen(
+        pd.DataFrame(rows.values, columns=list(rows.markers)),
+        rows.markers,
+        rows.y,
+        caller_folds(rows.caller, rows.y, k=k, seed=seed),
+        weights=weights,
+        rule=settings.rule,
+        callers=rows.caller,
+    )
+
+
+def lasso_folds(caller: NDArray[np.object_], y: NDArray[np.int64], most: int) -> int:
+    """Return the number of folds: at most the callers in the smaller class, so that each can hold both."""
+    smaller = min(len(set(caller[y == outcome])) for outcome in (0, 1))
+    return max(LEAST_FOLDS, min(most, smaller))
+
+
+def screen_training_sets(
+    rows: ScreeningRows,
+    sets: Sequence[TrainingSet],
+    settings: ScreeningSettings,
+    most_folds: int,
+    fast: bool,
+    jobs: int,
+) -> list[Selection]:
+    """Run the Lasso inside each training set; the result does not depend on `jobs`.
+
+    With `fast`, a training set of the inner loop is screened on its outer training set (its own callers and
+    those it assesses), which the provenance says.
+    """
+    from joblib import Parallel, delayed
+
+    seen = [
+        tuple(sorted({*asked.train, *asked.assess}))
+        if fast and not asked.key.endswith("outer")
+        else asked.train
+        for asked in sets
+    ]
+    tasks = dict(zip(seen, sets, strict=True))
+    found = Parallel(n_jobs=min(jobs, max(1, len(tasks))))(
+        delayed(_screen_one)(rows, callers, asked.class_prior, asked.seed, settings, most_folds)
+        for callers, asked in tasks.items()
+    )
+    selections = dict(zip(tasks, found, strict=True))
+    return [Selection(selections[callers], callers) for callers in seen]
+
+
+def _screen_one(
+    rows: ScreeningRows,
+    callers: tuple[str, ...],
+    class_prior: float | None,
+    seed: int,
+    settings: ScreeningSettings,
+    most_folds: int,
+) -> tuple[str, ...]:
+    kept = np.isin(rows.caller.astype(str), np.array(callers, dtype=str))
+    own = ScreeningRows(rows.values[kept], rows.markers, rows.caller[kept], rows.y[kept])
+    return screen_all(own, settings, most_folds, class_prior, seed).selected
