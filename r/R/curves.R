@@ -31,9 +31,12 @@ each_curve <- function(fit, make) {
     make(smooth, smooth$term[1L], if (is.null(smooth$by.level)) "all" else smooth$by.level)
   })
   out <- do.call(rbind, parts)
+  if (is.null(out)) refuse("the model has no smooth of a marker or covariate to draw.")
   rownames(out) <- NULL
   out
 }
+
+has_curves <- function(fit) any(!smooth_index(fit)$random)
 
 curve_grid <- function(fit, marker, sex, points) {
   data <- gam_of(fit)$model

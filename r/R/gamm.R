@@ -16,7 +16,8 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #'   call); `character()` for none.
 #' @param caller,call,segment Names of the grouping columns.
 #' @param covariates Names of further columns: numeric ones enter as `s(x)`, others as linear terms.
-#' @param linear Names among `covariates` that enter as linear terms although numeric.
+#' @param linear Names among `markers` and `covariates` that enter linearly although numeric; a marker then has one
+#'   slope for each sex.
 #' @param engine "bam", "gam" or "gamm".
 #' @param discrete Whether bam discretises covariates (fast for many rows).
 #' @param method Smoothing selection; by default "fREML" (bam), "REML" (gam, gamm).
@@ -55,7 +56,7 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
       "All rows have ", sex, " = ", levels(frame[[sex]]), ": there is one smooth a marker and no main effect of ", sex, "."
     ))
   }
-  basis <- gamm_basis(frame, markers, sex, k)
+  basis <- gamm_basis(frame, setdiff(markers, linear), sex, k)
   notes <- c(notes, basis$notes)
   if (engine == "gamm" && !is.null(random_sd)) {
     refuse("a fixed random_sd is for engines \"bam\" and \"gam\".")
@@ -64,6 +65,8 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
     frame, markers, y, if (moderated) sex, if (engine == "gamm") character() else groups[random], covariates, linear,
     basis$k, random_sd
   )
+  flat <- intersect(markers, linear)
+  if (length(flat)) notes <- c(notes, paste0("Linear, with one slope for each sex: ", paste(flat, collapse = ", "), "."))
   if (is.null(method)) method <- if (engine == "bam") "fREML" else "REML"
   started <- proc.time()[["elapsed"]]
   model <- gamm_fit(formula, frame, engine, method, discrete, groups[random], weights)
@@ -168,6 +171,7 @@ gamm_random <- function(frame, random, groups) {
 
 # Basis dimension of each marker: what was asked, unless distinct values or rows cannot carry it.
 gamm_basis <- function(frame, markers, sex, k) {
+  if (!length(markers)) return(list(k = integer(), notes = character()))
   if (length(k) == 1L) k <- rep(k, length(markers))
   if (length(k) != length(markers)) refuse("k needs one value, or one a marker.")
   if (any(k < 3)) refuse("k must be at least 3, the null space of the spline and one more.")
@@ -201,7 +205,9 @@ gamm_basis <- function(frame, markers, sex, k) {
 gamm_formula <- function(frame, markers, y, sex, groups, covariates, linear, k, random_sd) {
   terms <- if (is.null(sex)) character() else sex
   by <- if (is.null(sex)) "" else paste0(", by = ", sex)
-  terms <- c(terms, sprintf("s(%s%s, k = %d)", markers, by, k))
+  smooth <- setdiff(markers, linear)
+  terms <- c(terms, if (length(smooth)) sprintf("s(%s%s, k = %d)", smooth, by, k))
+  terms <- c(terms, paste0(if (!is.null(sex)) paste0(sex, ":"), intersect(markers, linear), recycle0 = TRUE))
   for (name in covariates) {
     smooth <- is.numeric(frame[[name]]) && !name %in% linear
     terms <- c(terms, if (smooth) sprintf("s(%s)", name) else name)

@@ -39,13 +39,22 @@ smooth_index <- function(fit) {
       first = smooth$first.para, last = smooth$last.para
     )
   })
-  do.call(rbind, rows)
+  if (length(rows)) return(do.call(rbind, rows))
+  data.frame(
+    label = character(), term = character(), random = logical(), sex = character(), first = integer(), last = integer()
+  )
 }
 
 smooth_table <- function(fit, summary) {
   table <- summary$s.table
   index <- smooth_index(fit)
   index <- index[!index$random, , drop = FALSE]
+  if (!nrow(index)) {
+    return(data.frame(
+      marker = character(), sex = character(), edf = numeric(), ref_df = numeric(), statistic = numeric(),
+      statistic_name = character(), p_value = numeric()
+    ))
+  }
   found <- table[index$label, , drop = FALSE]
   if (anyNA(rownames(found))) {
     stop("mgcv's summary lacks the smooth ", index$label[is.na(rownames(found))][1L])
@@ -145,7 +154,7 @@ fit_table <- function(fit, summary) {
   data.frame(
     engine = fit$spec$engine, discrete = fit$spec$discrete, method = fit$spec$method, rows = fit$counts$rows_used,
     rows_missing = fit$counts$rows_missing, callers = fit$counts$callers, events = fit$counts$events,
-    k = max(fit$spec$k), edf = sum(gam$edf), edf_random = drop_edf,
+    k = max(fit$spec$k, 0L), edf = sum(gam$edf), edf_random = drop_edf,
     r2_adjusted = if (has_random || !length(fit$spec$random)) summary$r.sq else NA_real_,
     r2_adjusted_fixed = r2_fixed,
     deviance_explained = if (has_random || !length(fit$spec$random)) 1 - binomial_deviance(y, gam$fitted.values, w) / null else NA_real_,

@@ -9,14 +9,8 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.gamm import (
-    WITH,
-    WITHOUT,
-    GammSettings,
-    benjamini_hochberg,
-    fit_gamm,
-    holm,
-)
+from voicerisk.models.gamm import WITH, WITHOUT, GammSettings, fit_gamm
+from voicerisk.models.gamm_adjust import benjamini_hochberg, holm
 from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "rbridge"
@@ -245,6 +239,21 @@ def test_one_sex_only(worker):
     assert fit.smooths["sex"].tolist() == ["female"]
     assert set(fit.curves["sex"]) == {"female"}
     assert any("All rows have sex = female" in note for note in fit.notes)
+
+
+@pytest.mark.r
+def test_a_linear_marker_has_one_slope_for_each_sex(worker):
+    rows = cohort()
+    rows["voiced"] = (rows["x2"] > 0).astype(float)
+    fit = fit_gamm(rows, ["x1", "voiced"], GammSettings(k=5), linear=["voiced"], worker=worker)
+    assert fit.terms["term"].tolist() == ["(Intercept)", "sexmale", "sexfemale:voiced", "sexmale:voiced"]
+    assert set(fit.smooths["marker"]) == {"x1"}
+    assert any("Linear, with one slope for each sex: voiced" in note for note in fit.notes)
+    only = fit_gamm(rows, ["voiced"], GammSettings(random=()), linear=["voiced"], worker=worker)
+    assert len(only.smooths) == 0
+    assert len(only.curves) == 0
+    tested = fit_gamm(rows, ["x1", "voiced"], GammSettings(k=5, drop=True), linear=["voiced"], worker=worker)
+    assert ("voiced" in tested.kept) == (tested.terms["p_value"].iloc[2:].min() <= 0.05)
 
 
 @pytest.mark.r

@@ -18,11 +18,12 @@ import pandas as pd
 
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.files import PRIVATE, replacing
+from voicerisk.models.gamm_adjust import benjamini_hochberg, holm
+from voicerisk.models.gamm_spec import GammSettings, check_table, separation_text
 from voicerisk.rbridge import Kept, Worker
 
-ENGINES = ("bam", "gam", "gamm")
-LEVELS = ("segment", "frame")
-GROUPS = ("caller", "call", "segment")
+__all__ = ["CURVES", "SMOOTHS", "WITH", "WITHOUT", "GammFit", "GammSettings", "fit_gamm"]
+
 
 _LOSSLESS_ROWS = 1000
 
@@ -36,51 +37,10 @@ SMOOTHS = (
 """Columns of the table of smooths. Holm and Benjamini-Hochberg run over all markers' smooths of a model."""
 
 
-@dataclass(frozen=True, slots=True)
-class GammSettings:
-    """The table `[gamm]` of a study file.
-
-    Attributes
-    ----------
-    engine : str
-        'bam' (default; discretised covariates at frame level), 'gam' or 'gamm' (both up to 10,000 rows).
-    level : str
-        'segment' (default) or 'frame': what one row of the model is.
-    k : int
-        Basis dimension of each smooth, at least 3; lowered (and said) where the rows cannot carry it.
-    random : tuple of str
-        Random intercepts: any of 'caller', 'call' (within caller) and 'segment' (within call); may be empty.
-    drop : bool
-        Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
-    """
-
-    engine: str = "bam"
-    level: str = "segment"
-    k: int = 10
-    random: tuple[str, ...] = ("caller",)
-    drop: bool = False
-
-    def __post_init__(self) -> None:
-        given = [self.random] if isinstance(self.random, str) else self.random
-        object.__setattr__(self, "random", tuple(given))
-        if self.engine not in ENGINES:
-            raise ModelError(f"[gamm] engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}.")
-        if self.level not in LEVELS:
-            raise ModelError(f"[gamm] level is {self.level!r}; it must be one of {', '.join(LEVELS)}.")
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 3:
-            raise ModelError(f"[gamm] k is {self.k!r}; it must be a whole number of at least 3.")
-        for group in self.random:
-            if group not in GROUPS:
-                raise ModelError(f"[gamm] random holds {group!r}; it may hold {', '.join(GROUPS)}.")
-        if len(set(self.random)) < len(self.random):
-            raise ModelError(f"[gamm] random names an intercept twice: {', '.join(self.random)}.")
-        if self.level == "segment" and "segment" in self.random:
-            raise ModelError(
-                "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
-                "segment."
-            )
-        if not isinstance(self.drop, bool):
-            raise ModelError(f"[gamm] drop is {self.drop!r}; it must be true or false.")
+CURVES = (
+    "marker", "sex", "x", "estimate", "se", "lower", "upper", "lower_simultaneous", "upper_simultaneous",
+    "level", "scale",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +156,10 @@ def fit_gamm(
         Names of the columns.
     rds_path : Path, optional
         Where R saves the model; `beside` goes to the same name with `_without_random_intercepts` appended.
-    covariates, linear : sequences of str
+    covariates : sequence of str
         Further columns; numeric ones enter as smooths unless named in `linear`.
+    linear : sequence of str
+        Markers and covariates that enter linearly, a marker with one slope for each sex.
     method : str, optional
         Smoothing selection of mgcv; default 'fREML' (bam) or 'REML' (gam, gamm).
     discrete : bool, optional
@@ -243,7 +205,7 @@ def fit_gamm(
     (True, 'without_random_intercepts')
     """
     settings = settings or GammSettings()
-    _check(table, markers, y, sex, caller, call, segment, settings, confidence, curve_points)
+    check_table(table, markers, y, sex, caller, call, segment, settings, confidence, curve_points)
     columns = {"y": y, "sex": sex, "caller": caller, "call": call, "segment": segment}
     needed = [*dict.fromkeys([*columns.values(), *covariates, *markers])]
     data = table[[name for name in needed if name in table.columns]]
@@ -289,12 +251,10 @@ def fit_gamm(
         except RBridgeError as failure:
             if not separated:
                 raise
-            raise RBridgeError(
-                f"{failure}\n{_separation_text(separation)} Fit with random = []."
-            ) from failure
+            raise RBridgeError(f"{failure}\n{separation_text(separation)} Fit with random = [].") from failure
         if separated:
             beside = fit(WITHOUT, (), _beside_path(rds_path))
-            main = replace(main, notes=(_separation_text(separation), *main.notes), beside=beside)
+            main = replace(main, notes=(separation_text(separation), *main.notes), beside=beside)
     return replace(main, kept=_kept(main, markers, settings))
 
 
@@ -335,6 +295,8 @@ def _fit_one(
     smooths.loc[of_marker, "p_bh"] = benjamini_hochberg(p_values)
     smooths["selected_on_same_labels"] = same_labels
     parts = {name: got[name] for name in ("terms", "curves", "variance", "fit")}
+    if parts["curves"] is None:  # every marker is linear
+        parts["curves"] = pd.DataFrame(columns=list(CURVES))
     for part in (smooths, *parts.values()):
         part["model"] = model
     defines = {"arguments": arguments, "options": options, "seed": seed, "formula": got["formula"][0]}
@@ -364,54 +326,6 @@ def _model_notes(model: str, got: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _check(
-    table: pd.DataFrame,
-    markers: Sequence[str],
-    y: str,
-    sex: str,
-    caller: str,
-    call: str,
-    segment: str,
-    settings: GammSettings,
-    confidence: float,
-    curve_points: int,
-) -> None:
-    if len(markers) == 0:
-        raise ModelError("A GAMM needs at least one marker; none was given (an empty screening leaves none).")
-    grouping = {"caller": caller, "call": call, "segment": segment}
-    for name in [y, sex, caller, *(grouping[group] for group in settings.random), *markers]:
-        if name not in table.columns:
-            raise ModelError(f"The table of the GAMM has no column {name!r}.")
-    if not 0.0 < confidence < 1.0:
-        raise ModelError(f"confidence is {confidence}; it must lie between 0 and 1.")
-    if curve_points < 2:
-        raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
-    known = set(table[sex].dropna().unique())
-    if not known <= {"female", "male"}:
-        raise ModelError(
-            f"Column {sex!r} of the GAMM's table holds {min(map(str, known - {'female', 'male'}))!r}; "
-            "it may hold 'female' and 'male'."
-        )
-
-
-def _separation_text(separation: pd.DataFrame) -> str:
-    names = {"caller": "caller", "call": "call", "segment": "segment"}
-    told = [
-        f"all {row.groups} {names[str(row.group)]}s have one outcome each"
-        for row in separation.itertuples()
-        if row.share == 1.0
-    ]
-    return (
-        f"Separation: {' and '.join(told)}, so a random intercept can explain the outcome completely, and "
-        f"the markers "
-        "are left with nothing to explain: their curves shrink towards zero and their tests towards p = 1 "
-        "whatever "
-        "the voices hold, while R-squared with the intercept nears 1. Only the figures without the intercept "
-        "(`_fixed`) say anything about the markers; the fit beside, without random intercepts and with "
-        "caller-clustered intervals, is the one to read."
-    )
-
-
 def _beside_path(path: Path | None) -> Path | None:
     return None if path is None else path.with_name(f"{path.stem}_{WITHOUT}{path.suffix}")
 
@@ -419,33 +333,15 @@ def _beside_path(path: Path | None) -> Path | None:
 def _kept(fit: GammFit, markers: Sequence[str], settings: GammSettings) -> tuple[str, ...]:
     if not settings.drop:
         return tuple(markers)
-    smallest = fit.smooths.groupby("marker")["p_value"].min()
+    slopes = fit.terms.assign(marker=fit.terms["term"].str.rpartition(":")[2])
+    tests = pd.concat([fit.smooths[["marker", "p_value"]], slopes[["marker", "p_value"]]])
+    smallest = tests.groupby("marker")["p_value"].min()
     kept = tuple(marker for marker in markers if smallest[marker] <= 0.05)
     if not kept:
         why = (
-            _separation_text(fit.separation)
+            separation_text(fit.separation)
             if fit.separated
             else "No smooth is below p = 0.05 for either sex."
         )
         raise ModelError(f"[gamm] drop = true leaves no marker of {len(markers)}. {why} Set drop = false.")
     return kept
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Return Holm's step-down adjusted p-values, shape (m,), as R's p.adjust(method = "holm")."""
-    order = np.argsort(p)
-    factor = len(p) - np.arange(len(p))
-    adjusted = np.minimum(np.maximum.accumulate(factor * p[order]), 1.0)
-    out = np.empty_like(adjusted)
-    out[order] = adjusted
-    return out
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini and Hochberg's adjusted p-values, shape (m,), as R's p.adjust(method = "BH")."""
-    order = np.argsort(p)[::-1]
-    factor = len(p) / (len(p) - np.arange(len(p)))
-    adjusted = np.minimum(np.minimum.accumulate(factor * p[order]), 1.0)
-    out = np.empty_like(adjusted)
-    out[order] = adjusted
-    return out

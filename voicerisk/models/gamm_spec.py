@@ -1,0 +1,109 @@
+"""What a GAMM is asked to be: the settings, what its table must hold, and what separation does to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from voicerisk.errors import ModelError
+
+ENGINES = ("bam", "gam", "gamm")
+LEVELS = ("segment", "frame")
+GROUPS = ("caller", "call", "segment")
+
+
+@dataclass(frozen=True, slots=True)
+class GammSettings:
+    """The table `[gamm]` of a study file.
+
+    Attributes
+    ----------
+    engine : str
+        'bam' (default; discretised covariates at frame level), 'gam' or 'gamm' (both up to 10,000 rows).
+    level : str
+        'segment' (default) or 'frame': what one row of the model is.
+    k : int
+        Basis dimension of each smooth, at least 3; lowered (and said) where the rows cannot carry it.
+    random : tuple of str
+        Random intercepts: any of 'caller', 'call' (within caller) and 'segment' (within call); may be empty.
+    drop : bool
+        Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
+    """
+
+    engine: str = "bam"
+    level: str = "segment"
+    k: int = 10
+    random: tuple[str, ...] = ("caller",)
+    drop: bool = False
+
+    def __post_init__(self) -> None:
+        given = [self.random] if isinstance(self.random, str) else self.random
+        object.__setattr__(self, "random", tuple(given))
+        if self.engine not in ENGINES:
+            raise ModelError(f"[gamm] engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}.")
+        if self.level not in LEVELS:
+            raise ModelError(f"[gamm] level is {self.level!r}; it must be one of {', '.join(LEVELS)}.")
+        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 3:
+            raise ModelError(f"[gamm] k is {self.k!r}; it must be a whole number of at least 3.")
+        for group in self.random:
+            if group not in GROUPS:
+                raise ModelError(f"[gamm] random holds {group!r}; it may hold {', '.join(GROUPS)}.")
+        if len(set(self.random)) < len(self.random):
+            raise ModelError(f"[gamm] random names an intercept twice: {', '.join(self.random)}.")
+        if self.level == "segment" and "segment" in self.random:
+            raise ModelError(
+                "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
+                "segment."
+            )
+        if not isinstance(self.drop, bool):
+            raise ModelError(f"[gamm] drop is {self.drop!r}; it must be true or false.")
+
+
+def check_table(
+    table: pd.DataFrame,
+    markers: Sequence[str],
+    y: str,
+    sex: str,
+    caller: str,
+    call: str,
+    segment: str,
+    settings: GammSettings,
+    confidence: float,
+    curve_points: int,
+) -> None:
+    """Refuse a table that cannot hold this model, before R starts."""
+    if len(markers) == 0:
+        raise ModelError("A GAMM needs at least one marker; none was given (an empty screening leaves none).")
+    grouping = {"caller": caller, "call": call, "segment": segment}
+    for name in [y, sex, caller, *(grouping[group] for group in settings.random), *markers]:
+        if name not in table.columns:
+            raise ModelError(f"The table of the GAMM has no column {name!r}.")
+    if not 0.0 < confidence < 1.0:
+        raise ModelError(f"confidence is {confidence}; it must lie between 0 and 1.")
+    if curve_points < 2:
+        raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
+    known = set(table[sex].dropna().unique())
+    if not known <= {"female", "male"}:
+        raise ModelError(
+            f"Column {sex!r} of the GAMM's table holds {min(map(str, known - {'female', 'male'}))!r}; "
+            "it may hold 'female' and 'male'."
+        )
+
+
+def separation_text(separation: pd.DataFrame) -> str:
+    """Say in plain words what a separating random intercept does to the fit."""
+    names = {"caller": "caller", "call": "call", "segment": "segment"}
+    told = [
+        f"all {row.groups} {names[str(row.group)]}s have one outcome each"
+        for row in separation.itertuples()
+        if row.share == 1.0
+    ]
+    return (
+        f"Separation: {' and '.join(told)}, so a random intercept can explain the outcome completely, and "
+        f"the markers "
+        "are left with nothing to explain: their curves shrink towards zero and their tests towards p = 1 "
+        "whatever "
+        "the voices hold, while R-squared with the intercept nears 1. Only the figures without the intercept "
+        "(`_fixed`) say anything about the markers; the fit beside, without random intercepts and with "
+        "caller-clustered intervals, is the one to read."
+    )
