@@ -27,7 +27,7 @@ def test_levels_are_of_the_speech_and_the_floor_is_of_the_rest(tmp_path, rng):
     assert row["rms_dbfs"] == pytest.approx(-20, abs=0.2)
     assert row["noise_floor_dbfs"] == pytest.approx(-60, abs=0.6)
     assert row["duration_s"] == 5.0
-    assert row["bandwidth_hz"] == 4000
+    assert row["bandwidth_hz"] > 3900
     assert row["clipped_share"] == 0
 
 
@@ -36,7 +36,7 @@ def test_bandwidth_follows_the_line(tmp_path, rng):
     for edge in (2500, 3400):
         line = sosfiltfilt(butter(12, edge, fs=8000, output="sos"), noise)
         row = channel_table(write(tmp_path / "a.wav", line, "DOUBLE"))
-        assert edge <= row["bandwidth_hz"] < edge + 400
+        assert row["bandwidth_hz"] == pytest.approx(edge, abs=80)
 
 
 def test_clipping_and_offset_are_seen(tmp_path):

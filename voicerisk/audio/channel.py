@@ -32,7 +32,7 @@ CHANNEL_COLUMNS = (
 )
 LOWEST_DBFS = -200.0
 FLOOR_QUANTILE = 0.1
-BANDWIDTH_DROP_DB = 40.0
+BANDWIDTH_SHARE = 0.99
 FLAT_RUN = 3
 FLAT_PEAK = 0.1
 
@@ -60,7 +60,7 @@ def channel_table(
         `call_id`; `sha256` of the decoded samples; `sample_rate` (Hz); `subtype`; `duration_s`; `peak_dbfs`
         and `rms_dbfs` of the speech about its mean; `noise_floor_dbfs`, the 10th percentile of the RMS of the
         40 ms frames that touch no span (of all frames where fewer than ten do not); `bandwidth_hz`, the
-        highest frequency at which the long-term spectrum of the speech is within 40 dB of its maximum;
+        frequency below which 99 % of the power of the first difference of the speech lies;
         `clipped_share`, the share of speech samples in runs of three or more equal ones at the recording's
         extremes; `dc_offset`, mean of the recording, full scale = 1. Levels are dB re full scale = 1, digital
         silence is -200.
@@ -125,19 +125,23 @@ def noise_floor_dbfs(samples: Floats, sample_rate: int, speech: list[tuple[int, 
 
 
 def bandwidth_hz(samples: Floats, sample_rate: int) -> float:
-    """Return the highest frequency (Hz) whose long-term power is within 40 dB of the maximum; 0 for silence.
+    """Return the frequency (Hz) below which 99 % of the power of the first difference lies; 0 for silence.
 
-    Welch's spectrum over 32 ms Hann segments with half overlap.
+    The difference lifts the weak high end of speech by 6 dB an octave, so that the edge is the line's rather
+    than the vowels'. Welch's spectrum over 32 ms Hann segments with half overlap, the edge interpolated.
     """
-    size = max(16, int(0.032 * sample_rate))
-    size = min(size, len(samples))
-    starts = np.arange(0, len(samples) - size + 1, max(1, size // 2))
-    view = np.lib.stride_tricks.sliding_window_view(samples, size)[starts]
-    power = np.mean(np.abs(np.fft.rfft(view * np.hanning(size), axis=1)) ** 2, axis=0)
-    if power.max() <= 0:
+    lifted = np.diff(samples)
+    size = min(max(16, int(0.032 * sample_rate)), len(lifted))
+    if size < 2:
         return 0.0
-    strong = np.flatnonzero(power >= power.max() * 10 ** (-BANDWIDTH_DROP_DB / 10))
-    return float(strong[-1] * sample_rate / size)
+    starts = np.arange(0, len(lifted) - size + 1, size // 2)
+    view = np.lib.stride_tricks.sliding_window_view(lifted, size)[starts]
+    power = np.mean(np.abs(np.fft.rfft(view * np.hanning(size), axis=1)) ** 2, axis=0)
+    total = np.cumsum(power)
+    if total[-1] <= 0:
+        return 0.0
+    edge = float(np.interp(BANDWIDTH_SHARE, total / total[-1], np.arange(len(power))))
+    return edge * sample_rate / size
 
 
 def clipped_share(samples: Floats) -> float:

@@ -1,1 +1,10 @@
-"""See the README."""
+"""Cohorts with a known truth: `simulate` writes telephone calls, `simulate_markers` draws marker tables.
+
+`Truth` says what moves with risk. Nothing here knows how markers are computed or models are fitted.
+"""
+
+from voicerisk.simulate.cohort import simulate
+from voicerisk.simulate.markers import MarkerCohort, simulate_markers
+from voicerisk.simulate.truth import Truth
+
+__all__ = ["MarkerCohort", "Truth", "simulate", "simulate_markers"]
