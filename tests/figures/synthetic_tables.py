@@ -446,3 +446,113 @@ def frames(seed: int = 11) -> pd.DataFrame:
         gone = rng.random(len(rows)) < (0.0 if position == 0 else 0.02 * position) * (1 + rows["outcome"])
         rows[marker] = np.where(gone, np.nan, values)
     return rows
+
+
+def decision_curve() -> pd.DataFrame:
+    """Return a decision curve in the validation room's form."""
+    t = np.linspace(0.02, 0.9, 45)
+    share = 0.25
+    everybody = share - (1 - share) * t / (1 - t)
+    model = np.maximum(0.21 - 0.3 * t, everybody) - 0.01
+    parts = []
+    for name, value in (("model", model), ("all", everybody), ("none", 0 * t), ("model_minus_best", model)):
+        parts.append(
+            pd.DataFrame(
+                {
+                    "protocol": "nested",
+                    "threshold": t,
+                    "strategy": name,
+                    "net_benefit": value,
+                    "lower": value - 0.04,
+                    "upper": value + 0.04,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def ladder() -> pd.DataFrame:
+    """Return an audit ladder."""
+    names = [
+        "honest nested protocol",
+        "scaling and knots on all callers",
+        "screening on all callers",
+        "rows instead of callers in tuning",
+        "threshold on the held-out scores",
+        "frames as n",
+        "caller effect from all data",
+        "automatic direction",
+    ]
+    rows = []
+    for rung, name in enumerate(names):
+        for metric, start in (
+            ("auroc", 0.55),
+            ("average_precision", 0.3),
+            ("accuracy", 0.62),
+            ("brier", 0.2),
+        ):
+            value = min(1.0, start + 0.06 * rung) if metric != "brier" else 0.2 - 0.02 * rung
+            rows.append((rung, name, metric, value, value - 0.08, min(1.0, value + 0.08), 0.5 + 0.05 * rung))
+    return pd.DataFrame(rows, columns=["rung", "name", "metric", "estimate", "lower", "upper", "null_mean"])
+
+
+def null_draws() -> pd.DataFrame:
+    """Return permutation draws of both kinds."""
+    rng = np.random.default_rng(12)
+    kinds = (("among all callers", 0.49), ("within sex and service", 0.56))
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "kind": kind,
+                    "metric": "auroc",
+                    "value": np.clip(rng.normal(mean, 0.07, 199), 0, 1),
+                    "observed": 0.66,
+                }
+            )
+            for kind, mean in kinds
+        ],
+        ignore_index=True,
+    )
+
+
+def call_sound(seed: int = 13) -> tuple[np.ndarray, int]:
+    """Return 12 s of pulses and noise at 8 kHz."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(12 * 8000) / 8000
+    voice = np.sign(np.sin(2 * np.pi * (120 + 20 * np.sin(t)) * t)) * (np.sin(2 * np.pi * t / 3) > -0.2)
+    return 0.3 * voice + 0.01 * rng.normal(size=len(t)), 8000
+
+
+def call_spans() -> pd.DataFrame:
+    """Return two spans, one with a hostile label."""
+    return pd.DataFrame(
+        {"start_s": [0.5, 6.2], "end_s": [4.8, 11.0], "label": ["flat $affect_1$", "<script>"]}
+    )
+
+
+def call_frames(seed: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return tracks, contributions and scores of the call's frames."""
+    rng = np.random.default_rng(seed)
+    time = np.r_[np.arange(0.52, 4.78, 0.02), np.arange(6.22, 10.9, 0.02)]
+    smooth = np.convolve(rng.normal(size=len(time)), np.ones(15) / 15, mode="same")
+    tracks = pd.concat(
+        [
+            pd.DataFrame(
+                {"marker": marker, "time_s": time, "value": np.mean(RANGES[marker]) * (1 + 0.2 * i * smooth)}
+            )
+            for i, marker in enumerate(MARKERS[:3], start=1)
+        ],
+        ignore_index=True,
+    )
+    terms = [*MARKERS[:8], "sex"]
+    parts = [
+        pd.DataFrame(
+            {"term": term, "time_s": time, "value": rng.normal(0, 0.3) + 0.8 * rng.normal() * smooth}
+        )
+        for term in terms
+    ]
+    contributions = pd.concat(parts, ignore_index=True)
+    link = contributions.groupby("time_s")["value"].sum().to_numpy()
+    scores = pd.DataFrame({"time_s": time, "p_raw": 1 / (1 + np.exp(-link)), "threshold": 0.41})
+    return tracks, contributions, scores

@@ -21,7 +21,17 @@ def drawn(made):
     chosen = [made.MARKERS[: k % 9] for k in range(40)]
     often = figures.selection_table(chosen, made.MARKERS)
     missing = figures.missing_table(made.frames(), made.MARKERS, ("outcome", "sex", "service"))
+    envelope, spectrogram = figures.sound_tables(*made.call_sound())
+    tracks, contributions, scores = made.call_frames()
+    parts = {"spectrogram": spectrogram, "spans": made.call_spans(), "tracks": tracks,
+             "contributions": contributions,
+             "scores": scores}  # fmt: skip
     return {
+        "decision": figures.decision_curves(made.decision_curve(), relevant=(0.1, 0.5), width_mm=89),
+        "ladder": figures.audit_ladder(made.ladder(), width_mm=183),
+        "null": figures.permutation_null(made.null_draws(), width_mm=183),
+        "subgroups": figures.subgroup_forest(made.metrics(), width_mm=183),
+        "listening": figures.draw("listening", envelope, parts, labels, width_mm=183),
         "flow": figures.exclusion_flow(made.flow(), groups=made.groups(), width_mm=120),
         "gamm": figures.gamm_curves(curves, labels, observed=made.observed(), width_mm=183),
         "free": figures.gamm_curves(curves, labels, scales="free", width_mm=140),
@@ -44,10 +54,10 @@ def drawn(made):
     }
 
 
-WIDTHS = {"flow": 120, "free": 140, "selection": 89, "roc": 130, "pr": 130, "calibration": 89}
+WIDTHS = {"flow": 120, "free": 140, "selection": 89, "roc": 130, "pr": 130, "calibration": 89, "decision": 89}
 NAMES = [
     "flow", "gamm", "free", "partial", "difference", "lasso", "risk", "selection", "roc", "pr", "calibration",
-    "thresholds", "scores", "protocols", "missing",
+    "thresholds", "scores", "protocols", "missing", "decision", "ladder", "null", "subgroups", "listening",
 ]  # fmt: skip
 
 

@@ -9,19 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from voicerisk.figures.audit import audit_ladder, permutation_null
+    from voicerisk.figures.benefit import decision_curves
     from voicerisk.figures.curves import difference_curves, gamm_curves, partial_effects
     from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
+    from voicerisk.figures.listening import sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.reliability import calibration, calibration_points
     from voicerisk.figures.saving import read_table, save
     from voicerisk.figures.selection import lasso_path, risk_path, selection_frequencies, selection_table
     from voicerisk.figures.style import STYLES, Style, read_style
+    from voicerisk.figures.subgroups import subgroup_forest
 
 _HOME = {
+    "audit_ladder": "audit",
+    "permutation_null": "audit",
+    "decision_curves": "benefit",
+    "sound_tables": "listening",
+    "subgroup_forest": "subgroups",
     "calibration": "reliability",
     "calibration_points": "reliability",
     "difference_curves": "curves",
@@ -58,10 +67,12 @@ __all__ = [
     "DRAWINGS",
     "STYLES",
     "Style",
+    "audit_ladder",
     "calibration",
     "calibration_points",
     "call_scores",
     "curve_points",
+    "decision_curves",
     "difference_curves",
     "draw",
     "exclusion_flow",
@@ -71,6 +82,7 @@ __all__ = [
     "missing_table",
     "missing_values",
     "partial_effects",
+    "permutation_null",
     "precision_recall",
     "protocols_compared",
     "read_labels",
@@ -83,7 +95,9 @@ __all__ = [
     "score_dots",
     "selection_frequencies",
     "selection_table",
+    "sound_tables",
     "stored",
+    "subgroup_forest",
     "threshold_distribution",
 ]
 

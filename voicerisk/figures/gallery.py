@@ -97,6 +97,9 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Observed share of positive calls against predicted risk.",
         ("strip",),
     ),
+    "decision_curves": Drawing(
+        "benefit", "Decision curves", "Net benefit of acting on the model, on all and on none, by threshold."
+    ),
     "threshold_distribution": Drawing(
         "decisions", "Thresholds", "Where the cut lies in each fold and over bootstraps.", ("draws",)
     ),
@@ -104,6 +107,24 @@ DRAWINGS: Mapping[str, Drawing] = {
         "decisions",
         "Score of every call",
         "Scores in rising order with the cut; calls decided wrongly are ringed.",
+        private=True,
+    ),
+    "subgroup_forest": Drawing(
+        "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."
+    ),
+    "audit_ladder": Drawing(
+        "audit",
+        "Audit ladder",
+        "What each liberty of the published protocol adds to the numbers of the honest one.",
+    ),
+    "permutation_null": Drawing(
+        "audit", "Permutation null", "The metric over permuted outcomes, and the observed value."
+    ),
+    "listening": Drawing(
+        "listening",
+        "Listening figure",
+        "One call over time: sound, markers, contributions to the score, and the score.",
+        ("spectrogram", "spans", "tracks", "contributions", "scores"),
         private=True,
     ),
 }

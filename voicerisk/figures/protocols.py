@@ -89,9 +89,17 @@ def protocols_compared(
     axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
     places = _places(rows)
     for panel, metric in zip(axes, names, strict=True):
+        for (design, unit), y in places.items():
+            here = table[(table["metric"] == metric) & (table["design"] == design) & (table["unit"] == unit)]
+            chance = _chance(here, metric)
+            if chance is not None:
+                panel.plot(
+                    [chance] * 2, [y - 0.4, y + 0.4], color=style.neutral, linewidth=style.line_pt, zorder=1
+                )
         for position, protocol in enumerate(protocols):
             drawn = look(protocol, style, position)
-            offset = 0.0 if len(protocols) == 1 else 0.22 - 0.44 * position / (len(protocols) - 1)
+            half = 0.0 if len(protocols) == 1 else 0.22 if len(protocols) == 2 else 0.3
+            offset = half - 2 * half * position / max(1, len(protocols) - 1)
             here = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
             for (design, unit), y in places.items():
                 _mark(
@@ -164,9 +172,6 @@ def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn, style: Style) -> None
         panel.plot(
             [lower, upper], [y, y], color=drawn.colour, linewidth=style.line_pt, linestyle="-", zorder=2
         )
-    chance = _chance(row, str(row["metric"].iloc[0]))
-    if chance is not None:
-        panel.plot([chance] * 2, [y - 0.2, y + 0.2], color=style.neutral, linewidth=style.line_pt, zorder=1)
     panel.plot([estimate], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt))
     panel.annotate(
         number(estimate),
@@ -180,13 +185,15 @@ def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn, style: Style) -> None
     )
 
 
-def _chance(row: pd.DataFrame, metric: str) -> float | None:
-    """Return what a model without any information reaches, for this row's share of events."""
+def _chance(rows: pd.DataFrame, metric: str) -> float | None:
+    """Return what a model without any information reaches, for these rows' share of events."""
+    if rows.empty:
+        return None
     if metric == "auroc":
         return 0.5
-    if not {"n", "n_events"} <= set(row.columns) or not row["n"].iloc[0] > 0:
+    if not {"n", "n_events"} <= set(rows.columns) or not rows["n"].iloc[0] > 0:
         return None
-    share = float(row["n_events"].iloc[0]) / float(row["n"].iloc[0])
+    share = float(rows["n_events"].iloc[0]) / float(rows["n"].iloc[0])
     return {"average_precision": share, "accuracy": max(share, 1 - share)}.get(metric)
 
 

@@ -1,0 +1,76 @@
+"""Decision curves, audit, permutation null, subgroups and the listening figure."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk import figures
+from voicerisk.errors import ReportError
+
+
+def test_decision_curves_grey_what_nobody_would_act_on(made):
+    figure = figures.decision_curves(made.decision_curve().assign(relevant_low=0.1, relevant_high=0.5))
+    greyed = [
+        patch.get_extents().transformed(figure.axes[0].transData.inverted())
+        for patch in figure.axes[0].patches
+    ]
+    spans = {(round(box.x0, 6), round(box.x1, 6)) for box in greyed}
+    assert spans == {(0.0, 0.1), (0.5, 1.0)}
+    assert not figures.decision_curves(made.decision_curve()).axes[0].patches
+
+
+def test_ladder_refuses_two_units_in_one_rung(made):
+    ladder = made.ladder()
+    with pytest.raises(ReportError, match="rung 0 has two rows for auroc"):
+        figures.audit_ladder(pd.concat([ladder, ladder.head(1)]))
+    names = [label.get_text() for label in figures.audit_ladder(ladder).axes[0].get_yticklabels()]
+    assert names[0] == "honest nested protocol" and names[1] == "+ scaling and knots on all callers"
+
+
+def test_permutation_p_value_counts_ties_and_the_observed_value(made):
+    draws = pd.DataFrame({"value": [0.4, 0.5, 0.6, 0.6], "observed": 0.6})
+    text = figures.permutation_null(draws).axes[0].get_xlabel()
+    assert "P = 0.6" in text and "over 4 permutations" in text and "mean 0.525" in text
+    with pytest.raises(ReportError, match="2 observed values"):
+        figures.permutation_null(draws.assign(observed=[0.6, 0.6, 0.6, 0.7]))
+    with pytest.raises(ReportError, match="1 permutations have no value"):
+        figures.permutation_null(draws.assign(value=[0.4, 0.5, 0.6, np.nan]))
+
+
+def test_subgroups_that_cannot_be_estimated_say_so(made):
+    figure = figures.subgroup_forest(made.metrics())
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("not estimable") == 2
+    assert len(figure.axes[0].get_yticks()) == 5
+    whole = made.metrics().query("subgroup == 'all'")
+    with pytest.raises(ReportError, match="no subgroup"):
+        figures.subgroup_forest(whole)
+
+
+def test_sound_tables_keep_peaks_and_find_a_tone():
+    rate = 8000
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * rate) / rate)
+    tone[4321] = -0.9
+    envelope, spectrogram = figures.sound_tables(tone, rate, columns=200)
+    assert len(envelope) == 200 and envelope["low"].min() == -0.9
+    loudest = spectrogram.groupby("frequency_hz")["level_db"].mean().idxmax()
+    assert loudest == pytest.approx(1000, abs=rate / 2 / 96)
+    assert spectrogram["level_db"].max() == 0 and spectrogram["level_db"].min() >= -70
+    silent, levels = figures.sound_tables(np.zeros(500), rate)
+    assert (silent["high"] == 0).all() and (levels["level_db"] == -70).all()
+    with pytest.raises(ReportError, match="shape"):
+        figures.sound_tables(np.zeros((2, 5)), rate)
+
+
+def test_tracks_do_not_bridge_silence_and_contributions_sum_to_the_link(made):
+    envelope, _ = figures.sound_tables(*made.call_sound())
+    tracks, contributions, scores = made.call_frames()
+    parts = {"tracks": tracks, "contributions": contributions, "scores": scores}
+    figure = figures.draw("listening", envelope, parts, made.LABELS)
+    track = figure.axes[1].lines[0]
+    assert np.isnan(track.get_ydata()).sum() == 1  # one stretch without speech
+    total = figure.axes[4].lines[0]
+    drawn = total.get_ydata()[~np.isnan(total.get_ydata())]
+    np.testing.assert_allclose(1 / (1 + np.exp(-drawn)), scores["p_raw"], atol=1e-12)
+    legend = [text.get_text() for text in figure.axes[4].get_legend().get_texts()]
+    assert len(legend) == 8 and "other terms" in legend

@@ -1,0 +1,173 @@
+"""What leaks: the ladder from the honest protocol to the published one, and permutation nulls."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.layout import legend, line_entry, new_figure, panels, point_entry
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing
+from voicerisk.figures.text import metric_name, need, number, ordered, plain
+
+NO_LABELS: Mapping[str, str] = {}
+SHOWN = ("auroc", "average_precision", "accuracy", "brier")
+
+
+@drawing
+def audit_ladder(
+    ladder: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    shown: Sequence[str] | None = None,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw what each further liberty does to the numbers, from the honest protocol down to the published one.
+
+    Parameters
+    ----------
+    ladder : DataFrame
+        Columns rung (0 = honest), name (what this rung adds), metric, estimate, and where known lower, upper
+        and null_mean (mean of the metric over permuted outcomes).
+    labels : mapping of str to str
+        Display names of rungs and metrics.
+    shown : sequence of str, optional
+        Metrics, one panel each (default: AUROC, average precision, accuracy and Brier score, where present).
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One row a rung, one panel a metric; the arrow between two rungs is the change.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, a rung has two rows for a metric, or none of the metrics is there.
+    """
+    need(ladder, ["rung", "name", "metric", "estimate"], "audit ladder")
+    wanted = shown or [metric for metric in SHOWN if (ladder["metric"] == metric).any()]
+    table = ladder[ladder["metric"].isin(list(wanted))]
+    if table.empty:
+        raise ReportError(f"audit ladder: the table has none of {', '.join(shown or SHOWN)}.")
+    if table.duplicated(["rung", "metric"]).any():
+        row = table[table.duplicated(["rung", "metric"])].iloc[0]
+        raise ReportError(
+            f"audit ladder: rung {row['rung']} has two rows for {row['metric']}; keep one unit."
+        )
+    rungs = table.drop_duplicates("rung").sort_values("rung")
+    place = {rung: -position for position, rung in enumerate(rungs["rung"])}
+    line = style.small_pt * 2.2 / 72 * 25.4
+    figure = new_figure(width_mm or style.two_columns_mm, 22.0 + line * len(rungs))
+    axes = list(figure.subplots(1, len(wanted), sharey=True, squeeze=False)[0])
+    nulls = "null_mean" in table and table["null_mean"].notna().any()
+    for panel, metric in zip(axes, wanted, strict=True):
+        rows = table[table["metric"] == metric].sort_values("rung")
+        y = rows["rung"].map(place).to_numpy(float)
+        x = rows["estimate"].to_numpy(float)
+        panel.plot(x, y, color=style.neutral, linewidth=style.thin_pt, zorder=1)
+        if "lower" in rows:
+            panel.hlines(y, rows["lower"], rows["upper"], color="black", linewidth=style.line_pt, zorder=2)
+        if nulls:
+            null = Look(style.accent, "", "|", True).point(style.marker_pt * 2)
+            panel.plot(rows["null_mean"], y, zorder=3, **null)
+        panel.plot(x, y, zorder=4, **Look("black", "-", "o").point(style.marker_pt))
+        for value, at in zip(x, y, strict=True):
+            panel.annotate(
+                number(value),
+                (1.03, at),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=style.small_pt,
+                annotation_clip=False,
+            )
+        if metric == "auroc":
+            panel.axvline(0.5, color=style.neutral, linewidth=style.thin_pt, linestyle=(0, (3, 2)), zorder=0)
+        panel.set_xlim(-0.03, 1.03)
+        panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        panel.set_title(labels.get(metric, metric_name(metric)), fontsize=style.font_pt)
+        panel.grid(axis="y", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
+        panel.set_axisbelow(True)
+        panel.tick_params(axis="y", length=0)
+        panel.spines["left"].set_visible(False)
+    names = [labels.get(str(name), plain(name, 46)) for name in rungs["name"]]
+    prefixed = [name if position == 0 else f"+ {name}" for position, name in enumerate(names)]
+    axes[0].set_yticks(list(place.values()), prefixed)
+    axes[0].set_ylim(min(place.values()) - 0.6, 0.6)
+    entries = [point_entry(Look("black", "-", "o"), "estimate", style)]
+    if nulls:
+        entries.append(point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes", style))
+    legend(figure, entries)
+    return figure
+
+
+@drawing
+def permutation_null(
+    draws: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw the metric over permuted outcomes, with the observed value and its P value.
+
+    Parameters
+    ----------
+    draws : DataFrame
+        Columns value (one row a permutation), observed (the same in every row of a kind), and where there are
+        several, kind (for example 'among all callers', 'within strata'); optionally metric.
+    labels : mapping of str to str
+        Display names of kinds.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One panel a kind; P = (1 + number of values at least as large) / (1 + permutations).
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, a value is missing, or a kind has several observed values.
+    """
+    need(draws, ["value", "observed"], "permutation null")
+    table = draws.assign(kind=draws["kind"].astype(str) if "kind" in draws else "")
+    if table["value"].isna().any():
+        raise ReportError(f"permutation null: {int(table['value'].isna().sum())} permutations have no value.")
+    kinds = ordered(table["kind"])
+    metric = metric_name(str(table["metric"].iloc[0])) if "metric" in table else "AUROC"
+    figure, axes = panels(len(kinds), style, width_mm, panel_mm=70.0, ratio=0.6, extra_mm=10.0, sharex=True)
+    low = min(0.0 if metric == "AUROC" else table["value"].min(), table["value"].min())
+    bins = np.linspace(low, max(1.0, table["value"].max()), 51)
+    for panel, kind in zip(axes, kinds, strict=True):
+        rows = table[table["kind"] == kind]
+        observed = rows["observed"].unique()
+        if len(observed) != 1:
+            raise ReportError(f"permutation null: {kind or 'the table'} has {len(observed)} observed values.")
+        values = rows["value"].to_numpy(float)
+        p = (1 + int((values >= observed[0]).sum())) / (1 + len(values))
+        panel.hist(values, bins=list(bins), color=style.neutral, edgecolor="white", linewidth=style.thin_pt)
+        panel.axvline(observed[0], color=style.accent, linewidth=style.line_pt * 1.3)
+        panel.axvline(values.mean(), color="black", linewidth=style.line_pt, linestyle=(0, (3, 2)))
+        panel.set_title(labels.get(kind, plain(kind)) if kind else "")
+        panel.set_xlabel(
+            f"{metric} over {len(values)} permutations\n"
+            f"mean {number(values.mean(), 3)}, observed {number(observed[0], 3)}, P = {p:.3g}"
+        )
+        panel.set_ylabel("permutations")
+    entries = [
+        point_entry(Look(style.neutral, "", "s"), "permuted outcomes", style),
+        line_entry(Look("black", (0, (3, 2)), ""), "their mean", style),
+        line_entry(Look(style.accent, "-", ""), "observed", style),
+    ]
+    axes[0].set_xlim(float(bins[0]), float(bins[-1]))
+    legend(figure, entries)
+    return figure

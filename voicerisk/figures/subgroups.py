@@ -1,0 +1,149 @@
+"""Does it work for everyone: a forest plot over subgroups of callers."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.layout import legend, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.text import (
+    PERCENTILE,
+    PROTOCOLS,
+    metric_name,
+    need,
+    number,
+    one_interval,
+    ordered,
+    plain,
+)
+
+NO_LABELS: Mapping[str, str] = {}
+SHOWN = ("auroc", "sensitivity", "specificity")
+
+
+@drawing
+def subgroup_forest(
+    metrics: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    shown: Sequence[str] = SHOWN,
+    unit: str = "call",
+    design: str = "loco",
+    method: str = PERCENTILE,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw metrics with intervals for all callers and for each subgroup.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics.csv with rows of subgroups ('column=value').
+    labels : mapping of str to str
+        Display names of subgroups ('sex=female') and metrics.
+    shown : sequence of str
+        Metrics, one panel each.
+    unit, design, method : str
+        Which rows to show.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One row a subgroup, with its calls, events and callers; a metric that cannot be estimated says so.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, or there is no subgroup.
+    """
+    need(
+        metrics,
+        [
+            "protocol",
+            "design",
+            "unit",
+            "subgroup",
+            "metric",
+            "estimate",
+            "lower",
+            "upper",
+            "n",
+            "n_events",
+            "n_callers",
+        ],
+        "subgroup forest",
+    )
+    table = one_interval(metrics, method)
+    table = table[(table["unit"] == unit) & (table["design"] == design) & table["metric"].isin(list(shown))]
+    table = table.assign(subgroup=table["subgroup"].fillna("all").astype(str).replace("", "all"))
+    groups = ordered(table["subgroup"])
+    if len(groups) < 2:
+        raise ReportError(
+            f"subgroup forest: the metrics table has no subgroup for unit {unit}, design {design}."
+        )
+    groups = ["all", *[group for group in groups if group != "all"]]
+    protocols = sorted(ordered(table["protocol"]), key=lambda name: (name != "published", name))
+    names = [metric for metric in shown if (table["metric"] == metric).any()]
+    line = style.small_pt * (1.4 * len(protocols) + 0.9) / 72 * 25.4
+    figure = new_figure(width_mm or style.two_columns_mm, 22.0 + line * len(groups))
+    axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
+    for panel, metric in zip(axes, names, strict=True):
+        for position, protocol in enumerate(protocols):
+            drawn = look(protocol, style, position)
+            offset = 0.0 if len(protocols) == 1 else 0.2 - 0.4 * position / (len(protocols) - 1)
+            rows = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
+            for row in rows.to_dict("records"):
+                y = -groups.index(row["subgroup"]) + offset
+                text = number(row["estimate"])
+                if pd.isna(row["estimate"]):
+                    text = "not estimable"
+                else:
+                    panel.plot(
+                        [row["lower"], row["upper"]], [y, y], color=drawn.colour, linewidth=style.line_pt
+                    )
+                    panel.plot(
+                        [row["estimate"]], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt)
+                    )
+                panel.annotate(
+                    text,
+                    (1.05, y),
+                    xycoords=("axes fraction", "data"),
+                    va="center",
+                    fontsize=style.small_pt,
+                    color=drawn.colour,
+                    annotation_clip=False,
+                )
+        if metric == "auroc":
+            panel.axvline(0.5, color=style.neutral, linewidth=style.thin_pt, linestyle=(0, (3, 2)), zorder=0)
+        panel.set_xlim(-0.02, 1.05)
+        panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        panel.set_title(labels.get(metric, metric_name(metric)), fontsize=style.font_pt)
+        panel.axhline(-0.5, color=style.neutral, linewidth=style.thin_pt)
+        panel.tick_params(axis="y", length=0)
+        panel.spines["left"].set_visible(False)
+    axes[0].set_yticks(
+        [-i for i in range(len(groups))], [_row_name(group, table, labels) for group in groups]
+    )
+    axes[0].set_ylim(-len(groups) + 0.4, 0.6)
+    legend(
+        figure,
+        [
+            point_entry(look(name, style, i), labels.get(name, PROTOCOLS.get(name, plain(name))), style)
+            for i, name in enumerate(protocols)
+        ],
+    )
+    return figure
+
+
+def _row_name(group: str, table: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    row = table[table["subgroup"] == group].iloc[0]
+    column, _, value = group.partition("=")
+    name = labels.get(group, f"{column}: {value}" if value else "all callers")
+    counts = f"{int(row['n'])} calls, {int(row['n_events'])} positive, {int(row['n_callers'])} callers"
+    return f"{plain(name, 30)}\n{counts}"
