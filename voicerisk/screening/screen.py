@@ -32,8 +32,8 @@ class Screening:
         missing values, NaN where nothing is missing).
     path : DataFrame
         One row a lambda: `lambda`, `deviance` (cross-validated mean -2 log-likelihood), `se`, `n_nonzero`,
-        and the standardised model, whose coefficients can be compared: `intercept` (log-odds at the mean of all
-        terms) and under each term's name its log-odds per `sd`.
+        and the standardised model, whose coefficients can be compared: `intercept` (log-odds at the mean of
+        all terms) and under each term's name its log-odds per `sd`.
     lambda_min, lambda_1se : float
         On glmnet's scale, for standardised columns.
     rule : str
