@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -35,8 +36,11 @@ FLUX_SCALES = {
 
 
 @lru_cache(maxsize=8)
-def _mel(sample_rate: int, n_fft: int) -> Floats:
-    """Triangular filters of equal width in mel (Slaney's scale), (n_bins, MEL_BANDS)."""
+def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
+    """Triangular filters of equal width in mel (Slaney): for each bin the edge below it, and its weights.
+
+    The weights are those in the band that ends there (edge - 1) and in the one that begins there (edge).
+    """
 
     def to_mel(hz: Floats) -> Floats:
         return np.where(
@@ -47,10 +51,35 @@ def _mel(sample_rate: int, n_fft: int) -> Floats:
         return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
 
     edges = to_hz(np.linspace(0, float(to_mel(np.array(sample_rate / 2))), MEL_BANDS + 2))
-    f = np.arange(n_fft // 2 + 1)[:, None] * sample_rate / n_fft
-    low, mid, high = edges[:-2], edges[1:-1], edges[2:]
-    triangle = np.maximum(0, np.minimum((f - low) / (mid - low), (high - f) / (high - mid)))
-    return np.asarray(triangle * 2 / (high - low))
+    f = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    # A frequency between two edges lies on the falling side of one triangle and the rising side of the next.
+    edge = np.clip(np.searchsorted(edges, f, side="right") - 1, 0, MEL_BANDS)
+    rising = (f - edges[edge]) / (edges[edge + 1] - edges[edge])
+    area = np.concatenate([[np.inf], (edges[2:] - edges[:-2]) / 2, [np.inf]])  # of bands -1 .. MEL_BANDS
+    return edge, (1 - rising) / area[edge], rising / area[edge + 1]
+
+
+@njit(cache=True, nogil=True)
+def _mel_bands(
+    spectrum: NDArray[np.complex128], edge: Ints, falling: Floats, rising: Floats, bands: Floats
+) -> None:
+    """Power in mel bands, scaled to unit length in each frame."""
+    n_frames, n_bins = spectrum.shape
+    n_bands = bands.shape[1]
+    for i in range(n_frames):
+        for k in range(n_bins):
+            power = spectrum[i, k].real ** 2 + spectrum[i, k].imag ** 2
+            if edge[k] > 0:
+                bands[i, edge[k] - 1] += power * falling[k]
+            if edge[k] < n_bands:
+                bands[i, edge[k]] += power * rising[k]
+        length = 0.0
+        for j in range(n_bands):
+            length += bands[i, j] ** 2
+        if length > 0:
+            scale = 1 / np.sqrt(length)
+            for j in range(n_bands):
+                bands[i, j] *= scale
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +116,7 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
     """
     n = len(starts)
     n_fft = 1 << (window - 1).bit_length()
-    bank = _mel(sample_rate, n_fft)
+    edge, falling, rising = _mel(sample_rate, n_fft)
     taper = np.hamming(window)
     lagged = np.zeros(
         (n + 2 * KERNEL, KERNEL)
@@ -101,9 +130,8 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
         before = np.where(rows > 0, signal[np.maximum(rows - 1, 0)], 0.0)
         emphasised[:, 0] = x[:, 0] - MEL_EMPHASIS * before
         spectrum = scipy.fft.rfft(emphasised * taper, n_fft, axis=1)
-        bands = (spectrum.real**2 + spectrum.imag**2) @ bank
-        length = np.sqrt(np.einsum("ij,ij->i", bands, bands))
-        bands /= np.where(length > 0, length, 1)[:, None]
+        bands = np.zeros((len(rows), MEL_BANDS))
+        _mel_bands(spectrum, edge, falling, rising, bands)
         joined = np.concatenate([tail, bands])
         offset = first - len(tail) + KERNEL
         for k in range(1, KERNEL):

@@ -65,9 +65,9 @@ def extract(
     audio : AudioSettings, optional
         In place of the preset's audio settings.
     mask : bool
-        Set markers to NaN on silent frames (all but level, entropy and voicing), and `dom` (in the soundgen
-        preset `HNR`, too) on noisy ones, as soundgen does by default. False gives what each frame's sound
-        gives.
+        Set markers to NaN on silent frames (all but level, voicing and flux; soundgen keeps entropy, too),
+        and `dom` (in the soundgen preset `HNR`, too) on noisy ones, as soundgen does by default. False gives
+        what each frame's sound gives.
     pitch : array of shape (n_frames,), optional
         Pitch in Hz of every frame (NaN unvoiced), for markers that hang on it, in place of our own; with the
         preset ``soundgen-2.5.1`` only.

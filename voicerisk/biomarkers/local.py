@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from voicerisk.audio.framing import blackman, frames
+from voicerisk.audio.framing import blackman
 from voicerisk.audio.levels import Scaling
 from voicerisk.biomarkers.formants import formants
 from voicerisk.biomarkers.harmonicity import hnr
@@ -81,12 +81,13 @@ def local_markers(
     """
     wanted = wanted.intersection((*LOCAL, *SOUNDGEN_ONLY) if sounds_soundgen else LOCAL)
     out = {name: np.full(len(starts), np.nan) for name in wanted}
-    if not wanted:
+    if not wanted or not len(starts):
         return out
     taper = blackman(window)
+    views = np.lib.stride_tricks.sliding_window_view(signal, window)
     for first in range(0, len(starts), BLOCK):
         rows = slice(first, first + BLOCK)
-        raw = frames(signal, starts[rows], window)
+        raw = views[starts[rows]]
         for name, values in _block(
             raw, taper, sample_rate, scaling, wanted, None if pitch is None else pitch[rows]
         ):

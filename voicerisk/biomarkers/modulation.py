@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from voicerisk.biomarkers.roughness import STEP_MS
+from voicerisk.biomarkers.roughness import Chunks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,18 +24,14 @@ FM_WINDOW_S = 0.8
 OVERLAP_SAVE = 2048
 
 
-def chunk_modulation(
-    spectra: list[tuple[int, Floats]], n_chunks: int, sample_rate: int
-) -> tuple[Floats, Floats]:
+def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Floats]:
     """Frequency and purity of amplitude modulation in each chunk's modulation spectrum.
 
     Parameters
     ----------
-    spectra : list of (chunk, matrix)
-        As `modulation_spectra` returns them.
+    groups : list of Chunks
+        As `modulation_columns` returns them.
     n_chunks : int
-    sample_rate : int
-        Hz.
 
     Returns
     -------
@@ -48,24 +44,23 @@ def chunk_modulation(
     """
     frequency = np.full(n_chunks, np.nan)
     purity = np.full(n_chunks, np.nan)
-    step_s = round(STEP_MS / 1000 * sample_rate) / sample_rate
-    for chunk, matrix in spectra:
-        columns = matrix.sum(axis=0)
-        m = len(columns)
-        number = np.abs(
-            2 * np.arange(m) - m
-        )  # |frequency| in half columns: those of equal size fold together
-        keys, place = np.unique(number, return_inverse=True)
-        folded = np.bincount(place, weights=columns) / np.bincount(place)
-        hz = keys / (2 * m * step_s)
-        inner = folded[1:-1]
-        peak = (
-            (inner >= folded[:-2]) & (inner >= folded[2:]) & (hz[1:-1] >= AM_HZ[0]) & (hz[1:-1] <= AM_HZ[1])
-        )
-        if peak.any() and folded.max() > 0:
-            best = np.flatnonzero(peak)[inner[peak].argmax()] + 1
-            frequency[chunk] = hz[best]
-            purity[chunk] = 20 * np.log10(folded[best] / folded.max())
+    for group in groups:
+        m = len(group.hz)
+        # columns of equal |frequency| fold together (in half columns, to compare whole numbers)
+        keys, place = np.unique(np.abs(2 * np.arange(m) - m), return_inverse=True)
+        fold = (place[:, None] == np.arange(len(keys))) / np.bincount(place)
+        folded = group.columns @ fold
+        hz = keys * (-group.hz[0] / m)
+        inner = folded[:, 1:-1]
+        peak = (inner >= folded[:, :-2]) & (inner >= folded[:, 2:])
+        peak &= (hz[1:-1] >= AM_HZ[0]) & (hz[1:-1] <= AM_HZ[1])
+        best = np.where(peak, inner, -1.0).argmax(axis=1)
+        rows = np.arange(len(folded))
+        top = inner[rows, best]
+        found = peak[rows, best] & (top > 0)
+        frequency[group.number] = np.where(found, hz[best + 1], np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            purity[group.number] = np.where(found, 20 * np.log10(top / folded.max(axis=1)), np.nan)
     return frequency, purity
 
 

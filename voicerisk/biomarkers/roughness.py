@@ -4,6 +4,7 @@ Not a 40 ms measurement: one value a chunk of about 114 ms, interpolated onto th
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,7 @@ WINDOW_MS = 15.0
 STEP_MS = 3.0
 RESOLUTION_HZ = 10.0  # of amplitude modulation: a chunk spans 15 ms + 3 ms * round(1000 / 10 / 3)
 ROUGH_HZ = (30.0, 150.0)
+BATCH = 16  # chunks at a time, to stay in the cache
 
 
 def chunk_ms() -> float:
@@ -35,8 +37,28 @@ def _window(sample_rate: int) -> tuple[Floats, int]:
     return np.hanning(size), max(1, round(STEP_MS / 1000 * sample_rate))
 
 
-def modulation_spectra(signal: Floats, sample_rate: int) -> list[tuple[int, Floats]]:
-    """Modulation spectrum of each chunk.
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Modulation spectra of a span's chunks that hold equally many short frames.
+
+    Attributes
+    ----------
+    number : ndarray of int (k,)
+        Which chunks of the span.
+    columns : ndarray of float64 (k, m)
+        For each amplitude-modulation frequency the modulation spectrum, scaled to 0..1 over the chunk, summed
+        over the upper half of its spectral axis.
+    hz : ndarray of float64 (m,)
+        Amplitude-modulation frequency of each column; symmetric around 0 but for the first.
+    """
+
+    number: NDArray[np.intp]
+    columns: Floats
+    hz: Floats
+
+
+def modulation_columns(signal: Floats, sample_rate: int) -> list[Chunks]:
+    """Modulation spectra of all chunks of a span that hold at least 3 short frames, grouped by their number.
 
     Parameters
     ----------
@@ -47,44 +69,52 @@ def modulation_spectra(signal: Floats, sample_rate: int) -> list[tuple[int, Floa
 
     Returns
     -------
-    list of (chunk, spectrum)
-        For each chunk long enough (3 short frames): its number and a matrix (n_spectral, n_temporal), the
-        upper half of the spectral axis, scaled to 0..1.
+    list of Chunks
+        A chunk without any sound has NaN columns.
+
+    References
+    ----------
+    soundgen 2.5.1, `modulationSpectrum()`.
     """
     window, step = _window(sample_rate)
     size = len(window)
     borders = chunk_borders(len(signal), sample_rate)
     counts = (np.diff(borders) + 1 - size) // step + 1
-    out: list[tuple[int, Floats]] = []
+    if len(signal) < size:
+        return []
+    views = np.lib.stride_tricks.sliding_window_view(signal, size)
+    groups = []
     for count in np.unique(counts[counts >= 3]):
         chunks = np.flatnonzero(counts == count)
-        starts = borders[chunks][:, None] + np.arange(count) * step
-        frames = np.lib.stride_tricks.sliding_window_view(signal, size)[starts] * window
-        spectra = np.abs(scipy.fft.rfft(frames, axis=2)[:, :, : size // 2])  # chunk, time, frequency
-        # Rows: multiplying by (-1)^row moves the zero to the middle of an even axis, so that the upper half
-        # of the shifted axis is the lower half of the plain one. Columns may be odd in number: multiplied as
-        # defined.
-        across = scipy.fft.rfft(spectra, axis=2)[:, :, : size // 4]
-        across *= ((-1.0) ** np.arange(count))[None, :, None]
-        both = np.abs(scipy.fft.fft(across, axis=1, overwrite_x=True))
-        low = both.min(axis=(1, 2), keepdims=True)
-        high = both.max(axis=(1, 2), keepdims=True)
-        with np.errstate(invalid="ignore"):
-            scaled = (both - low) / (high - low)
-        out += [(int(c), m.T) for c, m in zip(chunks, scaled, strict=True)]
-    return sorted(out, key=lambda pair: pair[0])
+        columns = np.empty((len(chunks), count))
+        sign = ((-1.0) ** np.arange(count))[None, :, None]
+        for first in range(0, len(chunks), BATCH):
+            batch = chunks[first : first + BATCH]
+            frames = views[borders[batch][:, None] + np.arange(count) * step] * window
+            spectra = np.abs(scipy.fft.rfft(frames, axis=2)[:, :, : size // 2])  # chunk, time, frequency
+            # Rows: multiplying by (-1)^row moves the zero to the middle of an even axis, so that the upper
+            # half of the shifted axis is the lower half of the plain one. Columns may be odd in number:
+            # multiplied as defined.
+            across = scipy.fft.rfft(spectra, axis=2)[:, :, : size // 4]
+            across *= sign
+            both = np.abs(scipy.fft.fft(across, axis=1, overwrite_x=True))
+            low = both.min(axis=(1, 2))[:, None]
+            high = both.max(axis=(1, 2))[:, None]
+            with np.errstate(invalid="ignore"):
+                columns[first : first + BATCH] = (both.sum(axis=2) - both.shape[2] * low) / (high - low)
+        hz = (np.arange(count) - count / 2) * (sample_rate / step) / count
+        groups.append(Chunks(chunks, columns, hz))
+    return groups
 
 
-def chunk_roughness(spectra: list[tuple[int, Floats]], n_chunks: int, sample_rate: int) -> Floats:
+def chunk_roughness(groups: list[Chunks], n_chunks: int) -> Floats:
     """Roughness of each chunk of a span.
 
     Parameters
     ----------
-    spectra : list of (chunk, spectrum)
-        As `modulation_spectra` returns them.
+    groups : list of Chunks
+        As `modulation_columns` returns them.
     n_chunks : int
-    sample_rate : int
-        Hz.
 
     Returns
     -------
@@ -96,19 +126,16 @@ def chunk_roughness(spectra: list[tuple[int, Floats]], n_chunks: int, sample_rat
     soundgen 2.5.1, `getRough()` on `modulationSpectrum()`, which takes the frequencies of the first chunk for
     all.
     """
-    _, step = _window(sample_rate)
     values = np.full(n_chunks, np.nan)
-    rough = np.empty(0, bool)
-    for chunk, matrix in spectra:
-        m = matrix.shape[1]
-        if not len(rough):
-            hz = (np.arange(m) - m / 2) * (sample_rate / step) / m
-            rough = (hz > ROUGH_HZ[0]) & (hz < ROUGH_HZ[1])
-        columns = matrix.sum(axis=0)
-        both = min(m, len(rough))
-        total = columns.sum()
-        if total > 0:
-            values[chunk] = 100 * columns[:both][rough[:both]].sum() / total
+    if not groups:
+        return values
+    hz = min(groups, key=lambda group: group.number[0]).hz
+    rough = (hz > ROUGH_HZ[0]) & (hz < ROUGH_HZ[1])
+    for group in groups:
+        both = min(group.columns.shape[1], len(rough))
+        with np.errstate(invalid="ignore"):
+            share = group.columns[:, :both] @ rough[:both] / group.columns.sum(axis=1)
+        values[group.number] = 100 * share
     return values
 
 

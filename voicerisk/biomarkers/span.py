@@ -10,13 +10,14 @@ from voicerisk.biomarkers import local, modulation
 from voicerisk.biomarkers.context import FLUX_SCALES, flux, novelty
 from voicerisk.biomarkers.harmonics import harmonic_markers
 from voicerisk.biomarkers.pitch import PitchSettings, pitch_candidates, pitch_path
-from voicerisk.biomarkers.roughness import chunk_borders, chunk_roughness, interpolate, modulation_spectra
+from voicerisk.biomarkers.roughness import chunk_borders, chunk_roughness, interpolate, modulation_columns
 from voicerisk.biomarkers.smoothing import median_smooth
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
-KEPT_ON_SILENCE = ("rms_db", "ampl", "entropy", "voiced", "flux")
+KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")
 SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
 CREST = 8.0  # peak over RMS of speech (18 dB), where a fixed calibration says nothing of peaks
 
@@ -59,18 +60,10 @@ def measure_span(
     sounds_soundgen = preset == "soundgen-2.5.1"
     n_frames = len(span.starts)
     values: dict[str, Floats] = {}
+    kept = KEPT_ON_SILENCE + (("entropy",) if sounds_soundgen else ())
     if "pitch" in wanted:
-        values |= _pitched(span, sample_rate, wanted, audio, sounds_soundgen, pitch)
-    values |= local.local_markers(
-        span.signal,
-        span.starts,
-        span.window,
-        sample_rate,
-        span.scaling,
-        wanted,
-        sounds_soundgen,
-        values.get("pitch"),
-    )
+        values |= _pitched(span, sample_rate, wanted, audio, sounds_soundgen, mask, pitch)
+    values |= _local(span, sample_rate, wanted, sounds_soundgen, kept if mask else None, values.get("pitch"))
     if mask:
         _mask_noise(values, span.silent, sounds_soundgen)
     if "dom" in values:
@@ -86,7 +79,7 @@ def measure_span(
     if "novelty" in wanted:
         values["novelty"] = novelty(span.signal, span.starts, span.window, sample_rate)
     if mask:
-        for name in set(values).difference(KEPT_ON_SILENCE):
+        for name in set(values).difference(kept):
             values[name][span.silent] = np.nan
         if "voiced" in values:
             values["voiced"][span.silent] = 0.0
@@ -101,6 +94,7 @@ def _pitched(
     wanted: frozenset[str],
     audio: AudioSettings,
     sounds_soundgen: bool,
+    mask: bool,
     given: Floats | None,
 ) -> dict[str, Floats]:
     """Pitch and what hangs on it, but for what is taken from the frames' own spectra."""
@@ -119,7 +113,35 @@ def _pitched(
         with np.errstate(divide="ignore"):
             values["HNR"] = 10 * np.log10(height / (1 - height))
     if wanted.intersection(FROM_HARMONICS):
-        values |= harmonic_markers(sound, centres, hz, sample_rate, settings)
+        heard = np.where(span.silent, np.nan, hz) if mask else hz
+        values |= harmonic_markers(sound, centres, heard, sample_rate, settings)
+    return values
+
+
+def _local(
+    span: SpanFrames,
+    sample_rate: int,
+    wanted: frozenset[str],
+    sounds_soundgen: bool,
+    kept: tuple[str, ...] | None,
+    pitch: Floats | None,
+) -> dict[str, Floats]:
+    """Take frame-local markers; what silence would mask is not computed in the first place."""
+
+    def take(starts: Ints, names: frozenset[str], pitch: Floats | None) -> dict[str, Floats]:
+        return local.local_markers(
+            span.signal, starts, span.window, sample_rate, span.scaling, names, sounds_soundgen, pitch
+        )
+
+    if kept is None:
+        return take(span.starts, wanted, pitch)
+    on_silence = wanted.intersection(kept)
+    heard = np.flatnonzero(~span.silent)
+    values = take(span.starts, on_silence, None)
+    loud = take(span.starts[heard], wanted - on_silence, None if pitch is None else pitch[heard])
+    for name, column in loud.items():
+        values[name] = np.full(len(span.starts), np.nan)
+        values[name][heard] = column
     return values
 
 
@@ -175,12 +197,12 @@ def _from_chunks(
 ) -> dict[str, Floats]:
     """Roughness and amplitude modulation, which share the modulation spectra of chunks."""
     n_chunks = len(chunk_borders(len(signal), sample_rate)) - 1
-    spectra = modulation_spectra(signal, sample_rate)
+    groups = modulation_columns(signal, sample_rate)
     out = {}
     if "roughness" in wanted:
-        out["roughness"] = interpolate(chunk_roughness(spectra, n_chunks, sample_rate), n_frames)
+        out["roughness"] = interpolate(chunk_roughness(groups, n_chunks), n_frames)
     if wanted.intersection(FROM_CHUNKS[1:]):
-        frequency, purity = modulation.chunk_modulation(spectra, n_chunks, sample_rate)
+        frequency, purity = modulation.chunk_modulation(groups, n_chunks)
         out["amMsFreq"] = modulation.spread_chunks(frequency, n_frames)
         out["amMsPurity"] = modulation.spread_chunks(purity, n_frames)
     return out
