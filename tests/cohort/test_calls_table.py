@@ -1,7 +1,11 @@
 """calls.csv as people save it."""
 
+import csv
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from voicerisk.cohort.calls_table import read_calls, typed
 from voicerisk.errors import CohortError
@@ -97,3 +101,36 @@ def test_unreadable_tables_are_told(tmp_path, content, message):
 def test_a_missing_table_is_told(tmp_path):
     with pytest.raises(CohortError, match=r"There is no file .*calls.csv"):
         read_calls(tmp_path / "calls.csv")
+
+
+NASTY = st.text(st.sampled_from(list("ab01,;\t\"'\n\r \\-=é\u2028")), max_size=12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(NASTY, NASTY, NASTY), min_size=1, max_size=5), st.sampled_from(",;\t"))
+def test_what_the_csv_module_writes_is_read_back(tmp_path, rows, delimiter):
+    path = tmp_path / "calls.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow(["call_id", "caller_id", "sex", "file", "note"])
+        for number, row in enumerate(rows):
+            writer.writerow([number, row[0], "F", row[1], row[2]])
+    table = read_calls(path)
+    assert table["row"].tolist() == list(range(2, len(rows) + 2))
+    for place, column in enumerate(("caller_id", "file")):
+        assert table[column].tolist() == [row[place].strip() for row in rows]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary(max_size=60), st.sampled_from([b"", b"call_id,caller_id,sex,file\n", b"\xef\xbb\xbfcall_id;"])
+)
+def test_any_bytes_are_read_or_refused_in_words(tmp_path, tail, head):
+    path = tmp_path / "calls.csv"
+    path.write_bytes(head + tail)
+    try:
+        table = typed(read_calls(path))
+    except CohortError as error:
+        assert "calls.csv" in str(error)
+    else:
+        assert len(table) and {"call_id", "row"} <= set(table.columns)
