@@ -1,0 +1,140 @@
+"""CPU cost of markers against openSMILE, Praat and soundgen, on the same sound, in one thread.
+
+Run: python benchmarks/extract.py [FOLDER WITH WAV FILES]
+
+The folder defaults to VOICERISK_REAL; without either, speech is synthesised (and the line says so). One JSON
+line a peer: CPU seconds per second of audio, microseconds a 20 ms frame, and how often the cost of all 36
+markers that is.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
+import numpy as np
+import soundfile
+
+from voicerisk.audio.settings import AudioSettings
+from voicerisk.biomarkers import extract
+
+RATE = 8000
+AT_LEAST_S = 60.0
+RUNS = 5
+# recorded with soundgen 2.8.0 on a 73 s file (2.5.1, first 20 s: 0.760), not measured here
+SOUNDGEN_CPU_PER_S = 0.614
+
+
+def speech() -> tuple[np.ndarray, str]:
+    """At least a minute of 8 kHz speech, and where it is from."""
+    folder = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VOICERISK_REAL")
+    if folder:
+        parts, seconds = [], 0.0
+        for path in sorted(Path(folder).rglob("*.wav")):
+            samples, rate = soundfile.read(path)
+            if rate == RATE and samples.ndim == 1:
+                parts.append(samples)
+                seconds += len(samples) / rate
+            if seconds >= 2 * AT_LEAST_S:
+                break
+        if seconds >= AT_LEAST_S:
+            return np.concatenate(parts), f"{len(parts)} recordings"
+    rng = np.random.default_rng(1)
+    n = int(AT_LEAST_S * RATE)
+    hz = 140 * 2 ** (np.cumsum(rng.standard_normal(n)) * 2e-4)
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    syllables = np.clip(np.sin(2 * np.pi * 3.5 * np.arange(n) / RATE), 0, 1)
+    voice = sum(np.sin(k * phase) / k for k in range(1, 20)) * syllables
+    return 0.1 * voice + 1e-3 * rng.standard_normal(n), "synthetic"
+
+
+def cpu_per_second(run: Callable[[], object], seconds: float) -> float:
+    """Least CPU time of some runs, after one that warms up, per second of audio."""
+    run()
+    spent = []
+    for _ in range(RUNS):
+        began = time.process_time()
+        run()
+        spent.append(time.process_time() - began)
+    return min(spent) / seconds
+
+
+def peers(samples: np.ndarray) -> dict[str, Callable[[], object] | None]:
+    """What is measured, by name; None where a peer is not installed."""
+    everything_heard = AudioSettings(silence="none")
+    runs: dict[str, Callable[[], object] | None] = {
+        "voicerisk all 36": lambda: extract(samples, RATE, markers="all"),
+        "voicerisk all 36, no frame silent": lambda: extract(
+            samples, RATE, markers="all", audio=everything_heard
+        ),
+        "voicerisk 12 named": lambda: extract(samples, RATE, markers="named"),
+        "voicerisk level only": lambda: extract(samples, RATE, markers=["rms_db"]),
+        "voicerisk soundgen-2.5.1 all 36": lambda: extract(samples, RATE, "soundgen-2.5.1"),
+        "numpy rFFT of the frames (floor)": lambda: np.fft.rfft(
+            np.lib.stride_tricks.sliding_window_view(samples, 320)[::160] * np.blackman(320), axis=1
+        ),
+    }
+    try:
+        import opensmile
+
+        smile = opensmile.Smile(
+            feature_set=opensmile.FeatureSet.eGeMAPSv02,
+            feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
+            num_workers=1,
+        )
+        runs["openSMILE eGeMAPSv02 LLD (10 ms hop)"] = lambda: smile.process_signal(samples, RATE)
+    except ImportError:
+        runs["openSMILE eGeMAPSv02 LLD (10 ms hop)"] = None
+    try:
+        import parselmouth
+
+        def praat() -> None:
+            sound = parselmouth.Sound(samples, RATE)
+            sound.to_formant_burg(time_step=0.02, max_number_of_formants=4, maximum_formant=4000)
+            sound.to_pitch_ac(time_step=0.02)
+            sound.to_intensity(time_step=0.02)
+            sound.to_harmonicity_cc(time_step=0.02)
+
+        runs["Praat formants, pitch, intensity, HNR"] = praat
+    except ImportError:
+        runs["Praat formants, pitch, intensity, HNR"] = None
+    return runs
+
+
+def main() -> None:
+    samples, source = speech()
+    seconds = len(samples) / RATE
+    table = extract(samples, RATE, markers=["voiced"])
+    sound = {
+        "source": source,
+        "seconds": round(seconds, 1),
+        "frames": len(table),
+        "share_silent": round(float(table["silent"].mean()), 3),
+        "share_voiced": round(float(table["voiced"].mean()), 3),
+    }
+    print(json.dumps({"sound": sound}))
+    costs = {name: run and cpu_per_second(run, seconds) for name, run in peers(samples).items()}
+    costs["soundgen 2.8.0 analyze() (recorded elsewhere)"] = SOUNDGEN_CPU_PER_S
+    ours = costs["voicerisk all 36"]
+    for name, cost in costs.items():
+        line: dict[str, object] = {"peer": name}
+        if cost is None:
+            line["skipped"] = "not installed"
+        else:
+            line |= {
+                "cpu_s_per_audio_s": round(cost, 6),
+                "us_per_frame": round(cost * seconds / len(table) * 1e6, 2),
+                "times_real_time": round(1 / cost),
+                "times_all_36": round(cost / ours, 3),
+            }
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
