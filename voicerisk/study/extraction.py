@@ -19,6 +19,10 @@ from voicerisk.study.settings import plain
 
 _OF_CALL = ["path", "file", "caller_id"]
 FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
+# Words that mean something else in the tables and models of a study.
+RESERVED = frozenset(
+    ["sex", "y", "outcome", "caller", "call", "file", "path", "start_s", "end_s", "label", "n_frames", "n_silent", "p", "p_raw", "threshold", "weight"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,9 @@ def read_marker_table(path: Path, cohort: Cohort) -> Extraction:
             f"{path.name} holds call {row['call_id']}, segment {row['segment']}, frame {row['frame']} twice."
         )
     markers = tuple(name for name in table.columns if name not in {*FRAME_KEYS, "silent"})
+    taken = [name for name in markers if name in RESERVED]
+    if taken:
+        raise StudyError(f"{path.name}: a marker cannot be called {taken[0]}; rename the column.")
     if not markers:
         raise StudyError(f"{path.name} has no column of markers beside {', '.join(table.columns)}.")
     for marker in markers:

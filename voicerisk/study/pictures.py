@@ -132,13 +132,17 @@ def _rug(folder: ResultsFolder, markers: Sequence[str]) -> pd.DataFrame:
     """Return some observed segment means of each marker and sex, the same ones every time."""
     segments = pd.read_parquet(folder.file("segments.parquet"))
     calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str})
-    segments["sex"] = segments["call_id"].map(calls.set_index("call_id")["sex"])
-    long = segments.melt(
-        ["sex"], [name for name in markers if name in segments], var_name="marker", value_name="x"
-    )
-    long = long.dropna()
+    sex = segments["call_id"].map(calls.set_index("call_id")["sex"])
+    long = pd.concat(
+        [
+            pd.DataFrame({"marker": name, "sex": sex, "x": segments[name]})
+            for name in markers
+            if name in segments
+        ],
+        ignore_index=True,
+    ).dropna()
     step = max(1, len(long) // (RUG_ROWS * max(1, long["marker"].nunique())))
-    return long.iloc[::step][["marker", "sex", "x"]].reset_index(drop=True)
+    return long.iloc[::step].reset_index(drop=True)
 
 
 def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:

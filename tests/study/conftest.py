@@ -1,0 +1,65 @@
+"""Small studies on marker tables of their own, without audio."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from small_study import SETTINGS, marker_frames
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a study on own markers and gives the path of its file."""
+
+    def write(
+        calls: pd.DataFrame | None = None,
+        frames: pd.DataFrame | None = None,
+        settings: str = SETTINGS,
+        name: str = "study",
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        default_calls, default_frames = marker_frames()
+        calls = default_calls if calls is None else calls
+        frames = default_frames if frames is None else frames
+        for file in calls["file"]:
+            soundfile.write(folder / file, np.zeros(32_000), 8000, subtype="PCM_16")
+        calls.to_csv(folder / "calls.csv", index=False)
+        frames.to_csv(folder / "markers.csv", index=False)
+        (folder / "study.toml").write_text(settings, encoding="utf-8")
+        return folder / "study.toml"
+
+    return write
+
+
+class Told:
+    """A reporter that remembers which stages ran and which were kept."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.unchanged: list[str] = []
+        self.notes: list[str] = []
+
+    def stage(self, title: str):
+        from contextlib import contextmanager
+
+        @contextmanager
+        def opened():
+            self.ran.append(title)
+            yield lambda done, total: None
+
+        return opened()
+
+    def kept(self, title: str) -> None:
+        self.unchanged.append(title)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def told() -> Callable[[], Told]:
+    return Told

@@ -1,0 +1,5 @@
+"""`python -m voicerisk` is the command `voicerisk`."""
+
+from voicerisk.cli import main
+
+main()
