@@ -20,6 +20,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
+from voicerisk.models.boost_spec import TILE
+from voicerisk.models.boost_vectors import add_polynomial, add_polynomials, add_powers, set_gradient
+
 # kinds of learner inside the kernels
 SPLINE, LINE, SLOPE, CONSTANT, SEX, MALE, CALLER = range(7)
 # kinds of penalty
@@ -28,8 +31,8 @@ UNPENALISED, DIFFERENCES, RIDGE = range(3)
 _LOG2E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to a whole number, left in the low bits
-CLIP = 72.0  # log-odds; mboost clips its half log-odds at 36
-CHUNK = 8  # rows whose 1 + exp(.) are multiplied before a logarithm is taken; (1 + e**72)**8 < 1e251
+_LN2 = 0.6931471805599453
+FEW = 4  # up to so many lanes that chose the same marker are dealt with one by one
 
 
 compiled: Any = njit(nogil=True, cache=True, fastmath={"contract"})
@@ -74,95 +77,107 @@ def fast_exp(x: float) -> float:
 
 
 @compiled
-def gram_powers(tag, cell, t, run_start, run_weight, block_run, out):
-    """Add the sums of w t**q, q = 0..6, into out (blocks, cells + 1, 7, lanes) for one marker."""
-    for block in range(len(block_run) - 1):
-        for r in range(block_run[block], block_run[block + 1]):
-            for i in range(run_start[r], run_start[r + 1]):
-                k, x = cell[i], t[i]
-                power = 1.0
-                for q in range(7):
-                    for lane in range(len(tag)):
-                        out[block, k, q, lane] += run_weight[r, lane] * power
-                    power *= x
+def sort_tiles(cell, t, tile_row, order, sorted_t, ends):
+    """Sort the rows of each tile by cell.
+
+    Fills `order` (row within the tile), `sorted_t`, and `ends` (tiles, intervals): the place behind the last
+    row of each interval. Rows of the empty cell come last and are never visited.
+    """
+    intervals = ends.shape[1]
+    count = np.zeros(intervals + 4, np.int64)
+    for tile in range(len(tile_row) - 1):
+        first, last = tile_row[tile], tile_row[tile + 1]
+        count[:] = 0
+        for i in range(first, last):
+            count[cell[i] + 1] += 1
+        count[0] = first
+        for k in range(1, len(count)):
+            count[k] += count[k - 1]
+        for k in range(intervals):
+            ends[tile, k] = count[k + 1]
+        for i in range(first, last):
+            place = count[cell[i]]
+            count[cell[i]] += 1
+            order[place] = i - first
+            sorted_t[place] = t[i]
 
 
 @compiled
-def _update(
-    tag, link, gradient, cell, t, run_start, run_sign, run_weight, run_active, run_add, first, last, scale,
-    n_slots, slot_variant, poly, run_sum, risk,
-):  # fmt: skip
-    """Add the chosen polynomials to the link of one block; renew gradient, its sums by run, and the risk."""
+def gram_powers(tag, tile_row, tile_run, block_tile, run_start, run_weight, order, t, ends, out):
+    """Set flat `out` (blocks, intervals, 7, lanes) to the sums of w t**q, q = 0..6, for one marker."""
     lanes = len(tag)
-    product = np.empty(lanes)
-    factor = np.empty(lanes)
-    for lane in range(lanes):
-        risk[lane] = 0.0
-    for r in range(first, last):
-        if not run_active[r]:
-            continue
-        sign = run_sign[r]
-        for lane in range(lanes):
-            product[lane] = 1.0
-            factor[lane] = run_weight[r, lane] * sign * scale
-            run_sum[r, lane] = 0.0
-        waiting = 0
-        for i in range(run_start[r], run_start[r + 1]):
-            for lane in range(lanes):
-                link[i, lane] += run_add[r, lane]
-            for d in range(n_slots):
-                q = slot_variant[d]
-                k, x = cell[q, i], t[q, i]
-                for lane in range(lanes):
-                    link[i, lane] += (
-                        (poly[d, k, 3, lane] * x + poly[d, k, 2, lane]) * x + poly[d, k, 1, lane]
-                    ) * x + poly[d, k, 0, lane]
-            for lane in range(lanes):
-                e = fast_exp(min(max(-sign * link[i, lane], -CLIP), CLIP))
-                u = factor[lane] * (e / (1.0 + e))
-                gradient[i, lane] = u
-                run_sum[r, lane] += u
-                product[lane] *= 1.0 + e
-            waiting += 1
-            if waiting == CHUNK:
-                for lane in range(lanes):
-                    risk[lane] += run_weight[r, lane] * np.log(product[lane])
-                    product[lane] = 1.0
-                waiting = 0
-        for lane in range(lanes):
-            risk[lane] += run_weight[r, lane] * np.log(product[lane])
-
-
-@compiled
-def _moments(tag, gradient, cell, t, segment, out):
-    """Set out (cells + 1, 4, lanes) to the sums of u, ut, ut^2, ut^3 per interval, all lanes."""
+    intervals = ends.shape[1]
+    tile = np.empty((TILE, lanes))
     out[:] = 0.0
-    for s in range(len(segment)):
-        for i in range(segment[s, 0], segment[s, 1]):
-            k, x = cell[i], t[i]
-            x2 = x * x
-            x3 = x2 * x
-            for lane in range(len(tag)):
-                u = gradient[i, lane]
-                out[k, 0, lane] += u
-                out[k, 1, lane] += u * x
-                out[k, 2, lane] += u * x2
-                out[k, 3, lane] += u * x3
+    for block in range(len(block_tile) - 1):
+        for b in range(block_tile[block], block_tile[block + 1]):
+            base = tile_row[b]
+            for r in range(tile_run[b], tile_run[b + 1]):
+                for i in range(run_start[r], run_start[r + 1]):
+                    for lane in range(lanes):
+                        tile[i - base, lane] = run_weight[r, lane]
+            first = base
+            for k in range(intervals):
+                last = ends[b, k]
+                if last > first:
+                    at = (block * intervals + k) * 7 * lanes
+                    add_powers(tag, (0.0,) * 7, tile, order, t, first, last, out, at)
+                first = last
 
 
 @compiled
-def _moments_one(gradient, lane, cell, t, segment, out):
-    """As `_moments`, for a single lane."""
-    out[:, :, lane] = 0.0
-    for s in range(len(segment)):
-        for i in range(segment[s, 0], segment[s, 1]):
-            k, x, u = cell[i], t[i], gradient[i, lane]
-            ux = u * x
-            ux2 = ux * x
-            out[k, 0, lane] += u
-            out[k, 1, lane] += ux
-            out[k, 2, lane] += ux2
-            out[k, 3, lane] += ux2 * x
+def _pass_block(
+    tag, link, tile, block, order, t, ends, tile_row, tile_run, block_tile, run_start, run_sign, run_weight,
+    run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, poly, cells, wanted, moments,
+    n_blocks, run_sum, risk,
+):  # fmt: skip
+    """Pass over one block of rows: add the chosen polynomials, renew gradient and risk, collect moments."""
+    lanes = len(tag)
+    factor = np.empty(lanes)
+    sums = np.empty(3 * lanes)
+    for q in range(len(order)):
+        if wanted[q]:
+            at = (q * n_blocks + block) * cells * 4 * lanes
+            moments[at : at + cells * 4 * lanes] = 0.0
+    risk[:] = 0.0
+    for b in range(block_tile[block], block_tile[block + 1]):
+        if not tile_active[b]:
+            continue
+        base = tile_row[b]
+        for d in range(n_slots):
+            q = slot_variant[d]
+            first = base
+            for k in range(ends.shape[2]):
+                last = ends[q, b, k]
+                at = (d * cells + k) * 4 * lanes
+                if last > first:
+                    if slot_count[d] > FEW:
+                        add_polynomials(tag, link, base, order[q], t[q], first, last, poly, at)
+                    else:
+                        for i in range(slot_count[d]):
+                            add_polynomial(
+                                tag, link, base, order[q], t[q], first, last, poly, at, slot_lane[d, i]
+                            )
+                first = last
+        for r in range(tile_run[b], tile_run[b + 1]):
+            for lane in range(lanes):
+                factor[lane] = run_weight[r, lane] * run_sign[r] * scale
+            set_gradient(
+                tag, link, run_start[r], run_start[r + 1], run_sign[r], factor, run_shift[r], tile, base, sums
+            )
+            for lane in range(lanes):
+                run_sum[r, lane] = sums[lane]
+                loss = np.log(sums[lanes + lane]) + _LN2 * sums[2 * lanes + lane]
+                risk[lane] += run_weight[r, lane] * loss
+        for q in range(len(order)):
+            if wanted[q]:
+                first = base
+                for k in range(ends.shape[2]):
+                    last = ends[q, b, k]
+                    if last > first:
+                        at = ((q * n_blocks + block) * cells + k) * 4 * lanes
+                        add_powers(tag, (0.0,) * 4, tile, order[q], t[q], first, last, moments, at)
+                    first = last
 
 
 @compiled
@@ -250,10 +265,10 @@ def _set_polynomials(kind, c, factor, intervals, low, width, pieces, degree, pol
 
 @compiled
 def boost(
-    tag, cell, t, run_start, run_sign, run_caller, run_weight, run_active, block_run, segment, block_segment,
-    variant_blocks, variant_lanes, variant_intervals, variant_low, variant_width, pieces,
+    tag, order_of, t, ends, tile_row, tile_run, block_tile, tile_active, run_start, run_sign, run_caller,
+    run_weight, block_run, variant_blocks, variant_lanes, variant_intervals, variant_low, variant_width, pieces,
     n_learners, kind, variant, blocks, degree, penalty_kind, penalty, order, inverse, caller_weight,
-    scale, step, link, selected, steps, risk, stop,
+    scale, step, link, tile, buffer, selected, steps, risk, stop,
 ):  # fmt: skip
     """Boost all lanes of a group.
 
@@ -265,16 +280,18 @@ def boost(
     used = len(n_learners)
     mstop = selected.shape[1]
     n_blocks = len(block_run) - 1
-    n_variants = len(cell)
-    cells = 1
-    for q in range(n_variants):
-        cells = max(cells, variant_intervals[q] + 1)
+    n_variants = len(order_of)
+    cells = ends.shape[2]
     n_runs = len(run_start) - 1
-    gradient = np.zeros(link.shape)
-    moments = np.zeros((n_variants, n_blocks, cells, 4, lanes))
-    poly = np.zeros((used, cells, 4, lanes))
+    flat_moments = buffer[: n_variants * n_blocks * cells * 4 * lanes]
+    moments = flat_moments.reshape((n_variants, n_blocks, cells, 4, lanes))
+    flat_poly = buffer[len(flat_moments) : len(flat_moments) + used * cells * 4 * lanes]
+    poly = flat_poly.reshape((used, cells, 4, lanes))
+    wanted = np.zeros(n_variants, np.bool_)
     slot_variant = np.zeros(used, np.int64)
-    run_add = np.zeros((n_runs, lanes))
+    slot_count = np.zeros(used, np.int64)
+    slot_lane = np.zeros((used, used), np.int64)
+    run_shift = np.zeros((n_runs, lanes))
     run_sum = np.zeros((n_runs, lanes))
     block_sum = np.zeros((n_blocks, lanes))
     block_risk = np.zeros((n_blocks, lanes))
@@ -287,7 +304,6 @@ def boost(
     pending = np.full(used, (1 << n_blocks) - 1)  # blocks that wait for a pass
     fresh = np.zeros(used, np.int64)  # blocks passed since the last choice
     chosen = np.full(used, -1)
-    narrow = max(lanes // 5, 1)
 
     while True:
         # the block that most lanes wait for
@@ -308,7 +324,7 @@ def boost(
         n_slots = 0
         for r in range(first, last):
             for lane in range(lanes):
-                run_add[r, lane] = 0.0
+                run_shift[r, lane] = 0.0
         for lane in range(used):
             j = chosen[lane]
             if not pending[lane] >> block & 1 or j < 0:
@@ -317,13 +333,13 @@ def boost(
             c = steps[lane, done[lane] - 1]
             if what == CALLER:
                 for r in range(first, last):
-                    run_add[r, lane] = c[run_caller[r]]
+                    run_shift[r, lane] = c[run_caller[r]]
             elif what in (CONSTANT, SEX, MALE):
                 value = c[0]
                 if what == SEX and block == 1:
                     value += c[1]
                 for r in range(first, last):
-                    run_add[r, lane] = value
+                    run_shift[r, lane] = value
             else:
                 q = variant[lane, j]
                 d = 0
@@ -331,34 +347,33 @@ def boost(
                     d += 1
                 if d == n_slots:
                     slot_variant[d] = q
+                    slot_count[d] = 0
                     poly[d] = 0.0
                     n_slots += 1
+                slot_lane[d, slot_count[d]] = lane
+                slot_count[d] += 1
                 _set_polynomials(
                     what, c, 1.0, variant_intervals[q], variant_low[q], variant_width[q], pieces,
                     degree[lane, j], poly[d], lane,
                 )  # fmt: skip
 
-        _update(
-            tag, link, gradient, cell, t, run_start, run_sign, run_weight, run_active, run_add, first, last,
-            scale, n_slots, slot_variant, poly, run_sum, block_risk[block],
+        for q in range(n_variants):
+            wanted[q] = False
+            if variant_blocks[q] >> block & 1:
+                for lane in range(used):
+                    if variant_lanes[q, lane] and pending[lane] >> block & 1 and done[lane] < mstop:
+                        wanted[q] = True
+        _pass_block(
+            tag, link, tile, block, order_of, t, ends, tile_row, tile_run, block_tile, run_start, run_sign,
+            run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, flat_poly,
+            cells, wanted, flat_moments,
+            n_blocks, run_sum, block_risk[block],
         )  # fmt: skip
         for lane in range(lanes):
             block_sum[block, lane] = 0.0
-            for r in range(first, last):
+        for r in range(first, last):
+            for lane in range(lanes):
                 block_sum[block, lane] += run_sum[r, lane]
-        rows = segment[block_segment[block] : block_segment[block + 1]]
-        for q in range(n_variants):
-            if not variant_blocks[q] >> block & 1:
-                continue
-            wanted = 0
-            for lane in range(used):
-                wanted += variant_lanes[q, lane] and pending[lane] >> block & 1
-            if wanted > narrow:
-                _moments(tag, gradient, cell[q], t[q], rows, moments[q, block])
-            elif wanted > 0:
-                for lane in range(used):
-                    if variant_lanes[q, lane] and pending[lane] >> block & 1:
-                        _moments_one(gradient, lane, cell[q], t[q], rows, moments[q, block])
 
         for lane in range(used):
             if not pending[lane] >> block & 1:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from voicerisk.errors import ModelError
 from voicerisk.models import boost_kernels as kernels
 from voicerisk.models.boost_path import LanePath
-from voicerisk.models.boost_rows import RowOrder, sort_rows
-from voicerisk.models.boost_setup import Group, prepare
-from voicerisk.models.boost_spec import BoostData, Lane, check_steps
+from voicerisk.models.boost_rows import sort_rows
+from voicerisk.models.boost_setup import Group, aligned, prepare
+from voicerisk.models.boost_spec import TILE, BoostData, Lane, check_steps
 from voicerisk.models.splines import basis_weights
 
 # family -> (log-odds per unit of the family's own link, factor of y - p in the gradient)
 FAMILIES = {"adaboost": (2.0, 2.0 / np.log(2.0)), "glm": (1.0, 1.0)}
-WIDTHS = (1, 8, 16)
+WIDTHS = (1, 16)
 
 
 def fit_lanes(
@@ -160,22 +160,25 @@ def boost_group(
                 variant_blocks[f.variant] |= f.blocks
                 variant_lanes[f.variant, i] = True
     active: NDArray[np.bool_] = np.asarray((group.weights > 0).any(axis=1))
-    segment, block_segment = _segments(rows, active)
+    tile_active = np.logical_or.reduceat(active, rows.tile_run[:-1])
     scale, gradient_factor = FAMILIES[family]
-    link = np.tile(group.offsets, (data.n, 1))
+    link = aligned(data.n, width)
+    link[:] = group.offsets
+    tile = aligned(TILE, width)
+    buffer = aligned((len(group.grids) * rows.n_blocks + used) * group.ends.shape[2] * 4 * width)
     selected = np.full((used, mstop), -1, np.int32)
     steps = np.zeros((used, mstop, stored))
     risk = np.zeros((used, mstop + 1))
     status = kernels.boost(
-        (0.0,) * width, group.cell, group.t, rows.run_start, 2.0 * rows.run_y - 1.0, rows.run_caller,
-        group.weights, active, rows.block_run, segment, block_segment,
+        (0.0,) * width, group.order, group.t, group.ends, rows.tile_row, rows.tile_run, rows.block_tile,
+        tile_active, rows.run_start, 2.0 * rows.run_y - 1.0, rows.run_caller, group.weights, rows.block_run,
         variant_blocks, variant_lanes, np.array([g.intervals for g in group.grids], np.int64),
         np.array([g.low for g in group.grids]), np.array([g.width for g in group.grids]),
         np.stack([basis_weights(degree) for degree in range(4)]),
         np.array([len(fitted) for fitted in group.learners], np.int64),
         *(table[name] for name in ("kind", "variant", "blocks", "degree", "penalty_kind")),
         penalty, table["order"], inverse, group.caller_weight, gradient_factor, scale * nu,
-        link, selected, steps, risk, stop,
+        link, tile, buffer, selected, steps, risk, stop,
     )  # fmt: skip
     if status > 0:
         raise ModelError(
@@ -199,16 +202,3 @@ def boost_group(
         )
         for i, lane in enumerate(lanes)
     ]
-
-
-def _segments(rows: RowOrder, active: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return stretches of rows that some lane sees, (stretches, 2), and the first stretch of each block."""
-    stretches: list[tuple[int, int]] = []
-    block_segment = [0]
-    for first, last in zip(rows.block_run[:-1], rows.block_run[1:], strict=True):
-        runs = np.flatnonzero(active[first:last]) + first
-        for part in np.split(runs, np.flatnonzero(np.diff(runs) > 1) + 1):
-            if len(part):
-                stretches.append((int(rows.run_start[part[0]]), int(rows.run_start[part[-1] + 1])))
-        block_segment.append(len(stretches))
-    return np.array(stretches, np.int64).reshape(-1, 2), np.array(block_segment, np.int64)

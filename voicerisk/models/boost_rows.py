@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_spec import SEXES, BoostData, Learner
+from voicerisk.models.boost_spec import SEXES, TILE, BoostData, Learner
 from voicerisk.models.splines import Floats
 
 Ints = NDArray[np.int64]
@@ -27,6 +28,8 @@ class RowOrder:
     run_caller, run_y : ndarray, shape (runs,)
     block_run : ndarray of int64, shape (blocks + 1,)
         First run of each sex (one block where the data have no sex).
+    tile_run : ndarray of int64, shape (tiles + 1,)
+        First run of each tile, `TILE` rows within a block; no run crosses a tile's edge.
     """
 
     order: Ints
@@ -34,11 +37,22 @@ class RowOrder:
     run_caller: NDArray[np.int32]
     run_y: NDArray[np.int8]
     block_run: Ints
+    tile_run: Ints
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return len(self.block_run) - 1
+
+    @property
+    def tile_row(self) -> Ints:
+        """First row of each tile, shape (tiles + 1,)."""
+        return self.run_start[self.tile_run]
+
+    @property
+    def block_tile(self) -> Ints:
+        """First tile of each block, shape (blocks + 1,)."""
+        return np.searchsorted(self.tile_run, self.block_run)
 
 
 def sort_rows(data: BoostData) -> RowOrder:
@@ -48,14 +62,18 @@ def sort_rows(data: BoostData) -> RowOrder:
     sex = np.zeros(data.n, np.int8) if data.sex is None else data.sex
     order = np.lexsort((data.y, data.caller, sex))
     keys = np.stack([sex[order], data.caller[order], data.y[order]])
-    starts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(0)])
     blocks = 1 if data.sex is None else 2
+    block_row = np.r_[np.searchsorted(keys[0], np.arange(blocks)), data.n]
+    tile_row = np.concatenate([np.arange(a, b, TILE) for a, b in pairwise(block_row)])
+    changes = np.flatnonzero((keys[:, 1:] != keys[:, :-1]).any(0)) + 1
+    starts = np.union1d(tile_row, changes)
     return RowOrder(
         order,
         np.r_[starts, data.n].astype(np.int64),
         keys[1, starts].astype(np.int32),
         keys[2, starts].astype(np.int8),
-        np.r_[np.searchsorted(keys[0, starts], np.arange(blocks)), len(starts)].astype(np.int64),
+        np.r_[np.searchsorted(starts, block_row[:-1]), len(starts)].astype(np.int64),
+        np.r_[np.searchsorted(starts, tile_row), len(starts)].astype(np.int64),
     )
 
 
@@ -67,14 +85,14 @@ def split_runs(rows: RowOrder, sorted_weights: Floats) -> RowOrder:
         return rows
     starts = np.union1d(rows.run_start[:-1], np.flatnonzero(change) + 1)
     old = np.searchsorted(rows.run_start, starts, side="right") - 1
-    block_run = np.searchsorted(starts, rows.run_start[rows.block_run])
-    block_run[-1] = len(starts)
+    run_start = np.r_[starts, rows.run_start[-1]].astype(np.int64)
     return RowOrder(
         rows.order,
-        np.r_[starts, rows.run_start[-1]].astype(np.int64),
+        run_start,
         rows.run_caller[old],
         rows.run_y[old],
-        block_run.astype(np.int64),
+        np.searchsorted(run_start, rows.run_start[rows.block_run]).astype(np.int64),
+        np.searchsorted(run_start, rows.tile_row).astype(np.int64),
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_kernels import CHUNK, CLIP, compiled, fast_exp
+from voicerisk.models.boost_kernels import compiled, fast_exp
 from voicerisk.models.boost_rows import learner_blocks, masked_column
 from voicerisk.models.boost_spec import BoostData
+from voicerisk.models.boost_vectors import CHUNK, CLIP
 from voicerisk.models.splines import Floats
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,9 @@ class Group:
     weights: Floats  # (runs, width): rescaled, 0 in unused lanes
     offsets: Floats
     grids: list[Grid]
-    cell: NDArray[np.uint8]
-    t: Floats
+    order: NDArray[np.uint16]  # (variants, n): rows of each tile, sorted by interval
+    t: Floats  # (variants, n), sorted
+    ends: NDArray[np.int64]  # (variants, tiles, intervals)
     learners: list[list[Fitted]]
     left_out: list[list[tuple[str, str]]]
     caller_weight: Floats
@@ -62,7 +63,7 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
     for column, lane in zip(sorted_weights.T, lanes, strict=True):
         column[:] = _checked_weights(lane, data)[rows.order]
     rows = split_runs(rows, sorted_weights)
-    weights = np.zeros((len(rows.run_start) - 1, width))
+    weights = aligned(len(rows.run_start) - 1, width)
     weights[:, : len(lanes)] = sorted_weights[rows.run_start[:-1]]
     del sorted_weights
     run_length = np.diff(rows.run_start)
@@ -79,15 +80,30 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
         for i, lane in enumerate(lanes)
     ]
     grids = [Grid(low, high, intervals) for _, _, low, high, intervals in variants]
-    cell = np.empty((len(variants), data.n), np.uint8)
+    cells = max([grid.intervals for grid in grids] + [1])
+    tile_row, block_tile = rows.tile_row, rows.block_tile
+    order = np.empty((len(variants), data.n), np.uint16)
     t = np.empty((len(variants), data.n))
+    ends = np.empty((len(variants), len(tile_row) - 1, cells), np.int64)
     powers = []
     for q, ((name, by, *_), grid) in enumerate(zip(variants, grids, strict=True)):
-        sorted_column = columns[name, by]
-        cell[q], t[q] = grid.locate(sorted_column, "drop")
-        out = np.zeros((rows.n_blocks, grid.intervals + 1, 7, width))
-        kernels.gram_powers((0.0,) * width, cell[q], t[q], rows.run_start, weights, rows.block_run, out)
-        powers.append(out)
+        cell, place = grid.locate(columns[name, by], "drop")
+        cell[cell == grid.intervals] = cells  # behind all intervals
+        kernels.sort_tiles(cell, place, tile_row, order[q], t[q], ends[q])
+        out = aligned(rows.n_blocks * cells * 7 * width)
+        kernels.gram_powers(
+            (0.0,) * width,
+            tile_row,
+            rows.tile_run,
+            block_tile,
+            rows.run_start,
+            weights,
+            order[q],
+            t[q],
+            ends[q],
+            out,
+        )
+        powers.append(out.reshape(rows.n_blocks, cells, 7, width)[:, : grid.intervals])
 
     callers = int(data.caller.max()) + 1
     caller_weight = np.zeros((width, 1))
@@ -95,7 +111,7 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
         caller_weight = np.stack(
             [np.bincount(rows.run_caller, weights[:, i] * run_length, callers) for i in range(width)]
         )
-    group = Group(lanes, rows, weights, offsets, grids, cell, t, [], [], caller_weight)
+    group = Group(lanes, rows, weights, offsets, grids, order, t, ends, [], [], caller_weight)
     block_weight = np.stack(
         [
             (weights[a:b] * run_length[a:b, None]).sum(0)
@@ -104,6 +120,14 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
     )
     _fit_learners(group, data, chosen, powers, block_weight)
     return group
+
+
+def aligned(*shape: int) -> Floats:
+    """Return zeros that start on a cache line, so that no vector of lanes straddles two."""
+    size = int(np.prod(shape))
+    raw = np.zeros(size + 8)
+    skip = (-raw.ctypes.data % 64) // 8
+    return raw[skip : skip + size].reshape(shape)
 
 
 def _checked_weights(lane: Lane, data: BoostData) -> Floats:
@@ -194,64 +218,63 @@ def _fit_learners(
     block_weight: Floats,
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
-    jobs: dict[tuple, list[tuple[int, int, Floats]]] = {}
+    has_sex = data.sex is not None
     ready: dict[tuple[int, int], Fitted | str] = {}
+    alike: dict[Learner, list[tuple[int, int]]] = {}
     for i, lane in enumerate(group.lanes):
         for j, learner in enumerate(lane.learners):
-            blocks = learner_blocks(learner, data.sex is not None)
             number = chosen[i][j]
             if isinstance(number, str):
                 ready[i, j] = number
-                continue
-            if learner.kind == "brandom":
-                ready[i, j] = _caller_learner(learner, group.caller_weight[i], blocks)
-                continue
-            if number is None:
-                gram = _block_gram(learner, block_weight[:, i], blocks)
+            elif learner.kind == "brandom":
+                ready[i, j] = _caller_learner(
+                    learner, group.caller_weight[i], learner_blocks(learner, has_sex)
+                )
             else:
-                parts = [powers[number][b, :-1, :, i] for b in range(group.rows.n_blocks) if blocks >> b & 1]
-                sums = np.sum(parts, axis=0)
-                if learner.kind == "bbs":
-                    gram = splines.spline_gram(sums, learner.degree)
-                    if not _rank_above(gram, sums, learner.wanted_df or 0.0):
-                        ready[i, j] = f"its rows have rank <= df = {learner.wanted_df:g}"
-                        continue
-                else:
-                    gram = splines.line_gram(sums, group.grids[number])
-                    gram = gram if learner.intercept else gram[1:, 1:]
-            shape = (learner.kind, len(gram), learner.degree, learner.differences, learner.center)
-            jobs.setdefault((*shape, learner.wanted_df, learner.penalty), []).append((i, j, gram))
-    for batch in jobs.values():
-        grams = np.stack([gram for _, _, gram in batch])
-        first_lane, first_learner, _ = batch[0]
-        solved = _solve_batch(group.lanes[first_lane].learners[first_learner], grams)
-        for (i, j, _), (penalty, penalty_kind, inverse) in zip(batch, solved, strict=True):
-            learner = group.lanes[i].learners[j]
-            if inverse is None:
+                alike.setdefault(replace(learner, variable="", by=None, available=False), []).append((i, j))
+    for places in alike.values():
+        learner = group.lanes[places[0][0]].learners[places[0][1]]
+        sums, grams = [], []
+        for i, j in places:
+            own, number = group.lanes[i].learners[j], chosen[i][j]
+            blocks = learner_blocks(own, has_sex)
+            if not isinstance(number, int):
+                grams.append(_block_gram(own, block_weight[:, i], blocks))
+            else:
+                taken = [powers[number][b, :, :, i] for b in range(group.rows.n_blocks) if blocks >> b & 1]
+                part = taken[0] if len(taken) == 1 else taken[0] + taken[1]
+                sums.append(part)
+                if learner.kind == "bols":
+                    line = splines.line_gram(part, group.grids[number])
+                    grams.append(line if learner.intercept else line[1:, 1:])
+        stacked = (
+            splines.spline_gram(np.stack(sums), learner.degree) if learner.kind == "bbs" else np.stack(grams)
+        )
+        usable = np.ones(len(places), bool)
+        if learner.kind == "bbs":
+            df = learner.wanted_df or 0.0
+            usable[:] = [_rank_above(gram, part, df) for gram, part in zip(stacked, sums, strict=True)]
+            for place in np.flatnonzero(~usable).tolist():
+                ready[places[place]] = f"its rows have rank <= df = {df:g}"
+        if not usable.any():
+            continue
+        penalties, penalty_kind, inverses = _solve_batch(learner, stacked[usable])
+        places = [place for place, good in zip(places, usable, strict=True) if good]
+        for (i, j), penalty, inverse in zip(places, penalties, inverses, strict=True):
+            if not np.isfinite(inverse).all():
                 ready[i, j] = "its normal equations are singular"
                 continue
-            number = chosen[i][j]
-            variant = number if isinstance(number, int) else -1
+            own, grid = group.lanes[i].learners[j], chosen[i][j]
+            variant = grid if isinstance(grid, int) else -1
             fitted = FittedLearner(
-                learner, group.grids[variant] if variant >= 0 else None, penalty, len(inverse)
+                own, group.grids[variant] if variant >= 0 else None, float(penalty), len(inverse)
             )
-            ready[i, j] = Fitted(
-                fitted,
-                variant,
-                learner_blocks(learner, data.sex is not None),
-                _kind(learner),
-                penalty_kind,
-                inverse,
-            )
+            kind = penalty_kind if penalty > 0 else kernels.UNPENALISED
+            ready[i, j] = Fitted(fitted, variant, learner_blocks(own, has_sex), _kind(own), kind, inverse)
     for i, lane in enumerate(group.lanes):
-        group.learners.append([])
-        group.left_out.append([])
-        for j, learner in enumerate(lane.learners):
-            result = ready[i, j]
-            if isinstance(result, Fitted):
-                group.learners[i].append(result)
-            else:
-                group.left_out[i].append((learner.name, result))
+        results = [(learner.name, ready[i, j]) for j, learner in enumerate(lane.learners)]
+        group.learners.append([result for _, result in results if isinstance(result, Fitted)])
+        group.left_out.append([(name, reason) for name, reason in results if isinstance(reason, str)])
 
 
 def _kind(learner: Learner) -> int:
@@ -284,14 +307,14 @@ def _rank_above(gram: Floats, powers: Floats, df: float) -> bool:
     """Return whether the design's rank exceeds df; every interval that holds a row adds at least one."""
     if np.count_nonzero(powers[:, 0]) > df:
         return True
-    scale = np.sqrt(np.diag(gram))
+    scale = np.sqrt(np.maximum(np.diag(gram), 0.0))
     used = scale > 0
     unit = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     return bool(np.count_nonzero(np.linalg.eigvalsh(unit) > _RANK_TOLERANCE) > df) if used.any() else False
 
 
-def _solve_batch(learner: Learner, grams: Floats) -> list[tuple[float, int, Floats | None]]:
-    """Return lambda, kind of penalty, and inverse (None where singular) of like learners."""
+def _solve_batch(learner: Learner, grams: Floats) -> tuple[Floats, int, Floats]:
+    """Return lambda, kind of penalty, and inverse (not finite where singular) of like learners."""
     size = grams.shape[-1]
     df = learner.wanted_df
     if learner.kind == "bbs":
@@ -310,24 +333,25 @@ def _solve_batch(learner: Learner, grams: Floats) -> list[tuple[float, int, Floa
         penalties = np.zeros(len(grams))
     else:
         penalties = splines.penalty_for_df(grams, root, df)
-    solved: list[tuple[float, int, Floats | None]] = []
-    for gram, penalty in zip(grams, penalties, strict=True):
-        inverse = _inverse(gram + penalty * (root.T @ root))
-        if inverse is not None and back is not None:
-            inverse = back @ inverse @ back.T
-        solved.append((float(penalty), penalty_kind if penalty > 0 else kernels.UNPENALISED, inverse))
-    return solved
+    inverses = _inverses(grams + penalties[:, None, None] * (root.T @ root))
+    if back is not None:
+        inverses = back @ inverses @ back.T
+    return penalties, penalty_kind, inverses
 
 
-def _inverse(matrix: Floats) -> Floats | None:
-    """Return the inverse of a symmetric positive definite matrix, or None where it has none."""
-    scale = np.sqrt(np.diag(matrix))
-    if not (scale > 0).all():
-        return None
-    unit = matrix / np.outer(scale, scale)
-    try:
-        root = np.linalg.inv(np.linalg.cholesky(unit))
-    except np.linalg.LinAlgError:
-        return None
-    inverse = root.T @ root / np.outer(scale, scale)
-    return np.ascontiguousarray(inverse) if np.isfinite(inverse).all() else None
+def _inverses(matrices: Floats) -> Floats:
+    """Return the inverses of symmetric matrices; NaN where one is not positive definite."""
+    scale = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 0.0))
+    usable = (scale > 0).all(axis=1)
+    outer = scale[:, :, None] * scale[:, None, :]
+    inverses = np.full_like(matrices, np.nan)
+    for start in (slice(None),) if usable.all() else (slice(i, i + 1) for i in np.flatnonzero(usable)):
+        unit = matrices[start] / outer[start]
+        try:
+            root = np.linalg.inv(np.linalg.cholesky(unit))
+        except np.linalg.LinAlgError:
+            if len(unit) > 1:  # one by one, so that a singular one does not spoil the others
+                return np.concatenate([_inverses(matrix[None]) for matrix in matrices])
+            continue
+        inverses[start] = root.swapaxes(-1, -2) @ root / outer[start]
+    return inverses

@@ -14,6 +14,7 @@ from voicerisk.models.splines import MAX_DEGREE, Floats
 
 SEXES = ("female", "male")
 MAX_KNOTS = 200  # cells are stored in one byte
+TILE = 512  # rows that are sorted by interval together, so that their gradients stay in the cache
 
 Boundary = Literal["all", "train"]
 Outside = Literal["clamp", "extrapolate"]

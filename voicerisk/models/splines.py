@@ -10,6 +10,7 @@ df(lambda) = tr(2S - S'S).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ _PENALTY_RIDGE = 1e-9
 _NEGATIVE = -1e-10
 
 
+@cache
 def basis_weights(degree: int) -> Floats:
     """Return the uniform B-spline pieces: column c of the degree + 1 that are not zero in an interval.
 
@@ -54,6 +56,7 @@ def basis_weights(degree: int) -> Floats:
         pieces = higher
     full = np.zeros((MAX_DEGREE + 1, MAX_DEGREE + 1))
     full[: degree + 1, : degree + 1] = pieces
+    full.flags.writeable = False
     return full
 
 
@@ -182,18 +185,21 @@ def spline_gram(powers: Floats, degree: int) -> Floats:
     -------
     ndarray, shape (..., intervals + degree, intervals + degree)
     """
-    weights = basis_weights(degree)
-    products = np.zeros((degree + 1, degree + 1, 7))
-    for a in range(degree + 1):
-        for b in range(degree + 1):
-            products[a, b] = np.convolve(weights[:, a], weights[:, b])
-    local = np.einsum("...kq,abq->...kab", powers, products)
+    local = (powers @ _piece_products(degree)).reshape(*powers.shape[:-1], degree + 1, degree + 1)
     intervals = powers.shape[-2]
     size = intervals + degree
     gram = np.zeros((*powers.shape[:-2], size, size))
     for k in range(intervals):
         gram[..., k : k + degree + 1, k : k + degree + 1] += local[..., k, :, :]
     return gram
+
+
+@cache
+def _piece_products(degree: int) -> Floats:
+    """Return the coefficients of t**q in the products of two pieces, shape (7, (degree + 1)**2)."""
+    weights = basis_weights(degree)
+    pairs = [np.convolve(weights[:, a], weights[:, b]) for a in range(degree + 1) for b in range(degree + 1)]
+    return np.array(pairs).T
 
 
 def line_gram(powers: Floats, grid: Grid) -> Floats:
@@ -234,11 +240,8 @@ def penalty_for_df(gram: Floats, root: Floats, df: float) -> Floats:
     ndarray, shape (m,)
     """
     inner = gram + _PENALTY_RIDGE * (root.T @ root)
-    identity = np.eye(gram.shape[-1])
-    try:
-        np.linalg.cholesky(inner - (_SQRT_EPS + _NEGATIVE) * identity)
-    except np.linalg.LinAlgError:
-        inner = np.stack([_lift(matrix) for matrix in inner])
+    for number in np.flatnonzero(np.linalg.eigvalsh(inner)[:, 0] - _SQRT_EPS < _NEGATIVE):
+        inner[number] = _lift(inner[number])
     lower = np.linalg.cholesky(inner)
     scaled = np.linalg.solve(lower, np.broadcast_to(root.T, (*lower.shape[:-1], len(root))))
     spectrum = np.zeros(gram.shape[:-1])
