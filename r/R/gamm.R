@@ -219,13 +219,14 @@ gamm_formula <- function(frame, markers, y, sex, groups, covariates, linear, k, 
 }
 
 # The call is built from names, so that the model remembers a readable call and not a copy of the data.
-gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights) {
+gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, sp = NULL) {
   call <- list(
     switch(engine, bam = quote(mgcv::bam), gam = quote(mgcv::gam), gamm = quote(mgcv::gamm)),
     formula = formula, data = quote(frame), family = quote(stats::binomial()), method = method
   )
   if (!is.null(weights)) call$weights <- as.name(weights)
   if (engine == "bam") call$discrete <- discrete
+  if (!is.null(sp)) call$sp <- sp
   if (engine == "gamm") {
     if (length(groups)) call$random <- stats::setNames(rep(list(~1), length(groups)), groups)
     call$verbosePQL <- FALSE

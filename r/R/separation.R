@@ -6,7 +6,7 @@
 #' standard deviation, the better the fit, and nothing is left for the markers to explain.
 #'
 #' @param data Data frame of rows.
-#' @param y,caller,call Names of the outcome and of the grouping columns.
+#' @param y,caller,call,segment Names of the outcome and of the grouping columns.
 #' @param random Random intercepts meant for the model.
 #' @return Data frame, one row a random intercept: group, groups (number), constant (number with one outcome), share.
 #' @export

@@ -1,0 +1,59 @@
+# The Lasso that screens markers, by glmnet, with folds of whole callers.
+
+#' Screen markers with a Lasso
+#'
+#' Binomial Lasso path on standardised markers, cross-validated over folds of whole callers. A missing value is set to
+#' the marker's median and told by an indicator `<marker>_missing`; a marker is selected if either has a coefficient.
+#'
+#' @param data Data frame of segments.
+#' @param markers Names of the markers.
+#' @param y,caller Names of the 0/1 outcome and of the caller.
+#' @param fold NULL, or the fold (1..K) of each row; no caller may stand in two.
+#' @param n_folds Number of folds where `fold` is NULL.
+#' @param weights NULL or row weights.
+#' @param rule "min" or "1se".
+#' @param n_lambda Length of the path.
+#' @return A list: `selected` (names), `coefficients` (marker, term, coefficient_min, coefficient_1se on the markers' own
+#'   scale, selected), `path` (lambda, deviance, se, n_nonzero), `lambda_min`, `lambda_1se`.
+#' @export
+vr_lasso <- function(data, markers, y = "outcome", caller = "caller_id", fold = NULL, n_folds = 10L, weights = NULL,
+                     rule = c("min", "1se"), n_lambda = 100L) {
+  need_package("glmnet")
+  rule <- match.arg(rule)
+  absent <- setdiff(c(markers, y, caller), names(data))
+  if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
+  if (!all(data[[y]] %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
+  id <- as.character(data[[caller]])
+  if (is.null(fold)) {
+    callers <- unique(id)
+    fold <- sample(rep_len(seq_len(n_folds), length(callers)))[match(id, callers)]
+  }
+  split <- tapply(fold, id, function(f) length(unique(f)))
+  if (any(split > 1L)) refuse("caller ", names(split)[split > 1L][1L], " stands in several folds.")
+  X <- as.matrix(data[markers])
+  gaps <- colSums(is.na(X)) > 0L
+  indicators <- is.na(X[, gaps, drop = FALSE]) + 0
+  for (name in markers[gaps]) X[is.na(X[, name]), name] <- stats::median(X[, name], na.rm = TRUE)
+  if (any(gaps)) colnames(indicators) <- paste0(markers[gaps], "_missing")
+  X <- cbind(X, indicators)
+  if (ncol(X) < 2L) refuse("glmnet needs at least two columns; there is one marker.")
+  if (is.null(weights)) weights <- rep(1, nrow(X))
+  cv <- glmnet::cv.glmnet(
+    X, data[[y]], weights = weights, family = "binomial", foldid = fold, type.measure = "deviance",
+    nlambda = n_lambda, thresh = 1e-10
+  )
+  at <- function(s) as.numeric(stats::coef(cv, s = s))[-1L]
+  table <- data.frame(
+    marker = sub("_missing$", "", colnames(X)), term = colnames(X), coefficient_min = at("lambda.min"),
+    coefficient_1se = at("lambda.1se")
+  )
+  table$marker[!table$term %in% colnames(indicators)] <- table$term[!table$term %in% colnames(indicators)]
+  chosen <- if (rule == "min") table$coefficient_min else table$coefficient_1se
+  selected <- markers[markers %in% table$marker[chosen != 0]]
+  table$selected <- table$marker %in% selected
+  list(
+    selected = selected, coefficients = table,
+    path = data.frame(lambda = cv$lambda, deviance = cv$cvm, se = cv$cvsd, n_nonzero = as.integer(cv$nzero)),
+    lambda_min = cv$lambda.min, lambda_1se = cv$lambda.1se
+  )
+}

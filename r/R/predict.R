@@ -1,0 +1,75 @@
+# Predictions for rows the model has not seen.
+
+#' Predict with a GAMM
+#'
+#' "fixed" sets every random intercept to zero: the prediction for a caller at the middle of the callers, not an
+#' average over them. "marginal" averages the probability over the normal distribution of the random intercepts.
+#' Callers of the new rows need not be known. Missing values give missing predictions.
+#'
+#' @param fit A `vr_gamm`.
+#' @param newdata Data frame with the moderator, the markers and the covariates.
+#' @param type "fixed" or "marginal".
+#' @param level Confidence level; for "marginal" the intervals are missing.
+#' @return Data frame, one row a row of `newdata`: link (log-odds of the fixed part), se, probability, lower, upper
+#'   (of the probability).
+#' @export
+vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95) {
+  type <- match.arg(type)
+  gam <- gam_of(fit)
+  spec <- fit$spec
+  needed <- c(if (spec$moderated) spec$sex, spec$markers, spec$covariates)
+  absent <- setdiff(needed, names(newdata))
+  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
+  rows <- newdata[needed]
+  if (spec$moderated) {
+    strange <- setdiff(unique(as.character(rows[[spec$sex]])), c(spec$sexes, NA))
+    if (length(strange)) {
+      refuse("the new rows have ", spec$sex, " = \"", strange[1L], "\"; the model knows ", paste(spec$sexes, collapse = " and "), ".")
+    }
+    rows[[spec$sex]] <- factor(as.character(rows[[spec$sex]]), levels = spec$sexes)
+  }
+  for (name in spec$covariates) {
+    if (is.factor(gam$model[[name]])) rows[[name]] <- factor(as.character(rows[[name]]), levels = levels(gam$model[[name]]))
+  }
+  complete <- stats::complete.cases(rows)
+  link <- se <- rep(NA_real_, nrow(rows))
+  if (any(complete)) {
+    X <- fixed_design(fit, rows[complete, , drop = FALSE])
+    link[complete] <- drop(X %*% stats::coef(gam))
+    se[complete] <- sqrt(pmax(rowSums((X %*% fit$V) * X), 0))
+  }
+  half <- stats::qt(0.5 + level / 2, fit$df) * se
+  out <- data.frame(
+    link = link, se = se, probability = stats::plogis(link), lower = stats::plogis(link - half),
+    upper = stats::plogis(link + half)
+  )
+  if (type == "marginal") {
+    sd <- sqrt(sum(variance_table(fit)$sd^2))
+    out$probability <- marginal_probability(link, sd)
+    out$lower <- out$upper <- NA_real_
+  }
+  out
+}
+
+# The model matrix of new rows with the columns of the random intercepts at zero.
+fixed_design <- function(fit, rows) {
+  gam <- gam_of(fit)
+  terms <- stats::delete.response(gam$pterms)
+  X <- matrix(0, nrow(rows), length(stats::coef(gam)))
+  frame <- stats::model.frame(terms, rows, xlev = gam$xlevels)
+  parametric <- stats::model.matrix(terms, frame, contrasts.arg = gam$contrasts)
+  X[, seq_len(ncol(parametric))] <- parametric
+  for (smooth in gam$smooth) {
+    if (inherits(smooth, "random.effect")) next
+    X[, smooth$first.para:smooth$last.para] <- mgcv::PredictMat(smooth, rows)
+  }
+  X
+}
+
+# Mean of plogis(link + b), b ~ N(0, sd^2), by the trapezoid rule, which converges geometrically here.
+marginal_probability <- function(link, sd) {
+  if (sd == 0) return(stats::plogis(link))
+  z <- seq(-8.5, 8.5, length.out = 401L)
+  w <- stats::dnorm(z) / sum(stats::dnorm(z))
+  drop(stats::plogis(outer(link, sd * z, "+")) %*% w)
+}

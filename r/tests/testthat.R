@@ -1,0 +1,4 @@
+library(testthat)
+library(voicerisk)
+
+test_check("voicerisk")
