@@ -173,6 +173,14 @@ def test_without_a_track_the_whole_file_is_one_span_and_that_is_said(study, repl
     )
 
 
+def test_progress_counts_every_call(study, replace_row):
+    replace_row(5, "004,d,M,004.wav,1,NA")
+    seen = []
+    settings = CohortSettings(calls="calls.csv")
+    load_cohort(settings, study.folder, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_a_caller_with_both_outcomes_is_legal_and_said(study, replace_row):
     replace_row(5, "004,a,F,004.wav,1,004.txt")
     found = study.load()
@@ -239,11 +247,19 @@ def test_a_file_beside_a_table_in_a_subfolder_is_pointed_at(study):
 
 
 def test_two_calls_in_one_file_need_tracks_of_their_own(study, replace_row):
+    study.write("002.txt", "1.6\t1.9\tcaller\n")
     replace_row(3, "002,b,male,001.wav,0,002.txt")
-    assert study.load().notes == ("Calls that share a file, each with its own label track: 001, 002.",)
+    assert study.load(labels=["caller"]).notes == (
+        "Calls that share a file, each with its own label track: 001, 002.",
+    )
     replace_row(3, "002,b,male,001.wav,0,001.txt")
     with pytest.raises(CohortError, match=r"calls.csv, rows 2 and 3: the file '001.wav' is listed 2 times"):
         study.load()
+    study.write("002.txt", "1.4\t1.9\tcaller\n")
+    replace_row(3, "002,b,male,./001.wav,0,002.txt")
+    message = r"rows 2 and 3: calls '001' and '002' share .* spans 0.5-1.5 s and 1.4-1.9 s overlap"
+    with pytest.raises(CohortError, match=message):
+        study.load(labels=["caller"])
 
 
 def test_the_order_of_rows_changes_nothing_but_the_order(study):
@@ -338,6 +354,7 @@ def test_one_class_only_is_refused(study):
             "0\t9\ta\n",
             r"line 1: the span 0-9 s \('a'\) lies outside 001.wav, which lasts 3.000000 s \(call '001'",
         ),
+        ("3.0001\t3.00012\ta\n", r"the span 3.0001-3.00012 s \('a'\) lies outside 001.wav"),
         ("-1\t1\ta\n", r"the span -1-1 s \('a'\) lies outside 001.wav"),
         ("2\t1\ta\n", r"001.txt, line 1: the label ends at 1.0 s, before it starts at 2.0 s"),
         ("nan\t1\ta\n", r"001.txt, line 1: the time 'nan' is not a finite number"),

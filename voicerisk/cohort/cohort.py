@@ -94,6 +94,8 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     table = Path(study_dir, settings.calls).absolute()
     root = Path(study_dir, settings.root or ".").resolve()
     raw = read_calls(table)
+    if "labels" in raw.columns:
+        raw["labels"] = raw["labels"].where(~raw["labels"].map(is_missing), "")
     columns = typed(raw)
     columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
     _check_columns(settings, raw, table)

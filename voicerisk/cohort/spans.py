@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from voicerisk.cohort.coding import is_missing
 from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import label_rows
 from voicerisk.cohort.textgrid import Row
@@ -117,29 +116,29 @@ def read_spans(
     ):
         place = Place(table, row, call_id)
         length, sample = duration(Path(path), place)
-        if is_missing(track):
+        if not track:
             if kept is not None:
                 raise CohortError(
                     f"{place}: there is no label track, but labels in [cohort] keeps only "
                     f"{', '.join(map(repr, kept))}; add the track or leave the call out with where."
                 )
             whole += 1
-            spans.append((call_id, 0, 0.0, length, ""))
-            continue
-        track_path = inside(root, track, "labels", place)
-        chosen: list[Row] = []
-        for label in label_rows(track_path, tier):
-            start, end, text, line = label
-            seen.add(text)
-            shown = (call_id, track, line, f"{start:g}-{end:g} s {text!r}")
-            if pattern is not None and not pattern.fullmatch(text):
-                unchosen.append(shown)
-            elif end == start:
-                points.append(shown)
-            else:
-                chosen.append(label)
-        chosen.sort(key=lambda label: label[:2])
-        _check(chosen, track_path, Path(path), length, sample, place)
+            chosen: list[Row] = [(0.0, length, "", 0)]
+        else:
+            track_path = inside(root, track, "labels", place)
+            chosen = []
+            for label in label_rows(track_path, tier):
+                start, end, text, line = label
+                seen.add(text)
+                shown = (call_id, track, line, f"{start:g}-{end:g} s {text!r}")
+                if pattern is not None and not pattern.fullmatch(text):
+                    unchosen.append(shown)
+                elif end == start:
+                    points.append(shown)
+                else:
+                    chosen.append(label)
+            chosen.sort(key=lambda label: label[:2])
+            _check(chosen, track_path, Path(path), length, sample, place)
         spans.extend(
             (call_id, segment, max(start, 0.0), min(end, length), text)
             for segment, (start, end, text, _) in enumerate(chosen)
@@ -151,14 +150,16 @@ def read_spans(
     flow.stand_spans("labels", total)
     flow.leave_spans("labels", "label not among those kept", unchosen, total - len(unchosen))
     flow.leave_spans("labels", "zero length", points, len(spans))
+    kinds = {"call_id": "str", "segment": "int32", "start_s": "f8", "end_s": "f8", "label": "str"}
+    found = pd.DataFrame(spans, columns=list(kinds)).astype(kinds)
+    _check_shared_files(calls, found, table)
     notes = []
     if whole:
         notes.append(
             f"{whole} of {len(calls)} calls have no label track: the whole file is taken as the caller's "
             "speech."
         )
-    kinds = {"call_id": "str", "segment": "int32", "start_s": "f8", "end_s": "f8", "label": "str"}
-    return pd.DataFrame(spans, columns=list(kinds)).astype(kinds), notes
+    return found, notes
 
 
 def _as_pattern(label: str) -> str:
@@ -169,7 +170,7 @@ def _check(chosen: list[Row], track: Path, path: Path, length: float, sample: fl
     """Refuse spans outside the file and spans that overlap."""
     slack = sample + ROUNDING_S
     for start, end, text, line in chosen:
-        if start < -ROUNDING_S or end > length + slack:
+        if start < -ROUNDING_S or end > length + slack or start >= length:
             raise CohortError(
                 f"{track}, line {line}: the span {start:g}-{end:g} s ({text!r}) lies outside {path.name}, "
                 f"which lasts {length:.6f} s ({place})."
@@ -180,6 +181,23 @@ def _check(chosen: list[Row], track: Path, path: Path, length: float, sample: fl
                 f"{track}, lines {line} and {next_line}: the spans {start:g}-{end:g} s ({text!r}) and "
                 f"{next_start:g}-{next_end:g} s ({next_text!r}) overlap ({place})."
             )
+
+
+def _check_shared_files(calls: pd.DataFrame, spans: pd.DataFrame, table: Path) -> None:
+    """Refuse spans of two calls in one file that overlap: the same speech would count twice."""
+    shared = calls[calls["path"].duplicated(keep=False)]
+    joined = spans.merge(shared[["call_id", "path", "file", "row"]], on="call_id")
+    joined = joined.sort_values(["path", "start_s", "end_s"], ignore_index=True)
+    following = joined.shift(-1)
+    overlaps = (following["path"] == joined["path"]) & (following["start_s"] < joined["end_s"])
+    for one, other in zip(
+        joined[overlaps].itertuples(), joined[overlaps.shift(1, fill_value=False)].itertuples(), strict=True
+    ):
+        raise CohortError(
+            f"{table}, rows {one.row} and {other.row}: calls {one.call_id!r} and {other.call_id!r} share the "
+            f"file {one.file!r}, and their spans {one.start_s:g}-{one.end_s:g} s and "
+            f"{other.start_s:g}-{other.end_s:g} s overlap."
+        )
 
 
 def _check_labels_occur(kept: tuple[str, ...] | None, seen: set[str]) -> None:
