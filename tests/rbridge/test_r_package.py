@@ -26,7 +26,10 @@ def test_testthat(worker: Worker, tmp_path: Path):
     built = subprocess.run(build, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-2000:]
     known = os.environ.get("R_LIBS_USER", "")
-    script = 'library(testthat); library(voicerisk); test_dir("testthat", package = "voicerisk", reporter = "check")'
+    script = (
+        "library(testthat); library(voicerisk); "
+        'test_dir("testthat", package = "voicerisk", reporter = "check")'
+    )
     ran = subprocess.run(
         ["Rscript", "-e", script],
         cwd=copy / "tests",
