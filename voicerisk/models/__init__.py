@@ -1,7 +1,8 @@
 """Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`; `fit_lanes` and
-`LanePath` for many fits at once; the estimator `GamBoost`; `GammSettings`, `fit_gamm` and `GammFit`.
+`LanePath` for many fits at once; the estimator `GamBoost`; `read_model`, `write_model` and
+`ScoringModel` for saved models; `GammSettings`, `fit_gamm` and `GammFit`.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
@@ -18,6 +19,10 @@ _HOMES = {
     "LanePath": "boost_path",
     "fit_lanes": "boost_lanes",
     "GamBoost": "gamboost",
+    "ScoringModel": "boost_file",
+    "scoring_model": "boost_file",
+    "read_model": "boost_file",
+    "write_model": "boost_file",
     "GammSettings": "gamm",
     "GammFit": "gamm",
     "fit_gamm": "gamm",

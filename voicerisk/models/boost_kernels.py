@@ -266,8 +266,8 @@ def _set_polynomials(kind, c, factor, intervals, low, width, pieces, degree, pol
 @compiled
 def boost(
     tag, order_of, t, ends, tile_row, tile_run, block_tile, tile_active, run_start, run_sign, run_caller,
-    run_weight, block_run, variant_blocks, variant_lanes, variant_intervals, variant_low, variant_width, pieces,
-    n_learners, kind, variant, blocks, degree, penalty_kind, penalty, order, inverse, caller_weight,
+    run_weight, block_run, variant_blocks, variant_lanes, variant_intervals, variant_low, variant_width,
+    pieces, n_learners, kind, variant, blocks, degree, penalty_kind, penalty, order, inverse, caller_weight,
     scale, step, link, tile, buffer, selected, steps, risk, stop,
 ):  # fmt: skip
     """Boost all lanes of a group.
@@ -365,8 +365,8 @@ def boost(
                         wanted[q] = True
         _pass_block(
             tag, link, tile, block, order_of, t, ends, tile_row, tile_run, block_tile, run_start, run_sign,
-            run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, flat_poly,
-            cells, wanted, flat_moments,
+            run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane,
+            flat_poly, cells, wanted, flat_moments,
             n_blocks, run_sum, block_risk[block],
         )  # fmt: skip
         for lane in range(lanes):

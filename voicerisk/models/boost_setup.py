@@ -231,7 +231,8 @@ def _fit_learners(
                     learner, group.caller_weight[i], learner_blocks(learner, has_sex)
                 )
             else:
-                alike.setdefault(replace(learner, variable="", by=None, available=False), []).append((i, j))
+                name = "" if learner.kind == "bbs" else learner.variable
+                alike.setdefault(replace(learner, variable=name, by=None, available=False), []).append((i, j))
     for places in alike.values():
         learner = group.lanes[places[0][0]].learners[places[0][1]]
         sums, grams = [], []

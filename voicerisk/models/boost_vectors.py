@@ -211,13 +211,13 @@ def add_powers(typingctx: Any, tag: Any, powers: Any, tile: Any, order: Any, t: 
 
 
 @vector
-def set_gradient(typingctx: Any, tag: Any, link: Any, first: Any, last: Any, sign: Any, factor: Any, shift: Any,
-                 tile: Any, base: Any, sums: Any) -> Any:  # fmt: skip
+def set_gradient(typingctx: Any, tag: Any, link: Any, first: Any, last: Any, sign: Any, factor: Any,
+                 shift: Any, tile: Any, base: Any, sums: Any) -> Any:  # fmt: skip
     """Renew the gradient of rows first..last, which share outcome and weights.
 
     link += shift; v = factor * e / (1 + e) with e = exp(-sign * link) goes to the tile that starts at row
-    `base`; flat `sums` receives three vectors: the sum of v, and mantissa and binary exponent of the product of
-    1 + e, whose logarithm is the loss.
+    `base`; flat `sums` receives three vectors: the sum of v, and mantissa and binary exponent of the product
+    of 1 + e, whose logarithm is the loss.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
 from voicerisk.errors import ModelError
@@ -20,9 +21,15 @@ from voicerisk.models.boost_effects import (
     partial_effects,
     selection_frequencies,
 )
+from voicerisk.models.boost_file import ScoringModel, scoring_model, write_model
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_spec import BoostData, BoostSettings, Lane, Learner, learners_for
+from voicerisk.models.sexes import sex_codes
 from voicerisk.models.splines import Floats
+
+
+class InputError(ModelError, ValueError):
+    """Input that cannot be used, also a ValueError, as scikit-learn's tools expect."""
 
 
 class MboostEngine(Protocol):
@@ -155,12 +162,18 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         """
         BoostSettings(self.engine, self.brandom, self.by_sex, self.mstop, self.nu, self.df, self.knots)
         columns, sex = self._columns(X, fitting=True)
+        if y is None:
+            raise ValueError("GamBoost requires y to be passed, but the target y is None.")
         target = column_or_1d(y, warn=True)
         check_consistent_length(X, target)
         check_classification_targets(target)
         self.classes_, codes = np.unique(target, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ModelError(
+        if len(self.classes_) > 2:
+            raise InputError(
+                f"Only binary classification is supported. The type of the target is {type_of_target(target)}."
+            )
+        if len(self.classes_) < 2:
+            raise InputError(
                 f"The outcome has {len(self.classes_)} class(es); GamBoost needs two, as a binary classifier."
             )
         n = len(target)
@@ -172,9 +185,9 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         else:
             check_consistent_length(X, groups)
             self.callers_, caller = np.unique(np.asarray(groups), return_inverse=True)
-        weights = np.ones(n) if sample_weight is None else column_or_1d(sample_weight).astype(float)
+        weights = np.ones(n) if sample_weight is None else _case_weights(sample_weight, codes)
         if len(weights) != n:
-            raise ModelError(f"sample_weight has {len(weights)} values for {n} rows.")
+            raise InputError(f"sample_weight has {len(weights)} values for {n} rows.")
         data = BoostData(columns, sex, codes.astype(np.int8), caller.astype(np.int32))
         if self.learners is None:
             missing = [name for name, column in columns.items() if np.isnan(column).any()]
@@ -211,6 +224,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         -------
         ndarray, shape (n,)
         """
+        check_is_fitted(self, "path_")
         return self.path_.link(self._data(X), step)
 
     def predict_proba(self, X: Any, step: int | None = None) -> Floats:
@@ -247,6 +261,23 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         """Return the level that centring took out: marker, sex, estimate (log-odds), share_available."""
         check_is_fitted(self, "path_")
         return availability_effects(self.path_, step)
+
+    def scoring_model(self, step: int | None = None) -> ScoringModel:
+        """Return the model as curves by marker and sex, which scores frames without numba or R."""
+        check_is_fitted(self, "path_")
+        settings = {
+            "nu": self.nu,
+            "df": self.df,
+            "knots": self.knots,
+            "family": self.family,
+            "engine": self.engine,
+        }
+        classes = [str(label) for label in self.classes_]
+        return scoring_model(self.path_, step, {"settings": settings, "classes": classes})
+
+    def save(self, path: Path | str, step: int | None = None) -> None:
+        """Write the model after `step` steps as JSON (see `read_model`)."""
+        write_model(Path(path), self.scoring_model(step))
 
     def _data(self, X: Any) -> BoostData:
         check_is_fitted(self, "path_")
@@ -300,19 +331,14 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def sex_codes(column: pd.Series) -> NDArray[np.int8]:
-    """Return 0 for female and 1 for male; female/male/F/M in any case.
-
-    Raises
-    ------
-    ModelError
-        For anything else, naming the row and the value.
-    """
-    text = column.astype("str").str.strip().str.lower()
-    codes = text.map({"female": 0, "f": 0, "male": 1, "m": 1})
-    if codes.isna().any():
-        row = int(np.flatnonzero(codes.isna())[0])
-        raise ModelError(
-            f"Column {column.name}, row {row}: sex is {column.iloc[row]!r}; it must be female or male."
-        )
-    return np.asarray(codes, dtype=np.int8)
+def _case_weights(sample_weight: ArrayLike, codes: NDArray[np.intp]) -> Floats:
+    """Return the weights as floats; both classes must have some."""
+    given = np.asarray(sample_weight)
+    if given.ndim != 1:
+        raise InputError(f"Sample weights must be 1D; they have shape {given.shape}.")
+    weights = given.astype(float)
+    if len(weights) == len(codes) and len(set(codes[weights > 0].tolist())) == 1:
+        raise InputError("Only one class has rows with a weight above 0; GamBoost needs two.")
+    if len(weights) == len(codes) and not weights.any():
+        raise InputError("No row has a weight above 0.")
+    return weights
