@@ -138,6 +138,34 @@ def test_curve_points_are_those_of_scikit_learn(made):
     assert (first["sensitivity"] == 0).all() and first["precision"].isna().all()
 
 
+def test_mean_roc_of_repeats_keeps_the_steps():
+    from voicerisk.figures.discrimination import _at
+
+    steps = pd.DataFrame(
+        {"false_positive_rate": [0.0, 0.0, 0.5, 0.5, 1.0], "sensitivity": [0.0, 0.4, 0.4, 0.9, 1.0]}
+    )
+    np.testing.assert_allclose(_at(steps, np.array([0.0, 0.25, 0.5, 0.75, 1.0])), [0.4, 0.4, 0.9, 0.95, 1.0])
+
+
+def test_hover_points_lie_on_the_drawn_line(made):
+    import io
+
+    curves = made.curves().query("marker == 'dom'")
+    figure = figures.gamm_curves(curves, made.LABELS, width_mm=89)
+    figure.savefig(io.BytesIO(), format="svg")
+    first = figures.hover_points(figure)[0]
+    rows = curves[curves["sex"] == "female"]
+    assert first["series"] == "women" and first["x_label"] == "Dominant frequency (Hz)"
+    assert [point[2] for point in first["points"]] == pytest.approx(list(rows["x"]), rel=1e-3)
+    assert [point[3] for point in first["points"]] == pytest.approx(
+        list(rows["estimate"]), rel=1e-3, abs=1e-3
+    )
+    page = (figure.get_figwidth() * 72, figure.get_figheight() * 72)
+    assert all(0 < point[0] < page[0] and 0 < point[1] < page[1] for point in first["points"])
+    xs = [point[0] for point in first["points"]]
+    assert xs == sorted(xs)
+
+
 def test_curve_points_refuse_one_class_and_missing_scores(made):
     calls = made.predictions()
     with pytest.raises(ReportError, match="one class only"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
+    from voicerisk.figures.hover import hover_points
     from voicerisk.figures.listening import sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.protocols import protocols_compared
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.subgroups import subgroup_forest
 
 _HOME = {
+    "hover_points": "hover",
     "audit_ladder": "audit",
     "permutation_null": "audit",
     "decision_curves": "benefit",
@@ -77,6 +79,7 @@ __all__ = [
     "draw",
     "exclusion_flow",
     "gamm_curves",
+    "hover_points",
     "lasso_path",
     "make",
     "missing_table",

@@ -70,6 +70,7 @@ def decision_curves(
             linewidth=style.line_pt,
             linestyle=(0, (4, 1.6)),
             zorder=2,
+            label="act on all",
         )
         if "lower" in model and model["lower"].notna().any():
             panel.fill_between(
@@ -86,6 +87,7 @@ def decision_curves(
             color=drawn.colour,
             linewidth=style.line_pt * 1.3,
             zorder=3,
+            label="model",
         )
         if relevant is not None:
             for left, right in ((0.0, relevant[0]), (relevant[1], 1.0)):

@@ -292,6 +292,7 @@ def _curve(panel: Axes, rows: pd.DataFrame, sex: str, position: int, style: Styl
         linestyle=series.line,
         linewidth=style.line_pt,
         zorder=3,
+        label=SEX_NAMES.get(sex, sex),
     )
 
 

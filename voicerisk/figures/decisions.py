@@ -205,7 +205,11 @@ def score_dots(
         for outcome in (0, 1):
             mine = rows[rows["y"] == outcome]
             panel.plot(
-                mine.index, mine["p_raw"], zorder=3, **look(str(outcome), style).point(style.marker_pt * 0.85)
+                mine.index,
+                mine["p_raw"],
+                zorder=3,
+                label=f"outcome {outcome}",
+                **look(str(outcome), style).point(style.marker_pt * 0.85),
             )
         wrong = rows[rows["wrong"].astype(bool)]
         panel.plot(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, line_entry, panels, unit_limits
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
 from voicerisk.figures.text import (
     DESIGNS,
     PROTOCOLS,
@@ -191,7 +191,7 @@ def _panels(
             if rows.empty:
                 continue
             drawn = look(name, style, position)
-            (_roc_lines if kind == "roc" else _pr_lines)(panel, rows, drawn, style)
+            (_roc_lines if kind == "roc" else _pr_lines)(panel, rows, drawn, style, name)
             notes.append(_note(metrics, metric, name, str(rows["model"].iloc[0]), design))
         if kind == "roc":
             panel.plot([0, 1], [0, 1], color=style.neutral, linewidth=style.thin_pt, zorder=0)
@@ -235,7 +235,7 @@ def _series(table: pd.DataFrame) -> pd.Series:
     return protocol + ", " + model if several else protocol
 
 
-def _roc_lines(panel: Axes, rows: pd.DataFrame, drawn, style: Style) -> None:  # type: ignore[no-untyped-def]
+def _roc_lines(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style, name: str) -> None:
     repeats = [one for _, one in rows.groupby("repeat", sort=False, dropna=False)]
     if len(repeats) == 1:
         x, y = (repeats[0][name].to_numpy(float) for name in ("false_positive_rate", "sensitivity"))
@@ -251,16 +251,23 @@ def _roc_lines(panel: Axes, rows: pd.DataFrame, drawn, style: Style) -> None:  #
         x = np.linspace(0, 1, 201)
         y = np.mean([_at(one, x) for one in repeats], axis=0)
         x, y = np.r_[0.0, x], np.r_[0.0, y]
-    panel.plot(x, y, color=drawn.colour, linestyle=drawn.line, linewidth=style.line_pt * 1.3, zorder=3)
+    panel.plot(
+        x, y, color=drawn.colour, linestyle=drawn.line, linewidth=style.line_pt * 1.3, zorder=3, label=name
+    )
 
 
 def _at(one: pd.DataFrame, x: np.ndarray) -> np.ndarray:
-    """Return the highest sensitivity reached at each false positive rate (linear between points: ties)."""
-    best = one.groupby("false_positive_rate")["sensitivity"].max()
-    return np.interp(x, best.index.to_numpy(float), best.to_numpy(float))
+    """Return the sensitivity of a ROC curve at each false positive rate, the upper one where it jumps."""
+    ends = one.groupby("false_positive_rate")["sensitivity"].agg(["min", "max"])
+    known, low, high = ends.index.to_numpy(float), ends["min"].to_numpy(float), ends["max"].to_numpy(float)
+    left = np.searchsorted(known, x + 1e-12, side="right") - 1
+    right = np.minimum(left + 1, len(known) - 1)
+    width = known[right] - known[left]
+    share = np.where(width > 0, (x - known[left]) / np.where(width > 0, width, 1), 0.0)
+    return np.where(share <= 1e-9, high[left], high[left] + share * (low[right] - high[left]))
 
 
-def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn, style: Style) -> None:  # type: ignore[no-untyped-def]
+def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style, name: str) -> None:
     repeats = [one for _, one in rows.groupby("repeat", sort=False, dropna=False)]
     grid = np.linspace(0, 1, 201)[1:]
     steps = []
@@ -276,6 +283,7 @@ def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn, style: Style) -> None:  # 
                 linestyle=drawn.line,
                 linewidth=style.line_pt * 1.3,
                 zorder=3,
+                label=name,
             )
             return
         panel.step(
@@ -294,6 +302,7 @@ def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn, style: Style) -> None:  # 
         linestyle=drawn.line,
         linewidth=style.line_pt * 1.3,
         zorder=3,
+        label=name,
     )
 
 

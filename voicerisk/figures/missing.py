@@ -102,7 +102,7 @@ def missing_values(
         levels = ordered(rows["level_name"])
         for position, level in enumerate(levels):
             mine = rows[rows["level_name"].astype(str) == level]
-            drawn = look(level, style, position)
+            drawn = look(level.removeprefix("outcome "), style, position)
             offset = 0.0 if len(levels) == 1 else 0.2 - 0.4 * position / (len(levels) - 1)
             at = np.array([y[marker] for marker in mine["marker"]]) + offset
             n = f" (n = {int(mine['n'].iloc[0]):,})".replace(",", "\u2009") if "n" in mine else ""

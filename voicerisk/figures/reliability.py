@@ -186,6 +186,7 @@ def calibration(
             color=drawn.colour,
             linestyle=drawn.line,
             linewidth=style.line_pt * 1.2,
+            label="lowess",
         )
         groups = rows[rows["layer"] == "group"]
         panel.vlines(
@@ -195,6 +196,7 @@ def calibration(
             groups["p"],
             groups["observed"],
             zorder=4,
+            label="group of calls",
             **Look("black", "-", "s", False).point(style.marker_pt * 0.9),
         )
         panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))

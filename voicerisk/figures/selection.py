@@ -120,7 +120,14 @@ def _coefficients(panel, x, coefficients, labels, lambda_min, named, style) -> N
         values = coefficients[term].to_numpy(float)
         if term in top:
             series = look(f"term {term}", style, top.index(term))
-            panel.plot(x, values, color=series.colour, linestyle=series.line, linewidth=style.line_pt * 0.9)
+            panel.plot(
+                x,
+                values,
+                color=series.colour,
+                linestyle=series.line,
+                linewidth=style.line_pt * 0.9,
+                label=name_of(term, labels),
+            )
             ends.append((float(values[-1]), term, series.colour))
         else:
             panel.plot(x, values, color=style.neutral, linewidth=style.thin_pt, alpha=0.6)
@@ -209,7 +216,12 @@ def risk_path(
                     )
             mean = rows.groupby("step")["deviance"].mean()
             panel.plot(
-                mean.index, mean, color=drawn.colour, linestyle=drawn.line, linewidth=style.line_pt * 1.2
+                mean.index,
+                mean,
+                color=drawn.colour,
+                linestyle=drawn.line,
+                linewidth=style.line_pt * 1.2,
+                label=name_of(name, labels),
             )
         chosen = table[table["protocol"] == protocol]
         if "mstop" in chosen and chosen["mstop"].notna().any():
@@ -362,7 +374,14 @@ def selection_frequencies(
             offset = 0.0 if len(protocols) == 1 else 0.16 - 0.32 * position / (len(protocols) - 1)
             at = np.array([y[marker] for marker in mine["marker"]]) + offset
             panel.hlines(at, 0, mine["frequency"], color=series.colour, linewidth=style.thin_pt, alpha=0.6)
-            panel.plot(mine["frequency"], at, clip_on=False, zorder=3, **series.point(style.marker_pt * 0.9))
+            panel.plot(
+                mine["frequency"],
+                at,
+                clip_on=False,
+                zorder=3,
+                label=protocol or "share",
+                **series.point(style.marker_pt * 0.9),
+            )
         panel.set_xlim(0, 1.0)
         panel.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "25", "50", "75", "100"])
         panel.set_xlabel("chosen in % of folds")
