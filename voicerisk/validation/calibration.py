@@ -149,9 +149,11 @@ def smooth_calibration(y: np.ndarray, p: np.ndarray, smoother: str = "lowess") -
     if smoother == "lowess":
         from statsmodels.nonparametric.smoothers_lowess import lowess
 
-        fitted = lowess(
-            y, p, frac=LOWESS_SPAN, it=0, delta=LOWESS_DELTA * float(np.ptp(p)), return_sorted=False
-        )
+        # Where a neighbourhood holds one distinct risk the local line has no slope; its NaN is the answer.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            fitted = lowess(
+                y, p, frac=LOWESS_SPAN, it=0, delta=LOWESS_DELTA * float(np.ptp(p)), return_sorted=False
+            )
         return np.asarray(fitted, dtype=np.float64)
     if smoother == "loess":
         return _local_quadratic(p, y.astype(np.float64))

@@ -70,7 +70,8 @@ def strata_columns(calls: pd.DataFrame) -> tuple[str, ...]:
 
 def callers_in_classes(callers: pd.DataFrame) -> tuple[int, int]:
     """Count the callers with at least one call of class 0 and of class 1."""
-    return int((callers["pattern"] != "1").sum()), int((callers["pattern"] != "0").sum())
+    pattern = callers["pattern"].to_numpy(dtype=object)
+    return int((pattern != "1").sum()), int((pattern != "0").sum())
 
 
 def require_callers(callers: pd.DataFrame, least: int, protocol: str) -> None:
@@ -167,7 +168,10 @@ def merge_small_cells(
     missing = [s for s in strata if s not in callers.columns]
     if missing:
         raise ValidationError(f"The callers table lacks the stratum column(s) {', '.join(missing)}.")
-    labels = callers[["pattern", *strata]].astype(str).to_numpy(dtype=object)
+    if strata:
+        labels = callers[["pattern", *strata]].astype(str).to_numpy(dtype=object)
+    else:
+        labels = callers[["pattern"]].to_numpy(dtype=object)
     merged: list[str] = []
     for level in range(len(strata), 0, -1):
         parents = pd.Series([CELL.join(row[:level]) for row in labels])

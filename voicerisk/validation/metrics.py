@@ -137,7 +137,10 @@ def _measure_run(
     auto = names["protocol"] == "published" or settings.direction == "auto"
     rows: list[dict[str, Any]] = []
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    families: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells_of(table, calls, draws, classes, subgroups, units, where, notes):
+        if classes:
+            families.setdefault((cell.unit, cell.subgroup), []).append(cell)
         same = measured.get((cell.label, cell.subgroup))
         if cell.unit == "caller" and same is not None:
             rows += [{**row, "unit": "caller"} for row in same]
@@ -153,7 +156,21 @@ def _measure_run(
         if cell.unit == "call" and cell.one_call_a_caller:
             # Caller rows will be the same numbers.
             measured[cell.label, cell.subgroup] = rows[start:]
+    for family in families.values():
+        rows += [{**names, **row} for row in _macro_rows(family, draws, level)]
     return rows
+
+
+def _macro_rows(family: Sequence[Cell], draws: CallerDraws, level: float) -> list[dict[str, Any]]:
+    """Average the one-against-the-rest rank metrics of all classes, each class counting alike."""
+    of_classes = [_rank_metrics(cell, draws) for cell in family]
+    macro = replace(family[0], label="macro")
+    out: list[dict[str, Any]] = []
+    for metric in of_classes[0]:
+        values = np.mean([one[metric] for one in of_classes], axis=0)
+        for row in _bootstrap_rows(macro, metric, values, draws, level):
+            out.append({**row, "n_events": row["n"]})
+    return out
 
 
 def _measure_cell(
@@ -215,9 +232,10 @@ def _risk_rows(cell: Cell, draws: CallerDraws, level: float) -> list[dict[str, A
         cell, lambda rows: net_benefits(rows, cell.label, draws.counts)
     ).items():
         out += _bootstrap_rows(cell, metric, values, draws, level, cut)
-    # A smoother a draw: affordable for one repeat of unweighted rows.
+    # A smoother a draw: affordable for one repeat of unweighted rows, and without leaving callers out.
     if len(cell.repeats) == 1 and (cell.first.weight == 1).all():
-        for metric, values in smooth_metrics(cell.first, cell.label, draws.counts).items():
+        bootstraps = draws.counts[: 1 + draws.n_boot]
+        for metric, values in smooth_metrics(cell.first, cell.label, bootstraps).items():
             out += _bootstrap_rows(cell, metric, values, draws, level)
     return out
 

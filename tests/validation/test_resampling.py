@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk.errors import ValidationError
+from voicerisk.validation import NESTED, ValidationSettings
+from voicerisk.validation.nested_error import leave_pair_out, nested_cv_error
+from voicerisk.validation.optimism import bootstrap_calls, estimate_632plus, full_procedure
+from voicerisk.validation.permutation import (
+    judge_permutations,
+    permutation_test,
+    permute_outcomes,
+    strata_alone_auroc,
+)
+from voicerisk.validation.ridge import ridge_paths
+from voicerisk.validation.tables import check_calls
+
+from .toys import cohort, with_means
+
+SETTINGS = ValidationSettings(inner_folds=3, seed=2)
+MARKERS = ["x0", "x1", "x2"]
+# The ridge has no steps to tune.
+STEPLESS = replace(NESTED, tune_steps=False)
+
+
+def _maker(means, markers=MARKERS):
+    """Refit by marker means, looked up by the recording a row stands for."""
+    columns = means.set_index("call_id")[list(markers)]
+
+    def make(calls):
+        source = calls["source_call_id"] if "source_call_id" in calls.columns else calls["call_id"]
+        table = calls.reset_index(drop=True)
+        return ridge_paths(table.assign(**columns.loc[source].reset_index(drop=True)), markers)
+
+    return make
+
+
+def test_permutation_shuffles_callers_and_keeps_calls_together():
+    calls, _ = cohort(14, 7, calls_each=2)
+    shuffled = permute_outcomes(calls, np.random.default_rng(0))
+    assert shuffled.groupby("caller_id")["y"].nunique().max() == 1
+    assert shuffled["y"].sum() == calls["y"].sum() and not shuffled["y"].equals(calls["y"])
+    within = permute_outcomes(calls, np.random.default_rng(0), ["sex"])
+    before, after = (t.groupby("sex")["y"].sum() for t in (calls, within))
+    pd.testing.assert_series_equal(before, after)
+
+
+def test_a_caller_with_both_outcomes_is_permuted_within_himself():
+    calls, _ = cohort(8, 4, calls_each=3)
+    calls.loc[0, "y"] = 1 - calls.loc[1, "y"]
+    mixed = calls["caller_id"][0]
+    for seed in range(10):
+        shuffled = permute_outcomes(calls, np.random.default_rng(seed))
+        own = shuffled["y"][shuffled["caller_id"] == mixed]
+        assert sorted(own) == sorted(calls["y"][calls["caller_id"] == mixed])
+
+
+def test_permutation_finds_an_effect_and_calls_an_honest_pipeline_fine():
+    calls, frames = cohort(24, 12, seed=3, effect=2.0)
+    means = with_means(calls, frames)
+    found = permutation_test(calls, _maker(means), SETTINGS, n_permutations=39, switches=STEPLESS)
+    assert found.p_value == pytest.approx(1 / 40) and found.observed > 0.8
+    assert found.verdict in ("fine", "hold-out bias")
+    assert abs(found.null_mean - 0.5) < 0.1
+
+
+def test_permutation_catches_screening_on_all_data():
+    rng = np.random.default_rng(0)
+    calls, _ = cohort(24, 12, seed=3)
+    names = [f"z{j}" for j in range(60)]
+    means = calls.assign(**dict(zip(names, rng.normal(size=(60, 36)), strict=True)))
+
+    def leaky(table):
+        y = table.set_index("call_id")["y"][means["call_id"]].to_numpy()
+        gap = np.abs(means[names][y == 1].mean() - means[names][y == 0].mean())
+        return _maker(means, gap.nlargest(5).index.tolist())(table)
+
+    found = permutation_test(calls, leaky, SETTINGS, n_permutations=20, switches=STEPLESS)
+    assert found.verdict == "leak" and found.null_mean > 0.7
+    assert "learned from the held-out callers' outcomes" in found.finding
+
+
+def test_verdicts_follow_the_rule():
+    rng = np.random.default_rng(0)
+    null = rng.normal(0.5, 0.05, 100)
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.519).verdict == "fine"
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.53).verdict == "leak"
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.47).verdict == "hold-out bias"
+    within = judge_permutations("strata", 0.6, null - null.mean() + 0.575)
+    assert within.verdict == "strata carry the outcome"
+    # 20 permutations of spread 0.06: three Monte Carlo errors are 0.04, so that 0.53 is no finding.
+    assert judge_permutations("all", 0.6, rng.normal(0.53, 0.06, 20)).tolerance > 0.03
+    assert judge_permutations("all", 9.0, null).p_value == pytest.approx(1 / 101)
+
+
+def test_strata_alone_have_an_auroc_of_their_own():
+    calls, _ = cohort(30, 15, seed=1)
+    told = calls.assign(sex=np.where(calls["y"] == 1, "male", calls["sex"]))
+    assert strata_alone_auroc(told, ["sex"], SETTINGS) > 0.6
+    with pytest.raises(ValidationError, match="needs the strata columns"):
+        permutation_test(calls, lambda t: None, SETTINGS, scheme="strata")
+    with pytest.raises(ValidationError, match="scheme is one of all, strata"):
+        permutation_test(calls, lambda t: None, SETTINGS, scheme="frames")
+
+
+def test_copies_of_a_caller_are_apart_but_share_their_source():
+    calls = check_calls(cohort(3, 2, calls_each=2)[0])
+    bag = bootstrap_calls(calls, np.array([3, 0, 1, 1, 0]))
+    assert len(bag) == 10 and bag["call_id"].is_unique
+    assert bag.groupby("source_caller_id")["caller_id"].nunique().to_dict() == {
+        "c000": 3,
+        "c002": 1,
+        "c003": 1,
+    }
+
+
+def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
+    calls, frames = cohort(30, 20, seed=4, effect=0.0, features=8)
+    markers = [f"x{j}" for j in range(8)]
+    found = full_procedure(calls, _maker(with_means(calls, frames), markers), SETTINGS, n_boot=30)
+    assert found.apparent > 0.65
+    assert found.out_of_bag.mean() < 0.6 and found.lower < 0.5 < found.upper
+    assert found.optimism > 0.1 and found.corrected < found.apparent - 0.1
+    assert found.estimate_632plus <= found.estimate_632 <= found.apparent
+
+
+def test_632_plus_by_hand():
+    # No overfitting: .632. Complete overfitting: the out-of-bag value.
+    assert estimate_632plus(0.8, 0.8, 0.5) == pytest.approx(0.8)
+    assert estimate_632plus(1.0, 0.5, 0.5) == pytest.approx(0.5)
+    weight = 0.632 / (1 - 0.368 * 0.5)
+    assert estimate_632plus(0.9, 0.7, 0.5) == pytest.approx((1 - weight) * 0.9 + weight * 0.7)
+    assert estimate_632plus(0.9, 0.3, 0.5) == pytest.approx(0.5)
+
+
+def test_nested_error_of_a_fixed_model_is_the_naive_one():
+    """A model that learns nothing from outcomes has independent losses: K folds change nothing."""
+    calls, _ = cohort(40, 20, seed=1)
+    fit = ridge_paths(calls.assign(x=0.0), ["x"], penalty=1e9)
+    settings = ValidationSettings(prior=0.3)
+    found = nested_cv_error(calls, fit, settings, repeats=4)
+    y = calls["y"].to_numpy()
+    assert found.cv_error == pytest.approx(((0.3 - y) ** 2).mean(), abs=1e-9)
+    assert found.error == pytest.approx(found.cv_error, abs=1e-9)
+    assert found.naive_se <= found.se <= np.sqrt(found.folds) * found.naive_se
+
+
+def test_leave_pair_out_needs_no_constant_prior():
+    """An empty model without a constant prior is reversed when pooled, and 0.5 by pairs."""
+    calls, frames = cohort(12, 6, seed=1, effect=0.6)
+    empty = leave_pair_out(calls, ridge_paths(calls.assign(x=0.0), ["x"]), SETTINGS, n_pairs=None)
+    assert empty.auroc == 0.5 and empty.n_pairs == empty.all_pairs == 72 and empty.monte_carlo_se == 0
+    told = leave_pair_out(calls, ridge_paths(with_means(calls, frames), ["x0"]), SETTINGS, n_pairs=40)
+    assert 0.5 < told.auroc < 1 and told.n_pairs == 40 and told.monte_carlo_se > 0
+    calls.loc[0, "caller_id"], other = calls.loc[1, "caller_id"], calls.loc[1, "y"]
+    calls.loc[0, "y"] = 1 - other
+    with pytest.raises(ValidationError, match="needs callers of one outcome"):
+        leave_pair_out(calls, ridge_paths(calls.assign(x=0.0), ["x"]), SETTINGS)

@@ -1,0 +1,239 @@
+"""The whole procedure on bootstrapped callers: out-of-bag performance, .632+, and Harrell's optimism."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.validation.bootstrap import caller_draws
+from voicerisk.validation.discrimination import auroc
+from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
+from voicerisk.validation.permutation import MakeFitPaths
+from voicerisk.validation.refit import Progress, TrainingSet, next_path
+from voicerisk.validation.settings import ValidationSettings
+from voicerisk.validation.tables import check_calls
+from voicerisk.validation.tuning import choose_steps
+from voicerisk.validation.weights import training_weights
+
+COPY = "~"
+STREAM = 19
+NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True, slots=True)
+class FullProcedure:
+    """Performance of the whole procedure, the model learned anew on every bootstrap of callers.
+
+    Parameters
+    ----------
+    apparent : float
+        On the callers it learned from.
+    out_of_bag : ndarray, shape (B,)
+        Of the model of each bootstrap on the callers that were not drawn.
+    optimism : float
+        Harrell: mean over bootstraps of (performance on the bag - performance on all callers).
+    corrected : float
+        apparent - optimism.
+    estimate_632, estimate_632plus : float
+        Efron and Tibshirani (1997).
+    lower, upper : float
+        Percentiles of `out_of_bag`; they contain the variance of learning, unlike an interval given scores.
+    level : float
+    skipped : int
+        Bootstraps whose out-of-bag callers, or inner folds, lacked a class.
+    """
+
+    apparent: float
+    out_of_bag: np.ndarray
+    optimism: float
+    corrected: float
+    estimate_632: float
+    estimate_632plus: float
+    lower: float
+    upper: float
+    level: float
+    skipped: int
+
+
+def bootstrap_calls(calls: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
+    """Return the calls of the drawn callers, each copy of a caller under an identity of its own.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        Sorted by caller (`check_calls`).
+    counts : ndarray of int, shape (C,)
+        How often each caller was drawn, callers in sorted order.
+
+    Returns
+    -------
+    DataFrame
+        The calls table with `source_call_id` and `source_caller_id`. Copies share their source, by which
+        folds must group them.
+    """
+    code = np.unique(calls["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
+    parts = []
+    for copy in range(int(counts.max())):
+        part = calls[counts[code] > copy]
+        mark = f"{COPY}{copy + 1}"
+        parts.append(
+            part.assign(
+                source_call_id=part["call_id"],
+                source_caller_id=part["caller_id"],
+                call_id=part["call_id"] + mark,
+                caller_id=part["caller_id"] + mark,
+            )
+        )
+    return pd.concat(parts, ignore_index=True).sort_values(["caller_id", "call_id"], ignore_index=True)
+
+
+def learn_and_score(
+    calls: pd.DataFrame,
+    train: np.ndarray,
+    make_fit_paths: MakeFitPaths,
+    settings: ValidationSettings,
+    key: str,
+    seed: int,
+) -> np.ndarray:
+    """Learn on some callers, mstop by inner folds of their sources, and score all calls.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        call_id, caller_id, y, n_frames, source_call_id, source_caller_id; copies to learn from, and calls to
+        assess.
+    train : ndarray of bool, shape (n,)
+        Calls to learn from.
+    make_fit_paths : callable
+    settings : ValidationSettings
+    key : str
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        p_raw of every call, training calls included (apparent performance).
+    """
+    prior = settings.prior if settings.prior is not None else float(calls["y"][train].mean())
+    fit = make_fit_paths(calls)
+    inside = calls[train]
+    sources = caller_table(inside.assign(caller_id=inside["source_caller_id"]), ())
+    k = number_of_folds(sources, settings.inner_folds)
+    rng = np.random.default_rng(seed)
+    fold_of = dict(zip(sources["caller_id"], grouped_folds(sources, k, rng).fold, strict=True))
+    fold = inside["source_caller_id"].map(fold_of).to_numpy()
+    callers = tuple(sorted(set(inside["caller_id"])))
+    everyone = tuple(sorted(set(calls["caller_id"])))
+    sets = []
+    for i in range(k):
+        held = set(inside["caller_id"][fold == i])
+        rest = tuple(c for c in callers if c not in held)
+        sets.append(TrainingSet(f"{key}/i{i:02d}", rest, tuple(sorted(held)), prior, seed + i + 1))
+    sets.append(TrainingSet(f"{key}/outer", callers, everyone, prior, seed))
+    paths = iter(fit(sets, None))
+    deviances, weights, folds = [], [], []
+    frame_weight = training_weights(inside["caller_id"], inside["y"], prior, inside["n_frames"])
+    for i in range(k):
+        rows = fold == i
+        _, deviance, _ = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        deviances.append(deviance)
+        weights.append(frame_weight[rows])
+        folds.append(np.full(int(rows.sum()), i))
+    step = choose_steps(np.concatenate(deviances), np.concatenate(weights), np.concatenate(folds)).step
+    score, _, _ = next_path(paths, sets[-1], calls["call_id"].tolist())
+    return np.asarray(score[:, step])
+
+
+def full_procedure(
+    calls: pd.DataFrame,
+    make_fit_paths: MakeFitPaths,
+    settings: ValidationSettings,
+    n_boot: int = 200,
+    level: float = 0.95,
+    metric: Metric = auroc,
+    no_information: float = NO_INFORMATION["auroc"],
+    progress: Progress | None = None,
+) -> FullProcedure:
+    """Bootstrap callers through the whole procedure.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        call_id, caller_id, y, n_frames and strata.
+    make_fit_paths : callable
+        Calls table (with `source_call_id`, which names the recording) -> refit function.
+    settings : ValidationSettings
+    n_boot : int
+    level : float
+    metric : callable
+        (y, score) -> float, larger is better.
+    no_information : float
+        Its value without information: 0.5 for AUROC, 0 for J.
+    progress : callable, optional
+
+    Returns
+    -------
+    FullProcedure
+    """
+    table = check_calls(calls)
+    plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
+    y = table["y"].to_numpy()
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
+    everything = np.ones(len(plain), dtype=bool)
+    score = learn_and_score(plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed)
+    apparent = metric(y, score)
+    draws = caller_draws(table, n_boot, rng)
+    code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
+    out_of_bag, gaps = [], []
+    for b, counts in enumerate(draws.counts[1 : 1 + n_boot].astype(np.int64)):
+        left_out = counts[code] == 0
+        bag = bootstrap_calls(table, counts)
+        distinct = table[~left_out]
+        if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= 2:
+            both = pd.concat([bag, plain], ignore_index=True)
+            train = np.arange(len(both)) < len(bag)
+            seed = int(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)).generate_state(1)[0])
+            scores = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
+            on_all = scores[len(bag) :]
+            out_of_bag.append(metric(y[left_out], on_all[left_out]))
+            gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))
+        if progress is not None:
+            progress(b + 1, n_boot)
+    oob = np.array(out_of_bag)
+    low, high = np.quantile(oob, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    optimism = float(np.mean(gaps))
+    return FullProcedure(
+        apparent, oob, optimism, apparent - optimism, 0.368 * apparent + 0.632 * float(oob.mean()),
+        estimate_632plus(apparent, float(oob.mean()), no_information), float(low), float(high), level,
+        n_boot - len(oob),
+    )  # fmt: skip
+
+
+def caller_classes(calls: pd.DataFrame) -> tuple[int, int]:
+    """Count callers with a call of class 0 and of class 1."""
+    n0, n1 = (int(calls["caller_id"][calls["y"] == v].nunique()) for v in (0, 1))
+    return n0, n1
+
+
+def estimate_632plus(apparent: float, out_of_bag: float, no_information: float) -> float:
+    """Return the .632+ estimate of a performance where larger is better.
+
+    Parameters
+    ----------
+    apparent, out_of_bag : float
+    no_information : float
+        gamma: 0.5 for AUROC, 0 for J, sum of p_k q_k for accuracy.
+
+    Returns
+    -------
+    float
+    """
+    oob = max(out_of_bag, no_information)
+    overfitting = 0.0
+    if apparent > no_information and oob < apparent:
+        overfitting = (apparent - oob) / (apparent - no_information)
+    weight = 0.632 / (1.0 - 0.368 * overfitting)
+    return (1.0 - weight) * apparent + weight * oob
