@@ -170,7 +170,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(target, return_inverse=True)
         if len(self.classes_) > 2:
             raise InputError(
-                f"Only binary classification is supported. The type of the target is {type_of_target(target)}."
+                "Only binary classification is supported. "
+                f"The type of the target is {type_of_target(target)}."
             )
         if len(self.classes_) < 2:
             raise InputError(
@@ -234,6 +235,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any, step: int | None = None) -> NDArray[Any]:
         """Return the class whose log-odds are above 0, as mboost's `type = "class"`."""
+        check_is_fitted(self, "path_")
         return self.classes_[(self.decision_function(X, step) > 0).astype(int)]
 
     @property
@@ -321,7 +323,9 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         for name in markers:
             if not pd.api.types.is_numeric_dtype(X[name]):
                 raise ModelError(f"Column {name} is of type {X[name].dtype}; a marker must be numeric.")
-            columns[str(name)] = X[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            columns[name if isinstance(name, str) else f"x{name}"] = X[name].to_numpy(
+                dtype=np.float64, na_value=np.nan
+            )
         return columns, None if self.moderator is None else sex_codes(X[self.moderator])
 
     def __sklearn_tags__(self) -> Any:
@@ -340,5 +344,7 @@ def _case_weights(sample_weight: ArrayLike, codes: NDArray[np.intp]) -> Floats:
     if len(weights) == len(codes) and len(set(codes[weights > 0].tolist())) == 1:
         raise InputError("Only one class has rows with a weight above 0; GamBoost needs two.")
     if len(weights) == len(codes) and not weights.any():
-        raise InputError("No row has a weight above 0.")
+        raise InputError(
+            "All sample weights are zero; a fit needs rows of both classes with a weight above 0."
+        )
     return weights
