@@ -55,6 +55,12 @@ def soundgen_folder() -> Path:
     return SOUNDGEN
 
 
+@pytest.fixture(scope="session")
+def soundgen_wav() -> Callable[[str], tuple[np.ndarray, int]]:
+    """Samples and sample rate of a recording by name."""
+    return recording
+
+
 @pytest.fixture
 def espeak() -> tuple[np.ndarray, int]:
     """A synthetic female voice, 5 s at 8 kHz."""

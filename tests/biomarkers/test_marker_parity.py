@@ -10,6 +10,7 @@ import pytest
 
 from voicerisk.biomarkers import extract
 from voicerisk.biomarkers.loudness import equal_loudness, loudness
+from voicerisk.errors import BiomarkerError
 
 # name -> (absolute, relative)
 TOLERANCE = {
@@ -40,6 +41,52 @@ def test_frame_local_markers_equal_soundgen(version, reference_file, soundgen_ta
         if masked and marker == "entropySh":
             wanted = np.where(table["silent"], np.nan, wanted)  # measured without a silence rule
         np.testing.assert_allclose(table[marker], wanted, rtol=relative, atol=absolute, err_msg=marker)
+
+
+def test_markers_given_soundgens_pitch_equal_soundgen(reference_file, soundgen_table):
+    name, samples, rate = reference_file
+    expected = soundgen_table("v2.5.1_nomask", name)
+    pitch = expected["pitch"].to_numpy(float)
+    table = extract(
+        samples, rate, "soundgen-2.5.1", markers=["pitch", "CPP", "harmEnergy"], mask=False, pitch=pitch
+    )
+    np.testing.assert_allclose(
+        table["harmEnergy"], expected["harmEnergy"].to_numpy(float), rtol=1e-6, atol=1e-6
+    )
+    np.testing.assert_allclose(table["CPP"], expected["CPP"].to_numpy(float), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(table["pitch"], pitch)
+
+
+# Described, not reproduced: what the agreement is, so that a change of definition does not pass unseen.
+# marker -> (share of frames with equal value, correlation), each the least over the four voices
+AGREEMENT = {
+    "amMsFreq": (0.92, 0.85),
+    "amMsPurity": (0.92, 0.94),
+    "novelty": (0.0, 0.98),
+    "subDep": (0.2, 0.8),
+}
+
+
+@pytest.mark.parametrize("name", ["human_male", "espeak_female", "espeak_male"])
+def test_described_markers_agree_as_stated(name, soundgen_table, soundgen_wav):
+    samples, rate = soundgen_wav(name)
+    expected = soundgen_table("v2.5.1_nomask", name)
+    pitch = expected["pitch"].to_numpy(float)
+    table = extract(samples, rate, "soundgen-2.5.1", markers=list(AGREEMENT), mask=False, pitch=pitch)
+    for marker, (share, correlation) in AGREEMENT.items():
+        ours, theirs = table[marker].to_numpy(), expected[marker].to_numpy(float)
+        both = ~np.isnan(ours) & ~np.isnan(theirs)
+        assert (np.isnan(ours) == np.isnan(theirs)).mean() > 0.9, marker
+        assert (np.abs(ours - theirs)[both] < 1e-4).mean() >= share, marker
+        assert np.corrcoef(ours[both], theirs[both])[0, 1] >= correlation, marker
+
+
+def test_a_pitch_of_the_wrong_length_is_refused(espeak):
+    samples, rate = espeak
+    with pytest.raises(BiomarkerError, match=r"shape \(3,\), but there are 249 frames"):
+        extract(samples, rate, "soundgen-2.5.1", pitch=[100.0, 100.0, 100.0])
+    with pytest.raises(BiomarkerError, match="'soundgen-2.5.1' only"):
+        extract(samples, rate, pitch=np.full(249, 100.0))
 
 
 def test_silent_frames_are_soundgens(reference_file, soundgen_table):

@@ -1,19 +1,22 @@
 """Biomarkers: 36 numbers for every 40 ms of speech, their catalogue, and their summaries by segment.
 
-`extract` and `extract_call` take markers, `catalogue` says what they are, `summarise_segments`, `keep_frames`
-and `missing_counts` make tables of them.
+`extract` and `extract_call` take markers, `Stream` takes them from sound that is still coming in, `catalogue`
+says what they are, `summarise_segments`, `keep_frames` and `missing_counts` make tables of them.
 """
 
 from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, Marker, catalogue, chosen
 from voicerisk.biomarkers.extract import CallFrames, extract, extract_call, preset_audio
+from voicerisk.biomarkers.parquet import read_definitions, write_marker_table
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
 from voicerisk.biomarkers.settings import BiomarkerSettings
+from voicerisk.biomarkers.stream import Stream, stream_audio, streamable
 
 __all__ = [
     "DEFINITION_VERSION",
     "BiomarkerSettings",
     "CallFrames",
     "Marker",
+    "Stream",
     "catalogue",
     "chosen",
     "extract",
@@ -22,5 +25,9 @@ __all__ = [
     "marker_columns",
     "missing_counts",
     "preset_audio",
+    "read_definitions",
+    "stream_audio",
+    "streamable",
     "summarise_segments",
+    "write_marker_table",
 ]

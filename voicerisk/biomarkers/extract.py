@@ -101,16 +101,13 @@ def extract(
     48
     """
     names = chosen("all" if markers is None else markers, preset)
-    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or sample_rate < LOWEST_RATE:
-        raise BiomarkerError(
-            f"A sample rate of {sample_rate} Hz cannot be analysed; {LOWEST_RATE} Hz or more is needed."
-        )
+    rate = check_rate(sample_rate)
     if pitch is not None and preset != "soundgen-2.5.1":
         raise BiomarkerError(
             f"A pitch can be handed in with the preset 'soundgen-2.5.1' only, not with {preset!r}."
         )
     settings = audio or preset_audio(preset)
-    prepared = prepare(_as_float(signal), int(sample_rate), spans, settings, "the signal")
+    prepared = prepare(_as_float(signal), rate, spans, settings, "the signal")
     given = None if pitch is None else np.asarray(pitch, np.float64)
     return measure(prepared, names, preset, settings, mask, given)
 
@@ -139,14 +136,25 @@ def extract_call(
     -------
     CallFrames
     """
-    rate = int(recording.sample_rate)
-    if rate < LOWEST_RATE:
-        raise BiomarkerError(
-            f"{name} has a sample rate of {rate} Hz; the markers need {LOWEST_RATE} Hz or more "
-            f"(set [audio] resample_hz = {LOWEST_RATE})."
-        )
+    rate = check_rate(recording.sample_rate, name)
     prepared = prepare(recording.samples, rate, spans, audio, name)
     return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
+
+
+def check_rate(sample_rate: int, name: str = "The signal") -> int:
+    """Return a sample rate that markers can be taken at.
+
+    Raises
+    ------
+    BiomarkerError
+        Where it is not a whole number, or below 8000 Hz.
+    """
+    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or sample_rate < LOWEST_RATE:
+        raise BiomarkerError(
+            f"{name} has a sample rate of {sample_rate} Hz; the markers need whole Hz, {LOWEST_RATE} or more "
+            f"(set [audio] resample_hz = {LOWEST_RATE})."
+        )
+    return int(sample_rate)
 
 
 def preset_audio(preset: str) -> AudioSettings:

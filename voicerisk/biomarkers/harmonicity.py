@@ -61,5 +61,5 @@ def hnr(windowed: Floats, sample_rate: int) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         r = lagged[:, lags] / lagged[:, :1] / correction
         best = np.maximum((r[:, :wide] @ spline).max(axis=1), r[:, wide:].max(axis=1))
-        best = np.where(best >= 1, 1 / best, best)
+        best = np.minimum(np.where(best >= 1, 1 / best, best), 1 - 1e-12)
         return np.asarray(10 * np.log10(best / (1 - best)))

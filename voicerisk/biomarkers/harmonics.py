@@ -126,7 +126,7 @@ def soundgen_height(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
             if not peak[low : high + 1].any():
                 break
             harmonic += 1
-        out[row] = harmonic * f0
+        out[row] = min(harmonic * f0, (n_bins - 1) * bin_hz)
     return out
 
 

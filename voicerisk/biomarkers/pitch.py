@@ -241,7 +241,7 @@ def _strengths(
     settings: tuple[float, float, float, float],
     out: Floats,
 ) -> int:
-    """Strength of "unvoiced" (place 0) and of each candidate; returns how many states the frame has."""
+    """Strength of "unvoiced" (place 0) and of each candidate; returns the number of states."""
     floor, threshold, silence, octave_cost = settings
     loud = level / reference if reference > 0 else 0.0
     out[0] = threshold + max(0.0, 2.0 - loud * (1.0 + threshold) / silence)
@@ -253,7 +253,7 @@ def _strengths(
 
 
 @njit(cache=True, nogil=True)
-def _path(
+def _forward(
     hz: Floats,
     height: Floats,
     level: Floats,
@@ -261,17 +261,17 @@ def _path(
     settings: tuple[float, float, float, float],
     jump: float,
     change: float,
-    delay: int,
-    chosen: Ints,
-) -> None:
+    before: Floats,
+    octave_before: Floats,
+    n_before: int,
+    back: Ints,
+    tops: Ints,
+) -> int:
+    """Extend the paths by some frames; `before`, `octave_before` are the state, its size is returned."""
     n_frames, n_candidates = hz.shape
-    back = np.zeros((n_frames, n_candidates + 1), np.int64)
     total = np.zeros(n_candidates + 1)
-    before = np.zeros(n_candidates + 1)
     strength = np.zeros(n_candidates + 1)
     octave = np.zeros(n_candidates + 1)
-    octave_before = np.zeros(n_candidates + 1)
-    n_before = 0
     for i in range(n_frames):
         n = _strengths(hz[i], height[i], level[i], reference, settings, strength)
         for s in range(1, n):
@@ -289,7 +289,7 @@ def _path(
                 if value > most:
                     most = value
                     best = p
-            total[s] = strength[s] + (most if n_before else 0.0)
+            total[s] = strength[s] + (most if n_before > 0 else 0.0)
             back[i, s] = best
         top = 0
         for s in range(1, n):
@@ -300,53 +300,81 @@ def _path(
             before[s] = total[s] - peak
             octave_before[s] = octave[s]
         n_before = n
-        if i >= delay:
-            state = top
-            for k in range(i, i - delay, -1):
-                state = back[k, state]
-            chosen[i - delay] = state
-        if i == n_frames - 1:
-            state = top
-            for k in range(i, max(-1, i - delay), -1):
-                chosen[k] = state
-                state = back[k, state]
+        tops[i] = top
+    return n_before
 
 
-def pitch_path(
-    found: Candidates, reference: float, hop_s: float, settings: PitchSettings
-) -> tuple[Floats, Floats]:
-    """Choose one candidate, or "unvoiced", for every frame.
+@njit(cache=True, nogil=True)
+def _decide(back: Ints, tops: Ints, delay: int, last: bool, chosen: Ints) -> None:
+    """State of each frame on the best path `delay` frames later; with `last` up to the end."""
+    n = len(tops)
+    for i in range(delay, n):
+        state = tops[i]
+        for k in range(i, i - delay, -1):
+            state = back[k, state]
+        chosen[i - delay] = state
+    if last and n > 0:
+        state = tops[n - 1]
+        for k in range(n - 1, max(-1, n - 1 - delay), -1):
+            chosen[k] = state
+            state = back[k, state]
+
+
+class PathTracker:
+    """The path through the candidates, fed in blocks; what it decides does not depend on the blocks.
 
     Parameters
     ----------
-    found : Candidates
     reference : float
-        Peak of the extent, in the unit of the sound.
+        Peak that counts as loud, in the unit of the sound.
     hop_s : float
         Seconds between frames.
     settings : PitchSettings
-
-    Returns
-    -------
-    hz, height : ndarray of float64, shape (n_frames,)
-        Pitch and the autocorrelation at its period, NaN where unvoiced.
     """
-    n = len(found.level)
-    chosen = np.zeros(n, np.int64)
-    scale = 0.01 / hop_s
-    _path(
-        found.hz,
-        found.height,
-        found.level,
-        reference,
-        (settings.floor, settings.voicing_threshold, settings.silence_threshold, settings.octave_cost),
-        settings.jump_cost * scale,
-        settings.voicing_cost * scale,
-        settings.delay,
-        chosen,
-    )
-    voiced = chosen > 0
-    place = np.maximum(chosen - 1, 0)[:, None]
-    hz = np.where(voiced, np.take_along_axis(found.hz, place, 1)[:, 0], np.nan)
-    height = np.where(voiced, np.take_along_axis(found.height, place, 1)[:, 0], np.nan)
-    return hz, height
+
+    def __init__(self, reference: float, hop_s: float, settings: PitchSettings) -> None:
+        self._reference = reference
+        self._scale = 0.01 / hop_s
+        self._settings = settings
+        self._before = np.zeros(CANDIDATES + 1)
+        self._octave = np.zeros(CANDIDATES + 1)
+        self._n_before = 0
+        self._hz = np.empty((0, CANDIDATES))
+        self._height = np.empty((0, CANDIDATES))
+        self._back = np.empty((0, CANDIDATES + 1), np.int64)
+        self._tops = np.empty(0, np.int64)
+
+    def add(self, found: Candidates, last: bool = False) -> tuple[Floats, Floats]:
+        """Take the next frames; return pitch (Hz, NaN unvoiced) and autocorrelation of those decided."""
+        settings = self._settings
+        n = len(found.level)
+        back = np.zeros((n, CANDIDATES + 1), np.int64)
+        tops = np.zeros(n, np.int64)
+        self._n_before = _forward(
+            found.hz,
+            found.height,
+            found.level,
+            self._reference,
+            (settings.floor, settings.voicing_threshold, settings.silence_threshold, settings.octave_cost),
+            settings.jump_cost * self._scale,
+            settings.voicing_cost * self._scale,
+            self._before,
+            self._octave,
+            self._n_before,
+            back,
+            tops,
+        )
+        self._hz = np.concatenate([self._hz, found.hz])
+        self._height = np.concatenate([self._height, found.height])
+        self._back = np.concatenate([self._back, back])
+        self._tops = np.concatenate([self._tops, tops])
+        decided = len(self._tops) if last else max(0, len(self._tops) - settings.delay)
+        chosen = np.zeros(len(self._tops), np.int64)
+        _decide(self._back, self._tops, settings.delay, last, chosen)
+        chosen = chosen[:decided]
+        place = np.maximum(chosen - 1, 0)[:, None]
+        hz = np.where(chosen > 0, np.take_along_axis(self._hz[:decided], place, 1)[:, 0], np.nan)
+        height = np.where(chosen > 0, np.take_along_axis(self._height[:decided], place, 1)[:, 0], np.nan)
+        self._hz, self._height = self._hz[decided:], self._height[decided:]
+        self._back, self._tops = self._back[decided:], self._tops[decided:]
+        return hz, height

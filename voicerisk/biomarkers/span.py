@@ -9,7 +9,7 @@ from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers import local, modulation
 from voicerisk.biomarkers.context import FLUX_SCALES, flux, novelty
 from voicerisk.biomarkers.harmonics import harmonic_markers
-from voicerisk.biomarkers.pitch import PitchSettings, pitch_candidates, pitch_path
+from voicerisk.biomarkers.pitch import PathTracker, PitchSettings, pitch_candidates
 from voicerisk.biomarkers.roughness import chunk_borders, chunk_roughness, interpolate, modulation_columns
 from voicerisk.biomarkers.smoothing import median_smooth
 
@@ -63,9 +63,11 @@ def measure_span(
     kept = KEPT_ON_SILENCE + (("entropy",) if sounds_soundgen else ())
     if "pitch" in wanted:
         values |= _pitched(span, sample_rate, wanted, audio, sounds_soundgen, mask, pitch)
-    values |= _local(span, sample_rate, wanted, sounds_soundgen, kept if mask else None, values.get("pitch"))
+    values |= take_local(
+        span, sample_rate, wanted, sounds_soundgen, kept if mask else None, values.get("pitch")
+    )
     if mask:
-        _mask_noise(values, span.silent, sounds_soundgen)
+        mask_noise(values, span.silent, sounds_soundgen)
     if "dom" in values:
         values["dom"] = median_smooth(values["dom"], int(SMOOTHED_S * sample_rate / span.hop) // 2)
     if wanted.intersection(FROM_CHUNKS):
@@ -105,20 +107,20 @@ def _pitched(
     centres = span.starts + span.window // 2
     sound = plain_sound(span, audio)
     found = pitch_candidates(sound, centres, sample_rate, settings)
-    hz, height = pitch_path(found, reference_peak(span, sound, audio), span.hop / sample_rate, settings)
+    tracker = PathTracker(reference_peak(span, sound, audio), span.hop / sample_rate, settings)
+    hz, height = tracker.add(found, last=True)
     values = {"pitch": hz, "voiced": (hz > 0).astype(np.float64)}
     if sounds_soundgen:
         return values
     if "HNR" in wanted:
-        with np.errstate(divide="ignore"):
-            values["HNR"] = 10 * np.log10(height / (1 - height))
+        values["HNR"] = harmonicity(height)
     if wanted.intersection(FROM_HARMONICS):
         heard = np.where(span.silent, np.nan, hz) if mask else hz
         values |= harmonic_markers(sound, centres, heard, sample_rate, settings)
     return values
 
 
-def _local(
+def take_local(
     span: SpanFrames,
     sample_rate: int,
     wanted: frozenset[str],
@@ -145,6 +147,12 @@ def _local(
     return values
 
 
+def harmonicity(height: Floats) -> Floats:
+    """Harmonics-to-noise ratio in dB of a normalised autocorrelation; at most 120 (perfectly periodic)."""
+    r = np.minimum(height, 1 - 1e-12)
+    return 10 * np.log10(r / (1 - r))
+
+
 def plain_sound(span: SpanFrames, audio: AudioSettings) -> Floats:
     """Return the sound of a span without pre-emphasis and scaling.
 
@@ -158,12 +166,13 @@ def plain_sound(span: SpanFrames, audio: AudioSettings) -> Floats:
     if emphasis > 0 and len(sound):
         if span.first_sample == 0 or audio.extent != "file":
             sound[0] /= 1 - emphasis
-        _undo_emphasis(sound, emphasis)
+        undo_emphasis(sound, emphasis)
     return sound
 
 
 @njit(cache=True, nogil=True)
-def _undo_emphasis(sound: Floats, emphasis: float) -> None:
+def undo_emphasis(sound: Floats, emphasis: float) -> None:
+    """Turn y[n] = x[n] - a x[n-1] back into x in place, from the second sample on; the first is x already."""
     for k in range(1, len(sound)):
         sound[k] += emphasis * sound[k - 1]
 
@@ -182,7 +191,7 @@ def reference_peak(span: SpanFrames, sound: Floats, audio: AudioSettings) -> flo
     return float(np.abs(sound - sound.mean()).max())
 
 
-def _mask_noise(values: dict[str, Floats], silent: NDArray[np.bool_], sounds_soundgen: bool) -> None:
+def mask_noise(values: dict[str, Floats], silent: NDArray[np.bool_], sounds_soundgen: bool) -> None:
     """Set `dom` (for soundgen `HNR`, too) to NaN on silent and on noisy frames, before any smoothing."""
     names = [name for name in (("dom", "HNR") if sounds_soundgen else ("dom",)) if name in values]
     if names:

@@ -1,0 +1,61 @@
+"""Tables of markers as Parquet, with their catalogue inside.
+
+A file of numbers outlives the code that made it: the definitions and their version travel in its metadata.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, catalogue
+from voicerisk.biomarkers.segments import marker_columns
+from voicerisk.errors import BiomarkerError
+from voicerisk.files import PRIVATE, replacing
+
+VERSION_KEY = b"voicerisk.definition_version"
+CATALOGUE_KEY = b"voicerisk.catalogue"
+
+
+def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:
+    """Write a table of frames or segments as Parquet, with the catalogue of its markers in the metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The old file stays until the new one is complete.
+    table : DataFrame
+    mode : int
+        File mode; private by default.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = catalogue().set_index("name").loc[marker_columns(table)].reset_index()
+    # JSON has no infinity: contexts without a bound are null
+    records = json.loads(rows.to_json(orient="records"))
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    metadata = dict(arrow.schema.metadata or {})
+    metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
+    metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
+    with replacing(path, mode) as temporary:
+        pq.write_table(arrow.replace_schema_metadata(metadata), temporary)
+
+
+def read_definitions(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Return the definition version and the catalogue rows that a marker table was written with.
+
+    Raises
+    ------
+    BiomarkerError
+        Where the file carries none.
+    """
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_schema(path).metadata or {}
+    if VERSION_KEY not in metadata or CATALOGUE_KEY not in metadata:
+        raise BiomarkerError(
+            f"{path} carries no definitions of markers; it was not written by write_marker_table."
+        )
+    return metadata[VERSION_KEY].decode(), json.loads(metadata[CATALOGUE_KEY])

@@ -1,0 +1,347 @@
+"""Markers of sound that is still coming in.
+
+A stream is one span under a fixed calibration: nothing may hang on sound that has not been heard. It works in
+steps of half a second, whatever the size of the blocks that are fed, so that its numbers do not depend on
+them.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from voicerisk.audio import (
+    AudioSettings,
+    Level,
+    SilenceRule,
+    SpanFrames,
+    fixed_scaling,
+    frame_rms,
+    pcm16,
+    window_and_hop,
+)
+from voicerisk.audio.silence import silent_by_level
+from voicerisk.biomarkers.catalogue import chosen, markers
+from voicerisk.errors import BiomarkerError
+
+Floats = NDArray[np.float64]
+
+STEP = 25  # frames that are worked on at a time
+MARGIN_S = 0.5  # of sound kept beside the frames that are finished
+REFERENCE_DBFS = -26.0  # RMS that counts as 70 dB: the nominal level of telephone speech (ITU-T P.56)
+
+
+def stream_audio() -> AudioSettings:
+    """Return the audio settings of a stream: calibration fixed at -26 dBFS, silence below -50 dBFS."""
+    return AudioSettings(
+        extent="segment", calibration=REFERENCE_DBFS, normalise=False, silence=SilenceRule("energy", -50.0)
+    )
+
+
+def streamable() -> tuple[str, ...]:
+    """Return the markers that a stream can take: those that are known a bounded time after their frame.
+
+    Examples
+    --------
+    >>> sorted(set(chosen("named")) - set(streamable()))
+    ['roughness']
+    """
+    return tuple(name for name in chosen("all") if math.isfinite(markers()[name].look_ahead_ms))
+
+
+class Stream:
+    """Takes markers from sound that is fed block by block.
+
+    Equal to ``extract(signal, sample_rate, markers=..., audio=stream.audio)`` on the whole signal.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz, at least 8000.
+    markers : sequence of str, optional
+        Default: all that can be streamed. Roughness and the other markers of chunks need the length of the
+        span, modulation depth, vibrato and flux what follows without a bound; asking for them is an error.
+    audio : AudioSettings, optional
+        With a fixed calibration, ``normalise = False``, and silence by rule ``energy`` or ``none``. Default:
+        `stream_audio`.
+
+    Raises
+    ------
+    BiomarkerError
+        For markers or settings that a stream cannot have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sound = 0.1 * np.sin(2 * np.pi * 200 * np.arange(16000) / 8000)
+    >>> stream = Stream(8000, ["rms_db", "pitch"])
+    >>> parts = [stream.feed(block) for block in np.array_split(sound, 7)] + [stream.close()]
+    >>> sum(len(part) for part in parts), round(stream.look_ahead_s, 2)
+    (98, 0.5)
+    """
+
+    def __init__(self, sample_rate: int, markers: Any = None, audio: AudioSettings | None = None) -> None:
+        from voicerisk.biomarkers.extract import check_rate
+
+        self.audio = audio or stream_audio()
+        self.sample_rate = check_rate(sample_rate)
+        self.markers = _stream_markers(markers)
+        _check_audio(self.audio)
+        self._window, self._hop = window_and_hop(self.sample_rate)
+        self._start()
+
+    @property
+    def look_ahead_s(self) -> float:
+        """Seconds after the end of its frame when a row is known, besides waiting for a step to fill."""
+        return self._delay * self._hop / self.sample_rate
+
+    def _start(self) -> None:
+        from voicerisk.biomarkers.modulation import ENVELOPE_S
+        from voicerisk.biomarkers.pitch import PathTracker, PitchSettings
+        from voicerisk.biomarkers.span import CREST, needed
+
+        catalogue = markers()
+        hop_ms = 1000 * self._hop / self.sample_rate
+        self._wanted = needed(self.markers, "published")
+        self._delay = math.ceil(max(catalogue[name].look_ahead_ms for name in self._wanted) / hop_ms - 1e-9)
+        reference = float(self.audio.calibration)
+        self._scaling = fixed_scaling(reference)
+        self._pitch = PitchSettings()
+        self._tracker = PathTracker(CREST * 10 ** (reference / 20), self._hop / self.sample_rate, self._pitch)
+        # Sound is forgotten in whole hops and whole places of the envelope.
+        self._grain = math.lcm(self._hop, max(1, round(ENVELOPE_S * self.sample_rate)))
+        self._waiting: list[Floats] = []
+        self._n_waiting = 0
+        self._origin = 0  # sample of the stream where the buffers begin
+        self._recorded = np.empty(0)
+        self._signal = np.empty(0)
+        self._sound = np.empty(0)
+        self._n_taken = 0  # frames whose own markers are known
+        self._n_given = 0  # frames handed out
+        self._rows: dict[str, Floats] = {}
+        self._first_row = 0
+        self._closed = False
+
+    def feed(self, block: ArrayLike) -> pd.DataFrame:
+        """Take the next samples and return the frames that are finished by now, as `extract` does.
+
+        Parameters
+        ----------
+        block : array of float, shape (n,)
+            Mono, full scale = 1; any length, also 0.
+
+        Raises
+        ------
+        BiomarkerError
+            After `close`, or for samples that are not finite, not a vector, or not floats.
+        """
+        samples = np.asarray(block)
+        if self._closed:
+            raise BiomarkerError("The stream is closed; open a new one for more sound.")
+        if samples.ndim != 1 or (samples.dtype.kind != "f" and len(samples)):
+            raise BiomarkerError(
+                f"A block of {samples.dtype} and shape {samples.shape} was fed; a vector of floats is needed."
+            )
+        if not np.isfinite(samples).all():
+            bad = int(np.argmin(np.isfinite(samples)))
+            raise BiomarkerError(f"The block fed holds {samples[bad]} at sample {bad}; it must be finite.")
+        self._waiting.append(np.array(samples, np.float64))
+        self._n_waiting += len(samples)
+        parts = []
+        per_step = STEP * self._hop
+        # A step is STEP frames, and the one sample beyond that tells that the last of them is not the span's
+        # end.
+        while self._heard() + self._n_waiting >= self._n_taken * self._hop + per_step + self._window:
+            self._take(self._n_taken * self._hop + per_step + self._window - self._heard())
+            parts.append(self._advance(STEP, last=False))
+        return pd.concat(parts, ignore_index=True) if parts else self._table({}, 0, 0)
+
+    def close(self) -> pd.DataFrame:
+        """End the stream and return the frames that were not handed out yet."""
+        if self._closed:
+            raise BiomarkerError("The stream is closed already.")
+        self._take(self._n_waiting)
+        self._closed = True
+        n_frames = max(0, (self._heard() - self._window - 1) // self._hop + 1)
+        return self._advance(n_frames - self._n_taken, last=True)
+
+    def _heard(self) -> int:
+        return self._origin + len(self._signal)
+
+    def _take(self, n: int) -> None:
+        """Move `n` waiting samples into the buffers."""
+        from voicerisk.biomarkers.span import undo_emphasis
+
+        waiting = np.concatenate(self._waiting) if self._waiting else np.empty(0)
+        new, rest = waiting[:n], waiting[n:]
+        self._waiting, self._n_waiting = [rest], len(rest)
+        if not len(new):
+            return
+        if self.audio.pcm16:
+            new, _ = pcm16(new)
+        emphasis = float(self.audio.pre_emphasis)
+        first = not len(self._recorded)
+        before = new[:1] if first else self._recorded[-1:]
+        signal = new - emphasis * np.concatenate([before, new[:-1]])
+        if emphasis > 0:
+            if first:
+                signal[0] = (1 - emphasis) * new[0]
+                sound = signal.copy()
+                sound[0] /= 1 - emphasis
+                undo_emphasis(sound, emphasis)
+            else:
+                sound = np.concatenate([self._sound[-1:], signal])
+                undo_emphasis(sound, emphasis)
+                sound = sound[1:]
+        else:
+            signal, sound = new, new
+        self._recorded = np.concatenate([self._recorded, new])
+        self._signal = np.concatenate([self._signal, signal])
+        self._sound = np.concatenate([self._sound, sound])
+
+    def _advance(self, n: int, last: bool) -> pd.DataFrame:
+        """Take the next `n` frames, and return those that are finished."""
+        self._take_frames(n, last)
+        end = self._n_taken if last else max(self._n_given, self._n_taken - self._delay)
+        table = self._table(self._finish(end, last), self._n_given, end)
+        self._n_given = end
+        self._forget()
+        return table
+
+    def _span(self, frames: NDArray[np.int64], silent: NDArray[np.bool_]) -> SpanFrames:
+        """Return the buffers as a span with some of its frames."""
+        starts = frames * self._hop
+        return SpanFrames(
+            segment=0,
+            start_s=self._origin / self.sample_rate,
+            end_s=self._heard() / self.sample_rate,
+            first_sample=self._origin,
+            signal=self._signal,
+            starts=starts - self._origin,
+            window=self._window,
+            hop=self._hop,
+            time_s=(starts + self._window / 2) / self.sample_rate,
+            silent=silent,
+            level=Level(0, 0.0, 1.0, 1.0, 1.0),
+            scaling=self._scaling,
+        )
+
+    def _take_frames(self, n: int, last: bool) -> None:
+        """Compute what needs nothing but the frame, and move the pitch path on."""
+        from voicerisk.biomarkers.pitch import pitch_candidates
+        from voicerisk.biomarkers.span import KEPT_ON_SILENCE, mask_noise, take_local
+
+        frames = self._n_taken + np.arange(n)
+        starts = frames * self._hop - self._origin
+        recorded = frame_rms(self._recorded, starts, self._window, centred=True)
+        silent = silent_by_level(self.audio.rule, np.zeros(n), recorded)
+        span = self._span(frames, silent)
+        rows = take_local(span, self.sample_rate, self._wanted - {"harmEnergy"}, False, KEPT_ON_SILENCE, None)
+        mask_noise(rows, silent, False)
+        rows["silent"] = silent.astype(np.float64)
+        if "pitch" in self._wanted:
+            found = pitch_candidates(self._sound, starts + self._window // 2, self.sample_rate, self._pitch)
+            rows["pitch"], rows["height"] = self._tracker.add(found, last)
+        for name, values in rows.items():
+            self._rows[name] = np.concatenate([self._rows.get(name, np.empty(0)), values])
+        self._n_taken += n
+
+    def _finish(self, end: int, last: bool) -> dict[str, Floats]:
+        """Markers of the frames up to `end`, with what lies around them."""
+        from voicerisk.biomarkers import modulation
+        from voicerisk.biomarkers.context import KERNEL, novelty
+        from voicerisk.biomarkers.harmonics import harmonic_markers
+        from voicerisk.biomarkers.smoothing import median_smooth
+        from voicerisk.biomarkers.span import (
+            FROM_ENVELOPE,
+            FROM_HARMONICS,
+            SMOOTHED_S,
+            harmonicity,
+            take_local,
+        )
+
+        given, rate = self._n_given, self.sample_rate
+        rows = slice(given - self._first_row, end - self._first_row)
+        frames = np.arange(given, end)
+        out = {name: self._rows[name][rows] for name in self._rows}
+        silent = out["silent"] > 0
+        span = self._span(frames, silent)
+        if "dom" in self._wanted:
+            half = int(SMOOTHED_S * rate / self._hop) // 2
+            low = max(0, given - half)
+            around = self._rows["dom"][low - self._first_row : end + half - self._first_row]
+            out["dom"] = median_smooth(around, half)[given - low :][: end - given]
+        if "pitch" in self._wanted:
+            out["pitch"] = np.where(silent, np.nan, out["pitch"])
+            out["voiced"] = (out["pitch"] > 0).astype(np.float64)
+            out["HNR"] = np.where(silent, np.nan, harmonicity(out["height"]))
+            if self._wanted.intersection(FROM_HARMONICS):
+                centres = span.starts + self._window // 2
+                out |= harmonic_markers(self._sound, centres, out["pitch"], rate, self._pitch)
+            if "harmEnergy" in self._wanted:
+                out |= take_local(span, rate, frozenset({"harmEnergy"}), False, (), out["pitch"])
+        if "novelty" in self._wanted and len(frames):
+            low, high = max(0, given - KERNEL), min(self._n_taken, end + KERNEL)
+            starts = np.arange(low, high) * self._hop - self._origin
+            values = novelty(self._signal, starts, self._window, rate)[given - low :][: end - given]
+            out["novelty"] = np.where(silent, np.nan, values)
+        if self._wanted.intersection(FROM_ENVELOPE) and len(frames):
+            values_of = modulation.amplitude_modulation(self._signal, rate, span.starts + self._window // 2)
+            for name, values in zip(FROM_ENVELOPE, values_of, strict=True):
+                out[name] = np.where(silent, np.nan, values)
+        return out
+
+    def _table(self, values: dict[str, Floats], first: int, end: int) -> pd.DataFrame:
+        n = end - first
+        frames = np.arange(first, end)
+        head = {
+            "segment": np.zeros(n, np.int32),
+            "frame": frames.astype(np.int32),
+            "time_s": (frames * self._hop + self._window / 2) / self.sample_rate,
+            "silent": values["silent"] > 0 if n else np.zeros(0, bool),
+        }
+        return pd.DataFrame(head | {name: values[name] if n else np.empty(0) for name in self.markers})
+
+    def _forget(self) -> None:
+        """Drop sound and rows that no later frame looks at."""
+        margin = math.ceil(MARGIN_S * self.sample_rate)
+        origin = max(0, self._n_given * self._hop - margin) // self._grain * self._grain
+        drop = origin - self._origin
+        if drop > 0:
+            self._recorded = self._recorded[drop:].copy()
+            self._signal = self._signal[drop:].copy()
+            self._sound = self._sound[drop:].copy()
+            self._origin = origin
+        keep = max(0, self._n_given - STEP)
+        for name in self._rows:
+            self._rows[name] = self._rows[name][keep - self._first_row :].copy()
+        self._first_row = keep
+
+
+def _stream_markers(wanted: Any) -> tuple[str, ...]:
+    """Names of the markers, or the reason why one cannot be streamed."""
+    able = streamable()
+    if wanted is None:
+        return able
+    names = chosen(wanted)
+    for name in names:
+        if name not in able:
+            raise BiomarkerError(
+                f"{name!r} cannot be streamed: it is known only when its span has ended; leave it out, or "
+                "extract it from the whole recording."
+            )
+    return names
+
+
+def _check_audio(audio: AudioSettings) -> None:
+    if audio.calibration == "extent":
+        raise BiomarkerError(
+            "A stream needs a fixed calibration; set [audio] calibration to a level in dBFS."
+        )
+    if audio.rule.rule not in ("energy", "none"):
+        raise BiomarkerError(
+            f"A stream cannot tell silence by the rule {audio.rule.rule!r}, which needs the whole recording; "
+            "set [audio] silence to 'energy' or 'none'."
+        )
