@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicerisk.cohort import describe_cohort, pseudonymise
+from voicerisk.cohort import describe_cohort, pseudonymise, rating_table
 from voicerisk.errors import CohortError
 
 KEY = "sixteen bytes or more"
@@ -103,6 +103,21 @@ def test_label_texts_are_kept_only_when_asked(rated):
 def test_what_was_left_out_is_said(rated):
     (note,) = pseudonymise(rated, KEY, keep=["age"]).notes
     assert "label texts are left out" in note and "4 further columns are left out" in note
+
+
+def test_ratings_are_arranged_for_kappa(rated):
+    from voicerisk.validation.agreement import agreement_table
+
+    wide = rating_table(rated.ratings)
+    assert wide.loc["emil-1"].to_dict() == {"smith": 3.0, "jones": 4.0}
+    levels = rating_table(rated.ratings, levels=True)
+    assert levels["smith"].tolist() == [0.0, 2.0, 0.0, 2.0, 1.0]
+    measured = agreement_table(levels.dropna(), n_boot=10).set_index("metric")
+    # Four of five recordings alike; chance from the pooled categories 3, 2 and 5 of 10.
+    chance = 0.3**2 + 0.2**2 + 0.5**2
+    assert measured.loc["fleiss_kappa", "estimate"] == pytest.approx((0.8 - chance) / (1 - chance))
+    with pytest.raises(CohortError, match="no rating on the scale 'counsellor'"):
+        rating_table(rated.ratings, "counsellor")
 
 
 def test_bad_keys_and_columns_are_told(rated):

@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.cohort.coding import (
     IMMINENT,
     LOW,
+    MODERATE,
     NOT_IMMINENT,
     is_missing,
     levels_disagree,
@@ -66,6 +67,48 @@ def read_ratings(calls: pd.DataFrame, ratings: tuple[Rating, ...], table: Path) 
                 )
             long.append((call_id, rating.column, rating.scale, value, risk_level(value, rating.scale)))
     return pd.DataFrame(long, columns=list(RATING_COLUMNS)).astype(RATING_COLUMNS)
+
+
+def rating_table(ratings: pd.DataFrame, scale: str = "cssrs", levels: bool = False) -> pd.DataFrame:
+    """Arrange the ratings on one scale for a measure of agreement.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        Long table of a `Cohort`.
+    scale : {'cssrs', 'counsellor', 'screening', 'other'}
+    levels : bool
+        Levels of risk (0 low, 1 moderate, 2 imminent) instead of the values given.
+
+    Returns
+    -------
+    DataFrame
+        One row a call with at least one rating (index `call_id`), one numeric column a rater, NaN where a
+        rater did not rate the call. Kappa needs complete rows (`dropna()`), Krippendorff's alpha does not.
+
+    Raises
+    ------
+    CohortError
+        If there is no rating on this scale, or the scale has no levels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ratings = pd.DataFrame({
+    ...     "call_id": ["1", "1", "2"], "rater": ["a", "b", "a"], "scale": "cssrs",
+    ...     "value": [1.0, 4.0, 6.0], "level": ["low", "moderate", "imminent"]})
+    >>> rating_table(ratings, levels=True).loc["1"].tolist()
+    [0.0, 1.0]
+    """
+    chosen = ratings[ratings["scale"] == scale]
+    if chosen.empty:
+        raise CohortError(
+            f"There is no rating on the scale {scale!r}; ratings in [cohort] names the columns."
+        )
+    if levels and chosen["level"].isna().any():
+        raise CohortError(f"The scale {scale!r} has no levels of risk.")
+    values = chosen["level"].map({LOW: 0.0, MODERATE: 1.0, IMMINENT: 2.0}) if levels else chosen["value"]
+    return chosen.assign(cell=values).pivot(index="call_id", columns="rater", values="cell").astype("f8")
 
 
 def disagreements(
