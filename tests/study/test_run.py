@@ -56,17 +56,16 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
         "metric == 'auroc' and unit == 'call' and design == 'loco' and subgroup == 'all'"
     )
     assert set(auroc["protocol"]) == {"published", "nested"}
-    assert (auroc["estimate"] > 0.8).all()  # a shift of one frame SD, 40 frames a call, caller SD 0.3
+    # A shift of one frame SD, 40 frames a call, caller SD 0.3. The published protocol may stay far below: of
+    # 12 callers, leaving one out moves the offset against him.
+    assert (auroc.loc[auroc["protocol"] == "nested", "estimate"] > 0.8).all()
 
     provenance = json.loads((out / "provenance.json").read_text())
+    everyone = set(provenance["nested"]["callers"])
     for fold in provenance["nested"]["folds"]["loco"]["0"].values():
         held_out = set(fold["held_out"])
         for callers in fold["seen"].values():
-            seen = (
-                set(provenance["nested"]["callers"]) - set(callers["all_but"])
-                if isinstance(callers, dict)
-                else callers
-            )
+            seen = everyone - set(callers["all_but"]) if isinstance(callers, dict) else callers
             assert held_out.isdisjoint(seen)
 
     manifest = json.loads((out / "manifest.json").read_text())

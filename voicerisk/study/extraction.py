@@ -20,9 +20,10 @@ from voicerisk.study.settings import plain
 _OF_CALL = ["path", "file", "caller_id"]
 FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 # Words that mean something else in the tables and models of a study.
-RESERVED = frozenset(
-    ["sex", "y", "outcome", "caller", "call", "file", "path", "start_s", "end_s", "label", "n_frames", "n_silent", "p", "p_raw", "threshold", "weight"]
-)
+RESERVED = {
+    *("sex", "y", "outcome", "caller", "call", "file", "path", "start_s", "end_s", "label"),
+    *("n_frames", "n_silent", "p", "p_raw", "threshold", "weight"),
+}
 
 
 @dataclass(frozen=True, slots=True)

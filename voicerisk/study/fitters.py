@@ -60,6 +60,8 @@ class GamboostFitter:
         Length of the path.
     checkpoints : Path
         Folder for finished fits; what is found there is not fitted again.
+    seed : int
+        Of the Lasso's folds.
     jobs : int
         Processes for the Lasso, threads for boosting. The result does not depend on it.
     """
@@ -71,6 +73,7 @@ class GamboostFitter:
     learned: LearnedWhere
     mstop: int
     checkpoints: Path
+    seed: int
     jobs: int = 1
 
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
@@ -114,7 +117,7 @@ class GamboostFitter:
             return [Selection(self.tables.markers, ()) for _ in sets]
         rows = screening_rows(self.tables, self.screening.unit)
         return screen_training_sets(
-            rows, sets, self.screening, self.inner_folds, fast=self.learned.fast, jobs=self.jobs
+            rows, sets, self.screening, self.inner_folds, self.seed, self.learned.fast, self.jobs
         )
 
     def _lane(self, asked: TrainingSet, chosen: Selection, rows: "FrameRows") -> Lane:

@@ -44,6 +44,7 @@ def fitter_of(
         learned=learned,
         mstop=boost.mstop if published else NESTED_STEPS * boost.mstop,
         checkpoints=checkpoints,
+        seed=study.validation.seed,
         jobs=jobs,
     )
 

@@ -1,5 +1,6 @@
 """The Lasso on all data (published) and inside every training set (nested)."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,29 +91,43 @@ def screen_training_sets(
     sets: Sequence[TrainingSet],
     settings: ScreeningSettings,
     most_folds: int,
+    seed: int,
     fast: bool,
     jobs: int,
 ) -> list[Selection]:
-    """Run the Lasso inside each training set; the result does not depend on `jobs`.
+    """Run the Lasso inside each training set; the result does not depend on `jobs` or on how sets are
+    batched.
 
-    With `fast`, a training set of the inner loop is screened on its outer training set (its own callers and
-    those it assesses), which the provenance says.
+    The folds of the Lasso follow from `seed` and from which callers may be seen, so that training sets with
+    the same callers (they occur across outer folds) share one Lasso. With `fast`, a training set of the inner
+    loop is screened on its outer training set (its own callers and those it assesses), which the provenance
+    says.
     """
     from joblib import Parallel, delayed
 
     seen = [
-        tuple(sorted({*asked.train, *asked.assess}))
-        if fast and not asked.key.endswith("outer")
-        else asked.train
+        tuple(
+            sorted({*asked.train, *asked.assess} if fast and not asked.key.endswith("outer") else asked.train)
+        )
         for asked in sets
     ]
-    tasks = dict(zip(seen, sets, strict=True))
-    found = Parallel(n_jobs=min(jobs, max(1, len(tasks))))(
-        delayed(_screen_one)(rows, callers, asked.class_prior, asked.seed, settings, most_folds)
-        for callers, asked in tasks.items()
+    tasks = {(callers, asked.class_prior) for callers, asked in zip(seen, sets, strict=True)}
+    ordered = sorted(tasks, key=lambda task: (task[0], task[1] or 0.0))
+    found = Parallel(n_jobs=max(1, min(jobs, len(ordered))))(
+        delayed(_screen_one)(rows, callers, prior, _seed_of(callers, seed), settings, most_folds)
+        for callers, prior in ordered
     )
-    selections = dict(zip(tasks, found, strict=True))
-    return [Selection(selections[callers], callers) for callers in seen]
+    selections = dict(zip(ordered, found, strict=True))
+    return [
+        Selection(selections[callers, asked.class_prior], callers)
+        for callers, asked in zip(seen, sets, strict=True)
+    ]
+
+
+def _seed_of(callers: tuple[str, ...], seed: int) -> int:
+    """Return a seed that depends on the study's seed and on the set of callers alone."""
+    digest = hashlib.sha256("\0".join((str(seed), *callers)).encode()).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def _screen_one(
