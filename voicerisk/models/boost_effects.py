@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from voicerisk.errors import ModelError
 from voicerisk.models.boost_path import FittedLearner, LanePath
 from voicerisk.models.boost_rows import masked_column
-from voicerisk.models.boost_spec import SEXES, BoostData
+from voicerisk.models.boost_spec import SEXES, BoostData, Learner
 from voicerisk.models.splines import Floats, evaluate_cells
 
 
@@ -23,7 +25,7 @@ def selection_frequencies(path: LanePath, step: int | None = None) -> pd.DataFra
     """
     chosen = path.selected[: _steps(path, step)]
     counts = np.bincount(chosen[chosen >= 0], minlength=len(path.learners))
-    table = _learner_table(path)
+    table = learner_table([f.learner for f in path.learners])
     table["n_selected"] = counts
     table["share"] = counts / max(len(chosen), 1)
     return table
@@ -41,7 +43,7 @@ def importance(path: LanePath, step: int | None = None) -> pd.DataFrame:
     chosen = path.selected[:step]
     fall = -np.diff(path.risk[: step + 1]) / path.n
     sums = np.bincount(chosen[chosen >= 0], fall[chosen >= 0], len(path.learners))
-    table = _learner_table(path)
+    table = learner_table([f.learner for f in path.learners])
     table["importance"] = sums
     table["share"] = sums / sums.sum() if sums.sum() > 0 else 0.0
     return table
@@ -136,8 +138,8 @@ def _effects(path: LanePath, step: int | None) -> list[tuple[str, str, Floats, _
     return found
 
 
-def _learner_table(path: LanePath) -> pd.DataFrame:
-    learners = [f.learner for f in path.learners]
+def learner_table(learners: Sequence[Learner]) -> pd.DataFrame:
+    """Return learner, marker, sex of base-learners, one a row."""
     return pd.DataFrame(
         {
             "learner": [learner.name for learner in learners],
