@@ -1,6 +1,7 @@
 """Recordings: reading, the paper's pre-processing, framing, silence, and what a channel gives away.
 
-`read_recording` gives samples, `prepare` turns them into scaled spans with frames and a silence mask, and
+`read_recording` gives samples, `prepare` turns them
+into scaled spans with frames and a silence mask, and
 `channel_table` lists what each recording would tell a model about itself. The building blocks
 (`frame_starts`, `frames`, `pre_emphasise`, `normalise`, `pcm16`, `measure`) may be imported from here as
 well.
@@ -19,6 +20,7 @@ from voicerisk.audio.levels import (
     pcm16,
     pre_emphasise,
 )
+from voicerisk.audio.long_file import PreparedFile, SpanPiece, prepare_file
 from voicerisk.audio.prepare import Prepared, SpanFrames, prepare
 from voicerisk.audio.recording import Recording, blocks, content_hash, read_recording
 from voicerisk.audio.settings import AudioSettings
@@ -29,10 +31,12 @@ __all__ = [
     "AudioSettings",
     "Level",
     "Prepared",
+    "PreparedFile",
     "Recording",
     "Scaling",
     "SilenceRule",
     "SpanFrames",
+    "SpanPiece",
     "blackman",
     "blocks",
     "channel_table",
@@ -49,6 +53,7 @@ __all__ = [
     "pcm16",
     "pre_emphasise",
     "prepare",
+    "prepare_file",
     "read_recording",
     "silence_rule",
     "window_and_hop",

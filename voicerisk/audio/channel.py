@@ -134,9 +134,11 @@ def bandwidth_hz(samples: Floats, sample_rate: int) -> float:
     size = min(max(16, int(0.032 * sample_rate)), len(lifted))
     if size < 2:
         return 0.0
-    starts = np.arange(0, len(lifted) - size + 1, size // 2)
-    view = np.lib.stride_tricks.sliding_window_view(lifted, size)[starts]
-    power = np.mean(np.abs(np.fft.rfft(view * np.hanning(size), axis=1)) ** 2, axis=0)
+    view = np.lib.stride_tricks.sliding_window_view(lifted, size)[:: size // 2]
+    power = np.zeros(size // 2 + 1)
+    for first in range(0, len(view), 1024):
+        part = view[first : first + 1024] * np.hanning(size)
+        power += np.sum(np.abs(np.fft.rfft(part, axis=1)) ** 2, axis=0)
     total = np.cumsum(power)
     if total[-1] <= 0:
         return 0.0

@@ -103,8 +103,10 @@ def frame_rms(samples: Floats, starts: Ints, window: int, centred: bool = False)
     view = frames(samples, starts, window)
     power = np.einsum("ij,ij->i", view, view) / window
     if centred:
-        power = np.maximum(power - np.square(view.mean(axis=1)), 0.0)
-        power[view.max(axis=1) == view.min(axis=1)] = 0.0
+        offset = np.square(view.mean(axis=1))
+        power = np.maximum(power - offset, 0.0)
+        faint = np.flatnonzero(power <= 1e-12 * offset)  # rounding may leave something of a constant frame
+        power[faint[np.ptp(view[faint], axis=1) == 0.0]] = 0.0
     return np.sqrt(power)
 
 

@@ -96,12 +96,17 @@ def measure(pieces: Sequence[Floats]) -> Level:
     mean = sum(float(np.sum(piece)) for piece in filled) / n
     low = min(float(np.min(piece)) for piece in filled)
     high = max(float(np.max(piece)) for piece in filled)
+    squares = sum(float(np.sum(np.square(piece - mean))) for piece in filled)
+    return level_of(n, mean, low, high, squares)
+
+
+def level_of(n_samples: int, mean: float, low: float, high: float, squares: float) -> Level:
+    """Return the level of samples with this mean, range and sum of squares about the mean."""
     peak = max(abs(low), abs(high))
     centred = max(high - mean, mean - low)
     if centred <= 1e-12 * peak:
-        return Level(n, mean, peak, 0.0, 0.0)
-    squares = sum(float(np.sum(np.square(piece - mean))) for piece in filled)
-    return Level(n, mean, peak, centred, float(np.sqrt(squares / n)))
+        return Level(n_samples, mean, peak, 0.0, 0.0)
+    return Level(n_samples, mean, peak, centred, float(np.sqrt(squares / n_samples)))
 
 
 def extent_scaling(level: Level) -> Scaling:

@@ -20,7 +20,7 @@ from voicerisk.audio.levels import (
     pre_emphasise,
 )
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.audio.silence import silent_by_level, silent_by_voice_activity
+from voicerisk.audio.silence import VoiceActivity, silent_by_level
 from voicerisk.errors import AudioError
 
 Floats = npt.NDArray[np.float64]
@@ -165,7 +165,7 @@ def prepare(
                     window=window,
                     hop=hop,
                     time_s=(a + first[i] + window / 2) / sample_rate,
-                    silent=_silent(
+                    silent=silent_frames(
                         settings, piece, signal, level, scaling, first[i], window, sample_rate, ground_rms
                     ),
                     level=level,
@@ -173,7 +173,9 @@ def prepare(
                 )
             )
     n_file = len(frame_starts(len(recorded), window, hop))
-    return Prepared(tuple(prepared), sample_rate, n_clipped, _counts(prepared, n_file, settings))
+    silent = sum(int(span.silent.sum()) for span in prepared)
+    counts = counted([len(starts) for starts in first], silent, n_file, settings)
+    return Prepared(tuple(prepared), sample_rate, n_clipped, counts)
 
 
 def _extents(extent: str, n_spans: int) -> list[range]:
@@ -190,11 +192,15 @@ def _analysed(ground: Sequence[Floats], settings: AudioSettings) -> tuple[list[F
         ground = [normalise(piece, recorded_level) for piece in ground]
     ground = [pre_emphasise(piece, float(settings.pre_emphasis)) for piece in ground]
     level = measure(ground)
-    if settings.calibration == "extent":
-        scaling = extent_scaling(level)
-    else:
-        scaling = fixed_scaling(float(settings.calibration))
+    scaling = scaling_of(level, settings)
     return [scaling.apply(piece) for piece in ground], level, scaling
+
+
+def scaling_of(level: Level, settings: AudioSettings) -> Scaling:
+    """Return the scaling that the calibration asks for."""
+    if settings.calibration == "extent":
+        return extent_scaling(level)
+    return fixed_scaling(float(settings.calibration))
 
 
 def _rms(pieces: Sequence[Floats], window: int, hop: int) -> Floats:
@@ -204,7 +210,7 @@ def _rms(pieces: Sequence[Floats], window: int, hop: int) -> Floats:
     )
 
 
-def _silent(
+def silent_frames(
     settings: AudioSettings,
     recorded: Floats,
     signal: Floats,
@@ -218,7 +224,9 @@ def _silent(
     """Mark the silent frames of one span."""
     rule = settings.rule
     if rule.rule == "vad":
-        return silent_by_voice_activity(rule, recorded, sample_rate, starts)
+        detector = VoiceActivity(rule, sample_rate)
+        detector.feed(recorded)
+        return detector.silent(starts)
     if level.centred_peak == 0.0:
         relative = np.zeros(len(starts))
     else:
@@ -276,14 +284,23 @@ def span_borders(
     return segments, times, borders
 
 
-def _counts(spans: Sequence[SpanFrames], n_file: int, settings: AudioSettings) -> pd.DataFrame:
-    """Count what left at each step."""
-    framed = sum(len(span.starts) for span in spans)
-    short = sum(len(span.starts) == 0 for span in spans)
-    silent = sum(int(span.silent.sum()) for span in spans)
+def counted(framed: Sequence[int], silent: int, n_file: int, settings: AudioSettings) -> pd.DataFrame:
+    """Count what left at each step.
+
+    Parameters
+    ----------
+    framed : sequence of int
+        Frames of each span.
+    silent : int
+        Silent ones among them.
+    n_file : int
+        Frames of the whole recording.
+    settings : AudioSettings
+    """
+    n, short = sum(framed), sum(count == 0 for count in framed)
     rows = [
-        ("spans", "frame", "not wholly within one span", n_file - framed, framed),
-        ("framing", "span", "shorter than one frame", short, len(spans) - short),
-        ("silence", "frame", f"silent ({settings.rule.rule})", silent, framed - silent),
+        ("spans", "frame", "not wholly within one span", n_file - n, n),
+        ("framing", "span", "shorter than one frame", short, len(framed) - short),
+        ("silence", "frame", f"silent ({settings.rule.rule})", silent, n - silent),
     ]
     return pd.DataFrame(rows, columns=["step", "unit", "reason", "n", "remaining"])

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,19 +174,28 @@ def read_recording(
     8000
     """
     path = Path(path)
-    samples = _whole(path, channel)
+    parts = list(blocks(path, channel))
+    samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
     with opened(path, channel) as (file, _):
         file_rate, subtype, n_channels = int(file.samplerate), str(file.subtype), int(file.channels)
     digest = content_hash(samples, file_rate)
     rate = file_rate
     if resample_hz is not None and resample_hz != file_rate:
-        import soxr
-
-        samples = np.asarray(soxr.resample(samples, file_rate, resample_hz, quality="VHQ"), dtype=np.float64)
+        samples = np.concatenate(list(resampled([samples], file_rate, resample_hz)))
         rate = int(resample_hz)
         if len(samples) == 0:
             raise AudioError(f"{path} is too short to be resampled from {file_rate} to {rate} Hz.")
     return Recording(samples, rate, subtype, n_channels, digest, path, file_rate)
+
+
+def resampled(parts: Iterable[Floats], from_hz: int, to_hz: int) -> Iterator[Floats]:
+    """Resample consecutive blocks of one sound (soxr, very high quality); their sizes change nothing."""
+    import soxr
+
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float64", quality="VHQ")
+    for part in parts:
+        yield np.asarray(stream.resample_chunk(part), dtype=np.float64)
+    yield np.asarray(stream.resample_chunk(np.zeros(0), last=True), dtype=np.float64)
 
 
 def content_hash(samples: Floats, sample_rate: int) -> str:
@@ -194,12 +203,6 @@ def content_hash(samples: Floats, sample_rate: int) -> str:
     digest = hashlib.sha256(f"{sample_rate} Hz\n".encode())
     digest.update(np.ascontiguousarray(samples, dtype="<f8").data)
     return digest.hexdigest()
-
-
-def _whole(path: Path, channel: int | str | None) -> Floats:
-    """Decode all blocks into one array that is grown by what was really there, not by what a header says."""
-    parts = list(blocks(path, channel))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _channel_index(n_channels: int, channel: int | str | None, path: Path) -> int:

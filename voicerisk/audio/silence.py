@@ -129,45 +129,55 @@ def silent_by_level(
     raise AudioError(f"The rule {rule.rule!r} does not decide by level.")
 
 
-def silent_by_voice_activity(rule: SilenceRule, recorded: Floats, sample_rate: int, starts: Ints) -> Bools:
-    """Mark the silent frames of one span by the WebRTC voice activity detector.
+class VoiceActivity:
+    """The WebRTC voice activity detector over one span, fed block by block.
 
     Parameters
     ----------
     rule : SilenceRule
         With rule ``vad``.
-    recorded : float64 (n,)
-        The recorded sound of the span, full scale = 1. The detector starts anew with it.
     sample_rate : int
         8000, 16000, 32000 or 48000 Hz.
-    starts : int64 (n_frames,)
-        First samples of the 40 ms frames.
 
     Raises
     ------
     AudioError
         Without webrtcvad-wheels, or at another sample rate.
     """
-    if sample_rate not in VAD_RATES:
-        raise AudioError(
-            f"[audio] silence = 'vad' works at {', '.join(map(str, VAD_RATES))} Hz, but the sample rate is "
-            f"{sample_rate} Hz; set resample_hz or choose another rule."
-        )
-    try:
-        webrtcvad = importlib.import_module("webrtcvad")
-    except ImportError as missing:
-        raise AudioError(
-            "[audio] silence = 'vad' needs the package webrtcvad-wheels; install it with: "
-            "pip install 'voicerisk[vad]'"
-        ) from missing
-    part = sample_rate // 100
-    steps = np.clip(np.rint(recorded * 32768.0), -32768, 32767).astype("<i2")
-    detector = webrtcvad.Vad(int(rule.value))
-    n_parts = len(steps) // part
-    speech = np.array(
-        [detector.is_speech(steps[i * part : (i + 1) * part].tobytes(), sample_rate) for i in range(n_parts)],
-        dtype=np.int64,
-    )
-    total = np.concatenate([[0], np.cumsum(speech)])
-    first = starts // part
-    return (total[first + 4] - total[first]) < 2
+
+    def __init__(self, rule: SilenceRule, sample_rate: int) -> None:
+        if sample_rate not in VAD_RATES:
+            raise AudioError(
+                f"[audio] silence = 'vad' works at {', '.join(map(str, VAD_RATES))} Hz, but the sample rate "
+                f"is {sample_rate} Hz; set resample_hz or choose another rule."
+            )
+        try:
+            webrtcvad = importlib.import_module("webrtcvad")
+        except ImportError as missing:
+            raise AudioError(
+                "[audio] silence = 'vad' needs the package webrtcvad-wheels; install it with: "
+                "pip install 'voicerisk[vad]'"
+            ) from missing
+        self._detector = webrtcvad.Vad(int(rule.value))
+        self._rate = sample_rate
+        self._part = sample_rate // 100
+        self._rest = np.zeros(0, dtype="<i2")
+        self._speech: list[bool] = []
+        self.heard = 0
+
+    def feed(self, recorded: Floats) -> None:
+        """Listen to the next samples of the span (full scale = 1)."""
+        self.heard += len(recorded)
+        steps = np.clip(np.rint(recorded * 32768.0), -32768, 32767).astype("<i2")
+        steps = np.concatenate([self._rest, steps])
+        whole = len(steps) // self._part * self._part
+        for at in range(0, whole, self._part):
+            content = steps[at : at + self._part].tobytes()
+            self._speech.append(bool(self._detector.is_speech(content, self._rate)))
+        self._rest = steps[whole:]
+
+    def silent(self, starts: Ints) -> Bools:
+        """Return which of the 40 ms frames have fewer than two of four 10 ms parts with speech."""
+        total = np.concatenate([[0], np.cumsum(np.asarray(self._speech, dtype=np.int64))])
+        first = starts // self._part
+        return (total[first + 4] - total[first]) < 2

@@ -1,0 +1,318 @@
+"""The steps of `prepare` on a file of any length, in bounded memory.
+
+The file is decoded a few times, block by block: once to know its length, once or twice to measure the levels
+of its extents, and once to hand out spans or pieces of spans.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicerisk.audio.framing import frame_rms, frame_starts, window_and_hop
+from voicerisk.audio.levels import Level, Scaling, level_of, normalise, pcm16, pre_emphasise
+from voicerisk.audio.prepare import SpanFrames, Spans, counted, scaling_of, silent_frames, span_borders
+from voicerisk.audio.recording import blocks, opened, resampled
+from voicerisk.audio.settings import AudioSettings
+from voicerisk.audio.silence import VoiceActivity
+
+Floats = npt.NDArray[np.float64]
+Border = tuple[int, int]
+
+PIECE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpanPiece:
+    """A stretch of whole frames of one span.
+
+    Attributes
+    ----------
+    frames : SpanFrames
+        As for a whole span, but `signal` covers these frames and the margins only, `starts` point into it,
+        and `first_sample` is the place of ``signal[0]`` in the file.
+    first_frame : int
+        Index of the first of these frames within its span.
+    n_frames : int
+        Frames of the whole span.
+    """
+
+    frames: SpanFrames
+    first_frame: int
+    n_frames: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Extent:
+    """What was measured over one extent."""
+
+    recorded: Level | None
+    level: Level
+    scaling: Scaling
+    rms: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedFile:
+    """A recording whose spans are read when they are asked for; it stands in for `Prepared`.
+
+    Attributes
+    ----------
+    path : Path
+    settings : AudioSettings
+    sample_rate : int
+        Hz, after resampling where it was asked for.
+    n_samples : int
+    n_clipped : int
+        As in `Prepared`.
+    counts : DataFrame
+        As in `Prepared`.
+    """
+
+    path: Path
+    settings: AudioSettings
+    sample_rate: int
+    n_samples: int
+    n_clipped: int
+    counts: pd.DataFrame
+    _segments: tuple[int, ...]
+    _times: tuple[tuple[float, float], ...]
+    _borders: tuple[Border, ...]
+    _extents: tuple[_Extent, ...]
+
+    @property
+    def spans(self) -> "LazySpans":
+        """The spans in order of time, each read when its turn comes."""
+        return LazySpans(self)
+
+    def pieces(self, seconds: float | None = 30.0, margin_s: float = 0.0) -> Iterator[SpanPiece]:
+        """Yield all spans in order of time, cut into pieces of at most about `seconds`.
+
+        Parameters
+        ----------
+        seconds : float or None
+            Length of the frames of a piece, at least one frame; None gives whole spans.
+        margin_s : float
+            Sound of the same span to keep on either side of the frames, for markers with longer context.
+        """
+        window, hop = window_and_hop(self.sample_rate)
+        many = self.n_samples if seconds is None else max(1, int(seconds * self.sample_rate) // hop)
+        margin = int(margin_s * self.sample_rate)
+        rule = self.settings.rule
+        reader = _Reader(_decoded(self.path, self.settings))
+        for i in sorted(range(len(self._borders)), key=self._borders.__getitem__):
+            a, b = self._borders[i]
+            starts = frame_starts(b - a, window, hop)
+            voice = VoiceActivity(rule, self.sample_rate) if rule.rule == "vad" else None
+            for first in range(0, max(1, len(starts)), many):
+                own = starts[first : first + many]
+                last = first + many >= len(starts)
+                low = a + (max(0, int(own[0]) - margin) if len(own) else 0)
+                high = min(b, a + int(own[-1]) + window + margin) if len(own) and not last else b
+                piece = self._piece(reader, i, (low, high), own + a - low, voice)
+                yield SpanPiece(piece, first, len(starts))
+
+    def _piece(
+        self,
+        reader: "_Reader",
+        i: int,
+        border: Border,
+        starts: npt.NDArray[np.int64],
+        voice: VoiceActivity | None,
+    ) -> SpanFrames:
+        """Read, process and mark one stretch of span `i`."""
+        a, b = border
+        extent = self._extents[i if self.settings.extent == "segment" else 0]
+        ground = (0, self.n_samples) if self.settings.extent == "file" else self._borders[i]
+        window, hop = window_and_hop(self.sample_rate)
+        recorded, processed = _processed(reader, ground, a, b, self.settings, extent.recorded)
+        signal = extent.scaling.apply(processed)
+        if voice is not None:
+            heard = self._borders[i][0] + voice.heard
+            voice.feed(recorded[max(0, heard - a) :])
+            silent = voice.silent(starts + a - self._borders[i][0])
+        else:
+            silent = silent_frames(
+                self.settings,
+                recorded,
+                signal,
+                extent.level,
+                extent.scaling,
+                starts,
+                window,
+                self.sample_rate,
+                extent.rms,
+            )
+        return SpanFrames(
+            segment=self._segments[i],
+            start_s=self._times[i][0],
+            end_s=self._times[i][1],
+            first_sample=a,
+            signal=signal,
+            starts=starts,
+            window=window,
+            hop=hop,
+            time_s=(a + starts + window / 2) / self.sample_rate,
+            silent=silent,
+            level=extent.level,
+            scaling=extent.scaling,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LazySpans:
+    """The spans of a `PreparedFile`; every iteration reads the file again."""
+
+    file: PreparedFile
+
+    def __len__(self) -> int:
+        return len(self.file._borders)
+
+    def __iter__(self) -> Iterator[SpanFrames]:
+        return (piece.frames for piece in self.file.pieces(seconds=None))
+
+
+def prepare_file(
+    path: str | Path, spans: Spans = None, settings: AudioSettings | None = None
+) -> PreparedFile:
+    """Measure the levels of a recording in bounded memory, and hand out its spans on demand.
+
+    The same steps as `read_recording` and `prepare` together. Levels are summed block by block, so that
+    signals agree with those of `prepare` to rounding (1e-12), not bit for bit.
+
+    Parameters
+    ----------
+    path : str or Path
+    spans : DataFrame with start_s and end_s (and segment), pairs of seconds, or None
+    settings : AudioSettings, optional
+        `channel` and `resample_hz` are honoured here.
+
+    Returns
+    -------
+    PreparedFile
+
+    Raises
+    ------
+    AudioError
+        As `read_recording` and `prepare`.
+    """
+    path, settings = Path(path), settings or AudioSettings()
+    with opened(path, settings.channel) as (file, _):
+        rate = int(settings.resample_hz or file.samplerate)
+    window, hop = window_and_hop(rate)
+    n_samples = n_clipped = 0
+    for block in _decoded(path, settings):
+        n_samples += len(block)
+        n_clipped += pcm16(block)[1] if settings.pcm16 else 0
+    segments, times, borders = span_borders(spans, n_samples, rate, str(path))
+    if settings.extent == "file":
+        grounds = [[(0, n_samples)]] if borders else []
+    elif settings.extent == "segment":
+        grounds = [[border] for border in borders]
+    else:
+        grounds = [sorted(borders)] if borders else []
+    extents = tuple(_measure(path, settings, ground, rate) for ground in grounds)
+    empty = pd.DataFrame()
+    prepared = PreparedFile(
+        path,
+        settings,
+        rate,
+        n_samples,
+        n_clipped,
+        empty,
+        tuple(segments),
+        tuple(times),
+        tuple(borders),
+        extents,
+    )
+    framed = [len(frame_starts(b - a, window, hop)) for a, b in borders]
+    silent = sum(int(piece.frames.silent.sum()) for piece in prepared.pieces())
+    n_file = len(frame_starts(n_samples, window, hop))
+    return replace(prepared, counts=counted(framed, silent, n_file, settings))
+
+
+class _Reader:
+    """Random access with ascending starts to a sound that is decoded once, block by block."""
+
+    def __init__(self, source: Iterator[Floats]) -> None:
+        self._source = source
+        self._kept = np.zeros(0)
+        self._start = 0
+
+    def take(self, a: int, b: int) -> Floats:
+        """Return samples [a, b) and forget what lies before `a`."""
+        end = self._start + len(self._kept)
+        parts = [self._kept[min(a, end) - self._start :]]
+        while end < b:
+            block = next(self._source)
+            parts.append(block[max(0, a - end) :])
+            end += len(block)
+        self._kept = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._start = a
+        return self._kept[: b - a]
+
+
+def _decoded(path: Path, settings: AudioSettings) -> Iterator[Floats]:
+    """Decode, and resample where it was asked for."""
+    with opened(path, settings.channel) as (file, _):
+        rate = int(file.samplerate)
+    parts = blocks(path, settings.channel)
+    to_hz = settings.resample_hz
+    return parts if to_hz is None or to_hz == rate else resampled(parts, rate, int(to_hz))
+
+
+def _processed(
+    reader: _Reader, ground: Border, a: int, b: int, settings: AudioSettings, recorded_level: Level | None
+) -> tuple[Floats, Floats]:
+    """Return samples [a, b) of a stretch of sound, on the 16-bit grid, and normalised and pre-emphasised."""
+    before = max(a - 1, ground[0])
+    recorded = reader.take(before, b)
+    if settings.pcm16:
+        recorded = pcm16(recorded)[0]
+    processed = recorded if recorded_level is None else normalise(recorded, recorded_level)
+    return recorded[a - before :], pre_emphasise(processed, float(settings.pre_emphasis))[a - before :]
+
+
+def _measure(path: Path, settings: AudioSettings, grounds: list[Border], rate: int) -> _Extent:
+    """Measure the levels of one extent, which may be several stretches of the file in order of time."""
+    stretches = [(ground, a, min(a + PIECE, ground[1])) for ground in grounds for a in range(*ground, PIECE)]
+    recorded = None
+    if settings.normalise:
+        reader = _Reader(_decoded(path, settings))
+        recorded = _joint_level(_processed(reader, g, a, b, settings, None)[0] for g, a, b in stretches)
+    reader = _Reader(_decoded(path, settings))
+    level = _joint_level(_processed(reader, g, a, b, settings, recorded)[1] for g, a, b in stretches)
+    rms = np.zeros(0)
+    if settings.rule.rule == "noise-floor":
+        rms = _recorded_rms(_Reader(_decoded(path, settings)), grounds, settings, rate)
+    return _Extent(recorded, level, scaling_of(level, settings), rms)
+
+
+def _joint_level(parts: Iterable[Floats]) -> Level:
+    """Measure the level over all parts, one at a time (means and squares merged pairwise)."""
+    n, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
+    for part in parts:
+        own = float(part.mean())
+        total = n + len(part)
+        squares += float(np.sum(np.square(part - own))) + (own - mean) ** 2 * n * len(part) / total
+        mean += (own - mean) * len(part) / total
+        n, low, high = total, min(low, float(part.min())), max(high, float(part.max()))
+    return level_of(n, mean, low, high, squares)
+
+
+def _recorded_rms(reader: _Reader, grounds: list[Border], settings: AudioSettings, rate: int) -> Floats:
+    """Return the RMS of every frame of the stretches about its own mean."""
+    window, hop = window_and_hop(rate)
+    many = max(1, PIECE // hop)
+    found = [np.zeros(0)]
+    for a, b in grounds:
+        starts = frame_starts(b - a, window, hop)
+        for first in range(0, len(starts), many):
+            own = starts[first : first + many]
+            low = a + int(own[0])
+            samples = _processed(reader, (low, b), low, a + int(own[-1]) + window, settings, None)[0]
+            found.append(frame_rms(samples, own - own[0], window, centred=True))
+    return np.concatenate(found)
