@@ -13,6 +13,8 @@ TABLE = pd.DataFrame(
     {
         "age": [17.0, 18.0, np.nan, 60.0],
         "n": [1, 2, 3, -4],
+        "plan available?": pd.Series(["yes", "yes", "no", np.nan], dtype="str"),
+        "empty": [np.nan] * 4,
         "service": pd.Series(["000", "OTL", np.nan, "OTL"], dtype="str"),
         "sex": pd.Series(["female", "male", "male", "female"], dtype="str"),
     }
@@ -37,6 +39,11 @@ TABLE = pd.DataFrame(
         ("n <= age", [1, 1, 0, 1]),
         (" n > -4 ", [1, 1, 1, 0]),
         ("1.5 < n", [0, 1, 1, 0]),
+        ("`plan available?` == 'yes' and `n`  > 1", [0, 1, 0, 0]),
+        ("service == '`000`' or n == 1", [1, 0, 0, 0]),
+        ("empty == 'x' or n == 1", [1, 0, 0, 0]),
+        ("empty > 3 or n == 1", [1, 0, 0, 0]),
+        ("empty not in (1, 'x')", [0, 0, 0, 0]),
     ],
 )
 def test_meaning(text, kept):
@@ -53,6 +60,11 @@ def test_unknown_rows_are_told_apart_from_false_ones():
     "text",
     [
         "",
+        "n == 1e999",
+        "n == " + "9" * 400,
+        "`` == 1",
+        "`n == 1",
+        "`n n`.real == 1",
         "age",
         "age >",
         "age = 3",
@@ -97,7 +109,7 @@ def test_unknown_columns_name_the_nearest():
     ):
         parse_where("servise == 'x'")(TABLE)
     with pytest.raises(
-        CohortError, match=r"column 'zzz', which is not there; the columns are age, n, service, sex"
+        CohortError, match=r"column 'zzz', which is not there; the columns are age, n, plan available"
     ):
         parse_where("zzz == 'x'")(TABLE)
 

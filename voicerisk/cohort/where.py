@@ -1,12 +1,15 @@
 """Row filters: a small expression language over the columns of a table, parsed but never run as code.
 
 Column names, texts, numbers, the comparisons ``== != < <= > >= in``, ``not in``, and ``and``, ``or``, ``not``
-with brackets. A comparison with a missing value is unknown, unknown combines as in SQL (``unknown or true``
-is true), and a row for which the whole filter is unknown is not kept.
+with brackets; a column whose name is not a plain word stands in backticks. A comparison with a missing value
+is unknown, unknown combines as in SQL (``unknown or true`` is true), and a row for which the whole filter is
+unknown is not kept.
 """
 
 import ast
 import difflib
+import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -28,6 +31,8 @@ COMPARISONS: dict[type[ast.cmpop], Callable[..., object]] = {
     ast.GtE: lambda a, b: a >= b,
 }
 MAX_LENGTH = 10_000
+LARGEST = sys.float_info.max
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`]+)`""")
 ALLOWED = "column names, numbers, texts, == != < <= > >=, in, not in, and, or, not, and brackets"
 
 
@@ -99,10 +104,24 @@ def parse_where(text: str) -> Where:
     """
     if len(text) > MAX_LENGTH:
         raise CohortError(f"The filter has {len(text)} characters; at most {MAX_LENGTH} are read.")
+    names: dict[str, str] = {}
+
+    def stand_in(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        word = f"column{len(names)}"
+        while word in text:
+            word += "_"
+        names[word] = match[1].strip()
+        return word
+
     try:
-        expression = ast.parse(text.strip(), mode="eval").body
+        expression = ast.parse(QUOTED.sub(stand_in, text.strip()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CohortError(f"The filter {text!r} cannot be read: {getattr(error, 'msg', error)}.") from error
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
     try:
         _check(expression, text)
         columns = tuple(dict.fromkeys(_names(expression)))
@@ -112,8 +131,7 @@ def parse_where(text: str) -> Where:
 
 
 def _refuse(text: str, part: ast.AST, why: str) -> CohortError:
-    piece = ast.get_source_segment(text.strip(), part) or ast.unparse(part)
-    return CohortError(f"The filter {text!r} holds {piece!r}: {why}.")
+    return CohortError(f"The filter {text!r} holds {ast.unparse(part)!r}: {why}.")
 
 
 def _check(node: ast.expr, text: str) -> None:
@@ -156,7 +174,9 @@ def _literal(node: ast.expr, text: str) -> Scalar:
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, bool):
             raise _refuse(text, node, "write 1 or 0, or the text as it stands in the table")
-        if isinstance(node.value, str | int | float):
+        if isinstance(node.value, str):
+            return node.value
+        if isinstance(node.value, int | float) and abs(node.value) <= LARGEST:
             return node.value
     raise _refuse(text, node, f"only these are allowed: {ALLOWED}")
 
@@ -200,6 +220,9 @@ def _compare(
     for side in (left, right):
         if isinstance(side, ast.Name):
             gap |= frame[side.id].isna().to_numpy()
+    if gap.all():
+        # A column without any value is of no kind: it can be compared with texts and numbers alike.
+        return ~gap, gap
     if isinstance(operator, ast.In | ast.NotIn):
         assert isinstance(left, ast.Name) and isinstance(right, ast.Tuple | ast.List | ast.Set)
         values = [_literal(item, text) for item in right.elts]
