@@ -85,7 +85,7 @@ def test_a_pitch_of_the_wrong_length_is_refused(espeak):
     samples, rate = espeak
     with pytest.raises(BiomarkerError, match=r"shape \(3,\), but there are 249 frames"):
         extract(samples, rate, "soundgen-2.5.1", pitch=[100.0, 100.0, 100.0])
-    with pytest.raises(BiomarkerError, match="'soundgen-2.5.1' only"):
+    with pytest.raises(BiomarkerError, match=r"'soundgen-2\.5\.1' only"):
         extract(samples, rate, pitch=np.full(249, 100.0))
 
 

@@ -7,6 +7,8 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.windows import tapered
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -124,12 +126,7 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
     tail = np.empty((0, MEL_BANDS))
     for first in range(0, n, BLOCK):
         rows = starts[first : first + BLOCK]
-        x = np.lib.stride_tricks.sliding_window_view(signal, window)[rows]
-        emphasised = np.empty_like(x)
-        emphasised[:, 1:] = x[:, 1:] - MEL_EMPHASIS * x[:, :-1]
-        before = np.where(rows > 0, signal[np.maximum(rows - 1, 0)], 0.0)
-        emphasised[:, 0] = x[:, 0] - MEL_EMPHASIS * before
-        spectrum = scipy.fft.rfft(emphasised * taper, n_fft, axis=1)
+        spectrum = scipy.fft.rfft(tapered(signal, rows, taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
         bands = np.zeros((len(rows), MEL_BANDS))
         _mel_bands(spectrum, edge, falling, rising, bands)
         joined = np.concatenate([tail, bands])

@@ -142,37 +142,58 @@ def _formants(
             width[i, k] = found_width[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def _roots(a: Floats, root: NDArray[np.complex128]) -> bool:
-    """Find all roots of z^p + a[1] z^(p-1) + ... + a[p] by Aberth's iteration; False without convergence."""
+    """Find all roots of z^p + a[1] z^(p-1) + ... + a[p] by Aberth's iteration; False without convergence.
+
+    The iteration converges with the third power: a root whose step was below 1e-7 has reached rounding.
+    """
     p = len(a) - 1
+    x = np.empty(p)
+    y = np.empty(p)
+    done = np.zeros(p, np.bool_)
     for k in range(p):
         angle = 2 * math.pi * (k + 0.25) / p
-        root[k] = 0.9 * complex(math.cos(angle), math.sin(angle))
+        x[k] = 0.9 * math.cos(angle)
+        y[k] = 0.9 * math.sin(angle)
+    left = p
     for _ in range(SWEEPS):
-        largest = 0.0
         for k in range(p):
-            z = root[k]
-            value = complex(1.0, 0.0)
-            slope = complex(0.0, 0.0)
-            for j in range(1, p + 1):
-                slope = slope * z + value
-                value = value * z + a[j]
-            if value == 0:
+            if done[k]:
                 continue
-            repulsion = complex(0.0, 0.0)
+            # Horner: value and slope of the polynomial
+            zx, zy = x[k], y[k]
+            vx, vy, sx, sy = 1.0, 0.0, 0.0, 0.0
+            for j in range(1, p + 1):
+                sx, sy = sx * zx - sy * zy + vx, sx * zy + sy * zx + vy
+                vx, vy = vx * zx - vy * zy + a[j], vx * zy + vy * zx
+            if vx == 0.0 and vy == 0.0:
+                done[k] = True
+                left -= 1
+                continue
+            rx, ry = 0.0, 0.0
             for j in range(p):
                 if j != k:
-                    d = z - root[j]
-                    scale = 1.0 / (d.real * d.real + d.imag * d.imag)
-                    repulsion += complex(d.real * scale, -d.imag * scale)
-            step = value / (slope - value * repulsion)
-            root[k] = z - step
-            moved = abs(step.real) + abs(step.imag)
-            if not moved <= largest:
-                largest = moved
-        if not largest < 1e3:
-            return False
-        if largest < 1e-14:
+                    dx, dy = zx - x[j], zy - y[j]
+                    scale = 1.0 / (dx * dx + dy * dy)
+                    rx += dx * scale
+                    ry -= dy * scale
+            # step = value / (slope - value * repulsion)
+            bx = sx - (vx * rx - vy * ry)
+            by = sy - (vx * ry + vy * rx)
+            scale = 1.0 / (bx * bx + by * by)
+            stepx = (vx * bx + vy * by) * scale
+            stepy = (vy * bx - vx * by) * scale
+            x[k] = zx - stepx
+            y[k] = zy - stepy
+            size = abs(stepx) + abs(stepy)
+            if not size < 1e3:
+                return False
+            if size < 1e-7:
+                done[k] = True
+                left -= 1
+        if left == 0:
+            for k in range(p):
+                root[k] = complex(x[k], y[k])
             return True
-    return largest < 1e-10
+    return False

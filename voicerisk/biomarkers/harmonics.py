@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voicerisk.biomarkers.pitch import BLOCK, PitchSettings, pitch_tables, pitch_windows
+from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -169,13 +170,12 @@ def harmonic_markers(
     out = {name: np.full(len(pitch), np.nan) for name in names}
     voiced = np.flatnonzero(pitch > 0)
     tables = pitch_tables(sample_rate, settings.floor, settings.ceiling)
-    windows, starts = pitch_windows(sound, centres, len(tables.window))
+    sound, starts = pitch_windows(sound, centres, len(tables.window))
     size = tables.fft_size
     first, last, trend = _trend(sample_rate, size)
     for begin in range(0, len(voiced), BLOCK):
         rows = voiced[begin : begin + BLOCK]
-        x = windows[starts[rows]]
-        x = (x - x.mean(axis=1, keepdims=True)) * tables.window
+        x = tapered(sound, starts[rows], tables.window, centred=True)
         spectrum = scipy.fft.rfft(x, size, axis=1)
         power = spectrum.real**2 + spectrum.imag**2
         # Zero power exists only in digital silence; the floor lies 200 dB below the frame's maximum.

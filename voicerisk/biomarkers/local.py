@@ -28,6 +28,7 @@ from voicerisk.biomarkers.spectrum import (
     slope_per_khz,
     wiener_entropy,
 )
+from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,12 +85,10 @@ def local_markers(
     if not wanted or not len(starts):
         return out
     taper = blackman(window)
-    views = np.lib.stride_tricks.sliding_window_view(signal, window)
     for first in range(0, len(starts), BLOCK):
         rows = slice(first, first + BLOCK)
-        raw = views[starts[rows]]
         for name, values in _block(
-            raw, taper, sample_rate, scaling, wanted, None if pitch is None else pitch[rows]
+            signal, starts[rows], taper, sample_rate, scaling, wanted, None if pitch is None else pitch[rows]
         ):
             if name in out:
                 out[name][rows] = values
@@ -97,7 +96,8 @@ def local_markers(
 
 
 def _block(
-    raw: Floats,
+    signal: Floats,
+    starts: Ints,
     taper: Floats,
     sample_rate: int,
     scaling: Scaling,
@@ -105,12 +105,13 @@ def _block(
     pitch: Floats | None,
 ) -> Iterator[tuple[str, Floats]]:
     if wanted & {"ampl", "rms_db"}:
-        ampl = np.sqrt(np.einsum("ij,ij->i", raw, raw) / raw.shape[1]) * scaling.ampl
+        raw = np.lib.stride_tricks.sliding_window_view(signal, len(taper))[starts]
+        ampl = np.sqrt(np.einsum("ij,ij->i", raw, raw) / len(taper)) * scaling.ampl
         yield "ampl", ampl
         yield "rms_db", 20 * np.log10(np.maximum(ampl, FLOOR))
     if wanted <= {"ampl", "rms_db"}:
         return
-    windowed = raw * taper
+    windowed = tapered(signal, starts, taper)
     if wanted & set(FORMANTS):
         frequency, width = formants(windowed, sample_rate)
         for k in range(3):

@@ -15,6 +15,8 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.windows import tapered
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -108,14 +110,13 @@ class Candidates:
 
 
 def pitch_windows(sound: Floats, centres: Ints, size: int) -> tuple[Floats, Ints]:
-    """Return a view of all windows of `size` samples, and the first sample of the one around each centre.
+    """Return the sound, and the first sample of the window of `size` samples around each centre.
 
     At the ends of the span the window is moved inside; a shorter span is filled up with zeros.
     """
     if len(sound) < size:
         sound = np.concatenate([sound, np.zeros(size - len(sound))])
-    windows = np.lib.stride_tricks.sliding_window_view(sound, size)
-    return windows, np.clip(centres - size // 2, 0, len(sound) - size)
+    return sound, np.clip(centres - size // 2, 0, len(sound) - size)
 
 
 def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: PitchSettings) -> Candidates:
@@ -132,7 +133,7 @@ def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: P
     """
     tables = pitch_tables(sample_rate, settings.floor, settings.ceiling)
     size = len(tables.window)
-    windows, starts = pitch_windows(sound, centres, size)
+    sound, starts = pitch_windows(sound, centres, size)
     n = len(centres)
     found = Candidates(np.full((n, CANDIDATES), np.nan), np.full((n, CANDIDATES), np.nan), np.zeros(n))
     kept = len(tables.correction)
@@ -140,10 +141,8 @@ def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: P
     middle = slice((size - period) // 2, (size + period) // 2)
     for first in range(0, n, BLOCK):
         rows = slice(first, first + BLOCK)
-        x = windows[starts[rows]]
-        x = x - x.mean(axis=1, keepdims=True)
-        found.level[rows] = np.abs(x[:, middle]).max(axis=1)
-        x *= tables.window
+        x = tapered(sound, starts[rows], tables.window, centred=True)
+        found.level[rows] = np.abs(x[:, middle] / tables.window[middle]).max(axis=1)
         spectrum = scipy.fft.rfft(x, tables.fft_size, axis=1)
         power = spectrum.real**2 + spectrum.imag**2
         lagged = scipy.fft.irfft(power, tables.fft_size, axis=1)[:, :kept]

@@ -11,6 +11,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.windows import tapered
+
 Floats = NDArray[np.float64]
 
 WINDOW_MS = 15.0
@@ -82,7 +84,6 @@ def modulation_columns(signal: Floats, sample_rate: int) -> list[Chunks]:
     counts = (np.diff(borders) + 1 - size) // step + 1
     if len(signal) < size:
         return []
-    views = np.lib.stride_tricks.sliding_window_view(signal, size)
     groups = []
     for count in np.unique(counts[counts >= 3]):
         chunks = np.flatnonzero(counts == count)
@@ -90,8 +91,9 @@ def modulation_columns(signal: Floats, sample_rate: int) -> list[Chunks]:
         sign = ((-1.0) ** np.arange(count))[None, :, None]
         for first in range(0, len(chunks), BATCH):
             batch = chunks[first : first + BATCH]
-            frames = views[borders[batch][:, None] + np.arange(count) * step] * window
-            spectra = np.abs(scipy.fft.rfft(frames, axis=2)[:, :, : size // 2])  # chunk, time, frequency
+            starts = (borders[batch][:, None] + np.arange(count) * step).ravel()
+            spectra = np.abs(scipy.fft.rfft(tapered(signal, starts, window), axis=1)[:, : size // 2])
+            spectra = spectra.reshape(len(batch), count, size // 2)  # chunk, time, frequency
             # Rows: multiplying by (-1)^row moves the zero to the middle of an even axis, so that the upper
             # half of the shifted axis is the lower half of the plain one. Columns may be odd in number:
             # multiplied as defined.
