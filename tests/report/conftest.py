@@ -1,9 +1,11 @@
 """The made-up study of the figures' tests."""
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
@@ -15,3 +17,93 @@ import synthetic_tables
 def made() -> ModuleType:
     """Tables of a made-up study."""
     return synthetic_tables
+
+
+def _provenance(callers: list[str]) -> dict:
+    """Published: markers and cut saw everyone. Nested: nothing saw who was held out."""
+
+    def folds(seen: list[str]) -> dict:
+        return {
+            "loco": {
+                "0": {
+                    str(number): {
+                        "held_out": [caller],
+                        "seen": {
+                            "boost": {"all_but": [caller]},
+                            **{name: {"all_but": []} for name in seen},
+                        },
+                    }
+                    for number, caller in enumerate(callers)
+                }
+            }
+        }
+
+    return {
+        "published": {
+            "protocol": "published",
+            "callers": callers,
+            "folds": folds(["screening", "threshold"]),
+        },
+        "nested": {"protocol": "nested", "callers": callers, "folds": folds([])},
+    }
+
+
+@pytest.fixture(scope="session")
+def study(made, tmp_path_factory) -> Path:
+    """The folder of a finished study with hostile ids."""
+    from voicerisk import figures
+
+    folder = tmp_path_factory.mktemp("study")
+    place = folder / "figures"
+    calls, predictions = made.calls(), made.predictions()
+    predictions.loc[predictions["call_id"] == made.HOSTILE[0], "p_raw"] = 0.05  # a missed call
+    calls.to_csv(folder / "calls.csv", index=False)
+    segments = pd.DataFrame(
+        {"call_id": calls["call_id"], "caller_id": calls["caller_id"], "segment": 0, "start_s": 0.0,
+         "end_s": 2.0,
+         "label": "sounds <b>flat</b>", "n_frames": 100, "n_silent": 3}
+    )  # fmt: skip
+    segments.to_parquet(folder / "segments.parquet")
+    made.metrics().to_csv(folder / "metrics.csv", index=False)
+    made.thresholds().to_csv(folder / "thresholds.csv", index=False)
+    (folder / "gamm").mkdir()
+    made.smooths().assign(model="plain").to_csv(folder / "gamm" / "smooths.csv", index=False)
+    made.terms().assign(model="plain").to_csv(folder / "gamm" / "terms.csv", index=False)
+    notes = {
+        "kept": ["dom"],
+        "readable": "plain",
+        "notes": ["Separation: read the other fit."],
+        "warnings": [],
+    }
+    (folder / "gamm" / "notes.json").write_text(json.dumps(notes))
+    callers = sorted(calls["caller_id"].unique())
+    (folder / "provenance.json").write_text(json.dumps(_provenance(callers)))
+    manifest = {
+        "written": "2026-01-02T03:04:05+00:00", "study_file": {"name": "study.toml", "sha256": "ab"},
+        "calls_table": {"name": "calls.csv", "sha256": "cd"}, "recordings": {"call_030": "ef"},
+        "settings": {"cohort": {"calls": "/home/someone/secret/calls.csv", "strata": ["service"],
+                                "covariates": ["age"]},
+                     "validation": {"repeats": 20, "fast": False}},
+        "seed": 1, "protocols": ["published", "nested"],
+        "protocol_notes": {"nested": {"folds": 48, "folds_without_cut": 2, "fast": False}},
+        "versions": {"python": "3.11", "voicerisk": "0.1.0"},
+        "stages": {"extract": {"notes": ["Call call_030 of caller 30 is short."]}},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    curve, strip = figures.calibration_points(predictions, bootstraps=20)
+    envelope, spectrogram = figures.sound_tables(*made.call_sound(), columns=120, bands=24)
+    tracks, contributions, scores = made.call_frames()
+    two = made.curves().query("marker in ['dom', 'entropy']")
+    parts = {"spectrogram": spectrogram, "spans": made.call_spans(), "tracks": tracks,
+             "contributions": contributions, "scores": scores}  # fmt: skip
+    for name, table, extra in (
+        ("gamm_curves", two, {"observed": made.observed().groupby(["marker", "sex"]).head(20)}),
+        ("protocols_compared", made.metrics(), {}),
+        ("roc", figures.curve_points(predictions), {"metrics": made.metrics()}),
+        ("calibration", curve, {"strip": strip}),
+        ("score_dots", figures.call_scores(predictions), {}),
+        ("exclusion_flow", made.flow(), {"groups": made.groups()}),
+        ("listening--call_030", envelope, parts),
+    ):
+        figures.make(name, table, place, parts=extra, labels=made.LABELS, formats=("svg",))
+    return folder

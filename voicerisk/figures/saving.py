@@ -25,7 +25,6 @@ _TEXT_COLUMNS = frozenset(
         "subgroup",
         "class",
         "file",
-        "value",
         "marker",
         "sex",
         "level_name",

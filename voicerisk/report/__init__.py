@@ -1,4 +1,4 @@
-"""Report: publication tables from tidy ones, and what carries them (CSV, HTML, LaTeX, Word).
+"""Report: publication tables from tidy ones, what carries them (CSV, HTML, LaTeX, Word), and the HTML report.
 
 A table function takes tidy tables and returns a `PublicationTable` of text; a writer writes it. Whatever a
 table holds (an id such as `<script>` or `=cmd()`) stays text in every format.
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.report.formats import estimate, interval, p_value
+    from voicerisk.report.html import write_report
     from voicerisk.report.tables import (
         PublicationTable,
         biomarker_table,
@@ -24,6 +25,7 @@ _HOME = {
     "estimate": "formats",
     "interval": "formats",
     "p_value": "formats",
+    "write_report": "html",
     "PublicationTable": "tables",
     "biomarker_table": "tables",
     "cohort_characteristics": "tables",
@@ -51,6 +53,7 @@ __all__ = [
     "to_html",
     "to_latex",
     "write_docx",
+    "write_report",
     "write_table",
 ]
 

@@ -1,0 +1,112 @@
+"""What a study folder holds, read for a report."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.gallery import read_labels, stored
+
+IDS = {"call_id": str, "caller_id": str}
+Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Tables of a study; what it does not have is None or empty.
+
+    Attributes
+    ----------
+    manifest : dict
+        Settings, versions, notes (without hashes of single recordings).
+    calls, segments, metrics, thresholds, smooths, terms : DataFrame or None
+        As the study wrote them; smooths and terms of the fit that is to be read.
+    gamm_notes : tuple of str
+        What the GAMM's fit said.
+    provenance : dict
+        By protocol: callers seen by each learned object.
+    figures : dict
+        Name to table and parts.
+    labels : dict
+        Marker to label with unit.
+    """
+
+    manifest: dict[str, Any]
+    calls: pd.DataFrame | None
+    segments: pd.DataFrame | None
+    metrics: pd.DataFrame | None
+    thresholds: pd.DataFrame | None
+    smooths: pd.DataFrame | None
+    terms: pd.DataFrame | None
+    gamm_notes: tuple[str, ...]
+    provenance: dict[str, Any]
+    figures: Figures
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def gather(study_dir: Path) -> Results:
+    """Read what a report needs from a study folder.
+
+    Raises
+    ------
+    ReportError
+        If the folder is not that of a finished study, or a file in it cannot be read.
+    """
+    manifest = _json(study_dir / "manifest.json")
+    if manifest is None:
+        raise ReportError(f"{study_dir}: there is no manifest.json here; run the study to its end first.")
+    manifest.pop("recordings", None)
+    notes = _json(study_dir / "gamm" / "notes.json") or {}
+    smooths, terms = (_csv(study_dir / "gamm" / f"{name}.csv") for name in ("smooths", "terms"))
+    segments = study_dir / "segments.parquet"
+    figures = study_dir / "figures"
+    return Results(
+        manifest=manifest,
+        calls=_csv(study_dir / "calls.csv"),
+        segments=pd.read_parquet(segments) if segments.is_file() else None,
+        metrics=_csv(study_dir / "metrics.csv"),
+        thresholds=_csv(study_dir / "thresholds.csv"),
+        smooths=_readable(smooths, notes),
+        terms=_readable(terms, notes),
+        gamm_notes=tuple(str(note) for note in [*notes.get("notes", []), *notes.get("warnings", [])]),
+        provenance=_json(study_dir / "provenance.json") or {},
+        figures=stored(figures) if figures.is_dir() else {},
+        labels=read_labels(figures),
+    )
+
+
+def _readable(table: pd.DataFrame | None, notes: dict[str, Any]) -> pd.DataFrame | None:
+    """Keep the fit that is to be read, where separating random intercepts flatten the other."""
+    if table is None or table.empty:
+        return None
+    if "model" in table and "readable" in notes:
+        table = table[table["model"] == notes["readable"]]
+    return table if len(table) else None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: not readable as JSON ({error}); run the study again.") from error
+    if not isinstance(content, dict):
+        raise ReportError(f"{path}: holds no table of names and values; run the study again.")
+    return content
+
+
+def _csv(path: Path) -> pd.DataFrame | None:
+    """Read one of the study's own tables, None where it is missing or has no row."""
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path, dtype=IDS)
+    except pd.errors.EmptyDataError:
+        return None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: not readable as a table ({error}); run the study again.") from error
+    return table if len(table) else None

@@ -1,0 +1,304 @@
+"""The report: one HTML file with everything in it, no network, readable on paper and on a phone."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.figures.gallery import draw, drawing_of
+from voicerisk.figures.style import MM_PER_INCH, Style, read_style
+from voicerisk.files import PRIVATE, PUBLIC, write_text
+from voicerisk.report import words
+from voicerisk.report.gather import Results, gather
+from voicerisk.report.inline import inline_svg
+from voicerisk.report.pseudonyms import Veil, pseudonyms
+from voicerisk.report.tables import (
+    PublicationTable,
+    cohort_characteristics,
+    gamm_table,
+    missed_calls,
+    performance_table,
+    thresholds_table,
+)
+from voicerisk.report.writers import to_html
+
+SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    (
+        "performance",
+        "Both protocols side by side",
+        ("protocols_compared", "roc", "precision_recall", "calibration", "decision_curves"),
+    ),
+    ("calls", "Cuts and calls", ("threshold_distribution", "score_dots")),
+    (
+        "markers",
+        "What each marker does",
+        (
+            "gamm_curves",
+            "difference_curves",
+            "partial_effects",
+            "lasso_path",
+            "selection_frequencies",
+            "risk_path",
+        ),
+    ),
+    ("groups", "Subgroups", ("subgroup_forest",)),
+    ("audit", "Audit", ("audit_ladder", "permutation_null")),
+    ("cohort", "Cohort", ("exclusion_flow", "missing_values")),
+    ("listening", "Single calls", ("listening",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    id: str
+    title: str
+    says: str
+    source: str
+    width_mm: float
+    svg: Any
+    values: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    title: str
+    html: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    id: str
+    title: str
+    sentences: list[str] = field(default_factory=list)
+    pictures: list[_Picture] = field(default_factory=list)
+    tables: list[_Table] = field(default_factory=list)
+    lists: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+
+
+def write_report(
+    study_dir: Path,
+    out: Path | None = None,
+    *,
+    title: str = "Voice biomarkers and risk: study report",
+    style: str | Path | Style = "default",
+    show_ids: bool = False,
+    show_labels: bool = False,
+    show_calls: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the report of a finished study as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    study_dir : Path
+        Results folder of a study (with manifest.json).
+    out : Path, optional
+        File to write (default: `report.html` in the folder).
+    title : str
+        Heading.
+    style : str, Path or Style
+        Style of the figures.
+    show_ids : bool
+        Whether callers and calls keep their own ids (default: pseudonyms).
+    show_labels : bool
+        Whether the raters' texts of calls decided wrongly are shown.
+    show_calls : bool
+        Whether listening figures, which show what single callers' voices did, are included.
+    progress : callable, optional
+        Called as progress(done, total) after each figure.
+
+    Returns
+    -------
+    Path
+        The file written; private (0600) if it shows ids, labels or single calls, else 0644.
+
+    Raises
+    ------
+    ReportError
+        If the folder holds no finished study, or one of its files cannot be read.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    results = gather(study_dir)
+    veil = _veil(results, show_ids)
+    chosen = read_style(style)
+    names = [name for name in results.figures if show_calls or drawing_of(name)[0] != "listening"]
+    pictures: dict[str, list[_Picture]] = {}
+    for done, name in enumerate(names, start=1):
+        kind = drawing_of(name)[0]
+        pictures.setdefault(kind, []).append(_picture(name, results, veil, chosen, show_labels))
+        if progress is not None:
+            progress(done, len(names))
+    room = files("voicerisk.report")
+    script, css, page = (
+        (room / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html.j2")
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    manifest = results.manifest
+    text = environment.from_string(page).render(
+        title=title,
+        made=_made(manifest),
+        pseudonymised=not show_ids,
+        sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
+        css=Markup(css),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        foot=_foot(manifest),
+    )
+    path = out or study_dir / "report.html"
+    write_text(path, text, PRIVATE if show_ids or show_labels or show_calls else PUBLIC)
+    return path
+
+
+def _veil(results: Results, show_ids: bool) -> Veil:
+    """Collect every id the study mentions, so that none stays."""
+    if show_ids:
+        return Veil()
+    calls: set[str] = set()
+    callers: set[str] = set()
+    tables = [results.calls, results.segments]
+    tables += [part for table, parts in results.figures.values() for part in (table, *parts.values())]
+    for table in tables:
+        if table is not None:
+            calls |= set(table["call_id"].dropna().astype(str)) if "call_id" in table else set()
+            callers |= set(table["caller_id"].dropna().astype(str)) if "caller_id" in table else set()
+    for record in results.provenance.values():
+        callers |= {str(caller) for caller in record.get("callers", [])}
+    salt = str(results.manifest.get("calls_table", {}).get("sha256", ""))
+    return Veil(pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt))
+
+
+def _picture(name: str, results: Results, veil: Veil, style: Style, show_labels: bool) -> _Picture:
+    from markupsafe import Markup
+
+    kind, known = drawing_of(name)
+    table, parts = results.figures[name]
+    parts = {key: veil.table(part) for key, part in parts.items()}
+    if kind == "listening" and not show_labels and "spans" in parts:
+        parts["spans"] = parts["spans"].assign(label="")
+    suffix = name.partition("--")[2]
+    shown = veil.calls.get(suffix, suffix) if suffix else ""
+    if kind == "listening" and veil.calls and suffix not in veil.calls:
+        shown = "a call"
+    title = f"{known.title}, {shown.replace('_', ' ')}" if shown else known.title
+    figure = draw(name, veil.table(table), parts, results.labels, style=style)
+    place = "-".join([kind, hashlib.sha256(name.encode()).hexdigest()[:8]]) if suffix else kind
+    svg, values = inline_svg(figure, place, title, known.says, style)
+    source = f"figures/{kind if kind == 'listening' else name}.csv"
+    return _Picture(
+        place, title, known.says, source, figure.get_figwidth() * MM_PER_INCH, Markup(svg), Markup(values)
+    )
+
+
+def _full(section: _Section) -> bool:
+    return bool(section.sentences or section.pictures or section.tables or section.lists)
+
+
+def _made(manifest: Mapping[str, Any]) -> str:
+    study = manifest.get("study_file", {})
+    parts = [
+        f"Study file {study.get('name', 'not stated')}",
+        f"results of {manifest.get('written', 'an unknown date')}",
+    ]
+    parts.append(f"seed {manifest.get('seed', 'not stated')}")
+    return ", ".join(parts) + "."
+
+
+def _foot(manifest: Mapping[str, Any]) -> str:
+    version = manifest.get("versions", {}).get("voicerisk", "of an unknown version")
+    return f"Made by voicerisk {version}. Intervals come from a bootstrap of callers."
+
+
+def _sections(
+    results: Results, veil: Veil, pictures: Mapping[str, list[_Picture]], show_labels: bool
+) -> Iterator[_Section]:
+    yield _Section("short", "In short", words.in_short(results))
+    yield _Section("doubts", "What to keep in mind", [veil.text(line) for line in words.flags(results)])
+    tables = _tables(results, veil, show_labels)
+    for key, title, kinds in SECTIONS:
+        sentences = [veil.text(line) for line in words.audit(results.provenance)] if key == "audit" else []
+        drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
+        yield _Section(key, title, sentences, drawn, tables.get(key, []))
+    yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
+
+
+def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_Table]]:
+    from markupsafe import Markup
+
+    made: dict[str, list[PublicationTable]] = {}
+    if results.metrics is not None:
+        made["performance"] = [performance_table(results.metrics)]
+    if results.thresholds is not None:
+        made["calls"] = [thresholds_table(results.thresholds)]
+    scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
+    if scores:
+        spans = results.segments if show_labels else None
+        everyone = pd.concat(scores, ignore_index=True).drop_duplicates(["protocol", "call_id"])
+        missed = missed_calls(everyone, spans, show_labels=spans is not None, names=veil.calls)
+        made.setdefault("calls", []).append(missed)
+    if results.smooths is not None:
+        made["markers"] = [gamm_table(results.smooths, results.terms, results.labels)]
+    if results.calls is not None:
+        times = results.segments
+        usable = times if times is not None and times["start_s"].notna().all() else None
+        made["cohort"] = [cohort_characteristics(results.calls, usable, columns=_columns(results))]
+    return {
+        key: [_Table(table.title, Markup(to_html(table))) for table in tables] for key, tables in made.items()
+    }
+
+
+def _columns(results: Results) -> list[str]:
+    cohort = results.manifest.get("settings", {}).get("cohort", {})
+    named = [*cohort.get("covariates", []), *cohort.get("strata", [])]
+    calls = results.calls
+    return [name for name in dict.fromkeys(named) if name != "sex" and calls is not None and name in calls]
+
+
+def _settings(manifest: Mapping[str, Any], veil: Veil) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return settings, versions and hashes as lists of name and value; absolute paths lose their folders."""
+    lists = []
+    for room, values in manifest.get("settings", {}).items():
+        rows = [(key, veil.text(_value(value))) for key, value in _flat(values)]
+        if rows:
+            lists.append((f"[{room}]", rows))
+    lists.append(("Versions", [(key, _value(value)) for key, value in _flat(manifest.get("versions", {}))]))
+    inputs = {name: manifest.get(name, {}) for name in ("study_file", "calls_table")}
+    lists.append(("Inputs", [(key, _value(value)) for key, value in _flat(inputs)]))
+    for protocol, notes in manifest.get("protocol_notes", {}).items():
+        lists.append(
+            (f"Counted in the {protocol} protocol", [(key, veil.text(_value(v))) for key, v in _flat(notes)])
+        )
+    return lists
+
+
+def _flat(values: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(values, Mapping):
+        return [(prefix, values)] if prefix else []
+    rows = []
+    for key, value in values.items():
+        rows += _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return rows
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(one) for one in value) or "none"
+    text = str(value)
+    if re.match(r"^([/~]|[A-Za-z]:[\\/])", text):
+        # A folder's place is nobody's business but the house's own.
+        return "…/" + re.split(r"[\\/]", text.rstrip("\\/"))[-1]
+    return text

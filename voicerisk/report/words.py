@@ -1,0 +1,122 @@
+"""What the numbers of a study say, in plain sentences. Every number in them is read from a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
+from voicerisk.report.formats import count, estimate
+from voicerisk.report.gather import Results
+
+FLAGS = {
+    "folds_with_empty_selection": "screening chose no marker, so that sex alone made the score",
+    "folds_at_last_step": "boosting still improved at the last step allowed",
+    "folds_at_step_0": "boosting was stopped before its first step",
+    "folds_with_flat_recalibration": "the recalibration slope was 0, so that every risk is the class prior",
+    "folds_with_separated_recalibration": (
+        "the inner scores separated the classes, so that risks rest on smoothed targets"
+    ),
+    "folds_without_cut": "there was no cut",
+}
+LEARNED = {
+    "boost": "the boosted model",
+    "screening": "the choice of markers",
+    "knots": "the spline knots",
+    "mstop": "the number of boosting steps",
+    "recalibration": "the recalibration",
+    "threshold": "the cut",
+    "scaling": "the scaling",
+}
+
+
+def in_short(results: Results) -> list[str]:
+    """Return what a hurried reader must know: how many, how well, and how the protocols differ."""
+    lines = []
+    metrics = results.metrics
+    if metrics is None:
+        return ["The study holds no metrics."]
+    table = one_interval(whole_group(metrics))
+    calls = table[table["unit"] == "call"]
+    if len(calls):
+        row = calls.iloc[0]
+        lines.append(
+            f"{count(row['n'])} calls of {count(row['n_callers'])} callers were analysed; "
+            f"{count(row['n_events'])} calls had the outcome."
+        )
+    loco: dict[str, float] = {}
+    found = calls[calls["metric"] == "auroc"]
+    order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(list(DESIGNS).index)
+    turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]
+    for one in found.iloc[order.argsort(kind="stable")].to_dict("records"):
+        protocol, design, value = str(one["protocol"]), str(one["design"]), float(one["estimate"])
+        if design == "loco":
+            loco[protocol] = value
+        lines.append(
+            f"{protocol.capitalize()} protocol, {DESIGNS[design]}: AUROC of calls "
+            f"{estimate(value, one['lower'], one['upper'])}."
+        )
+        auto = float(turned.get((protocol, design), value))
+        if abs(auto - value) > 1e-9:
+            lines.append(
+                "With the direction chosen from the same scores, as R's pROC does, this would read "
+                f"{number(auto)}."
+            )
+    if {"published", "nested"} <= set(loco):
+        gap = loco["published"] - loco["nested"]
+        side = "above" if gap > 0 else "below"
+        lines.append(
+            f"Leaving one caller out, the published protocol's AUROC lies {number(abs(gap))} {side} the "
+            "nested one's. The audit says which learned parts had seen the callers they were judged on."
+            if abs(gap) >= 0.005
+            else "Leaving one caller out, both protocols give the same AUROC to two digits."
+        )
+    return lines
+
+
+def flags(results: Results) -> list[str]:
+    """Return what was counted and deserves doubt, from the notes of protocols and stages."""
+    lines = []
+    for protocol, notes in results.manifest.get("protocol_notes", {}).items():
+        name = f"{str(protocol).capitalize()} protocol"
+        for key, text in FLAGS.items():
+            if notes.get(key):
+                lines.append(f"{name}: in {count(notes[key])} of {count(notes['folds'])} folds {text}.")
+        if notes.get("callers_with_both_outcomes"):
+            lines.append(f"{count(notes['callers_with_both_outcomes'])} callers had calls of both outcomes.")
+        if notes.get("fast"):
+            lines.append(f"{name}: the inner loop kept the outer choice of markers (fast).")
+        if notes.get("automatic_direction") == "<=":
+            lines.append(
+                f"{name}: scores run against the outcome; R's pROC and cutpointr would "
+                "turn them round and report a high AUROC from a model that orders calls the wrong way."
+            )
+    for stage in results.manifest.get("stages", {}).values():
+        lines += [str(note) for note in stage.get("notes", [])]
+    lines += list(results.gamm_notes)
+    return list(dict.fromkeys(lines))
+
+
+def audit(provenance: Mapping[str, Any]) -> list[str]:
+    """Return, for each protocol, which learned objects had seen the callers they were judged on."""
+    from voicerisk.validation.provenance import leaks
+
+    lines = []
+    for protocol, record in provenance.items():
+        n_folds = sum(len(folds) for repeats in record["folds"].values() for folds in repeats.values())
+        found = pd.DataFrame(leaks(record), columns=["design", "repeat", "fold", "learned", "caller"])
+        name = str(protocol).capitalize()
+        if found.empty:
+            lines.append(
+                f"{name} protocol: in none of {count(n_folds)} folds had anything learned seen a held-out "
+                "caller."
+            )
+            continue
+        folds = found.drop_duplicates(["design", "repeat", "fold", "learned"])
+        for learned, n in folds["learned"].value_counts(sort=False).items():
+            what = LEARNED.get(str(learned), str(learned))
+            lines.append(
+                f"{name} protocol: {what} had seen the held-out callers in "
+                f"{count(n)} of {count(n_folds)} folds."
+            )
+    return lines
