@@ -2,22 +2,30 @@
 
 `call` runs one function of the R package in `r/` and gives its tables back; it starts a child Python process
 for it, which can be stopped and cannot take this process down. `Worker` is such a child kept open for many
-calls. `check` says whether R and its packages are usable. Importing this room loads neither R nor rpy2.
+calls. `check` says whether R and its packages are usable; `export_r`
+takes a study home to R and `import_rds` a model of R's in. Importing this room loads neither R nor rpy2.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.rbridge.doctor import Check, check
+    from voicerisk.rbridge.exchange import ImportedModel, export_r, import_rds
     from voicerisk.rbridge.request import Kept, Rds, RResult
     from voicerisk.rbridge.session import call_here
     from voicerisk.rbridge.worker import Worker, call
 
-__all__ = ["Check", "Kept", "RResult", "Rds", "Worker", "call", "call_here", "check"]
+__all__ = [
+    "Check", "ImportedModel", "Kept", "RResult", "Rds", "Worker", "call", "call_here", "check", "export_r",
+    "import_rds",
+]  # fmt: skip
 
 _HOME = {
     "Check": "doctor",
     "check": "doctor",
+    "ImportedModel": "exchange",
+    "export_r": "exchange",
+    "import_rds": "exchange",
     "Kept": "request",
     "Rds": "request",
     "RResult": "request",

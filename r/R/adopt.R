@@ -1,0 +1,101 @@
+# Models fitted elsewhere in R, in the same tables.
+
+#' Adopt a model fitted in R
+#'
+#' Takes a binomial-logit model of mgcv (`gam`, `bam`, or the list that `gamm` gives) and makes it a `vr_gamm`, so that
+#' [vr_tables()], [vr_curves()], [vr_differences()] and the rest work on it.
+#'
+#' @param model The model. Its smooths must be of one variable, by one factor or none, or random intercepts
+#'   (`bs = "re"`).
+#' @return A `vr_gamm`.
+#' @export
+vr_adopt <- function(model) {
+  if (inherits(model, "vr_gamm")) return(model)
+  need_package("mgcv")
+  gam <- if (inherits(model, "gam")) model else if (is.list(model) && inherits(model$gam, "gam")) model$gam
+  if (is.null(gam)) refuse("an object of class ", class(model)[1L], " is no model of mgcv.")
+  if (gam$family$family != "binomial" || gam$family$link != "logit") {
+    refuse("the model is ", gam$family$family, " with link ", gam$family$link, "; only binomial with logit is understood.")
+  }
+  random <- vapply(gam$smooth, inherits, TRUE, what = "random.effect")
+  variables <- vapply(gam$smooth, function(s) paste(s$term, collapse = ","), "")
+  wide <- which(lengths(lapply(gam$smooth, `[[`, "term")) > 1L)
+  if (length(wide)) refuse("the smooth ", gam$smooth[[wide[1L]]]$label, " has several variables; only curves are understood.")
+  by <- vapply(gam$smooth, function(s) if (is.null(s$by.level)) "" else s$by, "")
+  numeric_by <- which(vapply(gam$smooth, function(s) s$by != "NA" && is.null(s$by.level), TRUE))
+  if (length(numeric_by)) {
+    refuse("the smooth ", gam$smooth[[numeric_by[1L]]]$label, " has a numeric by; only factors are understood.")
+  }
+  moderator <- unique(by[by != ""])
+  if (length(moderator) > 1L) refuse("the smooths are by several factors: ", paste(moderator, collapse = ", "), ".")
+  groups <- unique(variables[random])
+  moderated <- length(moderator) == 1L
+  curved <- unique(variables[!random])
+  markers <- if (moderated) unique(variables[!random & by != ""]) else curved
+  engine <- if (!inherits(model, "gam")) "gamm" else if (inherits(model, "bam")) "bam" else "gam"
+  fit <- list(
+    model = model,
+    spec = list(
+      y = as.character(gam$formula[[2L]])[1L], markers = markers, sex = if (moderated) moderator else "",
+      sexes = if (moderated) levels(gam$model[[moderator]]) else "all", moderated = moderated, random = groups,
+      groups = stats::setNames(groups, groups), covariates = setdiff(curved, markers), linear = character(),
+      engine = engine, discrete = !is.null(gam$dinfo), method = as.character(gam$method)[1L],
+      k = vapply(gam$smooth[!random], function(s) as.integer(s$bs.dim), 0L), covariance = "model", weights = NULL,
+      random_sd = NULL, formula = paste(deparse(gam$formula, width.cutoff = 500L), collapse = " ")
+    ),
+    counts = data.frame(
+      rows = length(gam$y), rows_used = length(gam$y), rows_missing = length(gam$na.action),
+      callers = if (length(groups)) nlevels(factor(gam$model[[groups[1L]]])) else NA_integer_, events = sum(gam$y == 1)
+    ),
+    missing = data.frame(variable = character(), missing = integer()), notes = character(),
+    converged = gamm_converged(model, engine), seconds = NA_real_, df = Inf, V = gam$Vp, caller = NULL
+  )
+  if (is.null(fit$spec$method) || is.na(fit$spec$method)) fit$spec$method <- ""
+  class(fit) <- "vr_gamm"
+  fit
+}
+
+#' Tables of a boosted model fitted in R
+#'
+#' @param model A binomial `mboost`, `gamboost` or `glmboost`-like model of mboost with named base-learners.
+#' @return A list of data frames: `path` (step, learner, risk), `learners` (learner, frequency, importance) and
+#'   `partial_effects` (learner, marker, by, x, estimate: log-odds at the rows where the learner acts, centred there;
+#'   a factor's levels stand in `by`).
+#' @export
+vr_adopt_boost <- function(model) {
+  need_package("mboost")
+  if (!inherits(model, "mboost")) refuse("an object of class ", class(model)[1L], " is no model of mboost.")
+  name <- model$family@name
+  if (!grepl("Binomial", name)) refuse("the family is ", name, "; only Binomial is understood.")
+  # Binomial() works on half the log-odds, Binomial(type = "glm") on the log-odds.
+  scale <- if (isTRUE(all.equal(model$family@response(1), stats::plogis(2)))) 2 else 1
+  learner <- names(model$baselearner)
+  chosen <- model$xselect()
+  risk <- unname(model$risk())
+  fall <- -diff(risk)
+  sum_by <- function(values) as.vector(tapply(values, factor(chosen, seq_along(learner)), sum, default = 0))
+  effects <- lapply(sort(unique(chosen)), function(i) {
+    frame <- model$model.frame(which = i)[[1L]]
+    value <- scale * drop(stats::predict(model, which = i))
+    x <- frame[[1L]]
+    acts <- rep(TRUE, length(value))
+    if (ncol(frame) > 1L && is.numeric(frame[[2L]])) acts <- frame[[2L]] != 0
+    by <- if (is.factor(x)) as.character(x) else if (ncol(frame) > 1L) names(frame)[2L] else ""
+    out <- data.frame(
+      learner = learner[i], marker = names(frame)[1L], by = by, x = if (is.numeric(x)) x else NA_real_,
+      estimate = unname(value) - mean(value[acts])
+    )[acts, , drop = FALSE]
+    out <- out[!duplicated(out[c("by", "x")]), , drop = FALSE]
+    out[order(out$by, out$x), , drop = FALSE]
+  })
+  effects <- do.call(rbind, effects)
+  rownames(effects) <- NULL
+  list(
+    path = data.frame(step = seq_along(risk) - 1L, learner = c("", learner[chosen]), risk = risk),
+    learners = data.frame(
+      learner = learner, frequency = sum_by(rep(1, length(chosen))) / max(length(chosen), 1L),
+      importance = sum_by(fall) / length(model$response)
+    ),
+    partial_effects = effects
+  )
+}

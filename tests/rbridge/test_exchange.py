@@ -1,0 +1,191 @@
+"""A study taken home to R gives the study's numbers; a model of R's gives the tables of ours."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk.errors import RBridgeError
+from voicerisk.models import GamBoost, GammSettings, fit_gamm
+from voicerisk.rbridge import Worker, export_r, import_rds
+
+pytestmark = pytest.mark.r
+MARKERS = ["dom", "loudness", "entropy"]
+SETTINGS = {
+    "cohort": {"covariates": []},
+    "biomarkers": {"levels": "frame"},
+    "gamm": {"level": "segment"},
+    "screening": {"unit": "none"},
+    "boost": {"brandom": False, "by_sex": False, "mstop": 20, "nu": 0.1, "df": 4.0, "knots": 20},
+}
+
+
+def study(folder: Path, worker: Worker) -> Path:
+    """Write what a finished run leaves: tables, the GAMM's files and the boosted model's risk."""
+    rng = np.random.default_rng(4)
+    caller = np.arange(24)
+    calls = pd.DataFrame(
+        {
+            "call_id": [f"{i:03d}" for i in rng.permutation(24)],
+            "caller_id": [f"{i:02d}" for i in caller],
+            "sex": np.where(caller % 2, "male", "female"),
+            "outcome": (caller // 2) % 2,
+        }
+    )
+    frames = calls.loc[calls.index.repeat(40), ["call_id", "caller_id"]].reset_index(drop=True)
+    frames["segment"] = np.tile(np.repeat(np.arange(5), 8), 24)
+    frames["frame"] = np.tile(np.arange(8), 120)
+    frames["time_s"] = frames["frame"] * 0.02
+    outcome = frames["call_id"].map(calls.set_index("call_id")["outcome"]).to_numpy()
+    for marker in MARKERS:
+        level = np.repeat(rng.normal(size=120), 8)
+        frames[marker] = level + rng.normal(size=960) + 0.8 * outcome * (marker == "dom")
+    segments = frames.groupby(["call_id", "caller_id", "segment"], sort=False, as_index=False)[MARKERS].mean()
+    segments["n_frames"] = 8
+    frames.loc[rng.random(960) < 0.1, "entropy"] = np.nan
+    (folder / "gamm").mkdir(parents=True)
+    (folder / "boost").mkdir()
+    calls.to_csv(folder / "calls.csv", index=False)
+    frames.sample(frac=1, random_state=1).to_parquet(folder / "frames.parquet")
+    segments.to_parquet(folder / "segments.parquet")
+    (folder / "manifest.json").write_text(json.dumps({"settings": SETTINGS}))
+    joined = segments.merge(calls, on=["call_id", "caller_id"])
+    path = folder / "gamm" / "model.rds"
+    fit = fit_gamm(joined, MARKERS, GammSettings(k=5), rds_path=path, worker=worker)
+    for name in ("smooths", "terms"):
+        fit.table(name).to_csv(folder / "gamm" / f"{name}.csv", index=False)
+    (folder / "gamm" / "notes.json").write_text(json.dumps({"kept": MARKERS}))
+    known = frames.merge(calls, on=["call_id", "caller_id"])
+    model = GamBoost(mstop=20).fit(known[[*MARKERS, "sex"]], known["outcome"])
+    risk = pd.DataFrame({"step": np.arange(21), "risk": model.path_.risk})
+    risk.to_csv(folder / "boost" / "risk_path.csv", index=False)
+    return folder
+
+
+def rscript(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["Rscript", "--vanilla", "fit.R"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, worker):
+    return export_r(study(tmp_path_factory.mktemp("home") / "results", worker))
+
+
+def test_fit_r_gives_the_numbers_of_the_study(exported):
+    ran = rscript(exported)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    told = [line for line in ran.stdout.splitlines() if "largest difference from the study" in line]
+    assert {line.split(":")[0] for line in told} >= {
+        "GAMM with random intercepts",
+        "GAMM without random intercepts",
+    }
+    assert len(told) >= 6
+    if "mboost is not installed" not in ran.stdout:
+        assert any(line.startswith("Boosting") for line in told)
+
+
+def test_fit_r_stops_where_a_number_differs(exported):
+    smooths = pd.read_csv(exported / "study_smooths.csv")
+    smooths["edf"] += 0.01
+    smooths.to_csv(exported / "study_smooths.csv", index=False)
+    ran = rscript(exported)
+    assert ran.returncode != 0
+    assert "EDF differs from the study" in ran.stderr
+
+
+def test_tables_are_private_and_in_the_order_of_the_calls(exported, worker):
+    assert (exported / "frames.rds").stat().st_mode & 0o777 == 0o600
+    assert exported.stat().st_mode & 0o777 == 0o700
+    calls = pd.read_csv(exported.parent / "calls.csv", dtype=str)
+    from voicerisk.rbridge import Rds
+
+    frames = worker.call("bridge_echo", value=Rds(exported / "frames.rds")).value
+    assert frames["call_id"].drop_duplicates().tolist() == calls["call_id"].tolist()
+    assert frames["frame"].iloc[:8].tolist() == list(range(8))
+    assert set(frames["outcome"].unique()) == {0, 1}
+
+
+def test_an_unfinished_study_is_named(tmp_path):
+    with pytest.raises(RBridgeError, match=r"holds no manifest\.json; export_r needs"):
+        export_r(tmp_path)
+
+
+def save(tmp_path: Path, code: str) -> Path:
+    script = (
+        "suppressMessages(library(mgcv)); set.seed(1); n <- 300; d <- data.frame(x = rnorm(n), z = rnorm(n), "
+        'sex = factor(rep(c("f", "m"), n / 2)), g = factor(rep(1:30, each = 10))); '
+        f"d$y <- rbinom(n, 1, plogis(d$x)); {code}"
+    )
+    subprocess.run(["Rscript", "-e", script], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "m.rds"
+
+
+def test_a_gam_fitted_in_r_gives_our_tables(tmp_path):
+    path = save(
+        tmp_path,
+        'm <- gam(y ~ sex + s(x, by = sex) + s(z) + s(g, bs = "re"), data = d, family = binomial, '
+        'method = "REML"); '
+        's <- summary(m, re.test = FALSE)$s.table; write.csv(s, "s.csv"); saveRDS(m, "m.rds")',
+    )
+    model = import_rds(path, points=20)
+    assert model.kind == "mgcv"
+    expected = pd.read_csv(tmp_path / "s.csv")
+    smooths = model.tables["smooths"]
+    assert smooths["marker"].tolist() == ["x", "x", "z"]
+    assert smooths["sex"].tolist() == ["f", "m", "all"]
+    np.testing.assert_allclose(smooths["edf"], expected["edf"][:3], rtol=1e-10)
+    np.testing.assert_allclose(smooths["p_value"], expected["p-value"][:3], rtol=1e-8)
+    assert len(model.tables["curves"]) == 60
+    assert model.tables["variance"]["group"].tolist() == ["g"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ('saveRDS(gam(x ~ s(z), data = d), "m.rds")', "the model is gaussian with link identity"),
+        ('saveRDS(gam(y ~ te(x, z), data = d, family = binomial), "m.rds")', "te.* has several variables"),
+        ('saveRDS(glm(y ~ x, data = d, family = binomial), "m.rds")', "class glm is no model of mgcv"),
+        ('saveRDS(gam(y ~ s(x, by = z), data = d, family = binomial), "m.rds")', "has a numeric by"),
+    ],
+)
+def test_what_cannot_be_taken_in_is_named(tmp_path, code, message):
+    with pytest.raises(RBridgeError, match=message):
+        import_rds(save(tmp_path, code))
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(RBridgeError, match=r"There is no file .*m\.rds"):
+        import_rds(tmp_path / "m.rds")
+
+
+@pytest.mark.mboost
+def test_a_boosted_model_fitted_in_r_gives_our_tables(tmp_path, worker):
+    try:
+        worker.call("need_package", package="mboost")
+    except RBridgeError as failure:
+        if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
+            pytest.fail(str(failure))
+        pytest.skip(str(failure))
+    path = save(
+        tmp_path,
+        "suppressMessages(library(mboost)); d$y <- factor(d$y); d$m <- as.numeric(d$sex == 'm'); "
+        "m <- gamboost(y ~ bols(sex) + bbs(x) + bbs(z, by = m), data = d, family = Binomial()); "
+        'saveRDS(m, "m.rds"); write.csv(data.frame(risk = m$risk()), "risk.csv")',
+    )
+    model = import_rds(path)
+    assert model.kind == "mboost"
+    np.testing.assert_allclose(model.tables["path"]["risk"], pd.read_csv(tmp_path / "risk.csv")["risk"])
+    assert model.tables["learners"]["frequency"].sum() == pytest.approx(1.0)
+    effects = model.tables["partial_effects"].query("marker == 'x'")
+    assert effects["estimate"].iloc[-1] > effects["estimate"].iloc[0]
