@@ -10,6 +10,7 @@ from scipy.special import expit
 from voicerisk.errors import ScreeningError
 from voicerisk.screening import ScreeningSettings, caller_folds, fit_path, screen
 from voicerisk.screening.cross_validation import choose_lambdas, fold_deviance, summarise_folds
+from voicerisk.screening.lasso import optimality_gap
 
 
 def cohort(seed=0, n_callers=40, rows=8, p=6, effect=1.0):
@@ -42,6 +43,28 @@ def test_solutions_obey_the_kkt_conditions(seed, p, weighted):
     assert (np.abs(gradient) <= lambdas + 1e-6).all()
     active = b != 0
     assert np.abs(gradient - lambdas * np.sign(b))[active].max(initial=0.0) < 1e-6
+
+
+def test_a_solver_that_stops_short_is_said():
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame(rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6)), columns=list("abcdef"))
+    table["b"] = table["a"] + 0.05 * rng.normal(size=300)
+    y = (rng.random(300) < expit(2 * table["a"] - table["c"])).astype(int)
+    folds = caller_folds(np.arange(300), y, 5)
+    rough = screen(table, list(table), y, folds, tol=1e-3, fold_tol=1e-3)
+    assert any(note.startswith("The solver stopped short of the solution") for note in rough.notes)
+    tight = screen(table, list(table), y, folds)
+    assert not any("stopped short" in note for note in tight.notes)
+
+
+@pytest.mark.parametrize("at", [0, 10, 30])
+def test_the_optimality_gap_is_the_size_of_a_spoiled_coefficient(at):
+    table, y, _ = cohort(24)
+    X, y, w = table.to_numpy(), y.astype(float), np.ones(len(y))
+    path = fit_path(X, y, tol=1e-14)
+    assert optimality_gap(path, at, X, y, w) < 1e-4
+    path.coefficients[at, 0] += 0.2
+    assert optimality_gap(path, at, X, y, w) > 0.05
 
 
 def test_whole_number_weights_are_repeated_rows():

@@ -168,6 +168,32 @@ def fit_path(
     return LassoPath(found, intercepts - coefficients @ centre, coefficients, centre, scale, twin_of, stopped)
 
 
+def optimality_gap(path: LassoPath, at: int, X: Floats, y: Floats, weights: Floats) -> float:
+    """Return how far the solution at one lambda is from the conditions a Lasso solution obeys.
+
+    With g_j the gradient of the log-likelihood along the standardised column j (Karush, Kuhn & Tucker):
+    g_j = lambda sign(b_j) where b_j is not 0, and |g_j| <= lambda elsewhere. Constant columns and twins of an
+    earlier column are left out.
+
+    Returns
+    -------
+    float
+        Largest violation as a share of lambda; 0 for an exact solution.
+    """
+    from scipy.special import expit
+
+    share = weights / weights.sum()
+    free = (path.scale > 0.0) & (path.twin_of < 0)
+    link = path.intercepts[at] + X @ path.coefficients[at]
+    residual = share * (y - expit(link))
+    # sum_i r_i (x_ij - mean_j) / sd_j without another copy of X.
+    gradient = (residual @ X - residual.sum() * path.centre)[free] / path.scale[free]
+    b = path.coefficients[at, free]
+    lam = path.lambdas[at]
+    gap = np.where(b != 0.0, np.abs(gradient - lam * np.sign(b)), np.maximum(np.abs(gradient) - lam, 0.0))
+    return float(max(gap.max(initial=0.0), abs(residual.sum())) / lam) if lam > 0.0 else 0.0
+
+
 def _intercept_only(
     prevalence: float, lambdas: Floats | None, centre: Floats, scale: Floats, twin_of: NDArray[np.intp]
 ) -> LassoPath:
