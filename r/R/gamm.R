@@ -24,7 +24,8 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #' @param k Basis dimension a smooth. It is lowered where the rows cannot carry it, and the value used is told.
 #' @param covariance "model", the Bayesian covariance of mgcv, or "caller_jackknife", the one-step
 #'   leave-one-caller-out covariance for models without caller intercept.
-#' @param weights NULL, or the name of a column of prior weights.
+#' @param weights NULL, or the name of a column of prior weights, for example 1 / (rows of the caller), which lets every
+#'   caller count the same.
 #' @param random_sd NULL, or a fixed standard deviation (in logits) of the caller intercept, instead of an
 #'   estimated one.
 #' @return A list of class `vr_gamm`: `model` (the mgcv object), `spec`, `notes`, and `counts`. Use

@@ -10,7 +10,7 @@ import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.models.gamm import WITH, WITHOUT, GammSettings, fit_gamm
-from voicerisk.models.gamm_adjust import benjamini_hochberg, holm
+from voicerisk.models.gamm_adjust import benjamini_hochberg, caller_split, holm
 from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "rbridge"
@@ -374,3 +374,36 @@ def test_adjusted_p_values_are_those_of_p_adjust():
     p = np.array([0.01, 0.04, 0.03, 0.005, 0.8])
     np.testing.assert_allclose(holm(p), [0.04, 0.09, 0.09, 0.025, 0.8])
     np.testing.assert_allclose(benjamini_hochberg(p), [0.025, 0.05, 0.05, 0.025, 0.8])
+
+
+def test_caller_split_halves_callers_alike():
+    rows = cohort(callers=40, mixed=False)
+    select, test = caller_split(rows, seed=3)
+    assert not (select & test).any()
+    assert (select | test).all()
+    assert not set(rows.loc[select, "caller_id"]) & set(rows.loc[test, "caller_id"])
+    counts = [rows[half].groupby(["sex", "outcome"])["caller_id"].nunique() for half in (select, test)]
+    assert (counts[0] - counts[1]).abs().max() <= 1
+    with pytest.raises(ModelError, match="at least 4 callers; there are 3"):
+        caller_split(cohort(callers=3))
+
+
+@pytest.mark.r
+def test_what_a_statistician_would_do_instead(worker):
+    rows = cohort(mixed=False)
+    rows["w"] = 1 / rows.groupby("caller_id")["caller_id"].transform("size")
+    free = fit_gamm(rows, ["x1"], GammSettings(k=5), worker=worker)
+    fixed = fit_gamm(rows, ["x1"], GammSettings(k=5), random_sd=0.5, worker=worker)
+    assert fixed.variance["sd"].tolist() == pytest.approx([0.5])
+    assert free.variance["sd"].iloc[0] > 2
+    p = [fit.smooths.set_index(["marker", "sex"])["p_value"]["x1", "female"] for fit in (free, fixed)]
+    assert p[1] < 0.01 < p[0]
+    # Weights that are the same for every row change no estimate, only mgcv's own standard errors.
+    weighted = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), weights="w", worker=worker)
+    plain = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), worker=worker)
+    np.testing.assert_allclose(weighted.terms["se"], plain.terms["se"], rtol=0.1)
+    with pytest.raises(ModelError, match="weights = 'v' must name a column"):
+        fit_gamm(rows, ["x1"], GammSettings(), weights="v", worker=worker)
+    with pytest.raises(ModelError, match="random_sd is 0"):
+        fit_gamm(rows, ["x1"], GammSettings(), random_sd=0, worker=worker)
+    assert set(free.versions) == {"r", "mgcv"}

@@ -80,6 +80,8 @@ class GammFit:
         The fitted model as saved by R, a list of class `vr_gamm` whose `model` is the mgcv object.
     specification : str
         SHA-256 of what defines the fit: formula, settings, seed, table shape, versions.
+    versions : dict
+        Versions of 'r' and 'mgcv' that made the fit.
     beside : GammFit or None
         Where `separated`: the same markers without random intercepts, with caller-clustered intervals.
     """
@@ -98,6 +100,7 @@ class GammFit:
     kept: tuple[str, ...]
     rds_path: Path | None
     specification: str
+    versions: dict[str, str]
     beside: "GammFit | None" = None
 
     @property
@@ -128,6 +131,8 @@ def fit_gamm(
     linear: Sequence[str] = (),
     method: str | None = None,
     discrete: bool | None = None,
+    weights: str | None = None,
+    random_sd: float | None = None,
     confidence: float = 0.95,
     curve_points: int = 100,
     draws: int = 10_000,
@@ -165,6 +170,13 @@ def fit_gamm(
     discrete : bool, optional
         Whether bam rounds covariates to 1,000 values; by default at frame level, and up to 1,000 rows, where
         that changes nothing and is faster.
+    weights : str, optional
+        Column of prior weights > 0, for example 1 / (segments of the caller): every caller then counts the
+        same.
+    random_sd : float, optional
+        A fixed standard deviation (log-odds) of the random intercepts instead of an estimated one: a
+        penalised intercept that cannot separate the data (bam and gam). It holds for the fit asked for, not
+        for `beside`.
     confidence : float
         Level of all intervals, in (0, 1).
     curve_points : int
@@ -207,7 +219,7 @@ def fit_gamm(
     settings = settings or GammSettings()
     check_table(table, markers, y, sex, caller, call, segment, settings, confidence, curve_points)
     columns = {"y": y, "sex": sex, "caller": caller, "call": call, "segment": segment}
-    needed = [*dict.fromkeys([*columns.values(), *covariates, *markers])]
+    needed = [*dict.fromkeys([*columns.values(), *covariates, *markers, *([weights] if weights else [])])]
     data = table[[name for name in needed if name in table.columns]]
     arguments: dict[str, Any] = {
         **columns,
@@ -218,7 +230,12 @@ def fit_gamm(
         "discrete": _discrete(settings, len(data)) if discrete is None else discrete,
         "method": method,
         "k": settings.k,
+        "weights": weights,
     }
+    if weights is not None and (weights not in table.columns or not (table[weights] > 0).all()):
+        raise ModelError(f"weights = {weights!r} must name a column of numbers above 0.")
+    if random_sd is not None and not random_sd > 0:
+        raise ModelError(f"random_sd is {random_sd}; it must be above 0.")
     options = {"points": curve_points, "level": confidence, "draws": draws}
     with nullcontext(worker) if worker is not None else Worker() as r:
         r.keep("gamm_data", data)
@@ -232,6 +249,8 @@ def fit_gamm(
             mine = {**arguments, "random": list(random)}
             if model == WITHOUT:
                 mine["covariance"] = "caller_jackknife"
+            else:
+                mine["random_sd"] = random_sd
             return _fit_one(
                 r,
                 model,
@@ -311,6 +330,7 @@ def _fit_one(
         separated=separated and model == WITH,
         kept=tuple(arguments["markers"]),
         rds_path=path,
+        versions={name: value[0] for name, value in got["versions"].items()},
         specification=hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest(),
     )
 
