@@ -102,3 +102,42 @@ def stepwise_paths(
             )
 
     return fit
+
+
+def leaky_fitter(calls: pd.DataFrame, means: pd.DataFrame, markers: Sequence[str], keep: int = 4):
+    """Return a maker of ridge refits that can scale, screen and know callers as the published
+    pipeline does."""
+    from voicerisk.validation.ridge import ridge_paths
+
+    columns = means.set_index("call_id")
+
+    def make(switches, table):
+        rows = table.assign(**columns.loc[table["call_id"], list(markers)].reset_index(drop=True))
+        chosen = list(markers)[:keep]
+        everyone = tuple(sorted(set(table["caller_id"])))
+        seen: dict[str, tuple[str, ...]] = {}
+        if switches.global_scaling:
+            seen["scaling"] = everyone
+        if switches.global_screening:
+            gap = rows[rows["y"] == 1][list(markers)].mean() - rows[rows["y"] == 0][list(markers)].mean()
+            chosen = gap.abs().nlargest(keep).index.tolist()
+            seen["screening"] = everyone
+        if switches.caller_effect == "all_data":
+            rows = rows.assign(
+                blup=4.0 * (rows.groupby("caller_id")["y"].transform("mean") - rows["y"].mean())
+            )
+            chosen = [*chosen, "blup"]
+            seen["caller_effect"] = everyone
+        if switches.caller_effect == "brandom":
+            rows = rows.assign(nothing=0.0)
+            chosen = ["nothing"]
+        fit = ridge_paths(rows, chosen)
+
+        def wrapped(sets, progress):
+            for path in fit(sets, progress):
+                values = {name: getattr(path, name) for name in FittedPath.__dataclass_fields__}
+                yield FittedPath(**{**values, "provenance": {**path.provenance, **seen}})
+
+        return wrapped
+
+    return make

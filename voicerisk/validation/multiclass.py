@@ -48,7 +48,8 @@ def likeliest_class(y: np.ndarray, score: Mapping[str, np.ndarray]) -> pd.DataFr
     """
     names = list(score)
     predicted = np.array(names)[np.argmax(np.column_stack([score[name] for name in names]), axis=1)]
-    true = pd.Series(np.asarray(y).astype(str), name="true")
-    table = pd.crosstab(true, pd.Series(predicted, name="predicted"))
-    full = table.reindex(index=names, columns=names, fill_value=0)
-    return full.rename_axis(index="true", columns="predicted").stack().reset_index(name="n")
+    true = np.asarray(y).astype(str)
+    pairs = [
+        (own, other, int(((true == own) & (predicted == other)).sum())) for own in names for other in names
+    ]
+    return pd.DataFrame(pairs, columns=["true", "predicted", "n"])

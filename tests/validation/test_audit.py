@@ -1,0 +1,211 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicerisk.errors import ValidationError
+from voicerisk.validation import NESTED, ValidationSettings, run_published
+from voicerisk.validation.audit import audit_ladder, ladder
+from voicerisk.validation.checks import (
+    caller_columns,
+    channel_findings,
+    channel_table,
+    column_findings,
+    duplicate_audio,
+    group_overlap,
+)
+from voicerisk.validation.controls import negative_controls, pseudo_callers
+from voicerisk.validation.findings import exit_code, findings_table
+from voicerisk.validation.ridge import ridge_paths
+
+from .toys import cohort, leaky_fitter, stepwise_paths, with_means
+
+SETTINGS = ValidationSettings(inner_folds=3, bootstraps=50, seed=3)
+MARKERS = [f"x{j}" for j in range(30)]
+
+
+@pytest.fixture(scope="module")
+def null_cohort():
+    calls, frames = cohort(15, 10, seed=5, effect=0.0, features=30)
+    return calls, with_means(calls, frames)
+
+
+@pytest.fixture(scope="module")
+def climbed(null_cohort):
+    calls, means = null_cohort
+    kept = {}
+    audit = audit_ladder(
+        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, design="loco", keep=kept.__setitem__
+    )
+    return audit, kept
+
+
+def test_the_ladder_adds_one_switch_at_a_time():
+    rungs = ladder()
+    assert [rung.name for rung in rungs] == [
+        "honest", "global_scaling", "global_screening", "row_folds", "holdout_threshold", "shifting_prior",
+        "frame_units", "caller_effect", "automatic_direction",
+    ]  # fmt: skip
+    assert rungs[0].protocol.recalibrate and rungs[0].protocol.threshold_from == NESTED.threshold_from
+    assert not rungs[-1].protocol.inner and rungs[-1].automatic
+    with pytest.raises(ValidationError, match="all_data or brandom"):
+        ladder("fixed")
+
+
+def test_each_planted_leak_is_found_and_named(climbed):
+    audit, _ = climbed
+    table = audit.table.set_index("rung")
+    assert table.loc["honest", "leaked"] == "" and table.loc["honest", "auroc"] < 0.68
+    # M7: 30 markers of noise screened on all callers.
+    assert table.loc["global_screening", "auroc"] > table.loc["global_scaling", "auroc"] + 0.1
+    assert "screening" in table.loc["global_screening", "leaked"]
+    # M9: the cut saw the scores it is judged on.
+    assert "threshold" in table.loc["holdout_threshold", "leaked"]
+    # M1: the caller effect knows the answer.
+    assert (
+        table.loc["caller_effect", "auroc"] == 1.0 and "caller_effect" in table.loc["caller_effect", "leaked"]
+    )
+    found = {one.mechanism: one for one in audit.findings}
+    assert found["caller_effect"].finding == "The held-out caller's label entered through the caller effect."
+    assert found["caller_effect"].severity == found["global_screening"].severity == "leak"
+    assert "held-out callers were seen by" in found["global_screening"].evidence
+    assert findings_table(audit.findings)["severity"].iloc[0] == "leak"
+    # The honest rung is clean, so that the study passes although the other rungs leak on purpose.
+    assert audit.exit_code == 0 and exit_code(audit.findings) == 1
+
+
+def test_the_same_folds_on_every_rung_and_no_rung_twice(climbed, null_cohort):
+    audit, kept = climbed
+    calls, _ = null_cohort
+
+    def never(switches, table):
+        raise AssertionError("a finished rung must not run again")
+
+    again = audit_ladder(calls, never, SETTINGS, finished=kept)
+    pd.testing.assert_frame_equal(audit.table, again.table)
+
+
+def test_permutations_name_the_rung_that_leaks(null_cohort):
+    calls, means = null_cohort
+    rungs = [rung for rung in ladder() if rung.name in ("honest", "global_screening")]
+    audit = audit_ladder(
+        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "grouped_kfold", n_permutations=6, rungs=rungs
+    )
+    table = audit.table.set_index("rung")
+    assert table.loc["global_screening", "null_verdict"] == "leak"
+    assert table.loc["honest", "null_verdict"] != "leak"
+    assert "global_screening_null" in {one.mechanism for one in audit.findings}
+
+
+def test_offset_only_scores_are_reversed_and_automatic_direction_makes_them_perfect(null_cohort):
+    """A caller effect that takes all steps: AUROC exactly 0 with fixed direction, exactly 1 with
+    automatic."""
+    calls, means = null_cohort
+    rungs = [r for r in ladder("brandom") if r.name in ("caller_effect", "automatic_direction")]
+    audit = audit_ladder(calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "loco", rungs=rungs)
+    table = audit.table.set_index("rung")
+    assert table.loc["caller_effect", "auroc_call"] == 0.0
+    assert table.loc["automatic_direction", "auroc"] == 1.0
+    assert table["degenerate"].all()
+    found = {one.mechanism: one for one in audit.findings}
+    assert "scored by the offset alone" in found["caller_effect"].finding
+    assert "reversed scores became a success" in found["automatic_direction"].finding
+
+
+def test_group_overlap_is_found_in_the_provenance():
+    """M2: rows of the held-out caller in training."""
+    calls, frames = cohort(6, 6)
+    clean = run_published(calls, stepwise_paths(calls, frames), SETTINGS)
+    assert {one.severity for one in group_overlap(clean.provenance)} == {"bias"}
+    straddling = run_published(calls, stepwise_paths(calls, frames, leak="random_intercept"), SETTINGS)
+    found = {one.finding: one for one in group_overlap(straddling.provenance)}
+    assert found["The held-out caller's data entered through 'random_intercept'."].severity == "leak"
+
+
+def test_index_columns_and_columns_that_separate_are_found():
+    """M3: a running number in the order of the risk folders; M1: an effect that is constant within
+    callers."""
+    calls, frames = cohort(15, 9, seed=1)
+    ordered = calls.sort_values("y", ignore_index=True)
+    ordered["number"] = np.arange(len(ordered))
+    ordered["effect"] = ordered["y"] * 2.0 - 0.3
+    ordered["folder"] = np.where(ordered["y"] == 1, "imminent", "low")
+    rows = frames.merge(ordered, on="call_id")
+    found = {
+        one.evidence.split("'")[1]: one for one in column_findings(rows, ["number", "effect", "folder", "x1"])
+    }
+    assert found["number"].mechanism == "index_column" and found["number"].severity == "leak"
+    assert "their order is that of the outcome" in found["number"].finding
+    assert found["effect"].mechanism == "caller_constant_column" == found["folder"].mechanism
+    assert "x1" not in found
+    shuffled = rows.assign(number=rows["call_id"].str[1:].astype(int))
+    assert {one.severity for one in column_findings(shuffled, ["number"])} <= {"note"}
+    # An identifier of its own for every caller tells nothing about others.
+    told = caller_columns(rows, ["caller_id"]).iloc[0]
+    assert told["auroc"] == 0.5 and not told["separates"]
+    with pytest.raises(ValidationError, match="callers of both classes"):
+        caller_columns(rows[rows["y"] == 1], ["number"])
+
+
+def test_duplicate_audio_across_callers_is_a_leak():
+    calls, _ = cohort(3, 3, calls_each=2)
+    channel = pd.DataFrame({"call_id": calls["call_id"], "sha256": [f"h{i}" for i in range(12)]})
+    assert duplicate_audio(channel, calls) == []
+    channel.loc[[0, 1], "sha256"] = "same"
+    assert [one.severity for one in duplicate_audio(channel, calls)] == ["note"]
+    channel.loc[[0, 2], "sha256"] = "other"
+    (found,) = [one for one in duplicate_audio(channel, calls) if one.severity == "leak"]
+    assert "k0000, k0002" in found.evidence and "different callers" in found.finding
+    with pytest.raises(ValidationError, match=r"lacks the column\(s\) sha256"):
+        duplicate_audio(channel.drop(columns="sha256"), calls)
+
+
+def test_a_channel_that_marks_a_class_is_found():
+    """M5: level and bandwidth of one service."""
+    calls, _ = cohort(30, 20, seed=2)
+    rng = np.random.default_rng(0)
+    marked = (calls["y"] == 1) & (rng.random(len(calls)) < 0.6)
+    channel = pd.DataFrame(
+        {
+            "call_id": calls["call_id"],
+            "noise_floor_dbfs": rng.normal(-60, 3, len(calls)) + 15 * marked,
+            "bandwidth_hz": rng.normal(3400, 50, len(calls)),
+            "sample_rate": np.where(calls["y"] == 1, 16000, 8000),
+        }
+    )
+    table = channel_table(channel, calls).set_index("column")
+    assert table.loc["noise_floor_dbfs", "lower"] > 0.5 and table.loc["sample_rate", "auroc"] == 1.0
+    named = " ".join(one.finding for one in channel_findings(channel, calls))
+    assert "'noise_floor_dbfs'" in named and "'sample_rate'" in named
+
+
+def test_negative_controls_come_out_as_expected():
+    calls, frames = cohort(24, 16, seed=7, effect=1.5)
+    means = with_means(calls, frames)
+    means["service"] = np.where((means["y"] == 1) & (np.arange(40) % 3 > 0), "000", "OTL")
+    columns = ["call_id", "caller_id", "y", "n_frames", "sex", "service"]
+    metadata = means[["call_id"]].assign(duration_s=np.where(means["service"] == "000", 9.0, 3.0))
+
+    def make(table):
+        return ridge_paths(table.merge(means[["call_id", "x0", "x1"]], on="call_id"), ["x0", "x1"])
+
+    found = negative_controls(
+        means[columns], make, SETTINGS, service="service", sex="sex", metadata=metadata, pseudo=make
+    ).set_index(["control", "what"])["auroc"]
+    by_control = found.groupby(level=0, sort=False).first()
+    assert by_control["none"] > 0.75 and by_control["c"] == by_control["none"]
+    assert abs(by_control["g"] - 0.5) < 1e-9
+    assert by_control["d"] > 0.55
+    # 5 shuffles of 40 callers: the standard error of the mean AUROC is about 0.04.
+    assert abs(by_control["b"] - 0.5) < 0.13
+    assert np.isnan(found["f"].iloc[0])
+
+
+def test_pseudo_callers_keep_counts_and_classes():
+    calls, frames = cohort(5, 4, seed=1)
+    segments = frames.merge(calls[["call_id", "caller_id"]], on="call_id").rename(columns={"frame": "row"})
+    segments["segment"] = segments["row"]
+    dealt = pseudo_callers(segments, calls, np.random.default_rng(0))
+    assert dealt["call_id"].value_counts().to_dict() == segments["call_id"].value_counts().to_dict()
+    assert not dealt["call_id"].equals(segments["call_id"])
+    y = calls.set_index("call_id")["y"]
+    assert (dealt["call_id"].map(y).to_numpy() == segments["call_id"].map(y).to_numpy()).all()

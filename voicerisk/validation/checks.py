@@ -1,0 +1,236 @@
+"""Checks for leaks that need no refit: who was seen, what names a caller, what the recording gives away."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.errors import ValidationError
+from voicerisk.validation.discrimination import auroc, obuchowski
+from voicerisk.validation.findings import Finding
+from voicerisk.validation.provenance import Provenance, leaks
+
+SEPARATES = 0.999
+LEAST_CALLERS = 3
+CHANNEL = (
+    "sample_rate", "duration_s", "peak_dbfs", "rms_dbfs", "noise_floor_dbfs", "bandwidth_hz", "clipped_share",
+    "dc_offset",
+)  # fmt: skip
+
+
+def group_overlap(provenance: Provenance) -> list[Finding]:
+    """Find learned objects that saw the caller they were tested on.
+
+    Parameters
+    ----------
+    provenance : dict
+        From a protocol.
+    """
+    found = pd.DataFrame(leaks(provenance))
+    if found.empty:
+        return []
+    out = []
+    for learned, part in found.groupby("learned"):
+        first = part.iloc[0]
+        severity = "bias" if learned in ("threshold", "scaling", "knots") else "leak"
+        out.append(
+            Finding(
+                "group_overlap", severity,
+                f"The held-out caller's data entered through {learned!r}.",
+                f"in {len(part)} of the held-out places, for example caller {first['caller']!r} in "
+                f"{first['design']} repeat {first['repeat']} fold {first['fold']}",
+                f"Learn {learned!r} from the training callers of each fold.",
+            )
+        )  # fmt: skip
+    return out
+
+
+def caller_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Measure how well each column alone tells the outcome, and whether it is constant within callers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        caller_id, y and the columns; rows of any unit (frames, segments, calls).
+    columns : sequence of str
+        Numeric columns are ranked. Others are scored by the share of positives among the other callers with
+        the same value, so that a value of one caller says nothing.
+
+    Returns
+    -------
+    DataFrame
+        column, constant_within_caller, n_distinct, auroc (of caller means, the better direction), separates,
+        index_like.
+    """
+    by_caller = table.groupby("caller_id", sort=True)
+    y_mean = by_caller["y"].mean()
+    pure = y_mean.isin([0, 1]).to_numpy()
+    y = y_mean.to_numpy()[pure].astype(int)
+    if len(set(y)) < 2:
+        raise ValidationError(
+            "Columns can be checked against the outcome only where callers of both classes exist."
+        )
+    rows = []
+    for column in columns:
+        values = table[column]
+        constant = bool((by_caller[column].nunique(dropna=False) <= 1).all())
+        numeric = pd.api.types.is_numeric_dtype(values)
+        if numeric:
+            means = by_caller[column].mean().to_numpy(dtype=np.float64)[pure]
+            score = np.where(
+                np.isnan(means), np.nanmin(means) - 1.0 if np.isfinite(means).any() else 0.0, means
+            )
+        else:
+            score = _share_among_others(by_caller[column].first().astype(str).to_numpy()[pure], y)
+        area = auroc(y, score)
+        best = max(area, 1.0 - area) if numeric else area
+        rows.append(
+            {
+                "column": column, "constant_within_caller": constant, "n_distinct": int(values.nunique()),
+                "auroc": best, "separates": constant and best >= SEPARATES,
+                "index_like": numeric and constant and _index_like(table, column),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def column_findings(table: pd.DataFrame, columns: Sequence[str]) -> list[Finding]:
+    """Turn `caller_columns` into findings: index-like columns, and caller-constant columns that separate."""
+    out = []
+    for row in caller_columns(table, columns).to_dict("records"):
+        evidence = (
+            f"column {row['column']!r}: AUROC {row['auroc']:.3f} alone, {row['n_distinct']} distinct values"
+        )
+        if row["index_like"]:
+            out.append(
+                Finding(
+                    "index_column", "leak" if row["separates"] else "note",
+                    f"{row['column']!r} numbers the callers"
+                    + (", and their order is that of the outcome." if row["separates"] else "."),
+                    evidence, "Do not hand it to the model.",
+                )
+            )  # fmt: skip
+        elif row["separates"]:
+            out.append(
+                Finding(
+                    "caller_constant_column", "leak",
+                    f"{row['column']!r} is the same for all rows of a caller and separates the outcomes.",
+                    evidence,
+                    "Ask how it was made: an effect estimated with the caller's own outcome, a "
+                    "folder, a code.",
+                )
+            )  # fmt: skip
+    return out
+
+
+def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
+    """Find recordings with the same content, above all under different callers or outcomes.
+
+    Parameters
+    ----------
+    channel : DataFrame
+        call_id, sha256 of the decoded samples.
+    calls : DataFrame
+        call_id, caller_id, y.
+    """
+    _need(channel, ("call_id", "sha256"))
+    joined = channel[["call_id", "sha256"]].merge(calls[["call_id", "caller_id", "y"]], on="call_id")
+    out = []
+    for _, part in joined.groupby("sha256", sort=True):
+        if len(part) < 2:
+            continue
+        callers, outcomes = part["caller_id"].nunique(), part["y"].nunique()
+        severity = "leak" if callers > 1 else "note"
+        what = "different callers" if callers > 1 else "one caller"
+        what += " and outcomes" if outcomes > 1 else ""
+        out.append(
+            Finding(
+                "duplicate_audio", severity, f"The same recording stands under {what}.",
+                f"calls {', '.join(sorted(part['call_id'].astype(str))[:5])}",
+                "Keep one, or give the copies one caller_id so that they share a fold.",
+            )
+        )  # fmt: skip
+    return out
+
+
+def channel_table(channel: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
+    """Measure how well the recording channel alone tells the outcome.
+
+    Parameters
+    ----------
+    channel : DataFrame
+        call_id and the columns of channel.csv.
+    calls : DataFrame
+        call_id, caller_id, y.
+
+    Returns
+    -------
+    DataFrame
+        column, auroc, lower, upper (Obuchowski's interval over callers), n_missing, mean_0, mean_1. The
+        direction is that of the column.
+    """
+    _need(channel, ("call_id",))
+    joined = calls[["call_id", "caller_id", "y"]].merge(channel, on="call_id").sort_values("call_id")
+    rows = []
+    for column in (c for c in CHANNEL if c in channel.columns):
+        values = joined[column].to_numpy(dtype=np.float64)
+        known = np.isfinite(values)
+        y, groups = joined["y"].to_numpy()[known], joined["caller_id"].to_numpy()[known]
+        of_class = [len(np.unique(groups[y == v])) for v in (0, 1)]
+        if min(of_class) < LEAST_CALLERS:
+            continue
+        interval = obuchowski(y, values[known], groups)
+        low, high = interval.wald() if interval.informative else (np.nan, np.nan)
+        rows.append(
+            {
+                "column": column, "auroc": interval.auroc, "lower": low, "upper": high,
+                "n_missing": int((~known).sum()), "mean_0": values[known][y == 0].mean(),
+                "mean_1": values[known][y == 1].mean(),
+            }
+        )  # fmt: skip
+    columns = ["column", "auroc", "lower", "upper", "n_missing", "mean_0", "mean_1"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
+    """Say which columns of the channel tell the outcome (0.5 outside the interval, or separation)."""
+    out = []
+    for row in channel_table(channel, calls).to_dict("records"):
+        separated = row["auroc"] in (0.0, 1.0)
+        if separated or row["lower"] > 0.5 or row["upper"] < 0.5:
+            interval = "" if separated else f" ({row['lower']:.2f} to {row['upper']:.2f})"
+            out.append(
+                Finding(
+                    "channel", "bias", f"The recording alone tells the outcome: {row['column']!r} "
+                    "differs by class.",
+                    f"AUROC {row['auroc']:.3f}{interval}; mean {row['mean_0']:.4g} without and "
+                    f"{row['mean_1']:.4g} with the outcome",
+                    "Compare services, normalise level and bandwidth, and report the AUROC without the "
+                    "service that differs.",
+                )
+            )  # fmt: skip
+    return out
+
+
+def _share_among_others(value: np.ndarray, y: np.ndarray) -> np.ndarray:
+    code = np.unique(value, return_inverse=True)[1]
+    n, positive = np.bincount(code)[code] - 1, np.bincount(code, y)[code] - y
+    # The overall share is taken without the caller too, but with both classes weighing alike, or the share
+    # would
+    # move against the caller's own outcome.
+    base = 0.5
+    return np.where(n > 0, (positive + base) / (n + 1.0), base)
+
+
+def _index_like(table: pd.DataFrame, column: str) -> bool:
+    """Whole numbers that are distinct between callers and evenly spaced: a running number."""
+    of_caller = np.sort(table.groupby("caller_id")[column].first().to_numpy(dtype=np.float64))
+    whole = bool(np.isfinite(of_caller).all() and (of_caller == np.round(of_caller)).all())
+    gaps = np.diff(of_caller)
+    return whole and len(gaps) > 0 and bool((gaps > 0).all()) and bool(np.median(gaps) == 1.0)
+
+
+def _need(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise ValidationError(f"The channel table lacks the column(s) {', '.join(missing)}.")
