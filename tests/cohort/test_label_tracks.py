@@ -268,3 +268,29 @@ def test_any_bytes_are_read_or_refused_in_words(tmp_path, tail, head):
         else:
             assert (track["end_s"] >= track["start_s"]).all()
             assert not track["start_s"].map(math.isnan).any()
+
+
+@pytest.mark.parametrize("command", ["Save as text file", "Save as short text file"])
+@pytest.mark.parametrize(
+    "words", [["flat affect", 'says "no"'], ["ängstlich — 静か", "!not a comment 3 <exists>"]]
+)
+def test_textgrids_that_praat_itself_writes(tmp_path, command, words):
+    parselmouth = pytest.importorskip("parselmouth", reason="praat-parselmouth is not installed")
+    grid = parselmouth.praat.call("Create TextGrid", 0.0, 3.0, "caller clicks", "clicks")
+    for place, edge in enumerate((0.1 + 0.2, 1.5), 1):
+        parselmouth.praat.call(grid, "Insert boundary", 1, edge)
+        parselmouth.praat.call(grid, "Set interval text", 1, place + 1, words[place - 1])
+    parselmouth.praat.call(grid, "Insert point", 2, 2.25, "click")
+    path = tmp_path / "praat.TextGrid"
+    parselmouth.praat.call(grid, command, str(path))
+    track = read_textgrid(path)
+    # Praat writes up to 17 significant digits.
+    assert track["start_s"].tolist() == [0.0, 0.1 + 0.2, 1.5]
+    assert track["end_s"].tolist() == [0.1 + 0.2, 1.5, 3.0]
+    assert track["label"].tolist() == ["", *words]
+    points = read_textgrid(path, "clicks")
+    assert points[["start_s", "end_s", "label"]].to_numpy().tolist() == [[2.25, 2.25, "click"]]
+    binary = tmp_path / "binary.TextGrid"
+    parselmouth.praat.call(grid, "Save as binary file", str(binary))
+    with pytest.raises(CohortError, match=r"binary\.TextGrid is a binary file of Praat's; save it with"):
+        read_textgrid(binary)

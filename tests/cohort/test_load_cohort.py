@@ -228,6 +228,13 @@ def test_textgrids_are_read_by_content(study):
         study.load()
 
 
+def test_a_track_named_textgrid_must_be_one(study, replace_row):
+    study.write("001.TextGrid", "0\t1\tcaller\n")
+    replace_row(2, "001,a,F,001.wav,0,001.TextGrid")
+    with pytest.raises(CohortError, match=r"001\.TextGrid is not a TextGrid in Praat's text format"):
+        study.load()
+
+
 def test_files_may_lie_under_another_root(study, tmp_path):
     inner = tmp_path / "studies" / "one"
     inner.mkdir(parents=True)

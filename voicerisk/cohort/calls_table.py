@@ -36,6 +36,8 @@ def read_text(path: Path) -> str:
         raise CohortError(f"There is no file {path}.") from None
     except OSError as error:
         raise CohortError(f"{path} cannot be read: {error.strerror}.") from error
+    if raw.startswith(b"ooBinaryFile"):
+        raise CohortError(f"{path} is a binary file of Praat's; save it with 'Save as text file'.")
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return raw.decode(encoding)

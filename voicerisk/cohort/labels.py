@@ -46,7 +46,7 @@ def read_audacity(path: Path) -> pd.DataFrame:
 
 
 def label_rows(path: Path, tier: str | None = None) -> list[Row]:
-    """Read a label track of either kind, told apart by content.
+    """Read a label track of either kind, told apart by content (or the suffix .TextGrid).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def label_rows(path: Path, tier: str | None = None) -> list[Row]:
         an Audacity label without text is a label.
     """
     text = read_text(path)
-    if is_textgrid(text):
+    if is_textgrid(text) or path.suffix.lower() == ".textgrid":
         return [row for row in textgrid_rows(path, text, tier) if row[2]]
     return _audacity(path, text)[0]
 
