@@ -61,7 +61,7 @@ class Worker:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "voicerisk.rbridge.child", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "voicerisk.rbridge.child", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
