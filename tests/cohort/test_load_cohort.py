@@ -150,7 +150,7 @@ def test_a_filter_counts_what_it_leaves_out_and_what_it_cannot_tell(study):
     found = study.load(where="age >= 18", covariates=["age"])
     assert list(found.calls["call_id"]) == ["1", "2", "3", "4"]
     assert counted(found, "call", "where age >= 18: a value is missing") == [(1, 5)]
-    assert counted(found, "call", "not where age >= 18") == [(1, 4)]
+    assert counted(found, "call", "where age >= 18: not met") == [(1, 4)]
 
 
 def test_a_filter_sees_sex_as_female_and_male(study):

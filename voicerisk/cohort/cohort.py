@@ -133,7 +133,7 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     rows = flow.leave(rows, silent, "labels", "no span is left")
     calls = calls.loc[rows.index].reset_index(drop=True)
     _check_classes(calls, table)
-    flow.stand("analysed", calls, len(spans))
+    flow.stand("cohort", calls, len(spans))
     return Cohort(
         calls, spans, flow.table, flow.exclusions, ratings, tuple(notes + _caller_notes(calls)), listed
     )
@@ -165,7 +165,7 @@ def _filter(
     if not kept.any():
         raise CohortError(f"The filter {settings.where!r} keeps none of the {len(raw)} calls of {table}.")
     rows = flow.leave(raw, unknown, "filter", f"where {settings.where}: a value is missing")
-    return flow.leave(rows, ~kept[~unknown], "filter", f"not where {settings.where}")
+    return flow.leave(rows, ~kept[~unknown], "filter", f"where {settings.where}: not met")
 
 
 def _several(table: Path, rows: pd.Series, what: str) -> CohortError:

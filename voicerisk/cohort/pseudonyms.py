@@ -123,9 +123,7 @@ def _pseudonyms(names: Iterable[str], kind: str, key: bytes) -> Mapping[str, str
 
 def _reason(reason: str) -> str:
     """Blank the words of a filter, which may name people; that there was one is kept."""
-    if reason.startswith("where "):
-        return "filter: a value is missing"
-    return "filter" if reason.startswith("not where ") else reason
+    return f"filter: {reason.rpartition(': ')[2]}" if reason.startswith("where ") else reason
 
 
 def _note(dropped: Sequence[str], keep_labels: bool) -> str:
