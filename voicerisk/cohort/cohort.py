@@ -133,7 +133,7 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     rows = flow.leave(rows, silent, "labels", "no span is left")
     calls = calls.loc[rows.index].reset_index(drop=True)
     _check_classes(calls, table)
-    flow.stand("cohort", calls, len(spans))
+    flow.stand("analysed", calls, len(spans))
     return Cohort(
         calls, spans, flow.table, flow.exclusions, ratings, tuple(notes + _caller_notes(calls)), listed
     )
