@@ -1,8 +1,7 @@
 """Markers of sound that is still coming in.
 
 A stream is one span under a fixed calibration: nothing may hang on sound that has not been heard. It works in
-steps of half a second, whatever the size of the blocks that are fed, so that its numbers do not depend on
-them.
+steps of at least half a second, and its numbers do not depend on the size of the blocks that are fed.
 """
 
 import math
@@ -28,7 +27,9 @@ from voicerisk.errors import BiomarkerError
 
 Floats = NDArray[np.float64]
 
-STEP = 25  # frames that are worked on at a time
+STEP = 25  # frames that are worked on at a time, at least
+LONGEST_STEP = 500  # and at most, so that a long block needs no more memory
+ROWS_KEPT = 8  # finished frames that smoothing and novelty still look at
 MARGIN_S = 0.5  # of sound kept beside the frames that are finished
 REFERENCE_DBFS = -26.0  # RMS that counts as 70 dB: the nominal level of telephone speech (ITU-T P.56)
 
@@ -112,8 +113,7 @@ class Stream:
         self._tracker = PathTracker(CREST * 10 ** (reference / 20), self._hop / self.sample_rate, self._pitch)
         # Sound is forgotten in whole hops and whole places of the envelope.
         self._grain = math.lcm(self._hop, max(1, round(ENVELOPE_S * self.sample_rate)))
-        self._waiting: list[Floats] = []
-        self._n_waiting = 0
+        self._waiting = np.empty(0)
         self._origin = 0  # sample of the stream where the buffers begin
         self._recorded = np.empty(0)
         self._signal = np.empty(0)
@@ -147,25 +147,28 @@ class Stream:
         if not np.isfinite(samples).all():
             bad = int(np.argmin(np.isfinite(samples)))
             raise BiomarkerError(f"The block fed holds {samples[bad]} at sample {bad}; it must be finite.")
-        self._waiting.append(np.array(samples, np.float64))
-        self._n_waiting += len(samples)
+        self._waiting = np.concatenate([self._waiting, samples])
         parts = []
-        per_step = STEP * self._hop
-        # A step is STEP frames, and the one sample beyond that tells that the last of them is not the span's
-        # end.
-        while self._heard() + self._n_waiting >= self._n_taken * self._hop + per_step + self._window:
-            self._take(self._n_taken * self._hop + per_step + self._window - self._heard())
-            parts.append(self._advance(STEP, last=False))
-        return pd.concat(parts, ignore_index=True) if parts else self._table({}, 0, 0)
+        while (ready := self._ready()) >= STEP:
+            n = min(ready, LONGEST_STEP)
+            # the one sample beyond a frame tells that the span did not end with it
+            self._take((self._n_taken + n - 1) * self._hop + self._window + 1 - self._heard())
+            parts.append(self._advance(n, last=False))
+        return self._table(parts)
 
     def close(self) -> pd.DataFrame:
         """End the stream and return the frames that were not handed out yet."""
         if self._closed:
             raise BiomarkerError("The stream is closed already.")
-        self._take(self._n_waiting)
+        n = self._ready()
+        self._take(len(self._waiting))
         self._closed = True
-        n_frames = max(0, (self._heard() - self._window - 1) // self._hop + 1)
-        return self._advance(n_frames - self._n_taken, last=True)
+        return self._table([self._advance(n, last=True)])
+
+    def _ready(self) -> int:
+        """Frames that are whole but not taken yet."""
+        n_samples = self._heard() + len(self._waiting)
+        return max(0, (n_samples - self._window - 1) // self._hop + 1) - self._n_taken
 
     def _heard(self) -> int:
         return self._origin + len(self._signal)
@@ -174,9 +177,7 @@ class Stream:
         """Move `n` waiting samples into the buffers."""
         from voicerisk.biomarkers.span import undo_emphasis
 
-        waiting = np.concatenate(self._waiting) if self._waiting else np.empty(0)
-        new, rest = waiting[:n], waiting[n:]
-        self._waiting, self._n_waiting = [rest], len(rest)
+        new, self._waiting = self._waiting[:n], self._waiting[n:]
         if not len(new):
             return
         if self.audio.pcm16:
@@ -201,14 +202,15 @@ class Stream:
         self._signal = np.concatenate([self._signal, signal])
         self._sound = np.concatenate([self._sound, sound])
 
-    def _advance(self, n: int, last: bool) -> pd.DataFrame:
+    def _advance(self, n: int, last: bool) -> dict[str, Floats]:
         """Take the next `n` frames, and return those that are finished."""
         self._take_frames(n, last)
         end = self._n_taken if last else max(self._n_given, self._n_taken - self._delay)
-        table = self._table(self._finish(end, last), self._n_given, end)
+        values = self._finish(end)
+        values["frame"] = np.arange(self._n_given, end, dtype=np.float64)
         self._n_given = end
         self._forget()
-        return table
+        return {name: values[name] for name in ("frame", "silent", *self.markers)}
 
     def _span(self, frames: NDArray[np.int64], silent: NDArray[np.bool_]) -> SpanFrames:
         """Return the buffers as a span with some of its frames."""
@@ -248,7 +250,7 @@ class Stream:
             self._rows[name] = np.concatenate([self._rows.get(name, np.empty(0)), values])
         self._n_taken += n
 
-    def _finish(self, end: int, last: bool) -> dict[str, Floats]:
+    def _finish(self, end: int) -> dict[str, Floats]:
         """Markers of the frames up to `end`, with what lies around them."""
         from voicerisk.biomarkers import modulation
         from voicerisk.biomarkers.context import KERNEL, novelty
@@ -263,6 +265,8 @@ class Stream:
         )
 
         given, rate = self._n_given, self.sample_rate
+        if end == given:
+            return {name: np.empty(0) for name in ("silent", *self.markers)}
         rows = slice(given - self._first_row, end - self._first_row)
         frames = np.arange(given, end)
         out = {name: self._rows[name][rows] for name in self._rows}
@@ -282,27 +286,31 @@ class Stream:
                 out |= harmonic_markers(self._sound, centres, out["pitch"], rate, self._pitch)
             if "harmEnergy" in self._wanted:
                 out |= take_local(span, rate, frozenset({"harmEnergy"}), False, (), out["pitch"])
-        if "novelty" in self._wanted and len(frames):
+        if "novelty" in self._wanted:
             low, high = max(0, given - KERNEL), min(self._n_taken, end + KERNEL)
             starts = np.arange(low, high) * self._hop - self._origin
             values = novelty(self._signal, starts, self._window, rate)[given - low :][: end - given]
             out["novelty"] = np.where(silent, np.nan, values)
-        if self._wanted.intersection(FROM_ENVELOPE) and len(frames):
+        if self._wanted.intersection(FROM_ENVELOPE):
             values_of = modulation.amplitude_modulation(self._signal, rate, span.starts + self._window // 2)
             for name, values in zip(FROM_ENVELOPE, values_of, strict=True):
                 out[name] = np.where(silent, np.nan, values)
         return out
 
-    def _table(self, values: dict[str, Floats], first: int, end: int) -> pd.DataFrame:
-        n = end - first
-        frames = np.arange(first, end)
-        head = {
-            "segment": np.zeros(n, np.int32),
-            "frame": frames.astype(np.int32),
-            "time_s": (frames * self._hop + self._window / 2) / self.sample_rate,
-            "silent": values["silent"] > 0 if n else np.zeros(0, bool),
+    def _table(self, parts: list[dict[str, Floats]]) -> pd.DataFrame:
+        """Return finished frames as `extract` does."""
+        joined = {
+            name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
+            for name in ("frame", "silent", *self.markers)
         }
-        return pd.DataFrame(head | {name: values[name] if n else np.empty(0) for name in self.markers})
+        frame = joined.pop("frame")
+        head = {
+            "segment": np.zeros(len(frame), np.int32),
+            "frame": frame.astype(np.int32),
+            "time_s": (frame * self._hop + self._window / 2) / self.sample_rate,
+            "silent": joined.pop("silent") > 0,
+        }
+        return pd.DataFrame(head | joined)
 
     def _forget(self) -> None:
         """Drop sound and rows that no later frame looks at."""
@@ -314,7 +322,7 @@ class Stream:
             self._signal = self._signal[drop:].copy()
             self._sound = self._sound[drop:].copy()
             self._origin = origin
-        keep = max(0, self._n_given - STEP)
+        keep = max(0, self._n_given - ROWS_KEPT)
         for name in self._rows:
             self._rows[name] = self._rows[name][keep - self._first_row :].copy()
         self._first_row = keep
