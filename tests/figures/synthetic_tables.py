@@ -556,3 +556,26 @@ def call_frames(seed: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFram
     link = contributions.groupby("time_s")["value"].sum().to_numpy()
     scores = pd.DataFrame({"time_s": time, "p_raw": 1 / (1 + np.exp(-link)), "threshold": 0.41})
     return tracks, contributions, scores
+
+
+def wide_ladder() -> pd.DataFrame:
+    """Return an audit ladder in the validation room's form."""
+    long = ladder()
+    wide = long.pivot(index="rung", columns="metric", values="estimate")
+    names = long.drop_duplicates("rung")["name"].tolist()
+    return pd.DataFrame(
+        {
+            "rung": [f"r{i}" for i in range(len(wide))],
+            "label": [names[0], *[f"+ {name}" for name in names[1:]]],
+            "unit": ["call"] * 5 + ["frame"] * 3,
+            "auroc": wide["auroc"],
+            "auroc_call": wide["auroc"] - 0.02,
+            "average_precision": wide["average_precision"],
+            "youden_j": wide["auroc"] - 0.4,
+            "accuracy_frame": wide["accuracy"],
+            "brier": wide["brier"],
+            "calibration_slope": 1.2,
+            "null_mean": np.linspace(0.49, 0.98, len(wide)),
+            "leaked": ["", "knots"] + ["knots, screening"] * 6,
+        }
+    ).reset_index(drop=True)

@@ -27,6 +27,21 @@ def test_ladder_refuses_two_units_in_one_rung(made):
     assert names[0] == "honest nested protocol" and names[1] == "+ scaling and knots on all callers"
 
 
+def test_ladder_takes_the_audits_own_table(made, legible):
+    wide = made.wide_ladder()
+    figure = figures.audit_ladder(wide)
+    legible(figure)
+    titles = [panel.get_title(loc="left").replace("\n", " ") for panel in figure.axes]
+    assert titles == [
+        "AUROC as printed", "AUROC of calls", "Average precision", "Frames decided rightly", "Brier score",
+    ]  # fmt: skip
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names[1] == "+ scaling and knots on all callers"
+    ticks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
+    np.testing.assert_allclose(ticks[0].get_xdata(), wide["null_mean"])
+    assert not [line for line in figure.axes[2].lines if line.get_marker() == "|"]  # the null is the AUROC's
+
+
 def test_permutation_p_value_counts_ties_and_the_observed_value(made):
     draws = pd.DataFrame({"value": [0.4, 0.5, 0.6, 0.6], "observed": 0.6})
     text = figures.permutation_null(draws).axes[0].get_xlabel()

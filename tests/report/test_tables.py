@@ -159,3 +159,15 @@ def test_missed_calls_show_label_texts_only_when_allowed(made):
         report.missed_calls(scores, show_labels=True)
     nothing = report.missed_calls(scores.assign(wrong=False))
     assert nothing.cells.empty and nothing.notes == ("No call was decided wrongly.",)
+
+
+def test_audit_tables(made):
+    cells = report.audit_table(made.wide_ladder()).cells
+    assert cells["Rung"].iloc[1] == "1. scaling and knots on all callers"
+    assert cells["Brier score"].iloc[0] == "0.200"
+    assert cells["Had seen held-out callers"].tolist()[:2] == ["nothing", "knots"]
+    findings = pd.DataFrame(
+        {"severity": ["note", "leak", "bias"], "finding": "f", "evidence": "e", "remedy": [None, "r", "r"]}
+    )
+    table = report.findings_list(findings).cells
+    assert list(table["Kind"]) == ["leak", "bias", "note"] and table["Remedy"].iloc[2] == "–"

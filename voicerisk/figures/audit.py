@@ -1,5 +1,6 @@
 """What leaks: the ladder from the honest protocol to the published one, and permutation nulls."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,12 @@ from voicerisk.figures.style import DEFAULT, Look, Style, drawing
 from voicerisk.figures.text import metric_name, need, number, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
-SHOWN = ("auroc", "average_precision", "accuracy", "brier")
+SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
+LADDER_NAMES = {
+    "auroc": "AUROC as printed",
+    "auroc_call": "AUROC of calls",
+    "accuracy_frame": "Frames decided rightly",
+}
 
 
 @drawing
@@ -29,8 +35,9 @@ def audit_ladder(
     Parameters
     ----------
     ladder : DataFrame
-        Columns rung (0 = honest), name (what this rung adds), metric, estimate, and where known lower, upper
-        and null_mean (mean of the metric over permuted outcomes).
+        The audit's table as the validation writes it, one row a rung from honest to published: columns
+        rung, label, one column a metric, null_mean (mean AUROC over permuted outcomes). Or in long form:
+        rung (0 = honest), name, metric, estimate, and where known lower, upper and null_mean.
     labels : mapping of str to str
         Display names of rungs and metrics.
     shown : sequence of str, optional
@@ -43,14 +50,14 @@ def audit_ladder(
     Returns
     -------
     Figure
-        One row a rung, one panel a metric; the arrow between two rungs is the change.
+        One row a rung, one panel a metric; the line between two rungs is the change.
 
     Raises
     ------
     ReportError
         If columns are missing, a rung has two rows for a metric, or none of the metrics is there.
     """
-    need(ladder, ["rung", "name", "metric", "estimate"], "audit ladder")
+    ladder = _long(ladder)
     wanted = shown or [metric for metric in SHOWN if (ladder["metric"] == metric).any()]
     table = ladder[ladder["metric"].isin(list(wanted))]
     if table.empty:
@@ -62,7 +69,7 @@ def audit_ladder(
         )
     rungs = table.drop_duplicates("rung").sort_values("rung")
     place = {rung: -position for position, rung in enumerate(rungs["rung"])}
-    line = style.small_pt * 2.2 / 72 * 25.4
+    line = style.small_pt * 2.6 / 72 * 25.4
     figure = new_figure(width_mm or style.two_columns_mm, 22.0 + line * len(rungs))
     axes = list(figure.subplots(1, len(wanted), sharey=True, squeeze=False)[0])
     nulls = "null_mean" in table and table["null_mean"].notna().any()
@@ -73,7 +80,7 @@ def audit_ladder(
         panel.plot(x, y, color=style.neutral, linewidth=style.thin_pt, zorder=1)
         if "lower" in rows:
             panel.hlines(y, rows["lower"], rows["upper"], color="black", linewidth=style.line_pt, zorder=2)
-        if nulls:
+        if nulls and rows["null_mean"].notna().any():
             null = Look(style.accent, "", "|", True).point(style.marker_pt * 2)
             panel.plot(rows["null_mean"], y, zorder=3, **null)
         panel.plot(x, y, zorder=4, **Look("black", "-", "o").point(style.marker_pt))
@@ -88,15 +95,20 @@ def audit_ladder(
             )
         if metric == "auroc":
             panel.axvline(0.5, color=style.neutral, linewidth=style.thin_pt, linestyle=(0, (3, 2)), zorder=0)
-        panel.set_xlim(-0.03, 1.03)
-        panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        panel.set_title(labels.get(metric, metric_name(metric)), fontsize=style.font_pt)
+        if np.nanmin(x) >= 0 and np.nanmax(x) <= 1:
+            panel.set_xlim(-0.03, 1.03)
+            panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        named = labels.get(metric, LADDER_NAMES.get(metric, metric_name(metric)))
+        panel.set_title("\n".join(textwrap.wrap(named, 14)), fontsize=style.font_pt)
         panel.grid(axis="y", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
         panel.set_axisbelow(True)
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
-    names = [labels.get(str(name), plain(name, 46)) for name in rungs["name"]]
-    prefixed = [name if position == 0 else f"+ {name}" for position, name in enumerate(names)]
+    names = [labels.get(str(name), plain(name, 76)) for name in rungs["name"]]
+    prefixed = [
+        name if not place or name.startswith("+") else f"+ {name}" for place, name in enumerate(names)
+    ]
+    prefixed = ["\n".join(textwrap.wrap(name, 38, subsequent_indent="   ")) for name in prefixed]
     axes[0].set_yticks(list(place.values()), prefixed)
     axes[0].set_ylim(min(place.values()) - 0.6, 0.6)
     entries = [point_entry(Look("black", "-", "o"), "estimate", style)]
@@ -104,6 +116,31 @@ def audit_ladder(
         entries.append(point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes", style))
     legend(figure, entries)
     return figure
+
+
+def _long(ladder: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a rung and metric; the permutation mean belongs to the AUROC as printed."""
+    if "label" not in ladder or "metric" in ladder:
+        return need(ladder, ["rung", "name", "metric", "estimate"], "audit ladder")
+    need(ladder, ["rung", "label", "auroc"], "audit ladder")
+    parts = []
+    for metric in SHOWN:
+        if metric in ladder and ladder[metric].notna().any():
+            null = (
+                ladder["null_mean"].to_numpy(float) if metric == "auroc" and "null_mean" in ladder else np.nan
+            )
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "rung": np.arange(len(ladder)),
+                        "name": ladder["label"].astype(str).to_numpy(),
+                        "metric": metric,
+                        "estimate": ladder[metric].to_numpy(float),
+                        "null_mean": null,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
 
 
 @drawing

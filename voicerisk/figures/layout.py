@@ -105,7 +105,8 @@ def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:
             before, size = blocks.pop()
             mean, count = (before * size + mean * count) / (size + count), size + count
         blocks.append((mean, count))
-    fitted = np.concatenate([np.full(count, mean) for mean, count in blocks]) + gap * np.arange(len(values))
+    means = [mean for mean, count in blocks for _ in range(count)]
+    fitted = np.asarray(means, dtype=float) + gap * np.arange(len(values))
     places = np.empty(len(values))
     places[order] = fitted
     return places
@@ -133,7 +134,7 @@ def point_entry(series: Look, label: str, style: Style) -> tuple[Line2D, str]:
     return Line2D([], [], **series.point(style.marker_pt)), label
 
 
-def rug(axes: Axes, values: ArrayLike, colour: str, style: Style, *, row: int = 0, most: int = 400) -> None:
+def rug(axes: Axes, values: ArrayLike, colour: str, style: Style, *, row: int = 0, most: int = 200) -> None:
     """Draw a rug along the lower edge; beyond `most` values, that many quantiles stand for all of them.
 
     `row` stacks the rugs of several groups so that they do not hide one another.

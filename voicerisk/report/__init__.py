@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from voicerisk.report.audit_tables import audit_table, findings_list
     from voicerisk.report.formats import estimate, interval, p_value
     from voicerisk.report.html import write_report
     from voicerisk.report.tables import (
@@ -27,6 +28,8 @@ _HOME = {
     "p_value": "formats",
     "write_report": "html",
     "PublicationTable": "tables",
+    "audit_table": "audit_tables",
+    "findings_list": "audit_tables",
     "biomarker_table": "tables",
     "cohort_characteristics": "tables",
     "gamm_table": "tables",
@@ -41,9 +44,11 @@ _HOME = {
 
 __all__ = [
     "PublicationTable",
+    "audit_table",
     "biomarker_table",
     "cohort_characteristics",
     "estimate",
+    "findings_list",
     "gamm_table",
     "interval",
     "missed_calls",

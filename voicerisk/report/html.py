@@ -15,6 +15,7 @@ from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
+from voicerisk.report.audit_tables import audit_table, findings_list
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.pseudonyms import Veil, pseudonyms
@@ -248,6 +249,10 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         made.setdefault("calls", []).append(missed)
     if results.smooths is not None:
         made["markers"] = [gamm_table(results.smooths, results.terms, results.labels)]
+    ladders = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "audit_ladder"]
+    made["audit"] = [audit_table(table) for table in ladders if "label" in table]
+    if results.findings is not None:
+        made["audit"].append(findings_list(results.findings.map(lambda one: veil.text(str(one)))))
     if results.calls is not None:
         times = results.segments
         usable = times if times is not None and times["start_s"].notna().all() else None

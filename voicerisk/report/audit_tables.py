@@ -1,0 +1,64 @@
+"""Publication tables of the audit: its ladder, and what it found."""
+
+import pandas as pd
+
+from voicerisk.figures.text import need, number
+from voicerisk.report.formats import MISSING
+from voicerisk.report.tables import PublicationTable
+
+_HEADS = {
+    "auroc": "AUROC as printed",
+    "auroc_call": "AUROC of calls",
+    "average_precision": "Average precision",
+    "youden_j": "Youden J",
+    "accuracy_frame": "Frames decided rightly",
+    "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "null_mean": "Mean AUROC over permuted outcomes",
+}
+
+
+def audit_table(ladder: pd.DataFrame) -> PublicationTable:
+    """Return the audit ladder: what each liberty of the published protocol adds to the numbers.
+
+    Parameters
+    ----------
+    ladder : DataFrame
+        The audit's table: rung, label, unit, auroc, and where there are some auroc_call, average_precision,
+        youden_j, accuracy_frame, brier, calibration_slope, null_mean, leaked.
+    """
+    need(ladder, ["rung", "label", "unit", "auroc"], "audit table")
+    names = [str(label).removeprefix("+ ") for label in ladder["label"]]
+    cells = pd.DataFrame({"Rung": [f"{place}. {name}" for place, name in enumerate(names)]})
+    cells["Unit"] = ladder["unit"].astype(str).to_numpy(dtype=object)
+    for column, head in _HEADS.items():
+        if column in ladder:
+            cells[head] = [number(value, 3 if column == "brier" else 2) for value in ladder[column]]
+    if "leaked" in ladder:
+        cells["Had seen held-out callers"] = [
+            "nothing" if pd.isna(names) or not names else str(names) for names in ladder["leaked"]
+        ]
+    note = "Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."
+    title = "What each liberty adds: from the nested to the published protocol"
+    return PublicationTable("audit", title, cells, (note,))
+
+
+def findings_list(findings: pd.DataFrame) -> PublicationTable:
+    """Return what the audit found, with evidence and remedy, leaks first.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        Columns severity ('leak', 'bias', 'note'), finding, evidence, remedy.
+    """
+    need(findings, ["severity", "finding", "evidence", "remedy"], "audit findings")
+    order = findings["severity"].map({"leak": 0, "bias": 1}).fillna(2)
+    rows = findings.iloc[order.argsort(kind="stable")]
+    cells = rows[["severity", "finding", "evidence", "remedy"]].astype("string").fillna(MISSING)
+    cells.columns = pd.Index(["Kind", "Finding", "Evidence", "Remedy"])
+    notes = (
+        "Leak: the held-out caller's outcome, or who he is, entered. Bias: the number is not what it says, "
+        "without any leak.",
+    )
+    title = "Findings of the audit"
+    return PublicationTable("findings", title, cells.astype(object).reset_index(drop=True), notes)
