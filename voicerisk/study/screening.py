@@ -95,13 +95,12 @@ def screen_training_sets(
     fast: bool,
     jobs: int,
 ) -> list[Selection]:
-    """Run the Lasso inside each training set; the result does not depend on `jobs` or on how sets are
-    batched.
+    """Run the Lasso inside each training set, the same whatever `jobs` and however sets are batched.
 
     The folds of the Lasso follow from `seed` and from which callers may be seen, so that training sets with
     the same callers (they occur across outer folds) share one Lasso. With `fast`, a training set of the inner
-    loop is screened on its outer training set (its own callers and those it assesses), which the provenance
-    says.
+    loop is screened on its outer training set (its own callers and those it assesses), and the provenance
+    says so.
     """
     from joblib import Parallel, delayed
 

@@ -1,8 +1,83 @@
-"""What the command line prints at the end of a run."""
+"""What the command line prints at the end of a run: both protocols side by side, and where everything is."""
 
-from typing import Any
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from voicerisk.study.run import RunResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHOWN = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "accuracy": "accuracy",
+    "brier": "Brier score",
+}
+DESIGNS = {"loco": "leave one caller out", "grouped_kfold": "grouped k-fold"}
+METHOD = "caller_bootstrap_percentile_given_scores"
 
 
-def print_summary(result: Any, console: Any) -> None:
-    """Print."""
-    console.print(result.metrics.head(40))
+def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the call metrics of all callers, one row a metric, one column a protocol and design.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        `metrics.csv`.
+
+    Returns
+    -------
+    DataFrame
+        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
+        the scores as given.
+    """
+    rows = metrics[
+        (metrics["unit"] == "call") & (metrics["subgroup"] == "all") & (metrics["method"] == METHOD)
+    ]
+    columns = {}
+    for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
+        cells = {row["metric"]: _cell(row) for row in part.to_dict("records")}
+        name = f"{protocol}, {DESIGNS.get(str(design), str(design))}"
+        columns[name] = {title: cells.get(metric, "–") for metric, title in SHOWN.items()}
+    order = sorted(columns, key=lambda name: (not name.startswith("published"), "k-fold" in name))
+    return pd.DataFrame(columns)[order]
+
+
+def _cell(row: dict[Hashable, Any]) -> str:
+    if pd.isna(row["estimate"]):
+        return "–"
+    if pd.isna(row["lower"]):
+        return f"{row['estimate']:.2f}"
+    return f"{row['estimate']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+
+
+def print_summary(result: RunResult, console: "Console") -> None:
+    """Print the comparison and the places of the results."""
+    from rich.table import Table
+
+    calls = result.metrics[(result.metrics["unit"] == "call") & (result.metrics["subgroup"] == "all")]
+    first = calls.iloc[0]
+    sizes = f"n = {first['n']:.0f}, of {first['n_callers']:.0f} callers, {first['n_events']:.0f} positive"
+    table = Table(title=f"Calls: {sizes}")
+    cells = side_by_side(result.metrics)
+    table.add_column("95 % interval over callers")
+    for column in cells.columns:
+        table.add_column(column.replace(", ", ",\n"), justify="right")
+    for name, row in cells.iterrows():
+        table.add_row(str(name), *row)
+    console.print()
+    console.print(table)
+    console.print(
+        "Intervals take the cross-validated scores as given and leave out the variance of refitting.\n"
+        "A research tool: never the sole basis of a clinical decision.",
+        style="dim",
+    )
+    console.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Start with: {result.folder / 'figures' / 'protocols_compared.pdf'}", highlight=False, soft_wrap=True
+    )
