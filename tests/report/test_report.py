@@ -95,6 +95,22 @@ def test_report_says_what_the_tables_say(page, made):
     assert "…/calls.csv" in text and "validation" in text
 
 
+def test_checklist_gives_evidence_and_says_what_is_missing(study, made):
+    from voicerisk.report.checklist import NOT_REPORTED, checklist
+    from voicerisk.report.gather import gather
+
+    cells = checklist(gather(study)).cells.set_index("Topic")
+    sample = cells.loc["Participants, events and sample size", "Evidence"]
+    assert sample == "60 calls of 48 callers; the outcome in 15/60 (25%) calls, of 12 callers."
+    assert "outcome is empty: 4 calls" in cells.loc["Flow of participants", "Evidence"]
+    assert cells.loc["Funding", "Evidence"] == NOT_REPORTED and cells.loc["Funding", "From"] == "missing"
+    assert cells.loc["Ethics approval and consent", "From"] == "the authors"
+    assert (
+        "Own key" in cells.index and "repeats = 20" in cells.loc["Internal validation and tuning", "Evidence"]
+    )
+    assert "sex=female" in cells.loc["Heterogeneity and fairness", "Evidence"]
+
+
 def test_page_is_accessible(page):
     parsed, _ = page
     assert parsed.of("html")[0]["lang"] == "en" and len(parsed.of("h1")) == 1 and len(parsed.of("main")) == 1

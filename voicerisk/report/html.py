@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from voicerisk.figures.style import MM_PER_INCH, Style, read_style
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
+from voicerisk.report.checklist import checklist
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.pseudonyms import Veil, pseudonyms
@@ -230,7 +231,16 @@ def _sections(
         sentences = [veil.text(line) for line in words.audit(results.provenance)] if key == "audit" else []
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
+    yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
+
+
+def _tripod(results: Results, veil: Veil) -> _Table:
+    from markupsafe import Markup
+
+    table = checklist(results)
+    cells = table.cells.assign(Evidence=[veil.text(text) for text in table.cells["Evidence"]])
+    return _Table(table.title, Markup(to_html(replace(table, cells=cells))))
 
 
 def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_Table]]:
