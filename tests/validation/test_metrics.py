@@ -209,6 +209,19 @@ def test_a_caller_with_both_outcomes_has_no_caller_rows_and_the_note_says_why(ta
     assert any("a caller has calls of more than one outcome" in note for note in metrics.attrs["notes"])
 
 
+def test_a_slope_that_many_resamples_do_not_have_gets_no_interval(tables):
+    """Nearly separated risks: dropping the separated resamples would leave an interval of the others only."""
+    rows = predictions(tables["d281"].iloc[:40])
+    score = np.where(rows["y"] == 1, 0.8, 0.2) + np.linspace(-0.1, 0.1, 40)
+    swapped = [rows.index[rows["y"] == v][0] for v in (0, 1)]
+    score[swapped] = score[swapped[::-1]]
+    metrics = compute_metrics(rows.assign(p_raw=score, p=score), SETTINGS, n_boot=200, units=["call"])
+    assert np.isfinite(_value(metrics, "call", "calibration_slope"))
+    assert np.isnan(_value(metrics, "call", "calibration_slope", "lower"))
+    assert np.isfinite(_value(metrics, "call", "brier", "lower"))
+    assert any("calibration_slope is undefined in" in note for note in metrics.attrs["notes"])
+
+
 def test_bootstrap_strata_of_a_single_caller_are_merged_and_said(tables):
     rows = predictions(tables["d30"])
     draws = caller_draws(rows, 50, np.random.default_rng(0), ["outcome", "sex"])

@@ -64,6 +64,14 @@ def test_permutation_finds_an_effect_and_calls_an_honest_pipeline_fine():
     assert found.p_value == pytest.approx(1 / 40) and found.observed > 0.8
     assert found.verdict in ("fine", "hold-out bias")
     assert abs(found.null_mean - 0.5) < 0.1
+    kept = dict(enumerate(found.null[:37]))
+    seen = []
+    again = permutation_test(
+        calls, _maker(means), SETTINGS, n_permutations=39, switches=STEPLESS, finished=kept,
+        keep=lambda b, value: seen.append(b),
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.null, found.null)
+    assert seen == [37, 38]
 
 
 def test_permutation_catches_screening_on_all_data():
@@ -119,7 +127,10 @@ def test_copies_of_a_caller_are_apart_but_share_their_source():
 def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     calls, frames = cohort(30, 20, seed=4, effect=0.0, features=8)
     markers = [f"x{j}" for j in range(8)]
-    found = full_procedure(calls, _maker(with_means(calls, frames), markers), SETTINGS, n_boot=30)
+    make, kept = _maker(with_means(calls, frames), markers), {}
+    found = full_procedure(calls, make, SETTINGS, n_boot=30, keep=kept.__setitem__)
+    resumed = full_procedure(calls, make, SETTINGS, n_boot=30, finished=kept)
+    np.testing.assert_array_equal(resumed.out_of_bag, found.out_of_bag)
     assert found.apparent > 0.65
     assert found.out_of_bag.mean() < 0.6 and found.lower < 0.5 < found.upper
     assert found.optimism > 0.1 and found.corrected < found.apparent - 0.1

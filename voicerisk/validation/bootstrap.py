@@ -13,6 +13,7 @@ import pandas as pd
 from voicerisk.validation.thresholds import draw_callers
 
 OUTCOME = "outcome"
+MOST_UNDEFINED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,27 @@ def _merge_singles(cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.where(np.isin(cells, single), joined, cells), (f"bootstrap strata merged: {joined}",)
 
 
-def percentile_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of a statistic computed under every row of `draws.counts`."""
+def undefined_share(values: np.ndarray, draws: CallerDraws) -> float:
+    """Return the share of resamples in which a statistic has no value."""
+    return float((~np.isfinite(values[1 : 1 + draws.n_boot])).mean())
+
+
+def _defined(values: np.ndarray, draws: CallerDraws) -> np.ndarray | None:
+    """Return the resampled values that exist, None where the estimate or too many of them do not."""
+    if not np.isfinite(values[0]) or undefined_share(values, draws) > MOST_UNDEFINED:
+        return None
     resampled = values[1 : 1 + draws.n_boot]
-    resampled = resampled[np.isfinite(resampled)]
-    if not np.isfinite(values[0]) or len(resampled) == 0:
+    return resampled[np.isfinite(resampled)]
+
+
+def percentile_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of a statistic computed under every row of `draws.counts`.
+
+    NaN where the statistic is undefined in more than 5 % of the resamples (a calibration slope in samples
+    that the risks separate): what is left would be an interval of the well-behaved samples only.
+    """
+    resampled = _defined(values, draws)
+    if resampled is None:
         return np.nan, np.nan
     low, high = np.quantile(resampled, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return float(low), float(high)
@@ -112,11 +129,10 @@ def bca_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) ->
 
     # Rounded, so that resamples equal to the estimate on paper count as equal.
     values = np.round(values, 12)
-    resampled = values[1 : 1 + draws.n_boot]
-    resampled = resampled[np.isfinite(resampled)]
+    resampled = _defined(values, draws)
     left_out = values[1 + draws.n_boot :]
     left_out = left_out[np.isfinite(left_out)]
-    if not np.isfinite(values[0]) or len(resampled) == 0 or len(left_out) == 0:
+    if resampled is None or len(left_out) == 0:
         return np.nan, np.nan
     below = ((resampled < values[0]).sum() + 0.5 * (resampled == values[0]).sum()) / len(resampled)
     if not 0.0 < below < 1.0:

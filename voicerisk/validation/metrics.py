@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from voicerisk.validation.bootstrap import CallerDraws, bca_interval, caller_draws, percentile_interval
+from voicerisk.validation.bootstrap import (
+    CallerDraws,
+    bca_interval,
+    caller_draws,
+    percentile_interval,
+    undefined_share,
+)
 from voicerisk.validation.cells import ALL, Cell, cells_of
 from voicerisk.validation.decisions import confusion, decision_metrics
 from voicerisk.validation.discrimination import AurocInterval, delong, obuchowski
@@ -197,7 +203,7 @@ def _measure_cell(
     if cell.unit in ("call", "caller"):
         usable = [np.isfinite(one.p[cell.label]).all() for one in cell.repeats]
         if all(usable):
-            out += _risk_rows(cell, draws, level)
+            out += _risk_rows(cell, draws, level, where, notes)
     return out
 
 
@@ -220,12 +226,17 @@ def _rank_metrics(cell: Cell, draws: CallerDraws) -> dict[str, np.ndarray]:
     return _mean_over_repeats(cell, measure)
 
 
-def _risk_rows(cell: Cell, draws: CallerDraws, level: float) -> list[dict[str, Any]]:
+def _risk_rows(
+    cell: Cell, draws: CallerDraws, level: float, where: str, notes: list[str]
+) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for metric, values in _mean_over_repeats(
         cell, lambda rows: risk_metrics(rows, cell.label, draws.counts)
     ).items():
         out += _bootstrap_rows(cell, metric, values, draws, level)
+        lost = undefined_share(values, draws)
+        if lost > 0 and np.isfinite(values[0]):
+            notes.append(f"{where}: {metric} is undefined in {lost:.1%} of the resamples")
     if cell.subgroup != ALL:
         return out
     for (metric, cut), values in _mean_over_repeats(

@@ -1,6 +1,6 @@
 """The whole procedure on bootstrapped callers: out-of-bag performance, .632+, and Harrell's optimism."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,6 +155,8 @@ def full_procedure(
     level: float = 0.95,
     metric: Metric = auroc,
     no_information: float = NO_INFORMATION["auroc"],
+    finished: Mapping[int, tuple[float, float]] | None = None,
+    keep: Callable[[int, tuple[float, float]], None] | None = None,
     progress: Progress | None = None,
 ) -> FullProcedure:
     """Bootstrap callers through the whole procedure.
@@ -172,6 +174,10 @@ def full_procedure(
         (y, score) -> float, larger is better.
     no_information : float
         Its value without information: 0.5 for AUROC, 0 for J.
+    finished : mapping, optional
+        Bootstraps that an earlier run kept, number -> (out-of-bag value, optimism).
+    keep : callable, optional
+        Called with the number and both values of each finished bootstrap.
     progress : callable, optional
 
     Returns
@@ -189,6 +195,10 @@ def full_procedure(
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     out_of_bag, gaps = [], []
     for b, counts in enumerate(draws.counts[1 : 1 + n_boot].astype(np.int64)):
+        if finished is not None and b in finished:
+            out_of_bag.append(finished[b][0])
+            gaps.append(finished[b][1])
+            continue
         left_out = counts[code] == 0
         bag = bootstrap_calls(table, counts)
         distinct = table[~left_out]
@@ -200,6 +210,8 @@ def full_procedure(
             on_all = scores[len(bag) :]
             out_of_bag.append(metric(y[left_out], on_all[left_out]))
             gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))
+            if keep is not None:
+                keep(b, (float(out_of_bag[-1]), float(gaps[-1])))
         if progress is not None:
             progress(b + 1, n_boot)
     oob = np.array(out_of_bag)

@@ -1,6 +1,6 @@
 """Permutation of outcomes through the whole pipeline: is there a leak, and does voice add to the strata."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,6 +116,8 @@ def permutation_test(
     n_permutations: int = 199,
     strata: Sequence[str] = (),
     switches: Switches = NESTED,
+    finished: Mapping[int, float] | None = None,
+    keep: Callable[[int, float], None] | None = None,
     progress: Progress | None = None,
 ) -> PermutationTest:
     """Run the pipeline on permuted outcomes, by one repeat of grouped k-fold.
@@ -134,6 +136,10 @@ def permutation_test(
     strata : sequence of str
         For scheme 'strata'; for example sex and service.
     switches : Switches
+    finished : mapping, optional
+        Permutations that an earlier run kept, number -> AUROC: they are not run again.
+    keep : callable, optional
+        Called with the number and the AUROC of each finished permutation.
     progress : callable, optional
 
     Returns
@@ -156,9 +162,14 @@ def permutation_test(
     observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
     null = np.empty(n_permutations)
     for b in range(n_permutations):
+        if finished is not None and b in finished:
+            null[b] = finished[b]
+            continue
         rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b)))
         permuted = permute_outcomes(table, rng, within)
         null[b] = pipeline_auroc(permuted, make_fit_paths(permuted), settings, switches)
+        if keep is not None:
+            keep(b, float(null[b]))
         if progress is not None:
             progress(b + 1, n_permutations)
     return judge_permutations(scheme, observed, null)
