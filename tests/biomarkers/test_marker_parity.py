@@ -64,6 +64,7 @@ AGREEMENT = {
     "amMsPurity": (0.92, 0.94),
     "novelty": (0.0, 0.98),
     "subDep": (0.2, 0.8),
+    "flux": (0.0, 0.98),
 }
 
 

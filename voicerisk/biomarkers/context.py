@@ -7,6 +7,7 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.smoothing import median_of_three
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
@@ -148,12 +149,12 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
 
 
 def flux(values: dict[str, Floats]) -> Floats:
-    """Feature flux: (1 - correlation) / 2 of the scaled markers of successive frames, median over 3.
+    """Feature flux: (1 - correlation) / 2 of the scaled markers of successive frames.
 
     Parameters
     ----------
     values : dict of str to ndarray of float64, shape (n_frames,)
-        The markers of `FLUX_SCALES`.
+        The markers of `FLUX_SCALES`. `HNR` counts on voiced frames only; each is median-smoothed.
 
     Returns
     -------
@@ -164,31 +165,23 @@ def flux(values: dict[str, Floats]) -> Floats:
     ----------
     soundgen 2.5.1, `flux`.
     """
-    columns = []
-    for name, (logarithm, divisor) in FLUX_SCALES.items():
-        x = values[name]
-        x = np.log2(x + 1) if logarithm else x
+    table = np.empty((len(values["voiced"]), len(FLUX_SCALES)))
+    for place, (name, (logarithm, divisor)) in enumerate(FLUX_SCALES.items()):
+        x = np.log2(values[name] + 1) if logarithm else values[name]
+        if name == "HNR":
+            x = np.where(values["voiced"] > 0, x, np.nan)
         known = ~np.isnan(x)
         if name != "voiced" and known.any():
             x = x - x[known].mean()
-        columns.append(x / divisor)
-    table = np.stack(columns, axis=1)
-    n = len(table)
-    out = np.full(n, np.nan)
-    if n > 1:
-        both = ~np.isnan(table[1:]) & ~np.isnan(table[:-1])
-        count = both.sum(axis=1)
-        now = np.where(both, table[1:], 0.0)
-        last = np.where(both, table[:-1], 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            now = np.where(both, now - (now.sum(axis=1) / count)[:, None], 0.0)
-            last = np.where(both, last - (last.sum(axis=1) / count)[:, None], 0.0)
-            r = (now * last).sum(axis=1) / np.sqrt((now**2).sum(axis=1) * (last**2).sum(axis=1))
-        out[1:] = np.where(count >= 3, (1 - r) / 2, np.nan)
-    if n < 3:
-        return out
-    middle = np.sort(np.stack([out[:-2], out[1:-1], out[2:]]), axis=0)[1]
-    full = ~np.isnan(out[:-2]) & ~np.isnan(out[1:-1]) & ~np.isnan(out[2:])
-    smooth = out.copy()
-    smooth[1:-1][full] = middle[full]
-    return smooth
+        table[:, place] = median_of_three(x / divisor)
+    out = np.full(len(table), np.nan)
+    both = ~np.isnan(table[1:]) & ~np.isnan(table[:-1])
+    count = both.sum(axis=1)
+    now = np.where(both, table[1:], 0.0)
+    last = np.where(both, table[:-1], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        now = np.where(both, now - (now.sum(axis=1) / count)[:, None], 0.0)
+        last = np.where(both, last - (last.sum(axis=1) / count)[:, None], 0.0)
+        r = (now * last).sum(axis=1) / np.sqrt((now**2).sum(axis=1) * (last**2).sum(axis=1))
+    out[1:] = np.where(count >= 3, np.clip((1 - r) / 2, 0, 1), np.nan)
+    return out

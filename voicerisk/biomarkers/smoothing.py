@@ -29,3 +29,13 @@ def median_smooth(hz: Floats, half: int) -> Floats:
     jump = np.abs(12 * np.log2(current / middle)) > SEMITONES_OF_JUMP
     out[known] = np.where(jump, middle, current)
     return out
+
+
+def median_of_three(track: Floats) -> Floats:
+    """Median of each value and its neighbours, of those of them that are known; the ends stay as they are."""
+    out = track.copy()
+    window = np.sort(np.stack([track[:-2], track[1:-1], track[2:]]), axis=0)  # missing values come last
+    known = (~np.isnan(window)).sum(axis=0)
+    middle = np.where(known == 2, (window[0] + window[1]) / 2, np.where(known == 1, window[0], window[1]))
+    out[1:-1] = np.where(known == 0, np.nan, middle)
+    return out
