@@ -1,11 +1,11 @@
 """How long leave-one-caller-out boosting takes at the size of the paper: measured, and extrapolated.
 
-    python benchmarks/boosting.py                 a few folds of the whole size, extrapolated; linear growth; mboost
-    python benchmarks/boosting.py --full          all 281 folds x 500 steps, measured (minutes)
+    python benchmarks/boosting.py                16 folds of the whole size, extrapolated; linear growth; mboost
+    python benchmarks/boosting.py --full         all 281 folds x 500 steps, measured (minutes)
     python benchmarks/boosting.py --threads 2
 
-The cohort is simulated: 281 callers of both sexes, 470,032 frames, 11 markers correlated within caller, an outcome
-by caller that four of them carry. Learners: bols(sex) and one P-spline a marker and sex.
+The cohort is simulated: 281 callers of both sexes, 470,032 frames, 11 markers correlated within caller, an
+outcome by caller that four of them carry. Learners: bols(sex) and one P-spline a marker and sex.
 CPU time is of this process; on a machine shared with others it swings by half.
 """
 
@@ -64,8 +64,8 @@ def growth() -> Iterator[str]:
         total, _ = timed(data, folds, steps)
         per = (total - start) / (rows * folds * steps) * 1e9
         yield (
-            f"{rows:>8} rows x {folds:>3} folds x {steps:>4} steps: {total:7.2f} CPU s ({start:.2f} before the "
-            + (f"first step), {per:5.2f} ns per row x fold x step")
+            f"{rows:>8} rows x {folds:>3} folds x {steps:>4} steps: {total:7.2f} CPU s, "
+            f"{start:.2f} of them before the first step; {per:5.2f} ns per row x fold x step"
         )
 
 
@@ -120,10 +120,11 @@ def main() -> None:
         wall, folds, what = cpu / arguments.threads, arguments.callers, "extrapolated from 16 folds"
     work = arguments.rows * folds * arguments.steps
     print(
-        f"leave-one-caller-out, {arguments.rows} rows x {folds} callers x {learners} learners x {arguments.steps} "
-        f"steps, {what}: {cpu / 60:.1f} CPU min, {wall / 60:.1f} min on {arguments.threads} thread(s); "
-        f"{cpu / work * 1e9:.2f} ns per row x fold x step, {cpu / work / learners * 1e9:.3f} ns per row x learner "
-        f"x fold x step; peak memory {peak_gigabytes():.2f} GB"
+        f"leave-one-caller-out, {arguments.rows} rows x {folds} callers x {learners} learners x "
+        f"{arguments.steps} steps, {what}: {cpu / 60:.1f} CPU min, {wall / 60:.1f} min on "
+        f"{arguments.threads} thread(s); {cpu / work * 1e9:.2f} ns per row x fold x step, "
+        f"{cpu / work / learners * 1e9:.3f} ns per row x learner x fold x step; "
+        f"peak memory {peak_gigabytes():.2f} GB"
     )
 
 

@@ -16,9 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from voicerisk.models.boost_spec import TILE
 from voicerisk.models.boost_vectors import add_polynomial, add_polynomials, add_powers, set_gradient
@@ -28,52 +26,11 @@ SPLINE, LINE, SLOPE, CONSTANT, SEX, MALE, CALLER = range(7)
 # kinds of penalty
 UNPENALISED, DIFFERENCES, RIDGE = range(3)
 
-_LOG2E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to a whole number, left in the low bits
 _LN2 = 0.6931471805599453
 FEW = 4  # up to so many lanes that chose the same marker are dealt with one by one
 
 
 compiled: Any = njit(nogil=True, cache=True, fastmath={"contract"})
-inlined: Any = njit(inline="always")
-bits: Any = intrinsic
-
-
-@bits
-def _power_of_two(typingctx: Any, rounded: Any) -> Any:
-    """Return 2**k, where `rounded` = k + _ROUND."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i64 = ir.IntType(64)
-        word = builder.bitcast(arguments[0], i64)
-        exponent = builder.shl(builder.add(word, ir.Constant(i64, 1023)), ir.Constant(i64, 52))
-        return builder.bitcast(exponent, ir.DoubleType())
-
-    return types.float64(types.float64), codegen
-
-
-@inlined
-def fast_exp(x: float) -> float:
-    """Return exp(x) for |x| <= 700 to about one unit in the last place, in a form that vectorises."""
-    rounded = x * _LOG2E + _ROUND
-    k = rounded - _ROUND
-    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    return p * _power_of_two(rounded)
 
 
 @compiled
@@ -121,24 +78,24 @@ def gram_powers(tag, tile_row, tile_run, block_tile, run_start, run_weight, orde
                 last = ends[b, k]
                 if last > first:
                     at = (block * intervals + k) * 7 * lanes
-                    add_powers(tag, (0.0,) * 7, tile, order, t, first, last, out, at)
+                    add_powers(tag, tag, (0.0,) * 7, tile, order, t, first, last, out, at)
                 first = last
 
 
 @compiled
 def _pass_block(
     tag, link, tile, block, order, t, ends, tile_row, tile_run, block_tile, run_start, run_sign, run_weight,
-    run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, poly, cells, wanted, moments,
-    n_blocks, run_sum, risk,
+    run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, poly, cells, wanted,
+    first_lane, moments, n_blocks, run_sum, risk,
 ):  # fmt: skip
     """Pass over one block of rows: add the chosen polynomials, renew gradient and risk, collect moments."""
     lanes = len(tag)
     factor = np.empty(lanes)
     sums = np.empty(3 * lanes)
     for q in range(len(order)):
-        if wanted[q]:
-            at = (q * n_blocks + block) * cells * 4 * lanes
-            moments[at : at + cells * 4 * lanes] = 0.0
+        for row in range(cells * 4):
+            at = ((q * n_blocks + block) * cells * 4 + row) * lanes + first_lane[q]
+            moments[at : at + wanted[q]] = 0.0
     risk[:] = 0.0
     for b in range(block_tile[block], block_tile[block + 1]):
         if not tile_active[b]:
@@ -170,14 +127,24 @@ def _pass_block(
                 loss = np.log(sums[lanes + lane]) + _LN2 * sums[2 * lanes + lane]
                 risk[lane] += run_weight[r, lane] * loss
         for q in range(len(order)):
-            if wanted[q]:
-                first = base
-                for k in range(ends.shape[2]):
-                    last = ends[q, b, k]
-                    if last > first:
-                        at = ((q * n_blocks + block) * cells + k) * 4 * lanes
-                        add_powers(tag, (0.0,) * 4, tile, order[q], t[q], first, last, moments, at)
-                    first = last
+            if wanted[q] == 0:
+                continue
+            first = base
+            for k in range(ends.shape[2]):
+                last = ends[q, b, k]
+                if last > first:
+                    at = ((q * n_blocks + block) * cells + k) * 4 * lanes + first_lane[q]
+                    if wanted[q] == lanes:
+                        add_powers(tag, tag, (0.0,) * 4, tile, order[q], t[q], first, last, moments, at)
+                    elif wanted[q] == 8:
+                        add_powers(
+                            tag, (0.0,) * 8, (0.0,) * 4, tile, order[q], t[q], first, last, moments, at
+                        )
+                    else:
+                        add_powers(
+                            tag, (0.0,) * 4, (0.0,) * 4, tile, order[q], t[q], first, last, moments, at
+                        )
+                first = last
 
 
 @compiled
@@ -287,7 +254,8 @@ def boost(
     moments = flat_moments.reshape((n_variants, n_blocks, cells, 4, lanes))
     flat_poly = buffer[len(flat_moments) : len(flat_moments) + used * cells * 4 * lanes]
     poly = flat_poly.reshape((used, cells, 4, lanes))
-    wanted = np.zeros(n_variants, np.bool_)
+    wanted = np.zeros(n_variants, np.int64)
+    first_lane = np.zeros(n_variants, np.int64)
     slot_variant = np.zeros(used, np.int64)
     slot_count = np.zeros(used, np.int64)
     slot_lane = np.zeros((used, used), np.int64)
@@ -358,15 +326,22 @@ def boost(
                 )  # fmt: skip
 
         for q in range(n_variants):
-            wanted[q] = False
+            # the lanes to sum: none, an aligned quarter or half, or all
+            low, high = lanes, -1
             if variant_blocks[q] >> block & 1:
                 for lane in range(used):
                     if variant_lanes[q, lane] and pending[lane] >> block & 1 and done[lane] < mstop:
-                        wanted[q] = True
+                        low, high = min(low, lane), lane
+            wanted[q], first_lane[q] = 0, 0
+            if high >= 0:
+                wanted[q] = lanes
+                for part in (8, 4):
+                    if part < lanes and low // part == high // part:
+                        wanted[q], first_lane[q] = part, low // part * part
         _pass_block(
             tag, link, tile, block, order_of, t, ends, tile_row, tile_run, block_tile, run_start, run_sign,
             run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane,
-            flat_poly, cells, wanted, flat_moments,
+            flat_poly, cells, wanted, first_lane, flat_moments,
             n_blocks, run_sum, block_risk[block],
         )  # fmt: skip
         for lane in range(lanes):

@@ -296,8 +296,8 @@ def fit_lanes_in_folder(
     """As `fit_lanes`, keeping every finished lane in `folder`, so that a killed run goes on from there.
 
     A file's name carries a hash of all that the lane depends on (rows, weights, learners, settings): a
-    changed input is fitted anew, an unchanged one is read. A file that cannot be read is fitted anew too. Results are
-    the same to the last bit whether a run was interrupted or not.
+    changed input is fitted anew, an unchanged one is read. A file that cannot be read is fitted anew too.
+    Results are the same to the last bit whether a run was interrupted or not.
 
     Parameters
     ----------

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_kernels import compiled, fast_exp
+from voicerisk.models.boost_kernels import compiled
 from voicerisk.models.boost_rows import learner_blocks, masked_column
 from voicerisk.models.boost_spec import BoostData
-from voicerisk.models.boost_vectors import CHUNK, CLIP
-from voicerisk.models.splines import Floats
+from voicerisk.models.boost_vectors import set_gradient
+from voicerisk.models.splines import Floats, Grid
+
+_LN2 = 0.6931471805599453
+VECTOR = 8  # rows of one group and outcome that are scored together
+_TAG = (0.0,) * VECTOR
+_NEVER = 1e6  # log-odds of the rows that fill a vector up: never wrong, whatever a step adds
 
 if TYPE_CHECKING:
     from voicerisk.models.boost_path import LanePath
@@ -32,49 +37,51 @@ def _walk(
     block,
     sign,
     caller,
-    group_start,
+    part_start,
     link,
-    score,
-    deviance,
+    wrong,
+    loss,
 ):
-    """Fill score and deviance (groups, M + 1), walking through the steps."""
-    n_groups = len(group_start) - 1
-    p = np.empty(len(link))
-    for g in range(n_groups):
+    """Fill the sums of wrong probability and of loss (parts, M + 1), walking through the steps.
+
+    A part is rows of one group and one outcome, filled up to whole vectors; `link` is (vectors, VECTOR).
+    """
+    ones, zeros, sums = np.ones(VECTOR), np.zeros(VECTOR), np.empty(3 * VECTOR)
+    scratch = np.empty(link.shape)
+    flat = link.reshape(link.size)
+    for g in range(len(part_start) - 1):
+        first, last = part_start[g], part_start[g + 1]
         present = 0
-        for i in range(group_start[g], group_start[g + 1]):
+        for i in range(first, last):
             present |= 1 << block[i]
         for m in range(len(selected) + 1):
             if m > 0:
                 j = selected[m - 1]
                 if j < 0 or not blocks_of[j] & present:
-                    score[g, m], deviance[g, m] = score[g, m - 1], deviance[g, m - 1]
+                    wrong[g, m], loss[g, m] = wrong[g, m - 1], loss[g, m - 1]
                     continue
                 q = cell_of[j]
-                for i in range(group_start[g], group_start[g + 1]):
-                    if q >= 0:
+                if q >= 0:
+                    for i in range(first, last):
                         if blocks_of[j] >> block[i] & 1:
                             k, x = cell[q, i], t[q, i]
-                            a = step_poly[m - 1, k]
-                            link[i] += ((a[3] * x + a[2]) * x + a[1]) * x + a[0]
-                    elif q == -1:
-                        link[i] += shift[m - 1, block[i]]
-                    else:
-                        link[i] += shift[m - 1, 2 + caller[i]]
-            total, loss, product, waiting = 0.0, 0.0, 1.0, 0
-            for i in range(group_start[g], group_start[g + 1]):
-                e = fast_exp(min(max(-sign[i] * link[i], -CLIP), CLIP))
-                q_wrong = e / (1.0 + e)
-                p[i] = 1.0 - q_wrong if sign[i] > 0 else q_wrong
-                total += p[i]
-                product *= 1.0 + e
-                waiting += 1
-                if waiting == CHUNK:
-                    loss += np.log(product)
-                    product, waiting = 1.0, 0
-            loss += np.log(product)
-            size = group_start[g + 1] - group_start[g]
-            score[g, m], deviance[g, m] = total / size, 2.0 * loss / size
+                            a, b = step_poly[m - 1, k, 3] * x + step_poly[m - 1, k, 2], step_poly[m - 1, k, 1]
+                            flat[i] += (a * x + b) * x + step_poly[m - 1, k, 0]
+                elif q == -1:
+                    for i in range(first, last):
+                        flat[i] += shift[m - 1, block[i]]
+                else:
+                    for i in range(first, last):
+                        flat[i] += shift[m - 1, 2 + caller[i]]
+            set_gradient(
+                _TAG, link, first // VECTOR, last // VECTOR, sign[g], ones, zeros, scratch,
+                first // VECTOR, sums,
+            )  # fmt: skip
+            total, lost = 0.0, 0.0
+            for lane in range(VECTOR):
+                total += sums[lane]
+                lost += np.log(sums[VECTOR + lane]) + _LN2 * sums[2 * VECTOR + lane]
+            wrong[g, m], loss[g, m] = total, lost
 
 
 def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostData) -> tuple[Floats, Floats]:
@@ -89,13 +96,20 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
         return score, deviance
     if data.y is None:
         raise ModelError(f"The rows to assess path {path.key} on have no outcome.")
-    rows = data.take(np.concatenate(groups))
+    parts = [(g, y, group[data.y[group] == y]) for g, group in enumerate(groups) for y in (0, 1)]
+    parts = [part for part in parts if len(part[2])]
+    rows = data.take(np.concatenate([part for _, _, part in parts]))
+    length = np.array([-(-len(part) // VECTOR) * VECTOR for _, _, part in parts])
+    part_start = np.r_[0, np.cumsum(length)].astype(np.int64)
+    place = np.concatenate(
+        [start + np.arange(len(part)) for start, (_, _, part) in zip(part_start[:-1], parts, strict=True)]
+    )
     has_sex = rows.sex is not None
     taking_part = sorted(set(path.selected[path.selected >= 0].tolist()))
     variants: dict[tuple[Any, ...], int] = {}
     cell_of = np.full(max(len(path.learners), 1), -1, np.int64)
     blocks_of = np.zeros(max(len(path.learners), 1), np.int64)
-    located: list[tuple[NDArray[np.uint8], Floats]] = []
+    located: list[tuple[Grid, NDArray[np.uint8], Floats]] = []
     cells = 1
     for j in taking_part:
         fitted = path.learners[j]
@@ -107,7 +121,8 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
             key = (fitted.learner.variable, by, fitted.grid)
             if key not in variants:
                 variants[key] = len(located)
-                located.append(fitted.grid.locate(masked_column(rows, fitted.learner), path.outside))
+                column = masked_column(rows, fitted.learner)
+                located.append((fitted.grid, *fitted.grid.locate(column, path.outside)))
                 cells = max(cells, fitted.grid.intervals + 3)
             cell_of[j] = variants[key]
     callers = path.steps.shape[1] if (cell_of == -2).any() else 0
@@ -127,14 +142,25 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
             shift[at, 0], shift[at, 1] = path.steps[at, 0], path.steps[at, 0] + path.steps[at, 1]
         else:
             shift[at, 1] = path.steps[at, 0]
-    cell = np.stack([c for c, _ in located]) if located else np.zeros((0, rows.n), np.uint8)
-    t = np.stack([v for _, v in located]) if located else np.zeros((0, rows.n))
-    block = np.zeros(rows.n, np.int8) if rows.sex is None else rows.sex
-    starts = np.r_[0, np.cumsum([len(group) for group in groups])].astype(np.int64)
-    sign = 2.0 * np.asarray(rows.y) - 1.0
-    link = np.full(rows.n, path.offset)
+    size = int(part_start[-1])
+    cell, t = np.zeros((len(located), size), np.uint8), np.zeros((len(located), size))
+    for q, (grid, own_cell, own_t) in enumerate(located):
+        cell[q] = grid.intervals  # the empty cell
+        cell[q, place], t[q, place] = own_cell, own_t
+    sign = np.array([2.0 * y - 1.0 for _, y, _ in parts])
+    link = np.repeat(sign * _NEVER, length)
+    link[place] = path.offset
+    block, caller = np.zeros(size, np.int8), np.zeros(size, np.int32)
+    own_block = np.zeros(rows.n, np.int8) if rows.sex is None else rows.sex
+    own_start = np.r_[0, np.cumsum([len(part) for _, _, part in parts])[:-1]]
+    block[:], caller[:] = np.repeat(own_block[own_start], length), np.repeat(rows.caller[own_start], length)
+    block[place], caller[place] = own_block, rows.caller
+    wrong, loss = np.zeros((len(parts), path.mstop + 1)), np.zeros((len(parts), path.mstop + 1))
     _walk(
-        path.selected, cell_of, blocks_of, step_poly, shift, cell, t, block, sign, rows.caller, starts, link,
-        score, deviance,
+        path.selected, cell_of, blocks_of, step_poly, shift, cell, t, block, sign, caller, part_start,
+        link.reshape(-1, VECTOR), wrong, loss,
     )  # fmt: skip
+    for (g, y, part), missed, lost in zip(parts, wrong, loss, strict=True):
+        score[g] += (len(part) - missed if y else missed) / len(groups[g])
+        deviance[g] += 2.0 * lost / len(groups[g])
     return score, deviance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,6 +120,31 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
     )
     _fit_learners(group, data, chosen, powers, block_weight)
     return group
+
+
+def lane_ranges(
+    data: BoostData, rows: RowOrder, lanes: Iterable[Lane]
+) -> list[frozenset[tuple[object, ...]]]:
+    """Return the knots' ranges of each lane, by column. It serves to group lanes; nothing is checked."""
+    ranges: dict[str, tuple[Floats, Floats]] = {}
+    found = []
+    for lane in lanes:
+        seen = np.ones(len(rows.run_start) - 1, bool)
+        if lane.boundary == "train" and np.shape(lane.weights) == (data.n,):
+            seen = np.maximum.reduceat(np.asarray(lane.weights)[rows.order], rows.run_start[:-1]) > 0
+        own: set[tuple[object, ...]] = set()
+        for learner in lane.learners:
+            name = learner.variable
+            if name not in data.columns:
+                continue
+            if name not in ranges:
+                ranges[name] = run_ranges(rows, data.columns[name][rows.order])
+            low, high = ranges[name]
+            own.add(
+                (name, _mask_name(learner), low[seen].min(initial=np.inf), high[seen].max(initial=-np.inf))
+            )
+        found.append(frozenset(own))
+    return found
 
 
 def aligned(*shape: int) -> Floats:

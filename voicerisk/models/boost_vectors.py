@@ -36,8 +36,8 @@ vector: Any = intrinsic
 class _Lanes:
     """Emit operations on vectors of lanes."""
 
-    def __init__(self, context: Any, builder: Any, lanes: int) -> None:
-        self.context, self.builder, self.lanes = context, builder, lanes
+    def __init__(self, context: Any, builder: Any, lanes: int, stride: int | None = None) -> None:
+        self.context, self.builder, self.lanes, self.stride = context, builder, lanes, stride or lanes
         self.kind = ir.VectorType(_F64, lanes)
         self.whole = ir.VectorType(_I64, lanes)
         function = ir.FunctionType(self.kind, [self.kind] * 3)
@@ -66,7 +66,7 @@ class _Lanes:
 
     def row(self, data: Any, number: Any) -> Any:
         """Return the address of vector `number` behind `data`."""
-        place = self.builder.mul(number, ir.Constant(_I64, self.lanes))
+        place = self.builder.mul(number, ir.Constant(_I64, self.stride))
         return self.builder.bitcast(self.builder.gep(data, [place]), self.kind.as_pointer())
 
     def load(self, address: Any) -> Any:
@@ -179,21 +179,22 @@ def add_polynomial(typingctx: Any, tag: Any, link: Any, base: Any, order: Any, t
 
 
 @vector
-def add_powers(typingctx: Any, tag: Any, powers: Any, tile: Any, order: Any, t: Any, first: Any, last: Any,
-               out: Any, at: Any) -> Any:  # fmt: skip
-    """Add the sums of v, vt, vt^2, ... over sorted rows first..last to vectors of flat `out` from `at` on.
+def add_powers(typingctx: Any, tag: Any, part: Any, powers: Any, tile: Any, order: Any, t: Any, first: Any,
+               last: Any, out: Any, at: Any) -> Any:  # fmt: skip
+    """Add the sums of v, vt, vt^2, ... over sorted rows first..last to vectors of flat `out`.
 
-    `tile` (rows of the tile, lanes) holds v.
+    `tile` (rows of the tile, lanes) holds v. `part` is the number of lanes summed, as a tuple, and `at` the
+    element of the first of them, from which their place in the row follows.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        _, _, tile_, order_, t_, first_, last_, out_, at_ = arguments
-        emit = _Lanes(context, builder, len(signature.args[0]))
-        sums = emit.pointer(signature.args[7], out_, at_)
-        places = [emit.row(sums, ir.Constant(_I64, q)) for q in range(len(signature.args[1]))]
+        _, _, _, tile_, order_, t_, first_, last_, out_, at_ = arguments
+        emit = _Lanes(context, builder, len(signature.args[1]), len(signature.args[0]))
+        sums = emit.pointer(signature.args[8], out_, at_)
+        places = [emit.row(sums, ir.Constant(_I64, q)) for q in range(len(signature.args[2]))]
         running = [emit.variable(emit.load(place)) for place in places]
-        data = emit.pointer(signature.args[2], tile_, ir.Constant(_I64, 0))
-        for row, value in _rows(emit, signature.args[3], order_, signature.args[4], t_, first_, last_):
+        data = emit.pointer(signature.args[3], tile_, builder.srem(at_, ir.Constant(_I64, emit.stride)))
+        for row, value in _rows(emit, signature.args[4], order_, signature.args[5], t_, first_, last_):
             v = emit.load(emit.row(data, row))
             power = None
             for variable in running:
@@ -207,7 +208,8 @@ def add_powers(typingctx: Any, tag: Any, powers: Any, tile: Any, order: Any, t: 
         for variable, place in zip(running, places, strict=True):
             emit.store(builder.load(variable), place)
 
-    return types.void(tag, powers, tile, order, t, types.int64, types.int64, out, types.int64), codegen
+    integer = types.int64
+    return types.void(tag, part, powers, tile, order, t, integer, integer, out, integer), codegen
 
 
 @vector
