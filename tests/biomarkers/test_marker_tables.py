@@ -1,5 +1,7 @@
 """Tables of markers: columns, spans, switches, settings, bad input."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers import (
     BiomarkerSettings,
     catalogue,
+    catalogue_markdown,
     chosen,
     extract,
     extract_call,
@@ -243,3 +246,8 @@ def test_integers_have_their_own_full_scale(espeak):
     pd.testing.assert_frame_equal(
         extract(as_int, rate, markers="named"), extract(samples, rate, markers="named"), check_exact=True
     )
+
+
+def test_documentation_holds_the_catalogue():
+    page = Path(__file__).parents[2] / "docs" / "biomarkers.md"
+    assert page.read_text(encoding="utf-8").endswith(catalogue_markdown())

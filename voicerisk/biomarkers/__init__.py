@@ -4,7 +4,7 @@
 says what they are, `summarise_segments`, `keep_frames` and `missing_counts` make tables of them.
 """
 
-from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, Marker, catalogue, chosen
+from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, Marker, catalogue, catalogue_markdown, chosen
 from voicerisk.biomarkers.extract import CallFrames, extract, extract_call, preset_audio
 from voicerisk.biomarkers.parquet import read_definitions, write_marker_table
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
@@ -18,6 +18,7 @@ __all__ = [
     "Marker",
     "Stream",
     "catalogue",
+    "catalogue_markdown",
     "chosen",
     "extract",
     "extract_call",

@@ -93,6 +93,38 @@ def catalogue() -> pd.DataFrame:
     return pd.DataFrame([[getattr(m, c) for c in columns] for m in markers().values()], columns=columns)
 
 
+def catalogue_markdown() -> str:
+    """Return the catalogue as Markdown, one section a tier; the documentation holds the same text."""
+    titles = {
+        1: "Tier 1: named in the paper",
+        2: "Tier 2: other markers of single frames",
+        3: "Tier 3: voiced frames only",
+        4: "Tier 4: context longer than a frame",
+    }
+    lines = []
+    for tier, title in titles.items():
+        lines += [f"### {title}", ""]
+        for m in markers().values():
+            if m.tier != tier:
+                continue
+            unit = f", {m.unit}" if m.unit else ""
+            lines += [f"**`{m.name}`** {m.label}{unit}. {m.description}", ""]
+            lines += [f"- Definition: {m.definition}"]
+            if m.soundgen_differs:
+                lines += [f"- In `soundgen-2.5.1`: {m.soundgen_differs}"]
+            lines += [
+                f"- Range {m.minimum:g} to {m.maximum:g}; context {_bounded(m.context_ms)}; in a stream "
+                f"known {_bounded(m.look_ahead_ms)} after the frame; missing: {m.missing_when}.",
+                f"- soundgen's name `{m.soundgen_name}`; source: {m.source}; version {m.version}.",
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def _bounded(ms: float) -> str:
+    return f"{ms:g} ms" if ms != float("inf") else "without bound (the span)"
+
+
 def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str, ...]:
     """Return the names of a set of markers, in the order of the catalogue.
 
