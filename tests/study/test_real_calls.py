@@ -1,7 +1,7 @@
 """The whole study on real recordings: acted distress, 24 callers, both outcomes and one outcome a caller.
 
-Six crude features with a ridge logistic, leaving callers out, reach a call AUROC of 0.97 on all 48 calls and
-0.85 on the 24 between-subject ones (standard error about 0.08); the floors below lie two standard errors lower.
+Six crude features with a ridge logistic, leaving callers out, reach a call AUROC of 0.97 on all 48 calls, and
+0.85 on the 24 between-subject ones (standard error about 0.08); the floors lie two standard errors lower.
 """
 
 import pandas as pd
