@@ -15,11 +15,14 @@ from voicerisk.validation.calibration import (
 from voicerisk.validation.logistic import fit_logistic, logit
 from voicerisk.validation.utility import (
     decision_curve,
+    decision_curves,
     net_benefit,
     net_benefit_at,
     shift_prevalence,
     useful_range,
 )
+
+from .test_metrics import predictions
 
 EXACT = 1e-8
 SETS = ("d30", "d281")
@@ -187,5 +190,12 @@ def test_decision_curve_has_all_strategies_and_a_useful_range(tables):
     model = curve[curve["strategy"] == "model"]
     assert (model["lower"] <= model["net_benefit"]).all() and (model["net_benefit"] <= model["upper"]).all()
     assert (curve[curve["strategy"] == "none"]["net_benefit"] == 0).all()
+    rows = predictions(tables["d281"])
+    table = decision_curves(rows, n_boot=50)
+    assert set(table["protocol"]) == {"nested"} and table["threshold"].nunique() == 40
+    again = table[(table["strategy"] == "model") & (table["threshold"] == 0.2)]["net_benefit"]
+    assert again.tolist() == pytest.approx([0.1681494661922], abs=EXACT)
+    with pytest.raises(ValidationError, match="both the class prior and the prevalence"):
+        decision_curves(rows, prevalence=0.1)
     (low, high), *_ = useful_range(curve)
     assert low <= 0.1 and 0.5 <= high < 0.9

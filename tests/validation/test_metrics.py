@@ -167,6 +167,18 @@ def test_a_call_split_into_frames_keeps_its_decision_and_its_caller_intervals():
     assert not (metrics["method"] == "wilson").where(metrics["unit"] == "frame_by_call", False).any()
 
 
+def test_predictive_values_at_another_prevalence_follow_bayes(tables):
+    metrics = compute_metrics(
+        predictions(tables["d281"]), SETTINGS, n_boot=100, units=["call"], prevalence=0.05
+    )
+    se, sp = (_value(metrics, "call", name) for name in ("sensitivity", "specificity"))
+    found = _value(metrics, "call", "ppv_at_prevalence")
+    assert found == pytest.approx(se * 0.05 / (se * 0.05 + (1 - sp) * 0.95))
+    assert found < _value(metrics, "call", "ppv")
+    with pytest.raises(ValidationError, match="target prevalence"):
+        compute_metrics(predictions(tables["d281"]), SETTINGS, n_boot=10, prevalence=2.0)
+
+
 def test_repeats_are_averaged_under_the_same_draws():
     calls, frames = cohort(16, 8, seed=2)
     settings = ValidationSettings(designs=["grouped_kfold"], repeats=2, bootstraps=50, inner_folds=3)

@@ -6,6 +6,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.thresholds import (
     automatic_direction,
     bootstrap_youden,
+    cut_out_of_bag,
     draw_callers,
     youden_cut,
     youden_cuts,
@@ -86,6 +87,21 @@ def test_single_resamples_follow_cutpointrs(evaluation, tables):
         value = np.quantile(reference, q)
         # Scores have two decimals, so that the rank of a value is an interval.
         assert (cuts < value - 1e-9).mean() - 0.025 <= q <= (cuts <= value + 1e-9).mean() + 0.025
+
+
+@pytest.mark.parametrize("name", ["d30", "d281"])
+def test_out_of_bag_performance_of_the_cut_is_cutpointrs(name, tables, expected):
+    y, score = _columns(tables[name])
+    found = cut_out_of_bag(score, y, np.arange(len(y)), np.random.default_rng(5), 1000, strata=y)
+    ref = expected[name]["cutpointr"]["boot_runs_strat"]
+    names = {
+        "cut": "optimal_cutpoint", "youden_bag": "youden_b", "youden_oob": "youden_oob",
+        "sensitivity_oob": "sensitivity_oob", "specificity_oob": "specificity_oob", "accuracy_oob": "acc_oob",
+    }  # fmt: skip
+    for ours, theirs in names.items():
+        gap = abs(found[ours].mean() - ref[theirs]["mean"])
+        assert gap < 4 * ref[theirs]["sd"] * np.sqrt(1 / 1000 + 1 / 1000), ours
+        assert found[ours].std() == pytest.approx(ref[theirs]["sd"], rel=0.12), ours
 
 
 def test_many_resamples_at_once_equal_one_at_a_time(tables):

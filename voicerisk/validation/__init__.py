@@ -5,6 +5,7 @@ from here: the settings, the refitting contract, `run_published`, `run_nested`, 
 weights; the formulas live in the modules named after them.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voicerisk.validation.alarms import degenerate_scores
@@ -25,28 +26,60 @@ from voicerisk.validation.tables import check_calls, check_predictions
 from voicerisk.validation.weights import caller_shares, training_weights
 
 if TYPE_CHECKING:
+    from voicerisk.validation.agreement import agreement_table
+    from voicerisk.validation.audit import Audit, FitSwitches, audit_ladder
+    from voicerisk.validation.controls import negative_controls
+    from voicerisk.validation.evidence import reporting_evidence
+    from voicerisk.validation.external import external_rows, marker_shift, recalibration_table
+    from voicerisk.validation.fairness import fairness_gaps
     from voicerisk.validation.metrics import compute_metrics
+    from voicerisk.validation.nested_error import leave_pair_out, nested_cv_error
+    from voicerisk.validation.optimism import FullProcedure, full_procedure
+    from voicerisk.validation.permutation import PermutationTest, permutation_test
+    from voicerisk.validation.plausibility import plausibility_bound, riley_sample_size
+    from voicerisk.validation.ridge import ridge_paths
+    from voicerisk.validation.utility import decision_curves
 
 __all__ = [
     "NESTED",
     "PUBLISHED",
+    "Audit",
     "FitPaths",
+    "FitSwitches",
     "FittedPath",
+    "FullProcedure",
     "GroupedFolds",
+    "PermutationTest",
     "Progress",
     "ProtocolResult",
     "Switches",
     "TrainingSet",
     "ValidationSettings",
+    "agreement_table",
+    "audit_ladder",
     "caller_shares",
     "caller_table",
     "check_calls",
     "check_predictions",
     "compute_metrics",
+    "decision_curves",
     "degenerate_scores",
+    "external_rows",
+    "fairness_gaps",
+    "full_procedure",
     "grouped_folds",
+    "leave_pair_out",
+    "marker_shift",
+    "negative_controls",
+    "nested_cv_error",
     "number_of_folds",
+    "permutation_test",
     "plan_size",
+    "plausibility_bound",
+    "recalibration_table",
+    "reporting_evidence",
+    "ridge_paths",
+    "riley_sample_size",
     "run_nested",
     "run_protocol",
     "run_published",
@@ -54,10 +87,37 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The metrics need numba, which takes half a second to import.
-    if name == "compute_metrics":
-        from voicerisk.validation.metrics import compute_metrics
+# Slow to import (numba, scipy), or wanted by few: found when asked for.
+_LATER = {
+    "Audit": "audit",
+    "FitSwitches": "audit",
+    "FullProcedure": "optimism",
+    "PermutationTest": "permutation",
+    "agreement_table": "agreement",
+    "audit_ladder": "audit",
+    "compute_metrics": "metrics",
+    "decision_curves": "utility",
+    "external_rows": "external",
+    "fairness_gaps": "fairness",
+    "full_procedure": "optimism",
+    "leave_pair_out": "nested_error",
+    "marker_shift": "external",
+    "negative_controls": "controls",
+    "nested_cv_error": "nested_error",
+    "permutation_test": "permutation",
+    "plausibility_bound": "plausibility",
+    "recalibration_table": "external",
+    "reporting_evidence": "evidence",
+    "ridge_paths": "ridge",
+    "riley_sample_size": "plausibility",
+}
 
-        return compute_metrics
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

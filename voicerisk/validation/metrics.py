@@ -17,7 +17,7 @@ from voicerisk.validation.bootstrap import (
 from voicerisk.validation.cells import ALL, Cell, cells_of
 from voicerisk.validation.decisions import confusion, decision_metrics
 from voicerisk.validation.discrimination import AurocInterval, delong, obuchowski
-from voicerisk.validation.proportions import proportion_interval
+from voicerisk.validation.proportions import npv_at_prevalence, ppv_at_prevalence, proportion_interval
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.refit import Progress
 from voicerisk.validation.risk_metrics import net_benefits, risk_metrics, smooth_metrics
@@ -52,6 +52,7 @@ def compute_metrics(
     bootstrap_strata: Sequence[str] = (),
     subgroups: Sequence[str] = (),
     units: Sequence[str] = METRIC_UNITS,
+    prevalence: float | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Measure a predictions table.
@@ -70,6 +71,8 @@ def compute_metrics(
     subgroups : sequence of str
         Strata columns whose values get rows of their own (`sex=female`).
     units : sequence of {'frame', 'frame_by_call', 'call', 'caller'}
+    prevalence : float, optional
+        Target prevalence at which `ppv_at_prevalence` and `npv_at_prevalence` are shown, by Bayes' rule.
     progress : callable, optional
 
     Returns
@@ -108,7 +111,7 @@ def compute_metrics(
             mine &= (predictions[column] == value).to_numpy()
         rows += _measure_run(
             predictions[mine], {str(k): v for k, v in names.items()}, settings, n_boot, level,
-            bootstrap_strata, subgroups, units, notes,
+            bootstrap_strata, subgroups, units, prevalence, notes,
         )  # fmt: skip
         if progress is not None:
             progress(done + 1, len(runs))
@@ -126,6 +129,7 @@ def _measure_run(
     bootstrap_strata: Sequence[str],
     subgroups: Sequence[str],
     units: Sequence[str],
+    prevalence: float | None,
     notes: list[str],
 ) -> list[dict[str, Any]]:
     where = "/".join(str(v) for v in names.values())
@@ -153,7 +157,7 @@ def _measure_run(
             continue
         start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
-        rows += [{**names, **row} for row in _measure_cell(cell, draws, level, label, notes)]
+        rows += [{**names, **row} for row in _measure_cell(cell, draws, level, prevalence, label, notes)]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
             rows += [{**names, **row} for row in _automatic(cell, draws, level, settings)]
         if names["protocol"] == "published" and cell.unit == "frame":
@@ -180,7 +184,7 @@ def _macro_rows(family: Sequence[Cell], draws: CallerDraws, level: float) -> lis
 
 
 def _measure_cell(
-    cell: Cell, draws: CallerDraws, level: float, where: str, notes: list[str]
+    cell: Cell, draws: CallerDraws, level: float, prevalence: float | None, where: str, notes: list[str]
 ) -> list[dict[str, Any]]:
     rows = cell.first
     if rows.y.min() == rows.y.max():
@@ -199,7 +203,7 @@ def _measure_cell(
     if all(len(one.y) for one in decided):
         shown = Cell(cell.unit, cell.label, cell.subgroup, decided)
         flags = [one.score[cell.label] >= one.threshold for one in decided]
-        out += _decision_rows(shown, flags, draws, level)
+        out += _decision_rows(shown, flags, draws, level, prevalence=prevalence)
     if cell.unit in ("call", "caller"):
         usable = [np.isfinite(one.p[cell.label]).all() for one in cell.repeats]
         if all(usable):
@@ -252,12 +256,22 @@ def _risk_rows(
 
 
 def _decision_rows(
-    cell: Cell, flags: Sequence[np.ndarray], draws: CallerDraws, level: float, suffix: str = ""
+    cell: Cell,
+    flags: Sequence[np.ndarray],
+    draws: CallerDraws,
+    level: float,
+    suffix: str = "",
+    prevalence: float | None = None,
 ) -> list[dict[str, Any]]:
     of_repeats = [
         decision_metrics(one.y == 1, flag, one.groups, one.weight, draws.counts)
         for one, flag in zip(cell.repeats, flags, strict=True)
     ]
+    if prevalence is not None:
+        for one in of_repeats:
+            of_class = one["sensitivity"], one["specificity"]
+            one["ppv_at_prevalence"] = ppv_at_prevalence(*of_class, prevalence)
+            one["npv_at_prevalence"] = npv_at_prevalence(*of_class, prevalence)
     cuts = np.unique(np.concatenate([one.threshold for one in cell.repeats]))
     cut = float(cuts[0]) if len(cuts) == 1 else np.nan
     out = []

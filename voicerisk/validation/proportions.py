@@ -1,5 +1,8 @@
 """Exact and score intervals of proportions, for counts of independent callers only."""
 
+import numpy as np
+import numpy.typing as npt
+
 from voicerisk.errors import ValidationError
 
 
@@ -27,13 +30,28 @@ def proportion_interval(
     return float(interval.low), float(interval.high)
 
 
-def ppv_at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Return the positive predictive value at a stated prevalence (Bayes' rule)."""
-    true = sensitivity * prevalence
-    return true / (true + (1.0 - specificity) * (1.0 - prevalence))
+def ppv_at_prevalence(
+    sensitivity: npt.ArrayLike, specificity: npt.ArrayLike, prevalence: float
+) -> np.ndarray:
+    """Return the positive predictive value at a prevalence (Bayes' rule); NaN where nobody is flagged."""
+    true = np.asarray(sensitivity) * _between(prevalence)
+    return _share(true, (1.0 - np.asarray(specificity)) * (1.0 - prevalence))
 
 
-def npv_at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Return the negative predictive value at a stated prevalence (Bayes' rule)."""
-    true = specificity * (1.0 - prevalence)
-    return true / (true + (1.0 - sensitivity) * prevalence)
+def npv_at_prevalence(
+    sensitivity: npt.ArrayLike, specificity: npt.ArrayLike, prevalence: float
+) -> np.ndarray:
+    """Return the negative predictive value at a prevalence (Bayes' rule); NaN where all are flagged."""
+    true = np.asarray(specificity) * (1.0 - _between(prevalence))
+    return _share(true, (1.0 - np.asarray(sensitivity)) * prevalence)
+
+
+def _share(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(true / (true + false))
+
+
+def _between(prevalence: float) -> float:
+    if not 0.0 < prevalence < 1.0:
+        raise ValidationError(f"A target prevalence must lie between 0 and 1, not {prevalence!r}.")
+    return prevalence

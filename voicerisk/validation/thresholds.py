@@ -8,6 +8,7 @@ scores.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from voicerisk.errors import ValidationError
 
@@ -72,8 +73,9 @@ def youden_cuts(
     _both(y, w)
     unique, position = np.unique(score, return_inverse=True)
     index, present = _youden_index(position, y, w[None, :], len(unique))
-    best = index[0].max()
-    optimal = index[0] >= best - TOLERANCE
+    candidate = np.append(present[0], True)
+    best = index[0][candidate].max()
+    optimal = candidate & (index[0] >= best - TOLERANCE)
     lower = _next_lower(present)[0]
     cuts = np.append(unique, np.inf)
     if midpoints:
@@ -192,6 +194,49 @@ def bootstrap_youden(
     low, high = np.quantile(cuts, [0.025, 0.975])
     spread = float(cuts.std(ddof=1)) if len(cuts) > 1 else 0.0
     return BootstrapCut(float(cuts.mean()), method, n_boot, spread, float(low), float(high), redrawn)
+
+
+def cut_out_of_bag(
+    score: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    rng: np.random.Generator,
+    n_boot: int = 1000,
+    midpoints: bool = False,
+    strata: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Learn the Youden cut on each bootstrap of callers and judge it on the callers left out.
+
+    cutpointr's `boot_runs` (tied cuts by their median): what a cut promises on the sample it was learned on,
+    and what it keeps.
+
+    Parameters
+    ----------
+    score, y, groups, rng, n_boot, midpoints, strata
+        As in `bootstrap_youden`.
+
+    Returns
+    -------
+    DataFrame
+        One row a bootstrap: cut, youden_bag, youden_oob, sensitivity_oob, specificity_oob, accuracy_oob;
+        out of
+        bag values are NaN where the callers left out are of one class.
+    """
+    counts, _ = draw_callers(groups, y, n_boot, rng, strata)
+    rows = []
+    for row in counts:
+        times = row[groups]
+        cuts, best = youden_cuts(score, y, times, midpoints)
+        cut = float(np.median(cuts))
+        out = times == 0
+        flagged, event = score[out] >= cut, y[out] == 1
+        both = event.any() and not event.all()
+        sensitivity = float(flagged[event].mean()) if both else np.nan
+        specificity = float((~flagged[~event]).mean()) if both else np.nan
+        accuracy = float((flagged == event).mean()) if both else np.nan
+        rows.append((cut, best, sensitivity + specificity - 1.0, sensitivity, specificity, accuracy))
+    names = ["cut", "youden_bag", "youden_oob", "sensitivity_oob", "specificity_oob", "accuracy_oob"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def automatic_direction(score: np.ndarray, y: np.ndarray) -> str:

@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
+from voicerisk.validation.bootstrap import caller_draws
 from voicerisk.validation.logistic import expit, logit
-from voicerisk.validation.tables import require_both_classes
+from voicerisk.validation.settings import METRIC_BOOTSTRAPS
+from voicerisk.validation.tables import RUN, check_predictions, require_both_classes
 
 TINY = 1e-12
+CURVE = tuple(float(t) for t in np.arange(0.02, 0.81, 0.02).round(2))
+STREAM = 43
 
 
 def net_benefit(
@@ -155,6 +159,61 @@ def decision_curve(
                 {"threshold": t, "strategy": name, "net_benefit": values[0], "lower": low, "upper": high}
             )
         )
+    return pd.concat(parts, ignore_index=True)
+
+
+def decision_curves(
+    predictions: pd.DataFrame,
+    thresholds: Sequence[float] = CURVE,
+    prior: float | None = None,
+    prevalence: float | None = None,
+    n_boot: int = METRIC_BOOTSTRAPS,
+    level: float = 0.95,
+    seed: int = 1,
+    bootstrap_strata: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Return the decision curve of the calls of every protocol and design.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        The predictions table, binary. Call rows with a risk `p`, first repeat of each design.
+    thresholds : sequence of float
+        Risks in (0, 1) from which one would act.
+    prior, prevalence : float, optional
+        Both given: the curve at the target prevalence, from risks at the class prior.
+    n_boot : int
+    level : float
+    seed : int
+    bootstrap_strata : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, target, design, threshold, strategy, net_benefit, lower, upper.
+
+    Raises
+    ------
+    ValidationError
+        Where the table is unusable, or only one of prior and prevalence is given.
+    """
+    check_predictions(predictions)
+    if (prior is None) != (prevalence is None):
+        raise ValidationError(
+            "A decision curve at another prevalence needs both the class prior and the prevalence."
+        )
+    calls = predictions[(predictions["unit"] == "call") & predictions["p"].notna()]
+    parts = []
+    for names, table in calls.groupby(list(RUN), sort=True):
+        rows = table[table["repeat"] == table["repeat"].min()].sort_values(["caller_id", "call_id"])
+        require_both_classes(rows["y"].to_numpy(), f"The calls of {'/'.join(map(str, names))}")
+        draws = caller_draws(rows, n_boot, np.random.default_rng([STREAM, seed]), bootstrap_strata)
+        groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"]))
+        y, p = rows["y"].to_numpy(), rows["p"].to_numpy(dtype=np.float64)
+        curve = decision_curve(y, p, thresholds, groups, draws.counts, n_boot, prior, prevalence, level)
+        parts.append(pd.DataFrame([dict(zip(RUN, names, strict=True))]).merge(curve, how="cross"))
+    if not parts:
+        raise ValidationError("No call has a risk p, so that there is no decision curve.")
     return pd.concat(parts, ignore_index=True)
 
 
