@@ -64,6 +64,9 @@ def study(made, tmp_path_factory) -> Path:
          "label": "sounds <b>flat</b>", "n_frames": 100, "n_silent": 3}
     )  # fmt: skip
     segments.to_parquet(folder / "segments.parquet")
+    for protocol, rows in predictions.groupby("protocol"):
+        rows.to_parquet(folder / f"predictions_{protocol}.parquet")
+    made.flow().to_csv(folder / "flow.csv", index=False)
     made.metrics().to_csv(folder / "metrics.csv", index=False)
     made.thresholds().to_csv(folder / "thresholds.csv", index=False)
     (folder / "gamm").mkdir()

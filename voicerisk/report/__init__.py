@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.report.audit_tables import audit_table, findings_list
+    from voicerisk.report.export import export_study
     from voicerisk.report.formats import estimate, interval, p_value
     from voicerisk.report.html import write_report
     from voicerisk.report.tables import (
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 _HOME = {
+    "export_study": "export",
     "estimate": "formats",
     "interval": "formats",
     "p_value": "formats",
@@ -48,6 +50,7 @@ __all__ = [
     "biomarker_table",
     "cohort_characteristics",
     "estimate",
+    "export_study",
     "findings_list",
     "gamm_table",
     "interval",

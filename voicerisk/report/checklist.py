@@ -53,8 +53,8 @@ def checklist(results: Results) -> PublicationTable:
     rows = [*_measured(results), *_settings(results), *_personal(results)]
     cells = DataFrame(rows, columns=["Topic", "Evidence", "From"])
     note = (
-        "Evidence, not a rating. Topics follow TRIPOD+AI (BMJ 2024;385:e078378). What the study cannot know is "
-        "asked for under [report] in the study file."
+        "Evidence, not a rating. Topics follow TRIPOD+AI (BMJ 2024;385:e078378). What the study cannot "
+        "know is asked for under [report] in the study file."
     )
     return PublicationTable("tripod", "Evidence for TRIPOD+AI", cells, (note,))
 
@@ -83,7 +83,7 @@ def _measured(results: Results) -> Iterator[tuple[str, str, str]]:
         everyone = table[table["group"] == "all"]
         affected = everyone[everyone["n_missing"] > 0].sort_values("share", ascending=False)
         worst = "; ".join(
-            f"{results.labels.get(str(row['marker']), str(row['marker']))} {100 * row['share']:.1f}%"
+            f"{results.labels.get(str(row['marker']), str(row['marker']))} {_percent(row['share'])}"
             for row in affected.head(5).to_dict("records")
         )
         text = f"{count(len(affected))} of {count(len(everyone))} markers have missing values" + (
@@ -97,11 +97,17 @@ def _measured(results: Results) -> Iterator[tuple[str, str, str]]:
         for protocol, rows in nested.groupby("protocol", sort=False):
             cuts = rows["threshold"].dropna()
             text = (
-                f"{count(len(cuts))} cuts from {number(cuts.min())} to {number(cuts.max())}"
-                if len(cuts)
-                else "no cut"
+                "no cut"
+                if cuts.empty
+                else f"{number(cuts.min())} to {number(cuts.max())} over {len(cuts)} folds"
             )
+            if len(cuts) == 1:
+                text = f"one cut for all calls, {number(cuts.iloc[0])}"
             yield f"Cut on the score, {protocol} protocol", text + ".", "measured"
+
+
+def _percent(share_of: float) -> str:
+    return "<0.1%" if 0 < share_of < 0.0005 else f"{100 * share_of:.1f}%"
 
 
 def _candidates(results: Results) -> int:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -19,6 +18,7 @@ from voicerisk.report.audit_tables import audit_table, findings_list
 from voicerisk.report.checklist import checklist
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
+from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.tables import (
     PublicationTable,
@@ -129,7 +129,7 @@ def write_report(
     from markupsafe import Markup
 
     results = gather(study_dir)
-    veil = _veil(results, show_ids)
+    veil = Veil() if show_ids else veil_of(results)
     chosen = read_style(style)
     names = [name for name in results.figures if show_calls or drawing_of(name)[0] != "listening"]
     pictures: dict[str, list[_Picture]] = {}
@@ -162,10 +162,8 @@ def write_report(
     return path
 
 
-def _veil(results: Results, show_ids: bool) -> Veil:
-    """Collect every id the study mentions, so that none stays."""
-    if show_ids:
-        return Veil()
+def veil_of(results: Results) -> Veil:
+    """Return pseudonyms for every id the study mentions, so that none stays."""
     calls: set[str] = set()
     callers: set[str] = set()
     tables = [results.calls, results.segments]
@@ -313,7 +311,4 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_value(one) for one in value) or "none"
     text = str(value)
-    if re.match(r"^([/~]|[A-Za-z]:[\\/])", text):
-        # A folder's place is nobody's business but the house's own.
-        return "…/" + re.split(r"[\\/]", text.rstrip("\\/"))[-1]
-    return text
+    return without_folders(text)

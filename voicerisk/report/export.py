@@ -1,0 +1,232 @@
+"""A copy of a study for sharing: pseudonymous ids, no path, no sound, no label text, no frame.
+
+Only files and columns named here are copied, so that what a later version adds stays at home until somebody
+decides. Pseudonymous is not anonymous: scores, sexes and strata of few callers may still point to a person.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.gallery import LABELS_FILE, drawing_of
+from voicerisk.figures.saving import guarded, part_path
+from voicerisk.files import write_csv, write_json
+from voicerisk.report.gather import Results, gather
+from voicerisk.report.html import veil_of
+from voicerisk.report.paths import without_folders
+from voicerisk.report.pseudonyms import Veil
+
+CALL_COLUMNS = ("call_id", "caller_id", "sex", "outcome", "n_segments", "duration_s", "speech_s")
+TABLES = (
+    "flow.csv",
+    "missing.csv",
+    "metrics.csv",
+    "screening.csv",
+    "lasso_path.csv",
+    "gamm/smooths.csv",
+    "gamm/terms.csv",
+    "gamm/curves.csv",
+    "boost/partial_effects.csv",
+    "boost/importance.csv",
+)
+FOLD_TABLES = ("thresholds.csv", "tuning.csv")
+PREDICTION_COLUMNS = (
+    "protocol",
+    "model",
+    "target",
+    "design",
+    "repeat",
+    "fold",
+    "unit",
+    "call_id",
+    "caller_id",
+    "y",
+    "p_raw",
+    "p",
+    "threshold",
+    "weight",
+)
+Folds = dict[tuple[str, str, str], int]
+
+
+def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> list[Path]:
+    """Write a de-identified copy of a finished study.
+
+    Parameters
+    ----------
+    study_dir : Path
+        Results folder of a study.
+    out : Path
+        A new or empty folder.
+    columns : sequence of str
+        Further columns of the calls table to include (strata, age); each makes a caller easier to recognise.
+
+    Returns
+    -------
+    list of Path
+        The files written. Rows and folds are put in the order of the pseudonyms, so that no order of ids is
+        left.
+
+    Raises
+    ------
+    ReportError
+        If `out` lies in the study or is not empty, a column is unknown, or the folder holds no finished
+        study.
+    """
+    if out.resolve().is_relative_to(study_dir.resolve()):
+        raise ReportError(f"{out}: lies inside the study; choose a folder outside it.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ReportError(f"{out}: is not an empty folder; choose a new one.")
+    results = gather(study_dir)
+    veil = veil_of(results)
+    written: list[Path] = []
+
+    def keep(name: str, table: pd.DataFrame) -> None:
+        write_csv(out / name, guarded(table))
+        written.append(out / name)
+
+    if results.calls is not None:
+        unknown = [column for column in columns if column not in results.calls]
+        if unknown:
+            raise ReportError(f"export: the calls table has no column {unknown[0]!r}.")
+        kept = [*[column for column in CALL_COLUMNS if column in results.calls], *columns]
+        keep("calls.csv", _veiled(results.calls[list(dict.fromkeys(kept))], veil))
+    predictions = _predictions(study_dir)
+    folds = _fold_numbers(predictions)
+    if len(predictions):
+        kept = [column for column in PREDICTION_COLUMNS if column in predictions]
+        keep("predictions_of_calls.csv", _veiled(_renumber(predictions[kept], folds), veil))
+    for name in TABLES:
+        if (study_dir / name).is_file():
+            keep(name, _safe(pd.read_csv(study_dir / name), veil))
+    for name in FOLD_TABLES:
+        if (study_dir / name).is_file():
+            table = _renumber(pd.read_csv(study_dir / name), folds)
+            keep(name, table.sort_values(["protocol", "design", "repeat", "fold"], kind="stable"))
+    for name, (table, parts) in results.figures.items():
+        if drawing_of(name)[0] != "listening":
+            _figure(out / "figures" / name, table, parts, veil, keep)
+    if results.labels:
+        write_csv(out / "figures" / LABELS_FILE, guarded(_labels(results)))
+        written.append(out / "figures" / LABELS_FILE)
+    for name, value in (
+        ("provenance.json", _provenance(results, veil, folds)),
+        ("manifest.json", _manifest(results, veil)),
+    ):
+        write_json(out / name, value)
+        written.append(out / name)
+    return written
+
+
+def _veiled(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
+    """Replace ids and sort by them: the order of the rows was that of the ids."""
+    table = veil.table(table)
+    keys = [column for column in ("protocol", "design", "repeat", "caller_id", "call_id") if column in table]
+    return table.sort_values(keys, kind="stable").reset_index(drop=True)
+
+
+def _safe(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
+    """Refuse ids in a table that should have none, and veil what its texts say."""
+    held = [column for column in ("call_id", "caller_id", "file", "path", "label") if column in table]
+    table = table.drop(columns=held)
+    for column in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[column].dtype):
+            table[column] = table[column].map(lambda one: veil.text(str(one)), na_action="ignore")
+    return table
+
+
+def _figure(
+    stem: Path, table: pd.DataFrame, parts: Mapping[str, pd.DataFrame], veil: Veil, keep: Any
+) -> None:
+    place = f"figures/{stem.name}"
+    keep(f"{place}.csv", veil.table(table))
+    for part, extra in parts.items():
+        keep(f"figures/{part_path(stem, part).name}", veil.table(extra))
+
+
+def _predictions(study_dir: Path) -> pd.DataFrame:
+    tables = [
+        pd.read_parquet(path, filters=[("unit", "==", "call")])
+        for path in sorted(study_dir.glob("predictions_*.parquet"))
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _fold_numbers(predictions: pd.DataFrame) -> Folds:
+    """Return new numbers for the folds of each design and repeat, in an order that says nothing."""
+    numbers: Folds = {}
+    if predictions.empty:
+        return numbers
+    keys = predictions[["design", "repeat", "fold"]].drop_duplicates()
+    for (design, repeat), rows in keys.groupby(["design", "repeat"], sort=True):
+        names = sorted({_name(fold) for fold in rows["fold"]} - {""})
+        shuffled = sorted(
+            names, key=lambda one: hashlib.sha256(f"{design}\0{repeat}\0{one}".encode()).digest()
+        )
+        numbers |= {(str(design), _name(repeat), fold): number for number, fold in enumerate(shuffled)}
+    return numbers
+
+
+def _name(value: Any) -> str:
+    """Return a fold or repeat as text, whether a table holds it as 3, 3.0 or '3'; '' where it is missing."""
+    if pd.isna(value):
+        return ""
+    try:
+        return str(int(float(value)))
+    except ValueError:
+        return str(value)
+
+
+def _renumber(table: pd.DataFrame, folds: Folds) -> pd.DataFrame:
+    keys = zip(table["design"].astype(str), table["repeat"].map(_name), table["fold"].map(_name), strict=True)
+    new = pd.array([folds.get(key) for key in keys], dtype="Int64")
+    return table.assign(fold=new)
+
+
+def _labels(results: Results) -> pd.DataFrame:
+    return pd.DataFrame({"marker": list(results.labels), "label": list(results.labels.values())})
+
+
+def _provenance(results: Results, veil: Veil, folds: Folds) -> dict[str, Any]:
+    def names(callers: Sequence[str]) -> list[str]:
+        return sorted(veil.callers.get(str(caller), "unknown") for caller in callers)
+
+    exported: dict[str, Any] = {}
+    for protocol, record in results.provenance.items():
+        designs: dict[str, Any] = {}
+        for design, repeats in record["folds"].items():
+            for repeat, parts in repeats.items():
+                place = designs.setdefault(design, {}).setdefault(repeat, {})
+                for fold, one in parts.items():
+                    number = folds.get((str(design), _name(repeat), _name(fold)), f"unknown {len(place)}")
+                    seen = {
+                        learned: {kind: names(callers) for kind, callers in who.items()}
+                        for learned, who in one["seen"].items()
+                    }
+                    place[str(number)] = {"held_out": names(one["held_out"]), "seen": seen}
+                designs[design][repeat] = dict(sorted(place.items(), key=lambda item: item[0].zfill(6)))
+        exported[protocol] = {"protocol": protocol, "callers": names(record["callers"]), "folds": designs}
+    return exported
+
+
+def _manifest(results: Results, veil: Veil) -> dict[str, Any]:
+    """Return the manifest without hashes of recordings and outputs, without paths, with ids replaced."""
+    manifest = json.loads(json.dumps(results.manifest))
+    manifest["stages"] = {
+        name: {key: value for key, value in stage.items() if key in ("seconds", "notes")}
+        for name, stage in manifest.get("stages", {}).items()
+    }
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {veil.text(str(key)): clean(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        return veil.text(without_folders(value)) if isinstance(value, str) else value
+
+    return dict(clean(manifest))
