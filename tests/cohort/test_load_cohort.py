@@ -349,6 +349,19 @@ def test_one_class_only_is_refused(study):
         study.load()
 
 
+def test_no_outcome_at_all_is_told_as_that(study):
+    study.table(*(f"{i},{i},F,00{i}.wav,,00{i}.txt" for i in range(1, 5)))
+    with pytest.raises(CohortError, match=r"none of the 0 calls left has outcome 0 \(low risk\)"):
+        study.load(labels=["caller"])
+
+
+def test_a_class_that_loses_its_last_call_with_its_labels_is_told(study):
+    study.write("003.txt", "1\t1\tcaller\n")
+    study.write("004.txt", "1\t2\tcounsellor\n")
+    with pytest.raises(CohortError, match=r"none of the 2 calls left has outcome 1 \(imminent risk\)"):
+        study.load(labels=["caller"])
+
+
 @pytest.mark.parametrize(
     ("track", "message"),
     [

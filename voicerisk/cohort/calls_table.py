@@ -15,7 +15,7 @@ from voicerisk.errors import CohortError
 REQUIRED = ("call_id", "caller_id", "sex", "file")
 # Identifiers and file names are never numbers, whatever they look like.
 TEXT_COLUMNS = frozenset({"call_id", "caller_id", "sex", "file", "labels"})
-RESERVED_COLUMNS = frozenset({"path", "row"})
+RESERVED_COLUMNS = frozenset({"path", "row", "outcome_listed"})
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # No leading zeros (007 is a code, not seven), no thousands separators, no hexadecimal.
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")

@@ -63,7 +63,7 @@ class Cohort:
 
 
 def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | None = None) -> Cohort:
-    """Read calls.csv and the label tracks, and check them.
+    r"""Read calls.csv and the label tracks, and check them.
 
     Parameters
     ----------
@@ -86,10 +86,25 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
 
     Examples
     --------
+    Five calls of silence, one of them without an outcome:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile
     >>> from voicerisk.cohort import CohortSettings, load_cohort
-    >>> settings = CohortSettings(calls="calls.csv", where="service == 'OTL'", labels=["caller"])
-    >>> cohort = load_cohort(settings, Path("my_study"))  # doctest: +SKIP
-    >>> cohort.flow  # doctest: +SKIP
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rows = ["call_id,caller_id,sex,file,outcome", "1,a,F,a.wav,0", "2,b,M,b.wav,0", "3,c,F,c.wav,1"]
+    >>> rows += ["4,d,M,d.wav,1", "5,e,M,e.wav,"]
+    >>> _ = (folder / "calls.csv").write_text("\n".join(rows))
+    >>> for name in "abcde":
+    ...     soundfile.write(folder / f"{name}.wav", np.zeros(8000), 8000)
+    >>> cohort = load_cohort(CohortSettings(calls="calls.csv"), folder)
+    >>> cohort.calls["call_id"].tolist(), cohort.calls["outcome"].tolist()
+    (['1', '2', '3', '4'], [0, 0, 1, 1])
+    >>> cohort.flow.query("unit == 'call' and n > 0")[["reason", "n", "remaining"]].to_numpy().tolist()
+    [['outcome is empty', 1, 4]]
+    >>> cohort.notes
+    ("4 of 4 calls have no label track: the whole file is taken as the caller's speech.",)
     """
     table = Path(study_dir, settings.calls).absolute()
     root = Path(study_dir, settings.root or ".").resolve()
@@ -120,6 +135,7 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
             "outcome_listed."
         )
     calls["outcome"] = outcome[rows.index].astype(np.int64)
+    _check_classes(calls, table)
     places = [Place(table, row, call) for row, call in zip(rows["row"], rows["call_id"], strict=True)]
     calls["path"] = [
         str(inside(root, file, "file", place)) for file, place in zip(rows["file"], places, strict=True)
