@@ -1,6 +1,6 @@
 """How long leave-one-caller-out boosting takes at the size of the paper: measured, and extrapolated.
 
-    python benchmarks/boosting.py                16 folds of the whole size, extrapolated; linear growth; mboost
+    python benchmarks/boosting.py                16 folds at full size, extrapolated; linear growth; mboost
     python benchmarks/boosting.py --full         all 281 folds x 500 steps, measured (minutes)
     python benchmarks/boosting.py --threads 2
 

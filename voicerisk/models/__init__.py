@@ -1,9 +1,9 @@
 """Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
-`fit_lanes`, `fit_lanes_in_folder` and `LanePath` for many fits at once; `cvrisk`, `stability_selection`; the
-estimator `GamBoost`; `read_model`, `write_model`, `scoring_model` and `ScoringModel` for saved models;
-`GammSettings`, `fit_gamm` and `GammFit`.
+`fit_lanes`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once; `cvrisk` and
+`stability_selection`; the estimator `GamBoost`; `read_model`, `write_model`, `scoring_model` and `ScoringModel`
+for saved models; `GammSettings`, `fit_gamm` and `GammFit`.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
@@ -20,6 +20,7 @@ _HOMES = {
     "LanePath": "boost_path",
     "fit_lanes": "boost_lanes",
     "LazyLanes": "boost_resampling",
+    "fit_lanes_by_joblib": "boost_cluster",
     "fit_lanes_in_folder": "boost_resampling",
     "cvrisk": "boost_resampling",
     "stability_selection": "boost_resampling",
