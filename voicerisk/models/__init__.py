@@ -2,8 +2,8 @@
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once; `cvrisk` and
-`stability_selection`; the estimator `GamBoost`; `read_model`, `write_model`, `scoring_model` and `ScoringModel`
-for saved models; `GammSettings`, `fit_gamm` and `GammFit`.
+`stability_selection`; the estimator `GamBoost`; for saved models `read_model`, `write_model`, `scoring_model`
+and `ScoringModel`; `GammSettings`, `fit_gamm` and `GammFit`.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 

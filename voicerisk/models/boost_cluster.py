@@ -22,7 +22,7 @@ def fit_lanes_by_joblib(
 ) -> Iterator[LanePath]:
     """As `fit_lanes`, with batches of lanes as joblib tasks.
 
-    The backend is joblib's: processes on this machine, or whatever ``joblib.parallel_config`` names around the
+    The backend is joblib's: processes on this machine, or what ``joblib.parallel_config`` names around the
     loop, for example ``with joblib.parallel_config("dask"):`` after a ``distributed.Client(address)``. A
     worker that dies is the backend's matter: Dask runs its batches again. No number depends on who computed
     it, as long as the processors are alike.
