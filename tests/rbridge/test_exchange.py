@@ -79,7 +79,7 @@ def rscript(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, worker):
-    return export_r(study(tmp_path_factory.mktemp("home") / "results", worker))
+    return export_r(study(tmp_path_factory.mktemp("home") / "results", worker), worker=worker)
 
 
 def test_fit_r_gives_the_numbers_of_the_study(exported):
@@ -121,26 +121,38 @@ def test_an_unfinished_study_is_named(tmp_path):
         export_r(tmp_path)
 
 
-def save(tmp_path: Path, code: str) -> Path:
-    script = (
-        "suppressMessages(library(mgcv)); set.seed(1); n <- 300; d <- data.frame(x = rnorm(n), z = rnorm(n), "
-        'sex = factor(rep(c("f", "m"), n / 2)), g = factor(rep(1:30, each = 10))); '
-        f"d$y <- rbinom(n, 1, plogis(d$x)); {code}"
-    )
-    subprocess.run(["Rscript", "-e", script], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "m.rds"
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Models that R itself fitted and saved."""
+    folder = tmp_path_factory.mktemp("saved")
+    script = """
+        suppressMessages(library(mgcv)); set.seed(1); n <- 300
+        d <- data.frame(x = rnorm(n), z = rnorm(n), sex = factor(rep(c("f", "m"), n / 2)),
+          g = factor(rep(1:30, each = 10)))
+        d$y <- rbinom(n, 1, plogis(d$x))
+        b <- binomial()
+        m <- gam(y ~ sex + s(x, by = sex) + s(z) + s(g, bs = "re"), data = d, family = b, method = "REML")
+        write.csv(summary(m, re.test = FALSE)$s.table, "smooths.csv")
+        saveRDS(m, "gam.rds")
+        saveRDS(gam(x ~ s(z), data = d), "gaussian.rds")
+        saveRDS(gam(y ~ te(x, z), data = d, family = b), "surface.rds")
+        saveRDS(glm(y ~ x, data = d, family = b), "glm.rds")
+        saveRDS(gam(y ~ s(x, by = z), data = d, family = b), "numeric_by.rds")
+        if (requireNamespace("mboost", quietly = TRUE)) {
+          suppressMessages(library(mboost)); d$y <- factor(d$y); d$m <- as.numeric(d$sex == "m")
+          m <- gamboost(y ~ bols(sex) + bbs(x) + bbs(z, by = m), data = d, family = Binomial())
+          write.csv(data.frame(risk = m$risk()), "risk.csv")
+          saveRDS(m, "mboost.rds")
+        }
+    """
+    subprocess.run(["Rscript", "-e", script], cwd=folder, check=True, capture_output=True)
+    return folder
 
 
-def test_a_gam_fitted_in_r_gives_our_tables(tmp_path):
-    path = save(
-        tmp_path,
-        'm <- gam(y ~ sex + s(x, by = sex) + s(z) + s(g, bs = "re"), data = d, family = binomial, '
-        'method = "REML"); '
-        's <- summary(m, re.test = FALSE)$s.table; write.csv(s, "s.csv"); saveRDS(m, "m.rds")',
-    )
-    model = import_rds(path, points=20)
+def test_a_gam_fitted_in_r_gives_our_tables(saved, worker):
+    model = import_rds(saved / "gam.rds", points=20, worker=worker)
     assert model.kind == "mgcv"
-    expected = pd.read_csv(tmp_path / "s.csv")
+    expected = pd.read_csv(saved / "smooths.csv")
     smooths = model.tables["smooths"]
     assert smooths["marker"].tolist() == ["x", "x", "z"]
     assert smooths["sex"].tolist() == ["f", "m", "all"]
@@ -151,17 +163,17 @@ def test_a_gam_fitted_in_r_gives_our_tables(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("name", "message"),
     [
-        ('saveRDS(gam(x ~ s(z), data = d), "m.rds")', "the model is gaussian with link identity"),
-        ('saveRDS(gam(y ~ te(x, z), data = d, family = binomial), "m.rds")', "te.* has several variables"),
-        ('saveRDS(glm(y ~ x, data = d, family = binomial), "m.rds")', "class glm is no model of mgcv"),
-        ('saveRDS(gam(y ~ s(x, by = z), data = d, family = binomial), "m.rds")', "has a numeric by"),
+        ("gaussian", "the model is gaussian with link identity"),
+        ("surface", "te.* has several variables"),
+        ("glm", "class glm is no model of mgcv"),
+        ("numeric_by", "has a numeric by"),
     ],
 )
-def test_what_cannot_be_taken_in_is_named(tmp_path, code, message):
+def test_what_cannot_be_taken_in_is_named(saved, worker, name, message):
     with pytest.raises(RBridgeError, match=message):
-        import_rds(save(tmp_path, code))
+        import_rds(saved / f"{name}.rds", worker=worker)
 
 
 def test_an_absent_file_is_named(tmp_path):
@@ -170,22 +182,16 @@ def test_an_absent_file_is_named(tmp_path):
 
 
 @pytest.mark.mboost
-def test_a_boosted_model_fitted_in_r_gives_our_tables(tmp_path, worker):
+def test_a_boosted_model_fitted_in_r_gives_our_tables(saved, worker):
     try:
         worker.call("need_package", package="mboost")
     except RBridgeError as failure:
         if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
             pytest.fail(str(failure))
         pytest.skip(str(failure))
-    path = save(
-        tmp_path,
-        "suppressMessages(library(mboost)); d$y <- factor(d$y); d$m <- as.numeric(d$sex == 'm'); "
-        "m <- gamboost(y ~ bols(sex) + bbs(x) + bbs(z, by = m), data = d, family = Binomial()); "
-        'saveRDS(m, "m.rds"); write.csv(data.frame(risk = m$risk()), "risk.csv")',
-    )
-    model = import_rds(path)
+    model = import_rds(saved / "mboost.rds", worker=worker)
     assert model.kind == "mboost"
-    np.testing.assert_allclose(model.tables["path"]["risk"], pd.read_csv(tmp_path / "risk.csv")["risk"])
+    np.testing.assert_allclose(model.tables["path"]["risk"], pd.read_csv(saved / "risk.csv")["risk"])
     assert model.tables["learners"]["frequency"].sum() == pytest.approx(1.0)
     effects = model.tables["partial_effects"].query("marker == 'x'")
     assert effects["estimate"].iloc[-1] > effects["estimate"].iloc[0]

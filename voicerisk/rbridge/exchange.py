@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +29,9 @@ _COPIES = {
 }
 
 
-def export_r(study_dir: Path | str, folder: Path | str | None = None) -> Path:
+def export_r(
+    study_dir: Path | str, folder: Path | str | None = None, *, worker: Worker | None = None
+) -> Path:
     """Write a study's tables and models as RDS, with a script that refits them from plain R.
 
     Parameters
@@ -38,6 +41,8 @@ def export_r(study_dir: Path | str, folder: Path | str | None = None) -> Path:
     folder : Path or str, optional
         Where to write; default `export_r` within the results folder. Its files are private (0600): they hold
         frames.
+    worker : Worker, optional
+        A child with R to use; by default one is started and closed.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def export_r(study_dir: Path | str, folder: Path | str | None = None) -> Path:
     frames, segments = _tables(source, settings)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     models = sorted((source / "gamm").glob("model*.rds"))
-    with Worker() as r:
+    with nullcontext(worker) if worker is not None else Worker() as r:
         for name, table in (("frames", frames), ("segments", segments)):
             with replacing(target / f"{name}.rds", PRIVATE) as path:
                 r.call("bridge_save_rds", value=table, path=path)
@@ -184,7 +189,13 @@ class ImportedModel:
 
 
 def import_rds(
-    path: Path | str, *, points: int = 100, confidence: float = 0.95, draws: int = 10_000, seed: int = 1
+    path: Path | str,
+    *,
+    points: int = 100,
+    confidence: float = 0.95,
+    draws: int = 10_000,
+    seed: int = 1,
+    worker: Worker | None = None,
 ) -> ImportedModel:
     """Read a gam, bam, gamm or mboost model that R saved, and return its tables.
 
@@ -200,6 +211,8 @@ def import_rds(
         Draws behind the simultaneous intervals.
     seed : int
         Seed of R's generator.
+    worker : Worker, optional
+        A child with R to use; by default one is started and closed.
 
     Raises
     ------
@@ -209,7 +222,7 @@ def import_rds(
     file = Path(path)
     if not file.is_file():
         raise RBridgeError(f"There is no file {file}.")
-    with Worker() as r:
+    with nullcontext(worker) if worker is not None else Worker() as r:
         options = {"points": points, "level": confidence, "draws": draws}
         answer = r.call("bridge_import", model=Rds(file), args=options, seed=seed)
     tables = {name: part for name, part in answer.value.items() if isinstance(part, pd.DataFrame)}
