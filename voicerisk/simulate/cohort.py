@@ -181,7 +181,7 @@ def draw_caller(index: int, seed: int, effects: tuple[Effect, ...], channel_leak
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, index)))
     distress = float(rng.normal(DISTRESS[f"mean_{outcome}"], DISTRESS["sd"]))
     age = int(np.clip(round(rng.normal(38, 12)), 16, 80))
-    service = ("line", "chat-back")[int(rng.integers(2))]
+    service = ("line", "callback")[int(rng.integers(2))]
     woman = sex == "female"
     drawn = {
         "f0_hz": (200.0 if woman else 115.0) * 2 ** float(rng.normal(0, 0.12)),

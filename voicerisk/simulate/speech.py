@@ -57,6 +57,8 @@ class Voice:
         Standard deviation of period and amplitude from cycle to cycle, relative.
     tempo : float
         Relative syllable rate.
+    stress_db : float
+        Standard deviation of the level from syllable to syllable, dB; small = monotonous.
     """
 
     f0_hz: float
@@ -69,6 +71,7 @@ class Voice:
     jitter: float = 0.006
     shimmer: float = 0.04
     tempo: float = 1.0
+    stress_db: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,7 @@ def _plan(voice: Voice, n_frames: int, rng: np.random.Generator) -> _Plan:
         for i in range(syllables):
             fall = 2.0 - 4.5 * i / syllables
             accent = fall + voice.f0_semitones * rng.standard_normal()
-            stress = 10 ** (rng.normal(0.0, 3.0) / 20)
+            stress = 10 ** (voice.stress_db * rng.standard_normal() / 20)
             if not deck:  # every vowel once before any comes again: what is said differs less between calls
                 deck = rng.permutation(len(VOWELS)).tolist()
             vowel = VOWELS[deck.pop()] * rng.normal(1.0, 0.03, 4)

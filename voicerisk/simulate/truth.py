@@ -75,12 +75,12 @@ class Truth:
         return asdict(self)
 
 
-DISTRESS = {"mean_0": 0.0, "mean_1": 1.0, "sd": 0.5}
+DISTRESS = {"mean_0": 0.0, "mean_1": 1.0, "sd": 0.35}
 
 EFFECTS = (
-    Effect("roughness", ("female", "male"), "linear", 0.12, 0.06, 5.0, {"roughness": 1, "HNR": -1}),
-    Effect("f2_scale", ("female",), "linear", 1.0, 0.025, 3.0, {"f2_freq": 1}),
-    Effect("tilt_hz", ("male",), "log2", 9.8, 0.4, 2.5, {"f2_width": -1}),
+    Effect("roughness", ("female", "male"), "linear", 0.12, 0.05, 8.0, {"roughness": 1, "HNR": -1}),
+    Effect("f2_scale", ("female",), "linear", 1.0, 0.025, 3.5, {"f2_freq": 1}),
+    Effect("tilt_hz", ("male",), "log2", 9.8, 0.4, 3.0, {"f2_width": -1}),
     Effect("breath_db", ("male",), "dB", -24.0, 3.0, 3.0, {"HNR": -1}),
 )
 
