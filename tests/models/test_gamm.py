@@ -290,6 +290,18 @@ def test_levels_frame_with_call_and_segment_intercepts(worker):
     assert fit.variance["group"].tolist() == ["caller", "call", "segment"]
     assert fit.variance["groups"].tolist() == [12, 24, 72]
     assert bool(fit.fit["discrete"].iloc[0])
+    assert fit.notes == ()
+
+
+@pytest.mark.r
+def test_rounding_is_said_and_done_only_where_it_is_free_or_asked_for(worker):
+    rows = cohort(callers=40, segments=30)
+    exact = fit_gamm(rows, ["x1"], GammSettings(k=5), worker=worker)
+    assert not exact.fit["discrete"].iloc[0]
+    rounded = fit_gamm(rows, ["x1"], GammSettings(k=5, level="frame"), worker=worker)
+    assert rounded.fit["discrete"].iloc[0]
+    assert rounded.notes == ("bam rounded each marker to 1,000 values (discrete = TRUE).",)
+    assert rounded.specification != exact.specification
 
 
 @pytest.mark.r

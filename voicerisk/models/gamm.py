@@ -79,7 +79,7 @@ class GammFit:
     rds_path : Path or None
         The fitted model as saved by R, a list of class `vr_gamm` whose `model` is the mgcv object.
     specification : str
-        SHA-256 of what defines the fit: formula, settings, seed, table shape, versions.
+        SHA-256 of what defines the fit: formula, settings, seed, counts of rows, versions.
     versions : dict
         Versions of 'r' and 'mgcv' that made the fit.
     beside : GammFit or None
@@ -251,6 +251,9 @@ def fit_gamm(
                 mine["covariance"] = "caller_jackknife"
             else:
                 mine["random_sd"] = random_sd
+                if separated and discrete is None and settings.engine == "bam":
+                    # A separating fit takes very many iterations, and its curves say nothing anyway.
+                    mine["discrete"] = True
             return _fit_one(
                 r,
                 model,
@@ -318,32 +321,45 @@ def _fit_one(
         parts["curves"] = pd.DataFrame(columns=list(CURVES))
     for part in (smooths, *parts.values()):
         part["model"] = model
-    defines = {"arguments": arguments, "options": options, "seed": seed, "formula": got["formula"][0]}
+    versions = {name: value[0] for name, value in got["versions"].items()}
+    rows = [int(got["counts"][name].iloc[0]) for name in ("rows", "rows_used", "callers", "events")]
+    defines = {
+        "arguments": arguments,
+        "options": options,
+        "seed": seed,
+        "formula": got["formula"][0],
+        "rows": rows,
+        "versions": versions,
+    }
     return GammFit(
         model=model,
         smooths=smooths[list(SMOOTHS)],
         **parts,
         missing=got["missing"],
         separation=separation,
-        notes=(*(got["notes"] or ()), *_model_notes(model, got)),
+        notes=(*(got["notes"] or ()), *_model_notes(model, got, arguments["discrete"])),
         warnings=answer.warnings,
         separated=separated and model == WITH,
         kept=tuple(arguments["markers"]),
         rds_path=path,
-        versions={name: value[0] for name, value in got["versions"].items()},
+        versions=versions,
         specification=hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest(),
     )
 
 
-def _model_notes(model: str, got: dict[str, Any]) -> tuple[str, ...]:
-    if model == WITH:
-        return ()
-    callers = int(got["counts"]["callers"].iloc[0])
-    return (
-        "No random intercept: tests and intervals take the caller as the unit (one-step leave-one-caller-out "
-        f"jackknife over {callers} callers, plus mgcv's allowance for smoothing bias; F and t with "
-        f"{callers - 1} degrees of freedom). The curves are averages over callers.",
-    )
+def _model_notes(model: str, got: dict[str, Any], discrete: bool) -> tuple[str, ...]:
+    notes = []
+    counts = got["counts"].iloc[0]
+    if discrete and counts["rows_used"] > _LOSSLESS_ROWS:
+        notes.append("bam rounded each marker to 1,000 values (discrete = TRUE).")
+    if model == WITHOUT:
+        callers = int(counts["callers"])
+        notes.append(
+            "No random intercept: tests and intervals take the caller as the unit (one-step "
+            f"leave-one-caller-out jackknife over {callers} callers, plus mgcv's allowance for smoothing bias; F and t with "
+            f"{callers - 1} degrees of freedom). The curves are averages over callers."
+        )
+    return tuple(notes)
 
 
 def _beside_path(path: Path | None) -> Path | None:
