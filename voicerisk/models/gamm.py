@@ -356,8 +356,8 @@ def _model_notes(model: str, got: dict[str, Any], discrete: bool) -> tuple[str, 
         callers = int(counts["callers"])
         notes.append(
             "No random intercept: tests and intervals take the caller as the unit (one-step "
-            f"leave-one-caller-out jackknife over {callers} callers, plus mgcv's allowance for smoothing bias; F and t with "
-            f"{callers - 1} degrees of freedom). The curves are averages over callers."
+            f"leave-one-caller-out jackknife over {callers} callers, plus mgcv's allowance for smoothing "
+            f"bias; F and t with {callers - 1} degrees of freedom). The curves are averages over callers."
         )
     return tuple(notes)
 
