@@ -19,13 +19,13 @@ from voicerisk.validation.ridge import ridge_paths
 
 from .toys import cohort, leaky_fitter, stepwise_paths, with_means
 
-SETTINGS = ValidationSettings(inner_folds=3, bootstraps=50, seed=3)
+SETTINGS = ValidationSettings(inner_folds=3, bootstraps=30, seed=3)
 MARKERS = [f"x{j}" for j in range(30)]
 
 
 @pytest.fixture(scope="module")
 def null_cohort():
-    calls, frames = cohort(15, 10, seed=5, effect=0.0, features=30)
+    calls, frames = cohort(12, 9, seed=5, effect=0.0, features=30)
     return calls, with_means(calls, frames)
 
 
@@ -88,7 +88,7 @@ def test_permutations_name_the_rung_that_leaks(null_cohort):
     calls, means = null_cohort
     rungs = [rung for rung in ladder() if rung.name in ("honest", "global_screening")]
     audit = audit_ladder(
-        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "grouped_kfold", n_permutations=6, rungs=rungs
+        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "grouped_kfold", n_permutations=4, rungs=rungs
     )
     table = audit.table.set_index("rung")
     assert table.loc["global_screening", "null_verdict"] == "leak"

@@ -48,7 +48,7 @@ def _value(metrics, unit, metric, column="estimate", method=PERCENTILE, subgroup
 @pytest.fixture(scope="module")
 def measured(tables):
     return {
-        name: compute_metrics(predictions(tables[name]), SETTINGS, n_boot=400, subgroups=["sex"])
+        name: compute_metrics(predictions(tables[name]), SETTINGS, n_boot=150, subgroups=["sex"])
         for name in ("d30", "d281")
     }
 
