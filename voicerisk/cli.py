@@ -193,6 +193,103 @@ def simulate(
     console.print(f"Next: voicerisk run {folder / 'study.toml'} --out results", highlight=False)
 
 
+@app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
+def extract(
+    source: Annotated[
+        Path, typer.Argument(help="A recording, a folder, or a CSV with file.", metavar="SOURCE")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write, .parquet or .csv.")],
+    markers: Annotated[str, typer.Option(help="all, named, or names joined by commas.")] = "all",
+    preset: Annotated[str, typer.Option(help="published or soundgen-2.5.1.")] = "published",
+    labels: Annotated[str, typer.Option(help="Label texts to keep, joined by commas.")] = "",
+    channel: Annotated[str, typer.Option(help="The caller's channel: left, right or a number.")] = "",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processor cores to use.")] = 0,
+) -> None:
+    """Take the voice biomarkers of recordings: one row a 40 ms frame, silent frames marked."""
+    from voicerisk.study.markers_of_files import extract_files
+
+    console = _console()
+    chosen = markers if markers in ("all", "named") else tuple(markers.split(","))
+    kept = tuple(text for text in labels.split(",") if text)
+    side = int(channel) if channel.isdigit() else channel or None
+    with ProgressBars(console).stage("Biomarkers") as move:
+        frames = extract_files(source, out, chosen, preset, kept, side, jobs or _cores(), move)
+    silent = int(frames["silent"].sum())
+    console.print(f"{len(frames)} frames, {silent} of them silent: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: `voicerisk score results/boost/model.json call.wav --sex female --out scores`")
+def score(
+    model: Annotated[Path, typer.Argument(help="model.json of a study.", metavar="MODEL")],
+    source: Annotated[Path, typer.Argument(help="A recording, or a table of frames.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the scores.")],
+    sex: Annotated[str | None, typer.Option(help="female or male, where the table does not say.")] = None,
+) -> None:
+    """Score frames, segments and calls with a saved model, and say what each marker adds."""
+    from voicerisk.files import PRIVATE, write_csv
+    from voicerisk.study.scoring import score as score_source
+
+    console = _console()
+    scores = score_source(model, source, sex)
+    for name in ("frames", "segments", "calls", "outside"):
+        write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
+    for row in scores.calls.to_dict("records"):
+        console.print(f"{row['call_id']}: mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames")
+    beyond = scores.outside[scores.outside["share"] > 0]
+    for row in beyond.to_dict("records"):
+        console.print(f"  {row['marker']}: {100 * row['share']:.1f} % of values beyond the training range")
+    console.print("A research tool: never the sole basis of a clinical decision.", style="dim")
+
+
+@app.command(epilog="Example: `voicerisk figures results --style nature --width 183 --formats pdf,tiff`")
+def figures(
+    study_dir: Annotated[Path, typer.Argument(help="Results folder of a study.", metavar="STUDY_DIR")],
+    style: Annotated[str, typer.Option(help="default, nature, jmir, lecture, or a TOML file.")] = "default",
+    width: Annotated[float | None, typer.Option(help="Width in mm.")] = None,
+    formats: Annotated[str, typer.Option(help="pdf, svg, png, tiff, joined by commas.")] = "pdf,svg,png",
+    dpi: Annotated[int, typer.Option(min=72, help="Resolution of PNG and TIFF.")] = 300,
+) -> None:
+    """Draw a study's figures again, in another style, width or format."""
+    from voicerisk.figures import redraw
+
+    console = _console()
+    with ProgressBars(console).stage("Figures") as move:
+        written = redraw(study_dir, style, width, formats.split(","), dpi, progress=move)
+    console.print(f"{len(written)} files written.")
+
+
+@app.command(epilog="Example: `voicerisk report results --out report.html`")
+def report(
+    study_dir: Annotated[Path, typer.Argument(help="Results folder of a study.", metavar="STUDY_DIR")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write.")] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Show ids instead of pseudonyms.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Show the label texts of missed calls.")] = False,
+) -> None:
+    """Write one self-contained HTML report of a study; ids are pseudonyms unless asked otherwise."""
+    from voicerisk.report import write_report
+
+    console = _console()
+    with ProgressBars(console).stage("Report") as move:
+        written = write_report(study_dir, out, show_ids=ids, show_labels=labels, progress=move)
+    console.print(str(written), highlight=False, soft_wrap=True)
+
+
+@app.command(
+    "export-r", epilog="Example: `voicerisk export-r results`, then `Rscript results/export_r/fit.R`"
+)
+def export_r(
+    study_dir: Annotated[Path, typer.Argument(help="Results folder of a study.", metavar="STUDY_DIR")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write.")] = None,
+) -> None:
+    """Write a study's tables and models for R, with a script that refits them without Python."""
+    from voicerisk.rbridge import export_r as write_export
+
+    console = _console()
+    with ProgressBars(console).stage("Export to R"):
+        folder = write_export(study_dir, out)
+    console.print(f"Open with: Rscript {folder / 'fit.R'}", highlight=False, soft_wrap=True)
+
+
 @app.command(epilog="Example: `voicerisk doctor`")
 def doctor() -> None:
     """Check Python, R and their packages, fit a tiny model, and say how to mend what is missing."""

@@ -105,7 +105,7 @@ def gamm_table(
 
 def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
     """Fit one gamboost to all calls with the published settings; write effects, risk path and selection."""
-    from voicerisk.models import GamBoost
+    from voicerisk.models import GamBoost, scoring_model, write_model
 
     boost = study.boost
     model = GamBoost(
@@ -132,4 +132,7 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
     }
     for name, table in effects.items():
         write_csv(folder.file(f"boost/{name}.csv"), table)
-    return [f"boost/{name}.csv" for name in effects], []
+    callers = int(tables.calls["caller_id"].nunique())
+    notes = {"fitted_on": "all calls, published settings", "callers": callers}
+    write_model(folder.file("boost/model.json"), scoring_model(model.path_, notes=notes))
+    return [*(f"boost/{name}.csv" for name in effects), "boost/model.json"], []

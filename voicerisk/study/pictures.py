@@ -107,6 +107,7 @@ def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
 
 def _of_inference(folder: ResultsFolder) -> Iterator[Picture]:
     path = pd.read_csv(folder.file("lasso_path.csv"))
+    path = path[path["lambda"] > 0]  # 0 where no marker varies with the outcome: there is no path to draw
     if len(path):
         chosen = {
             name: float(path.loc[path[flag], "lambda"].iloc[0])

@@ -16,6 +16,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.study.design import ModelTables, model_tables
 from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
 from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
+from voicerisk.study.ratings import write_ratings
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.settings import Study, plain
 
@@ -151,9 +152,10 @@ class _Stages:
             calls=cohort.calls.drop(columns=["path"]).to_csv(),
             spans=cohort.spans.to_csv(),
             flow=cohort.flow.to_csv(),
+            ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
             markers=study.biomarkers.markers,
-            code=code_of("cohort", "audio", "biomarkers", "study/extraction"),
+            code=code_of("cohort", "audio", "biomarkers", "study/extraction", "study/ratings"),
         )
         self._stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
@@ -197,7 +199,8 @@ class _Stages:
         labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
-        return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet"], notes
+        ratings = write_ratings(cohort, study, folder)
+        return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet", *ratings], notes
 
     # ---- what explains the outcome
     # -----------------------------------------------------------------------------------
