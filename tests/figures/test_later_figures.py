@@ -89,3 +89,17 @@ def test_tracks_do_not_bridge_silence_and_contributions_sum_to_the_link(made):
     np.testing.assert_allclose(1 / (1 + np.exp(-drawn)), scores["p_raw"], atol=1e-12)
     legend = [text.get_text() for text in figure.axes[4].get_legend().get_texts()]
     assert len(legend) == 8 and "other terms" in legend
+
+
+def test_names_that_begin_with_an_underscore_stay_in_legends(made):
+    predictions = made.predictions()
+    points = figures.curve_points(predictions.assign(protocol="_hid$den"))
+    assert figures.roc(points).legends[0].get_texts()[0].get_text() == r"_hid\$den"
+    table = figures.missing_table(made.frames().assign(service="_x"), made.MARKERS[:2], ("service",))
+    legend = figures.missing_values(table).axes[1].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["_x (n = 2\u2009400)"]
+    envelope, _ = figures.sound_tables(*made.call_sound())
+    _, contributions, _ = made.call_frames()
+    one = contributions[contributions["term"] == "dom"].assign(term="_secret")
+    figure = figures.draw("listening", envelope, {"contributions": one})
+    assert figure.axes[1].get_legend().get_texts()[0].get_text() == "_secret"

@@ -1,6 +1,7 @@
 """The listening figure: what was said when, what the microphone heard, and why the score is what it is."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,28 +237,40 @@ def _contributions(panel: Axes, table: pd.DataFrame, labels: Mapping[str, str], 
     time = wide.index.to_numpy(float)
     above, below = np.zeros(len(time)), np.zeros(len(time))
     hatches = ("", "////", "", "....", "", "xxxx", "")
+    entries: list[tuple[Any, str]] = []
     for position, term in enumerate(top):
         values = wide[term].to_numpy(float)
         base = np.where(values >= 0, above, below)
         x, low = _with_gaps(time, base)
         _, high = _with_gaps(time, base + values)
-        panel.fill_between(
+        area = panel.fill_between(
             x,
             low,
             high,
             step="mid",
-            label=name_of(term, labels, 26),
             linewidth=0,
-            facecolor=style.neutral if term == "other terms" else style.sequence[position],
+            facecolor=style.neutral
+            if term == "other terms"
+            else style.sequence[position % len(style.sequence)],
             hatch=hatches[position],
             edgecolor="white",
         )
+        entries.append((area, name_of(term, labels, 26)))
         above, below = np.where(values >= 0, base + values, above), np.where(values < 0, base + values, below)
     x, total = _with_gaps(time, wide[top].sum(axis=1).to_numpy(float))
-    panel.plot(x, total, color="black", linewidth=style.line_pt * 0.8, label="sum")
+    entries.append(
+        (panel.plot(x, total, color="black", linewidth=style.line_pt * 0.8, label="sum")[0], "sum")
+    )
     panel.axhline(0, color="black", linewidth=style.thin_pt)
     _side(panel, "contribution (log-odds)", style)
-    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=style.small_pt, handlelength=1.4)
+    panel.legend(
+        [handle for handle, _ in entries],
+        [name for _, name in entries],
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        fontsize=style.small_pt,
+        handlelength=1.4,
+    )
 
 
 def _scores(panel: Axes, table: pd.DataFrame, style: Style) -> None:

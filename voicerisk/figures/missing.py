@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from voicerisk.figures.layout import new_figure
+from voicerisk.figures.layout import new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
 from voicerisk.figures.text import name_of, need, ordered, plain
 
@@ -100,6 +100,7 @@ def missing_values(
     for panel, group in zip(axes, groups, strict=True):
         rows = table[table["group"].astype(str) == group]
         levels = ordered(rows["level_name"])
+        entries = []
         for position, level in enumerate(levels):
             mine = rows[rows["level_name"].astype(str) == level]
             drawn = look(level.removeprefix("outcome "), style, position)
@@ -110,14 +111,22 @@ def missing_values(
             panel.plot(
                 100 * mine["share"],
                 at,
-                label=plain(name) + n,
                 clip_on=False,
                 **drawn.point(style.marker_pt * 0.9),
             )
+            entries.append(point_entry(drawn, plain(name) + n, style))
         panel.grid(color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
         panel.set_axisbelow(True)
         panel.set_xlabel("missing (%)")
-        panel.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=style.small_pt, handlelength=1.0)
+        # Named one by one: matplotlib leaves out names that begin with an underscore.
+        panel.legend(
+            [handle for handle, _ in entries],
+            [name for _, name in entries],
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            fontsize=style.small_pt,
+            handlelength=1.0,
+        )
     top = 100 * float(table["share"].max())
     axes[0].set_xlim(-0.03 * max(top, 1), 1.08 * max(top, 1))
     axes[0].set_yticks(range(len(markers)), [name_of(marker, labels, 34) for marker in markers])
