@@ -55,7 +55,7 @@ def test_kappas_equal_scikit_learn_and_statsmodels():
 def test_twelve_recordings_carry_little(ratings, expected):
     table = agreement_table(ratings, n_boot=60).set_index("metric")
     x, rng = ratings.to_numpy(), np.random.default_rng(3)
-    resampled = [fleiss_kappa(x[rng.integers(0, 12, 12)]) for _ in range(2000)]
+    resampled = np.array([fleiss_kappa(x[rng.integers(0, 12, 12)]) for _ in range(2000)])
     low, _, high = expected["kappa"]["fleiss_boot_recordings"]["q"]
     # The distribution is lumpy at 12 recordings: quantiles are compared by their percentile ranks.
     for q, value in ((0.025, low), (0.975, high)):
