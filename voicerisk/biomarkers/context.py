@@ -85,6 +85,18 @@ def _mel_bands(
                 bands[i, j] *= scale
 
 
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _similarities(bands: Floats, lagged: Floats) -> None:
+    """Products of each row with the next ones, up to the width of `lagged` less one."""
+    n, n_bands = bands.shape
+    for i in range(n):
+        for k in range(1, min(lagged.shape[1], n - i)):
+            total = 0.0
+            for j in range(n_bands):
+                total += bands[i, j] * bands[i + k, j]
+            lagged[i, k] = total
+
+
 @lru_cache(maxsize=1)
 def _checkerboard() -> tuple[Floats, NDArray[np.bool_]]:
     """Gaussian checkerboard, centred and of unit length off the diagonal, and where it counts."""
@@ -131,10 +143,7 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
         bands = np.zeros((len(rows), MEL_BANDS))
         _mel_bands(spectrum, edge, falling, rising, bands)
         joined = np.concatenate([tail, bands])
-        offset = first - len(tail) + KERNEL
-        for k in range(1, KERNEL):
-            pairs = np.einsum("ij,ij->i", joined[:-k], joined[k:]) if len(joined) > k else np.empty(0)
-            lagged[offset : offset + len(pairs), k] = pairs
+        _similarities(joined, lagged[first - len(tail) + KERNEL :])
         tail = joined[-(KERNEL - 1) :]
     kernel, off = _checkerboard()
     # the patch of frame i covers frames i - 1 .. i + 2 (0-based, even kernel)

@@ -73,8 +73,12 @@ def measure_span(
     if wanted.intersection(FROM_CHUNKS):
         values |= _from_chunks(span.signal, sample_rate, n_frames, wanted)
     if wanted.intersection(FROM_ENVELOPE):
-        envelope = modulation.amplitude_modulation(span.signal, sample_rate, span.starts + span.window // 2)
-        values |= dict(zip(FROM_ENVELOPE, envelope, strict=True))
+        heard = np.flatnonzero(~span.silent) if mask else np.arange(n_frames)
+        centres = span.starts[heard] + span.window // 2
+        envelope = modulation.amplitude_modulation(span.signal, sample_rate, centres)
+        for name, column in zip(FROM_ENVELOPE, envelope, strict=True):
+            values[name] = np.full(n_frames, np.nan)
+            values[name][heard] = column
     if wanted.intersection(FROM_CONTOUR):
         contour = modulation.pitch_modulation(values["pitch"], sample_rate / span.hop)
         values |= dict(zip(FROM_CONTOUR, contour, strict=True))
