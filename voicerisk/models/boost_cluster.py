@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_lanes import WIDTHS, fit_lanes
+from voicerisk.models.boost_lanes import WIDTH, fit_lanes
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_spec import BoostData, Lane
 
@@ -43,7 +43,7 @@ def fit_lanes_by_joblib(
 
     if jobs is not None and jobs < 1:
         raise ModelError(f"jobs is {jobs!r}; it must be at least 1.")
-    total, batch = len(lanes), WIDTHS[-1]
+    total, batch = len(lanes), WIDTH
     parallel = Parallel(n_jobs=jobs)
     wave = batch * 4 * max(parallel.n_jobs if isinstance(parallel.n_jobs, int) else 1, 1)
     done = 0

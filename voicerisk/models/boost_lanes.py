@@ -19,7 +19,7 @@ from voicerisk.models.splines import basis_weights
 
 # family -> (log-odds per unit of the family's own link, factor of y - p in the gradient)
 FAMILIES = {"adaboost": (2.0, 2.0 / np.log(2.0)), "glm": (1.0, 1.0)}
-WIDTHS = (1, 16)
+WIDTH = 16  # lanes of a group; one width alone is compiled, and a single fit leaves 15 lanes empty
 
 
 def fit_lanes(
@@ -97,19 +97,18 @@ def _run(
     if not total:
         return
     rows = sort_rows(data)
-    width = next((w for w in WIDTHS if w >= min(total, WIDTHS[-1])), WIDTHS[-1])
     stop = np.zeros(1, np.uint8)
 
     def fit_group(members: list[int]) -> list[LanePath]:
         chosen = [lanes[number] for number in members]
-        group = prepare(data, rows, chosen, width, family)
-        return boost_group(data, group, width, mstop, nu, family, stop)
+        group = prepare(data, rows, chosen, WIDTH, family)
+        return boost_group(data, group, WIDTH, mstop, nu, family, stop)
 
     done = 0
     ready: dict[int, LanePath] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="boost")
     waiting: deque[tuple[list[int], Future[list[LanePath]]]] = deque()
-    groups = like_groups(data, rows, lanes, width)
+    groups = like_groups(data, rows, lanes, WIDTH)
     try:
         while done < total:
             while len(waiting) <= threads and (members := next(groups, None)) is not None:
@@ -133,8 +132,8 @@ def like_groups(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: i
     A marker costs one pass per distinct range in its group. Lanes are grouped in windows of 8 groups; each
     group begins with the first lane left and takes those that add the fewest ranges. It changes no number.
     """
-    if width == 1:
-        yield from ([number] for number in range(len(lanes)))
+    if len(lanes) <= width:
+        yield list(range(len(lanes)))
         return
     window = 8 * width
     for start in range(0, len(lanes), window):

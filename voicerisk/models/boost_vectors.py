@@ -7,6 +7,9 @@ processor has (AVX-512, AVX2, SSE, NEON). Every operation acts on each lane alon
 whatever the number of lanes: a lane's numbers are the same to the last bit beside any neighbours.
 
 The number of lanes, and of powers, is the length of a tuple argument.
+
+Numba's cache looks at the file of the calling function alone: whoever changes this file also saves
+boost_kernels.py and boost_scores.py anew, or works on stale code.
 """
 
 from __future__ import annotations
