@@ -40,6 +40,7 @@ set = "named"
 
 [validation]
 repeats = 2
+inner_folds = 5
 bootstraps = 1000
 seed = {seed}
 """
