@@ -3,10 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -75,9 +75,16 @@ def _escape(text: str) -> str:
 
 
 class ProgressBars:
-    """Shows each stage of a study as a line with a bar and a time to go."""
+    """Shows each stage of a study as a line with a bar and a time to go; without a terminal, as a line."""
 
     def __init__(self, console: "Console") -> None:
+        self.console = console
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """Show one stage while it runs; yields the callback that moves its bar."""
+        import time
+
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -87,33 +94,27 @@ class ProgressBars:
             TimeRemainingColumn,
         )
 
-        self.console = console
-        self.bars = Progress(
-            TextColumn("{task.description:<28}"),
+        started = time.monotonic()
+        bars = Progress(
+            TextColumn(f"  {title:<28}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("to go"),
             TimeRemainingColumn(),
-            console=console,
+            console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
-
-    @contextmanager
-    def stage(self, title: str) -> Iterator[Any]:
-        """Show one stage while it runs; yields the callback that moves its bar."""
-        import time
-
-        started = time.monotonic()
-        with self.bars:
-            task = self.bars.add_task(title, total=None)
+        with bars:
+            task = bars.add_task(title, total=None)
 
             def move(done: int, total: int) -> None:
-                self.bars.update(task, completed=done, total=total)
+                bars.update(task, completed=done, total=total)
 
             yield move
-            self.bars.remove_task(task)
-        self.console.print(f"[green]✓[/] {title:<28} {time.monotonic() - started:6.1f} s", highlight=False)
+        seconds = time.monotonic() - started
+        self.console.print(f"[green]✓[/] {title:<28} {seconds:6.1f} s", highlight=False)
 
     def kept(self, title: str) -> None:
         """Say that a stage was finished earlier and nothing it depends on has changed."""
