@@ -187,6 +187,14 @@ def test_calibration_groups_hold_every_call_once(made):
     pd.testing.assert_frame_equal(curve, again)
 
 
+def test_calibration_refuses_what_it_cannot_draw(made):
+    calls = made.predictions()
+    with pytest.raises(ReportError, match="evaluation weight other than 1"):
+        figures.calibration_points(calls.assign(weight=2.0))
+    with pytest.raises(ReportError, match="no call has a recalibrated risk"):
+        figures.calibration_points(calls.assign(p=np.nan))
+
+
 def test_constant_risks_have_one_group_and_no_curve(made):
     calls = made.predictions().assign(p=0.25)
     curve, strip = figures.calibration_points(calls, bootstraps=20)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
+    from voicerisk.figures.frequencies import selection_frequencies, selection_table
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.hover import hover_points
     from voicerisk.figures.listening import sound_tables
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.reliability import calibration, calibration_points
     from voicerisk.figures.saving import read_table, save
-    from voicerisk.figures.selection import lasso_path, risk_path, selection_frequencies, selection_table
+    from voicerisk.figures.selection import lasso_path, risk_path
     from voicerisk.figures.style import STYLES, Style, read_style
     from voicerisk.figures.subgroups import subgroup_forest
 
@@ -58,8 +59,8 @@ _HOME = {
     "save": "saving",
     "lasso_path": "selection",
     "risk_path": "selection",
-    "selection_frequencies": "selection",
-    "selection_table": "selection",
+    "selection_frequencies": "frequencies",
+    "selection_table": "frequencies",
     "STYLES": "style",
     "Style": "style",
     "read_style": "style",

@@ -57,7 +57,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Coefficients and cross-validated deviance against the penalty, with the two choices of it.",
     ),
     "selection_frequencies": Drawing(
-        "selection", "Selection frequencies", "In how many folds each marker was chosen."
+        "frequencies", "Selection frequencies", "In how many folds each marker was chosen."
     ),
     "gamm_curves": Drawing(
         "curves",

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
 from voicerisk.figures.text import (
     DESIGNS,
     PERCENTILE,
@@ -159,7 +159,7 @@ def _places(rows: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
     return places
 
 
-def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn, style: Style) -> None:  # type: ignore[no-untyped-def]
+def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn: Look, style: Style) -> None:
     if row.empty or pd.isna(row["estimate"].iloc[0]):
         return
     if len(row) > 1:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -48,12 +49,17 @@ def calibration_points(
     Raises
     ------
     ReportError
-        If no call has a value of p.
+        If no call has a value of p, or a call has an evaluation weight other than 1.
     """
     need(predictions, ["protocol", "design", "repeat", "unit", "caller_id", "y", "p"], "calibration")
     calls = predictions[(predictions["unit"] == "call") & predictions["p"].notna()]
     if calls.empty:
         raise ReportError("calibration: no call has a recalibrated risk p, so there is nothing to draw.")
+    if "weight" in calls and not (calls["weight"] == 1).all():
+        raise ReportError(
+            "calibration: some calls have an evaluation weight other than 1, which lowess cannot take into "
+            "account; draw it without weights and say so."
+        )
     curves, strips = [], []
     for protocol, rows in calls.groupby("protocol", sort=False):
         design = "loco" if (rows["design"] == "loco").any() else rows["design"].iloc[0]
@@ -227,7 +233,7 @@ def calibration(
     return figure
 
 
-def _strip(below, strip: pd.DataFrame, style: Style) -> None:  # type: ignore[no-untyped-def]
+def _strip(below: Axes, strip: pd.DataFrame, style: Style) -> None:
     edges = np.linspace(0, 1, 41)
     up, _ = np.histogram(strip.loc[strip["y"] == 1, "p"], edges)
     down, _ = np.histogram(strip.loc[strip["y"] == 0, "p"], edges)

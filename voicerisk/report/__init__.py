@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.report.audit_tables import audit_table, findings_list
+    from voicerisk.report.cohort_table import cohort_characteristics
     from voicerisk.report.export import export_study
     from voicerisk.report.formats import estimate, interval, p_value
     from voicerisk.report.html import write_report
     from voicerisk.report.tables import (
         PublicationTable,
         biomarker_table,
-        cohort_characteristics,
         gamm_table,
         missed_calls,
         performance_table,
@@ -33,7 +33,7 @@ _HOME = {
     "audit_table": "audit_tables",
     "findings_list": "audit_tables",
     "biomarker_table": "tables",
-    "cohort_characteristics": "tables",
+    "cohort_characteristics": "cohort_table",
     "gamm_table": "tables",
     "missed_calls": "tables",
     "performance_table": "tables",

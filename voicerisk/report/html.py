@@ -16,13 +16,13 @@ from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
 from voicerisk.report.checklist import checklist
+from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.tables import (
     PublicationTable,
-    cohort_characteristics,
     gamm_table,
     missed_calls,
     performance_table,

@@ -18,7 +18,7 @@ from voicerisk.figures.text import (
     ordered,
     whole_group,
 )
-from voicerisk.report.formats import MISSING, count, estimate, mean_sd, median_iqr, p_value, share
+from voicerisk.report.formats import MISSING, count, estimate, median_iqr, p_value
 
 NO_LABELS: Mapping[str, str] = {}
 SEXES = {"female": "Women", "male": "Men"}
@@ -66,106 +66,6 @@ class PublicationTable:
     cells: pd.DataFrame
     notes: tuple[str, ...] = ()
     private: bool = False
-
-
-def cohort_characteristics(
-    calls: pd.DataFrame,
-    segments: pd.DataFrame | None = None,
-    *,
-    columns: Sequence[str] = (),
-    labels: Mapping[str, str] = NO_LABELS,
-) -> PublicationTable:
-    """Return who the callers were, by outcome and sex.
-
-    Parameters
-    ----------
-    calls : DataFrame
-        Columns call_id, caller_id, sex, outcome (0/1), and those named by `columns`.
-    segments : DataFrame, optional
-        Columns call_id, start_s, end_s, n_frames: adds segments a call, their length, and frames.
-    columns : sequence of str
-        Further columns of `calls`: numbers become mean (SD), texts one row a value.
-    labels : mapping of str to str
-        Display names of those columns and of outcomes ('0', '1').
-
-    Returns
-    -------
-    PublicationTable
-        One column for all, and one for each outcome and sex that occurs.
-
-    Raises
-    ------
-    ReportError
-        If columns are missing or there is no call.
-    """
-    need(calls, ["call_id", "caller_id", "sex", "outcome", *columns], "cohort characteristics")
-    groups: dict[str, pd.DataFrame] = {"All": calls}
-    for outcome in (1, 0):
-        for sex in ("female", "male"):
-            part = calls[(calls["outcome"] == outcome) & (calls["sex"] == sex)]
-            if len(part):
-                groups[f"{labels.get(str(outcome), f'Outcome {outcome}')}, {SEXES[sex].lower()}"] = part
-    rows: dict[str, list[str]] = {
-        "Callers, n": [count(part["caller_id"].nunique()) for part in groups.values()],
-        "Calls, n": [count(len(part)) for part in groups.values()],
-        "Calls a caller, median (IQR)": [
-            median_iqr(part["caller_id"].value_counts()) for part in groups.values()
-        ],
-    }
-    for column in columns:
-        rows |= _characteristic(groups, column, labels.get(column, column.capitalize()))
-    if segments is not None:
-        need(segments, ["call_id", "start_s", "end_s", "n_frames"], "cohort characteristics, segments")
-        rows |= _speech(groups, segments)
-    cells = pd.DataFrame(
-        [[name, *values] for name, values in rows.items()], columns=["Characteristic", *groups]
-    )
-    notes = ["Callers with calls of both outcomes count in both."] if _mixed(calls) else []
-    notes.append("IQR: first to third quartile.")
-    return PublicationTable("cohort", "Characteristics of the cohort by outcome and sex", cells, tuple(notes))
-
-
-def _mixed(calls: pd.DataFrame) -> bool:
-    return bool((calls.groupby("caller_id")["outcome"].nunique() > 1).any())
-
-
-def _characteristic(groups: Mapping[str, pd.DataFrame], column: str, label: str) -> dict[str, list[str]]:
-    everyone = next(iter(groups.values()))[column]
-    if pd.api.types.is_numeric_dtype(everyone) and not pd.api.types.is_bool_dtype(everyone):
-        return {f"{label}, mean (SD)": [mean_sd(part[column]) for part in groups.values()]}
-    texts = {
-        name: part[column].astype("string").fillna("").replace("", "not stated")
-        for name, part in groups.items()
-    }
-    values = sorted(next(iter(texts.values())).unique())
-    return {
-        f"{label}: {value}, n/N (%)": [
-            share(int((text == value).sum()), len(text)) for text in texts.values()
-        ]
-        for value in values
-    }
-
-
-def _speech(groups: Mapping[str, pd.DataFrame], segments: pd.DataFrame) -> dict[str, list[str]]:
-    rows: dict[str, list[str]] = {
-        "Segments a call, median (IQR)": [],
-        "Segment length in s, median (IQR)": [],
-        "Frames a call, median (IQR)": [],
-        "Frames, n": [],
-    }
-    for part in groups.values():
-        mine = segments[segments["call_id"].isin(part["call_id"])]
-        by_call = mine.groupby("call_id")
-        frames = by_call["n_frames"].sum()
-        values = [
-            median_iqr(by_call.size()),
-            median_iqr(mine["end_s"] - mine["start_s"], 2),
-            median_iqr(frames, 0),
-            count(frames.sum()),
-        ]
-        for cells, value in zip(rows.values(), values, strict=True):
-            cells.append(value)
-    return rows
 
 
 def gamm_table(
