@@ -53,6 +53,8 @@ def test_scalars_lists_and_empty_tables(worker):
     assert echo(worker, "a") == ["a"]
     assert echo(worker, {"a": 1, "b": [None, "x"]})["b"] == [None, ["x"]]
     np.testing.assert_array_equal(echo(worker, np.arange(6.0).reshape(2, 3)), np.arange(6.0).reshape(2, 3))
+    assert echo(worker, np.array([], dtype=float)).shape == (0,)
+    assert echo(worker, np.empty((0, 3))).shape == (0, 3)
     empty = echo(worker, pd.DataFrame({"a": np.array([], dtype=float)}))
     assert list(empty.columns) == ["a"]
     assert len(empty) == 0

@@ -76,7 +76,8 @@ class Transport:
     def _array(self, values: np.ndarray) -> Any:
         if values.ndim == 2:
             vector = self._array(values.ravel(order="F"))
-            return ri.baseenv["matrix"](vector, nrow=ri.IntSexpVector([values.shape[0]]))
+            rows, columns = (ri.IntSexpVector([size]) for size in values.shape)
+            return ri.baseenv["matrix"](vector, nrow=rows, ncol=columns)
         if values.ndim != 1:
             raise RBridgeError(f"An array of {values.ndim} dimensions cannot be sent to R.")
         if values.dtype.kind == "f":
@@ -124,15 +125,15 @@ class Transport:
             parts = [self.from_r(part) for part in value]
             return dict(zip(names, parts, strict=True)) if names is not None else parts
         if "factor" in classes:
-            codes = np.array(value.memoryview(), dtype=np.int32, copy=True)
+            codes = _copied(value, np.int32)
             levels = pd.Index([str(level) for level in value.do_slot("levels")], dtype="str")
             return pd.Categorical.from_codes(np.where(codes == INT_NA, -1, codes - 1), categories=levels)
         if isinstance(value, ri.StrSexpVector):
             return [None if part is ri.NA_Character else str(part) for part in value]
         if isinstance(value, ri.FloatSexpVector):
-            return np.array(value.memoryview(), dtype=np.float64, copy=True, order="F")
+            return _copied(value, np.float64)
         if isinstance(value, ri.IntSexpVector | ri.BoolSexpVector):
-            whole = np.array(value.memoryview(), dtype=np.int32, copy=True, order="F")
+            whole = _copied(value, np.int32)
             if (whole == INT_NA).any():
                 return np.where(whole == INT_NA, np.nan, whole.astype(np.float64))
             return whole.astype(bool) if isinstance(value, ri.BoolSexpVector) else whole
@@ -155,3 +156,13 @@ def _named_list(parts: Mapping[str, Any]) -> Any:
 def _names(value: Any) -> list[str] | None:
     names = value.names
     return None if isinstance(names, type(ri.NULL)) else [str(name) for name in names]
+
+
+def _copied(value: Any, kind: type) -> np.ndarray:
+    """Return R's numbers as a copy of the same shape."""
+    if len(value):
+        return np.array(value.memoryview(), dtype=kind, copy=True, order="F")
+    # rpy2's compiled mode gives no view of nothing.
+    dim = ri.baseenv["dim"](value)
+    shape = (0,) if isinstance(dim, type(ri.NULL)) else tuple(int(size) for size in dim)
+    return np.empty(shape, dtype=kind)
