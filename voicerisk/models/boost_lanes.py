@@ -68,6 +68,7 @@ def fit_lanes(
 
     Examples
     --------
+    >>> from voicerisk.models import BoostData, Lane, learners_for
     >>> rng = np.random.default_rng(1)
     >>> x = rng.normal(size=200)
     >>> data = BoostData({"x": x}, None, (x > 0).astype(np.int8), np.arange(200))

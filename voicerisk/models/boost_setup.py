@@ -20,6 +20,7 @@ from voicerisk.models.boost_rows import (
     split_runs,
 )
 from voicerisk.models.boost_spec import BoostData, Lane, Learner, rescaled_weights
+from voicerisk.models.boost_tiles import gram_powers, sort_tiles
 from voicerisk.models.splines import Floats, Grid
 
 # Generalised rank of a Gram matrix with unit diagonal: R's QR tolerance 1e-7, squared, with room for rounding
@@ -89,9 +90,9 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
     for q, ((name, by, *_), grid) in enumerate(zip(variants, grids, strict=True)):
         cell, place = grid.locate(columns[name, by], "drop")
         cell[cell == grid.intervals] = cells  # behind all intervals
-        kernels.sort_tiles(cell, place, tile_row, order[q], t[q], ends[q])
+        sort_tiles(cell, place, tile_row, order[q], t[q], ends[q])
         out = aligned(rows.n_blocks * cells * 7 * width)
-        kernels.gram_powers(
+        gram_powers(
             (0.0,) * width,
             tile_row,
             rows.tile_run,

@@ -94,6 +94,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np, pandas as pd
+    >>> from voicerisk.models import GamBoost
     >>> rng = np.random.default_rng(1)
     >>> X = pd.DataFrame({"dom": rng.normal(size=400), "sex": np.repeat(["female", "male"], 200)})
     >>> y = (X["dom"] + rng.normal(size=400) > 0).astype(int)
