@@ -10,7 +10,6 @@ import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.models.gamm import WITH, WITHOUT, GammSettings, fit_gamm
-from voicerisk.models.gamm_adjust import benjamini_hochberg, caller_split, holm
 from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "rbridge"
@@ -356,48 +355,6 @@ def test_drop_keeps_what_is_significant_or_explains(worker):
 def test_time_limit_explains_separation():
     with pytest.raises(RBridgeError, match=r"stopped after its time limit(.|\n)*Separation: all 30 callers"):
         fit_gamm(cohort(mixed=False), ["x1"], GammSettings(), time_limit=0.01)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"engine": "lme4"}, r"\[gamm\] engine is 'lme4'; it must be one of bam, gam, gamm"),
-        ({"level": "call"}, r"\[gamm\] level is 'call'"),
-        ({"k": 2}, r"\[gamm\] k is 2"),
-        ({"k": 5.0}, r"\[gamm\] k is 5\.0"),
-        ({"random": ["caller", "service"]}, r"\[gamm\] random holds 'service'"),
-        ({"random": ["caller", "caller"]}, r"names an intercept twice"),
-        ({"random": ["segment"]}, r"random = 'segment' needs level = 'frame'"),
-        ({"drop": 1}, r"\[gamm\] drop is 1"),
-    ],
-)
-def test_settings_name_the_key(settings, message):
-    with pytest.raises(ModelError, match=message):
-        GammSettings(**settings)
-
-
-def test_settings_take_lists():
-    assert GammSettings(random=["caller", "call"]).random == ("caller", "call")
-    assert GammSettings(random=[]).random == ()
-
-
-def test_adjusted_p_values_are_those_of_p_adjust():
-    # R: p.adjust(c(.01, .04, .03, .005, .8), "holm") and "BH"
-    p = np.array([0.01, 0.04, 0.03, 0.005, 0.8])
-    np.testing.assert_allclose(holm(p), [0.04, 0.09, 0.09, 0.025, 0.8])
-    np.testing.assert_allclose(benjamini_hochberg(p), [0.025, 0.05, 0.05, 0.025, 0.8])
-
-
-def test_caller_split_halves_callers_alike():
-    rows = cohort(callers=40, mixed=False)
-    select, test = caller_split(rows, seed=3)
-    assert not (select & test).any()
-    assert (select | test).all()
-    assert not set(rows.loc[select, "caller_id"]) & set(rows.loc[test, "caller_id"])
-    counts = [rows[half].groupby(["sex", "outcome"])["caller_id"].nunique() for half in (select, test)]
-    assert (counts[0] - counts[1]).abs().max() <= 1
-    with pytest.raises(ModelError, match="at least 4 callers; there are 3"):
-        caller_split(cohort(callers=3))
 
 
 @pytest.mark.r
