@@ -41,6 +41,14 @@ def code_of(*rooms: str) -> str:
     return digest.hexdigest()
 
 
+@cache
+def r_code() -> str:
+    """Return a hash of the R functions, beside the package or, in a checkout, beside its root."""
+    package = Path(voicerisk.__file__).parent
+    home = next(place for place in (package / "_r", package.parent / "r") if place.is_dir())
+    return fingerprint(files={file.name: sha256_file(file) for file in sorted((home / "R").glob("*.R"))})
+
+
 class ResultsFolder:
     """The folder a study writes to.
 

@@ -44,13 +44,14 @@ def screen_study(study: Study, tables: ModelTables, folder: ResultsFolder) -> Wr
     return ["screening.csv", "lasso_path.csv"], notes
 
 
+SEXES = ("female", "male")
 GAMM_TABLES = ("smooths", "terms", "curves", "variance", "fit")
 
 
 def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
     """Fit the GAMM on all calls; write `gamm/*.csv`, `gamm/model.rds` and `gamm/notes.json`."""
-    for stale in folder.file("gamm").glob("model*.rds"):
-        stale.unlink()
+    for stale in [*folder.file("gamm").glob("model*.rds"), folder.file("gamm/differences.csv")]:
+        stale.unlink(missing_ok=True)
     if not chosen:
         note = "No GAMM: the screening left no marker."
         for name in GAMM_TABLES:
@@ -60,7 +61,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         )
         return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json"], [note]
 
-    from voicerisk.models import fit_gamm
+    from voicerisk.models import fit_gamm, gamm_tables
 
     settings = study.gamm
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
@@ -80,14 +81,20 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         "kept": list(fit.kept),
         "separated": fit.separated,
         "readable": fit.readable.model,
+        "versions": fit.versions,
         "notes": [*fit.notes, *(fit.beside.notes if fit.beside else ())],
         "warnings": [*fit.warnings, *(fit.beside.warnings if fit.beside else ())],
     }
     write_json(folder.file("gamm/notes.json"), notes)
+    written = [f"gamm/{name}.csv" for name in GAMM_TABLES]
+    if fit.readable.rds_path is not None and table["sex"].nunique() == len(SEXES):
+        differences = gamm_tables.differences(fit.readable.rds_path, seed=study.validation.seed)
+        write_csv(folder.file("gamm/differences.csv"), differences)
+        written.append("gamm/differences.csv")
     models = [
         file.relative_to(folder.path).as_posix() for file in sorted(folder.file("gamm").glob("model*.rds"))
     ]
-    return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json", *models], notes["notes"]
+    return [*written, "gamm/notes.json", *models], list(dict.fromkeys(notes["notes"]))
 
 
 def gamm_table(

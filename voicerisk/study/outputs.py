@@ -5,6 +5,8 @@ import platform
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +63,7 @@ def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]
             "study_file": {"name": study.path.name, "sha256": study.digest},
             "calls_table": {"name": calls_table.name, "sha256": sha256_file(calls_table)},
             "recordings": _recordings(folder),
-            "settings": study.as_dict(),
+            "settings": without_folders(study.as_dict()),
             "seed": study.validation.seed,
             "protocols": list(protocols),
             "protocol_notes": notes,
@@ -73,6 +75,17 @@ def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]
             },
         },
     )
+
+
+def without_folders(value: Any) -> Any:
+    """Return settings in which an absolute path is but its last part: a manifest is made to be shared."""
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
 
 
 def _recordings(folder: ResultsFolder) -> dict[str, str]:

@@ -10,6 +10,7 @@ from voicerisk.biomarkers import catalogue
 from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
+from voicerisk.validation import decision_curves
 
 RUG_ROWS = 400
 
@@ -122,6 +123,9 @@ def _of_inference(folder: ResultsFolder) -> Iterator[Picture]:
         for model, part in curves.groupby("model", sort=False):
             name = "gamm_curves" if model == notes["readable"] else f"gamm_curves--{model}"
             yield Picture(name, part, {"observed": _rug(folder, list(part["marker"].unique()))})
+    differences = folder.file("gamm/differences.csv")
+    if differences.exists():
+        yield Picture("difference_curves", pd.read_csv(differences))
     effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
     if len(effects):
         yield Picture(
@@ -151,6 +155,8 @@ def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[
 
     metrics = pd.read_csv(folder.file("metrics.csv"))
     yield Picture("protocols_compared", metrics)
+    if (metrics["subgroup"] != "all").any():
+        yield Picture("subgroup_forest", metrics)
     predictions = pd.concat(
         [
             pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
@@ -164,6 +170,7 @@ def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[
     if "nested" in protocols:
         curve, strip = calibration_points(predictions[predictions["protocol"] == "nested"])
         yield Picture("calibration", curve, {"strip": strip})
+        yield Picture("decision_curves", decision_curves(predictions[predictions["protocol"] == "nested"]))
         yield from _of_tuning(folder)
     yield Picture("threshold_distribution", pd.read_csv(folder.file("thresholds.csv")))
     for name in protocols:

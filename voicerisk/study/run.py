@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.biomarkers import missing_counts
+from voicerisk.biomarkers import missing_counts, write_marker_table
 from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.study.design import ModelTables, model_tables
 from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
-from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
+from voicerisk.study.folder import ResultsFolder, code_of, fingerprint, r_code
 from voicerisk.study.ratings import write_ratings
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.settings import Study, plain
@@ -192,7 +192,7 @@ class _Stages:
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
         write_csv(folder.file("flow.csv"), flow)
         write_csv(folder.file("exclusions.csv"), exclusions, PRIVATE)
-        write_parquet(folder.file("frames.parquet"), found.frames)
+        write_marker_table(folder.file("frames.parquet"), found.frames)
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
         by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
@@ -231,7 +231,7 @@ class _Stages:
             gamm=plain(study.gamm),
             covariates=study.cohort.covariates,
             seed=study.validation.seed,
-            code=code_of("rbridge", "models/gamm", "study/inference"),
+            code=code_of("rbridge", "models", "study/inference") + r_code(),
         )
         self._stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
