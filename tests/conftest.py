@@ -16,11 +16,13 @@ def reference() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of the real recordings; the test is skipped where VOICERISK_REAL does not name one."""
+    """Folder of the real calls (calls.csv); the test is skipped where VOICERISK_REAL names none."""
     named = os.environ.get("VOICERISK_REAL")
     if not named:
         pytest.skip("VOICERISK_REAL does not name the folder of real recordings")
     folder = Path(named)
-    if not folder.is_dir():
-        pytest.fail(f"VOICERISK_REAL names {folder}, which is not a folder")
+    if (folder / "ravdess_calls").is_dir():
+        folder = folder / "ravdess_calls"
+    if not (folder / "calls.csv").is_file():
+        pytest.fail(f"VOICERISK_REAL names {folder}, which holds no calls.csv")
     return folder

@@ -146,7 +146,9 @@ def run(
         str | None,
         typer.Option(help="published, nested or both; default: as the study file says.", metavar="PROTOCOL"),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processor cores to use.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processor cores; default: all.")
+    ] = None,
 ) -> None:
     """Take annotated call recordings to a validated risk model, with tables and figures.
 
@@ -204,7 +206,9 @@ def extract(
     preset: Annotated[str, typer.Option(help="published or soundgen-2.5.1.")] = "published",
     labels: Annotated[str, typer.Option(help="Label texts to keep, joined by commas.")] = "",
     channel: Annotated[str, typer.Option(help="The caller's channel: left, right or a number.")] = "",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processor cores to use.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processor cores; default: all.")
+    ] = None,
 ) -> None:
     """Take the voice biomarkers of recordings: one row a 40 ms frame, silent frames marked."""
     from voicerisk.study.markers_of_files import extract_files

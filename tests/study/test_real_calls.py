@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.real, pytest.mark.r, pytest.mark.slow]
     ("where", "n_calls", "floor"), [('where = "between_subject == 1"', 24, 0.70), ("", 48, 0.90)]
 )
 def test_acted_distress_is_told_from_calm_speech(real_data, tmp_path, where, n_calls, floor):
-    root = real_data / "ravdess_calls"
+    root = real_data
     file = tmp_path / "study.toml"
     file.write_text(STUDY.format(calls=root / "calls.csv", root=root, where=where))
     result = run_study(load_study(file), tmp_path / "out", jobs=2)

@@ -309,3 +309,19 @@ def test_calls_tables_say_where():
     ):
         with pytest.raises(ValidationError, match=message):
             run_nested(spoil(calls), fit, SETTINGS)
+
+
+def test_a_bootstrap_that_never_varies_gives_no_interval():
+    table = pd.DataFrame(
+        {
+            "caller": [f"c{i:02d}" for i in range(24)],
+            "sex": ["female", "male"] * 12,
+            "y": np.repeat([0, 1], 12),
+            "score": np.linspace(0.1, 0.9, 24),
+        }
+    )
+    metrics = compute_metrics(predictions(table), SETTINGS, n_boot=200)
+    auroc = metrics[(metrics["metric"] == "auroc") & (metrics["unit"] == "call")]
+    assert (auroc["estimate"] == 1.0).all()
+    # 24 separated calls do not show that the AUROC is 1: "1.00 (1.00 to 1.00)" would be a wrong number.
+    assert auroc["lower"].isna().all() and auroc["upper"].isna().all()

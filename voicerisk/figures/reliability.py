@@ -72,6 +72,16 @@ def calibration_points(
     return pd.concat(curves, ignore_index=True), pd.concat(strips, ignore_index=True)
 
 
+def _wilson(y: np.ndarray, level: float) -> tuple[float, float]:
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    n, share = len(y), y.mean()
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
 def _curve(
     p: Floats, y: Floats, callers: NDArray[np.str_], bins: int, bootstraps: int, level: float, seed: int
 ) -> pd.DataFrame:
@@ -108,6 +118,10 @@ def _curve(
             )
         )
     lower, upper = np.nanquantile(group_draws, tails, axis=0)
+    for column, index in enumerate(present):
+        # A bootstrap of calls that are all alike has no width; Wilson's interval says how little they prove.
+        if lower[column] == upper[column]:
+            lower[column], upper[column] = _wilson(y[group == index], level)
     parts.append(
         pd.DataFrame(
             {

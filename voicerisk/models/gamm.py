@@ -19,7 +19,7 @@ import pandas as pd
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.files import PRIVATE, replacing
 from voicerisk.models.gamm_adjust import benjamini_hochberg, holm
-from voicerisk.models.gamm_spec import GammSettings, check_table, separation_text
+from voicerisk.models.gamm_spec import MOSTLY_CONSTANT, GammSettings, check_table, separation_text
 from voicerisk.rbridge import Kept, Worker
 
 __all__ = ["CURVES", "SMOOTHS", "WITH", "WITHOUT", "GammFit", "GammSettings", "fit_gamm"]
@@ -243,7 +243,7 @@ def fit_gamm(
         separation = r.call(
             "vr_separation", data=Kept("gamm_data"), random=list(settings.random), **groups
         ).value
-        separated = bool((separation["share"] == 1.0).any())
+        separated = bool((separation["share"] >= MOSTLY_CONSTANT).any())
 
         def fit(model: str, random: Sequence[str], path: Path | None) -> GammFit:
             mine = {**arguments, "random": list(random)}

@@ -90,19 +90,23 @@ def check_table(
         )
 
 
+# From this share of groups without a change of outcome on, intercepts explain labels, not markers.
+MOSTLY_CONSTANT = 0.5
+
+
 def separation_text(separation: pd.DataFrame) -> str:
     """Say in plain words what a separating random intercept does to the fit."""
     names = {"caller": "caller", "call": "call", "segment": "segment"}
     told = [
-        f"all {row.groups} {names[str(row.group)]}s have one outcome each"
+        f"{'all' if row.constant == row.groups else f'{row.constant} of'} {row.groups} "
+        f"{names[str(row.group)]}s have one outcome each"
         for row in separation.itertuples()
-        if row.share == 1.0
+        if float(str(row.share)) >= MOSTLY_CONSTANT
     ]
     return (
-        f"Separation: {' and '.join(told)}, so a random intercept can explain the outcome completely, and "
-        f"the markers "
-        "are left with nothing to explain: their curves shrink towards zero and their tests towards p = 1 "
-        "whatever "
+        f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the outcome, "
+        "and the markers are left with nothing to explain: their curves shrink towards zero and their tests "
+        "towards p = 1 whatever "
         "the voices hold, while R-squared with the intercept nears 1. Only the figures without the intercept "
         "(`_fixed`) say anything about the markers; the fit beside, without random intercepts and with "
         "caller-clustered intervals, is the one to read."

@@ -97,8 +97,13 @@ class GamboostFitter:
         selections = self._select(sets)
         lanes = [self._lane(asked, chosen, rows) for asked, chosen in zip(sets, selections, strict=True)]
         paths = self._boost(rows.data, lanes)
-        for asked, chosen, path in zip(sets, selections, paths, strict=True):
-            notes = {"selected": chosen.markers, "screened_on": chosen.callers}
+        for asked, chosen, lane, path in zip(sets, selections, lanes, paths, strict=True):
+            notes = {
+                "selected": chosen.markers,
+                "screened_on": chosen.callers,
+                # What the fit saw, read off its weights, not off what was asked for.
+                "fitted_on": sorted(rows.callers[np.unique(rows.data.caller[lane.weights > 0])]),
+            }
             write_json(self._file(asked).with_suffix(".json"), notes, PRIVATE)
             path.to_npz(self._file(asked))
 
@@ -150,14 +155,12 @@ class GamboostFitter:
             keys = self.tables.frames.iloc[where][[key for key in FRAME_KEYS if key != "caller_id"]]
             return keys.assign(p_raw=1.0 / (1.0 + np.exp(-path.link(where, step)))).reset_index(drop=True)
 
-        provenance = {"boost": asked.train}
+        fitted_on = tuple(kept["fitted_on"])
+        provenance = {"boost": fitted_on}
         if kept["screened_on"]:
             provenance["screening"] = tuple(kept["screened_on"])
-        provenance["knots"] = (
-            asked.train
-            if self.learned.boundary == "train"
-            else tuple(self.tables.calls["caller_id"].unique())
-        )
+        everyone = tuple(self.tables.calls["caller_id"].unique())
+        provenance["knots"] = fitted_on if self.learned.boundary == "train" else everyone
         return FittedPath(
             key=asked.key,
             call_ids=tuple(calls),

@@ -3,16 +3,18 @@
 Nothing here validates anything: all labels are seen. The tables say so.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from voicerisk.files import write_csv, write_json
+from voicerisk.models import GammSettings
 from voicerisk.study.design import ModelTables
 from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.screening import screen_all, screening_rows
-from voicerisk.study.settings import Study
+from voicerisk.study.settings import Study, plain
 
 Written = tuple[list[str], list[str]]
 
@@ -63,7 +65,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
 
     from voicerisk.models import fit_gamm, gamm_tables
 
-    settings = study.gamm
+    settings, added = random_intercepts(study.gamm, tables.calls)
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
     fit = fit_gamm(
         table,
@@ -82,7 +84,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         "separated": fit.separated,
         "readable": fit.readable.model,
         "versions": fit.versions,
-        "notes": [*fit.notes, *(fit.beside.notes if fit.beside else ())],
+        "notes": [*added, *fit.notes, *(fit.beside.notes if fit.beside else ())],
         "warnings": [*fit.warnings, *(fit.beside.warnings if fit.beside else ())],
     }
     write_json(folder.file("gamm/notes.json"), notes)
@@ -95,6 +97,18 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         file.relative_to(folder.path).as_posix() for file in sorted(folder.file("gamm").glob("model*.rds"))
     ]
     return [*written, "gamm/notes.json", *models], list(dict.fromkeys(notes["notes"]))
+
+
+def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:
+    """Add an intercept for the call within the caller where callers have several calls.
+
+    Without it frames and segments of one call would count as independent, and the tests of the smooths reject
+    far too often.
+    """
+    if settings.random != ("caller",) or not calls["caller_id"].duplicated().any():
+        return settings, []
+    note = "Callers have several calls: a random intercept for the call within the caller was added."
+    return replace(settings, random=("caller", "call")), [note]
 
 
 def gamm_table(
@@ -140,6 +154,11 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
     for name, table in effects.items():
         write_csv(folder.file(f"boost/{name}.csv"), table)
     callers = int(tables.calls["caller_id"].nunique())
-    notes = {"fitted_on": "all calls, published settings", "callers": callers}
+    notes = {
+        "fitted_on": "all calls, published settings",
+        "callers": callers,
+        "audio": plain(study.audio),
+        "preset": study.biomarkers.preset,
+    }
     write_model(folder.file("boost/model.json"), scoring_model(model.path_, notes=notes))
     return [*(f"boost/{name}.csv" for name in effects), "boost/model.json"], []

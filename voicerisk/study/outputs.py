@@ -15,7 +15,8 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json
 from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.protocols import joined, part_of
 from voicerisk.study.settings import Study
-from voicerisk.validation import compute_metrics
+from voicerisk.validation import compute_metrics, degenerate_scores
+from voicerisk.validation.utility import shift_prevalence
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
             "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
@@ -26,8 +27,9 @@ def write_metrics(
 ) -> tuple[list[str], list[str]]:
     """Measure all predictions; write `metrics.csv`, `thresholds.csv`, `tuning.csv` and `provenance.json`."""
     tables = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in protocols]
+    predictions, notes = at_study_prevalence(pd.concat(tables, ignore_index=True), study.validation.prior)
     metrics = compute_metrics(
-        pd.concat(tables, ignore_index=True),
+        predictions,
         study.validation,
         subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
         progress=move,
@@ -40,7 +42,55 @@ def write_metrics(
         for name in protocols
     }
     write_json(folder.file("provenance.json"), provenance, PRIVATE)
-    return ["metrics.csv", "thresholds.csv", "tuning.csv", "provenance.json"], []
+    folds = fold_table(folder, protocols)
+    write_csv(folder.file("folds.csv"), folds)
+    clamped = folds.loc[folds["protocol"] == "nested", "share_outside"]
+    if len(clamped):
+        notes.append(
+            f"Nested: on average {clamped.mean():.2%} of held-out values lay beyond the knots of their fold."
+        )
+    alarms = degenerate_scores(predictions)
+    notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
+    notes += [str(note) for note in metrics.attrs.get("notes", ())]
+    names = ["metrics.csv", "thresholds.csv", "tuning.csv", "folds.csv", "provenance.json"]
+    return names, list(dict.fromkeys(notes))
+
+
+def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple[pd.DataFrame, list[str]]:
+    """Return predictions whose recalibrated risk is one at the study's own share of positive calls.
+
+    `p` of the nested protocol is a risk at the class prior. Where the study file sets another prior than the
+    study's share, calibration, Brier score and net benefit on the study's calls need it moved back.
+    """
+    if prior is None:
+        return predictions, []
+    calls = (predictions["protocol"] == "nested") & (predictions["unit"] == "call")
+    share = float(predictions.loc[calls].drop_duplicates("call_id")["y"].mean()) if calls.any() else prior
+    moved = predictions.copy()
+    moved.loc[calls, "p"] = shift_prevalence(predictions.loc[calls, "p"].to_numpy(), prior, share)
+    return moved, [
+        f"p of the nested protocol is a risk at the class prior {prior:g}; for calibration, Brier score and "
+        f"net benefit it was moved to the study's share of positive calls, {share:.3f}."
+    ]
+
+
+def fold_table(folder: ResultsFolder, protocols: Sequence[str]) -> pd.DataFrame:
+    """Return one row a fold: markers chosen, learners left out, share of values beyond the knots."""
+    rows = []
+    for name in protocols:
+        notes = json.loads(folder.file(f"{part_of(name)}/notes.json").read_text(encoding="utf-8"))
+        for key, fit in notes["fits"].items():
+            shares = list(fit.get("clamped", {}).values())
+            rows.append(
+                {
+                    "protocol": name,
+                    "fold": key,
+                    "selected": " ".join(fit.get("selected", ())),
+                    "left_out": "; ".join(": ".join(pair) for pair in fit.get("left_out", ())),
+                    "share_outside": float(sum(shares) / len(shares)) if shares else 0.0,
+                }
+            )
+    return pd.DataFrame(rows, columns=["protocol", "fold", "selected", "left_out", "share_outside"])
 
 
 def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> None:

@@ -8,11 +8,20 @@ import pandas as pd
 
 from voicerisk.biomarkers import catalogue
 from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.outputs import at_study_prevalence
 from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import decision_curves
 
 RUG_ROWS = 400
+# Boxes of the flow state what stays, so they are named by it.
+FLOW_LABELS = {
+    "labels": "Spans with chosen labels",
+    "spans": "Within the caller's spans",
+    "framing": "Spans of a frame or more",
+    "silence": "Not silent",
+    "missing": "Complete",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ def draw_figures(
     for stale in place.glob("*") if place.is_dir() else ():
         stale.unlink()
     pictures = [picture for picture in _pictures(study, folder, protocols) if len(picture.table)]
-    labels = marker_labels(study.biomarkers.levels)
+    labels = marker_labels(study.biomarkers.levels) | FLOW_LABELS
     written = []
     for number, picture in enumerate(pictures, start=1):
         written += make(
@@ -67,8 +76,8 @@ def marker_labels(levels: str = "frame") -> dict[str, str]:
 
 def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
     yield from _of_data(study, folder)
-    yield from _of_inference(folder)
-    yield from _of_validation(folder, protocols)
+    yield from _of_inference(study, folder)
+    yield from _of_validation(study, folder, protocols)
 
 
 def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
@@ -106,7 +115,7 @@ def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["group", "unit", "n"])
 
 
-def _of_inference(folder: ResultsFolder) -> Iterator[Picture]:
+def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     path = pd.read_csv(folder.file("lasso_path.csv"))
     path = path[path["lambda"] > 0]  # 0 where no marker varies with the outcome: there is no path to draw
     if len(path):
@@ -122,35 +131,33 @@ def _of_inference(folder: ResultsFolder) -> Iterator[Picture]:
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
             name = "gamm_curves" if model == notes["readable"] else f"gamm_curves--{model}"
-            yield Picture(name, part, {"observed": _rug(folder, list(part["marker"].unique()))})
+            rug = _rug(folder, list(part["marker"].unique()), study.gamm.level)
+            yield Picture(name, part, {"observed": rug})
     differences = folder.file("gamm/differences.csv")
     if differences.exists():
         yield Picture("difference_curves", pd.read_csv(differences))
     effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
     if len(effects):
         yield Picture(
-            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()))}
+            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()), "frame")}
         )
 
 
-def _rug(folder: ResultsFolder, markers: Sequence[str]) -> pd.DataFrame:
-    """Return some observed segment means of each marker and sex, the same ones every time."""
-    segments = pd.read_parquet(folder.file("segments.parquet"))
+def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFrame:
+    """Return some observed values of each marker and sex, of the kind of rows that were fitted."""
+    rows = pd.read_parquet(folder.file("frames.parquet" if level == "frame" else "segments.parquet"))
     calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str})
-    sex = segments["call_id"].map(calls.set_index("call_id")["sex"])
-    long = pd.concat(
-        [
-            pd.DataFrame({"marker": name, "sex": sex, "x": segments[name]})
-            for name in markers
-            if name in segments
-        ],
-        ignore_index=True,
-    ).dropna()
-    step = max(1, len(long) // (RUG_ROWS * max(1, long["marker"].nunique())))
-    return long.iloc[::step].reset_index(drop=True)
+    sex = rows["call_id"].map(calls.set_index("call_id")["sex"])
+    parts = []
+    for name in markers:
+        if name in rows:
+            values = pd.DataFrame({"marker": name, "sex": sex, "x": rows[name]}).dropna()
+            parts.append(values.iloc[:: max(1, len(values) // RUG_ROWS)])
+    columns = ["marker", "sex", "x"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
+def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
     from voicerisk.figures import calibration_points, call_scores, curve_points
 
     metrics = pd.read_csv(folder.file("metrics.csv"))
@@ -164,6 +171,7 @@ def _of_validation(folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[
         ],
         ignore_index=True,
     )
+    predictions, _ = at_study_prevalence(predictions, study.validation.prior)
     points = curve_points(predictions)
     yield Picture("roc", points, {"metrics": metrics})
     yield Picture("precision_recall", points, {"metrics": metrics})
@@ -189,7 +197,10 @@ def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
         path = first[["fold", "step", "deviance"]].assign(mstop=first["fold"].map(steps), series="held out")
         yield Picture("risk_path", path)
     notes = json.loads(folder.file(f"{part_of('nested')}/notes.json").read_text(encoding="utf-8"))
-    chosen = [fit["selected"] for fit in notes["fits"].values() if "selected" in fit]
+    # One design: folds that each leave out several callers say more about chance than leaving out one.
+    design = "grouped_kfold" if any("/grouped_kfold/" in key for key in notes["fits"]) else "loco"
+    fits = [fit for key, fit in notes["fits"].items() if f"/{design}/" in key]
+    chosen = [fit["selected"] for fit in fits if "selected" in fit]
     markers = pd.read_csv(folder.file("screening.csv"))["marker"].drop_duplicates()
     if chosen:
         yield Picture("selection_frequencies", selection_table(chosen, list(markers), protocol="nested"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pandas as pd
@@ -39,12 +40,27 @@ def write_tables(
     return written, [] if word else ["Tables in Word need: pip install 'voicerisk[report]'."]
 
 
+def _fit_notes(fit: pd.Series, study: Study) -> list[str]:
+    """Say what the printed GAMM was fitted to and what its tests rest on."""
+    rests = {
+        "caller_jackknife": "no random intercept; tests and intervals by a jackknife over callers",
+        "model": "tests and intervals of the model with random intercepts",
+    }
+    rows = f"Fitted to {fit['rows']:.0f} {study.gamm.level}s of {fit['callers']:.0f} callers"
+    return [
+        f"{rows} ({fit['engine']}, {rests.get(fit['covariance'], fit['covariance'])}).",
+        f"Deviance explained {fit['deviance_explained']:.2f}; on the rows that were fitted.",
+    ]
+
+
 def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[PublicationTable]:
     from voicerisk.figures import call_scores
 
     labels = marker_labels(study.biomarkers.levels)
-    calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
     spans = pd.read_parquet(folder.file("segments.parquet"))
+    spans = spans[spans["n_frames"] > 0]
+    calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
+    calls = calls[calls["call_id"].isin(spans["call_id"])]
     # Own markers that name segments of their own have no times.
     segments = None if spans["start_s"].isna().any() else spans
     columns = [*study.cohort.covariates, *(name for name in study.cohort.strata if name != "sex")]
@@ -54,7 +70,9 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     if notes["kept"]:
         smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
         readable = notes["readable"]
-        yield gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
+        table = gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
+        fit = pd.read_csv(folder.file("gamm/fit.csv"))
+        yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     yield performance_table(pd.read_csv(folder.file("metrics.csv")))
     yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
     if study.biomarkers.frames is None:

@@ -183,8 +183,18 @@ class _Stages:
         exclusions = cohort.exclusions
         if len(gone):
             reason = "no frame left after silence removal"
-            row = {"step": "silence", "unit": "call", "reason": reason, "n": len(gone)}
-            flow = pd.concat([flow, pd.DataFrame([{**row, "remaining": len(left)}])], ignore_index=True)
+            stay = cohort.calls[cohort.calls["call_id"].isin(left)]
+            n_callers = stay["caller_id"].nunique()
+            rows = [
+                {"unit": "call", "n": len(gone), "remaining": len(stay)},
+                {
+                    "unit": "caller",
+                    "n": cohort.calls["caller_id"].nunique() - n_callers,
+                    "remaining": n_callers,
+                },
+            ]
+            lost = pd.DataFrame(rows).assign(step="silence", reason=reason)
+            flow = pd.concat([flow, lost], ignore_index=True)
             listed = gone[["call_id", "file"]].assign(step="silence", reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
             notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
@@ -257,7 +267,10 @@ class _Stages:
             boost=plain(study.boost),
             validation=plain(validation),
             code=code_of(
-                "screening", "models", "validation", "study/fitters", "study/protocols", "study/screening"
+                "screening",
+                "models",
+                "validation",
+                *("study/design", "study/fitters", "study/protocols", "study/screening"),
             ),
         )
         if not wanted:
@@ -285,7 +298,7 @@ class _Stages:
             levels=study.biomarkers.levels,
             chosen=chosen,
             boost=plain(study.boost),
-            code=code_of("models", "study/inference"),
+            code=code_of("models", "study/design", "study/inference"),
         )
         self._stage(
             "boost",
@@ -318,6 +331,7 @@ class _Stages:
         mark = fingerprint(
             marks=self.marks,
             wanted=list(wanted),
+            covariates=self.study.cohort.covariates,
             code=code_of("figures", "report", "study/pictures", "study/publication"),
         )
 

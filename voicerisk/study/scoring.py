@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from voicerisk.audio import read_recording
+from voicerisk.audio import AudioSettings, read_recording
 from voicerisk.biomarkers import BiomarkerSettings, extract_call, preset_audio
 from voicerisk.errors import StudyError
 from voicerisk.models import ScoringModel, read_model
@@ -40,8 +40,8 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     model : Path or ScoringModel
         `boost/model.json` of a study.
     source : Path
-        A sound file (analysed whole, with the published settings), or a Parquet or CSV table of frames with
-        `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
+        A sound file (analysed whole, with the audio settings of the model's study), or a Parquet or CSV table
+        of frames with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
     sex : {'female', 'male'}, optional
         The caller's sex; needed by a model of both sexes unless the table has a column `sex`.
 
@@ -86,9 +86,12 @@ def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:
             raise StudyError(f"{source.name} has no column call_id.")
         table = table.astype({"call_id": str})
     else:
-        audio = preset_audio("published")
-        settings = BiomarkerSettings(set=scorer.markers or "named")
-        table = extract_call(read_recording(source), None, audio, settings, name=str(source)).frames
+        kept = scorer.notes.get("audio")
+        audio = AudioSettings(**kept) if kept else preset_audio("published")
+        preset = str(scorer.notes.get("preset", "published"))
+        settings = BiomarkerSettings(preset=preset, set=scorer.markers or "named")
+        recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
+        table = extract_call(recording, None, audio, settings, name=str(source)).frames
         table.insert(0, "call_id", source.stem)
     if "silent" in table:
         table = table[~table["silent"].astype(bool)]

@@ -124,6 +124,11 @@ def load_study(path: Path | str) -> Study:
         )
 
     rooms = {name: _settings(path.name, name, room, tables.get(name, {})) for name, room in _ROOMS.items()}
+    moderator = rooms["cohort"].moderator
+    if moderator != "sex":
+        raise StudyError(
+            f"{path.name}, [cohort]: moderator = {moderator!r} cannot be modelled yet; leave it out."
+        )
     return Study(path=path, report=tables.get("report", {}), digest=hashlib.sha256(raw).hexdigest(), **rooms)
 
 

@@ -14,6 +14,7 @@ from voicerisk.validation.thresholds import draw_callers
 
 OUTCOME = "outcome"
 MOST_UNDEFINED = 0.05
+SAME = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,14 @@ def percentile_interval(values: np.ndarray, draws: CallerDraws, level: float = 0
     """Return the percentile interval of a statistic computed under every row of `draws.counts`.
 
     NaN where the statistic is undefined in more than 5 % of the resamples (a calibration slope in samples
-    that the risks separate): what is left would be an interval of the well-behaved samples only.
+    that the risks separate): what is left would be an interval of the well-behaved samples only. NaN, too,
+    where all resamples agree: an AUROC of 1 in every resample is no certainty, the bootstrap cannot say how
+    far below 1 the truth may lie.
     """
     resampled = _defined(values, draws)
     if resampled is None:
+        return np.nan, np.nan
+    if np.ptp(resampled) < SAME:
         return np.nan, np.nan
     low, high = np.quantile(resampled, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return float(low), float(high)
@@ -132,7 +137,7 @@ def bca_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) ->
     resampled = _defined(values, draws)
     left_out = values[1 + draws.n_boot :]
     left_out = left_out[np.isfinite(left_out)]
-    if resampled is None or len(left_out) == 0:
+    if resampled is None or len(left_out) == 0 or np.ptp(resampled) < SAME:
         return np.nan, np.nan
     below = ((resampled < values[0]).sum() + 0.5 * (resampled == values[0]).sum()) / len(resampled)
     if not 0.0 < below < 1.0:
