@@ -1,4 +1,4 @@
-"""Parts of a study that decide what its numbers mean: prevalence, random intercepts, what a manifest gives away."""
+"""Parts of a study that decide what its numbers mean: prevalence, random intercepts, the manifest."""
 
 import numpy as np
 import pandas as pd
