@@ -1,7 +1,7 @@
 # mypy: disable-error-code="no-untyped-def"
 """The four innermost loops of boosting as explicit vector code, a vector = the lanes of one row.
 
-Numba's own vectoriser leaves these loops at a quarter of the speed, because it cannot keep the sums of a run
+Numba's own vectoriser leaves these loops much slower, because it cannot keep the sums of a run
 of rows in registers. Here they are built from LLVM vector operations, so that LLVM maps them to whatever the
 processor has (AVX-512, AVX2, SSE, NEON). Every operation acts on each lane alone and in the same order,
 whatever the number of lanes: a lane's numbers are the same to the last bit beside any neighbours.
