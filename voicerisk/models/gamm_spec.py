@@ -97,12 +97,11 @@ MOSTLY_CONSTANT = 0.5
 def separation_text(separation: pd.DataFrame) -> str:
     """Say in plain words what a separating random intercept does to the fit."""
     names = {"caller": "caller", "call": "call", "segment": "segment"}
-    told = [
-        f"{'all' if row.constant == row.groups else f'{row.constant} of'} {row.groups} "
-        f"{names[str(row.group)]}s have one outcome each"
-        for row in separation.itertuples()
-        if float(str(row.share)) >= MOSTLY_CONSTANT
-    ]
+    told = []
+    for row in separation.to_dict("records"):
+        if row["share"] >= MOSTLY_CONSTANT:
+            how_many = "all" if row["constant"] == row["groups"] else f"{row['constant']} of"
+            told.append(f"{how_many} {row['groups']} {names[str(row['group'])]}s have one outcome each")
     return (
         f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the outcome, "
         "and the markers are left with nothing to explain: their curves shrink towards zero and their tests "
