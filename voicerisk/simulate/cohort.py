@@ -184,6 +184,10 @@ def draw_caller(index: int, seed: int, effects: tuple[Effect, ...], channel_leak
     """Draw the `index`-th caller (from 0): who they are, how they sound, and over which line they call."""
     block = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, index // 4)))
     sex, outcome = _KINDS[block.permutation(4)[index % 4]]
+    if not effects:
+        # Labels independent of everything, sex too: were every sex balanced by outcome, leaving callers out
+        # would tie sex to the outcome among the others, against the ones left out.
+        outcome = _KINDS[block.permutation(4)[index % 4]][1]
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, index)))
     distress = float(rng.normal(DISTRESS[f"mean_{outcome}"], DISTRESS["sd"]))
     age = int(np.clip(round(rng.normal(38, 12)), 16, 80))
