@@ -46,6 +46,6 @@ def test_null_cohorts_are_told_apart_no_better_than_by_chance(tmp_path):
         rows = metrics.query("metric == 'auroc' and unit == 'call' and subgroup == 'all'")
         found.append(float(rows["estimate"].iloc[0]))
     # 24 callers a class: one AUROC has a standard error of about 0.08 without information; 3 standard errors
-    # of the mean either way. Fewer callers would test hold-out bias: leaving out some of a small cohort that is
-    # balanced by chance ties sex to the outcome among the others, against those left out.
+    # of the mean either way. Fewer callers would test hold-out bias: leaving out some of a small cohort that
+    # is balanced by chance ties sex to the outcome among the others, against those left out.
     assert abs(np.mean(found) - 0.5) < 3 * 0.083 / np.sqrt(len(SEEDS)), found
