@@ -51,8 +51,20 @@ def write_metrics(
         )
     alarms = degenerate_scores(predictions)
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
-    notes += [str(note) for note in metrics.attrs.get("notes", ())]
-    names = ["metrics.csv", "thresholds.csv", "tuning.csv", "folds.csv", "provenance.json"]
+    every = [str(note) for note in metrics.attrs.get("notes", ())]
+    write_json(folder.file("metrics_notes.json"), every)
+    resamples = [note for note in every if "of the resamples" in note]
+    notes += [note for note in every if note not in resamples]
+    if resamples:
+        notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
+    names = [
+        "metrics.csv",
+        "thresholds.csv",
+        "tuning.csv",
+        "folds.csv",
+        "provenance.json",
+        "metrics_notes.json",
+    ]
     return names, list(dict.fromkeys(notes))
 
 

@@ -180,7 +180,9 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     if "nested" in protocols:
         curve, strip = calibration_points(predictions[predictions["protocol"] == "nested"])
         yield Picture("calibration", curve, {"strip": strip})
-        yield Picture("decision_curves", decision_curves(predictions[predictions["protocol"] == "nested"]))
+        nested = predictions[predictions["protocol"] == "nested"]
+        design = "loco" if (nested["design"] == "loco").any() else nested["design"].iloc[0]
+        yield Picture("decision_curves", decision_curves(nested[nested["design"] == design]))
         yield from _of_tuning(folder)
     yield Picture("threshold_distribution", pd.read_csv(folder.file("thresholds.csv")))
     for name in protocols:
