@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Columns of the frames and segments tables that are no markers.
+# Columns of the frames table that are no markers.
 FRAME_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
-SEGMENT_KEYS = ("call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from voicerisk.biomarkers import BiomarkerSettings, extract_call, keep_frames, s
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
+from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.folder import code_of, fingerprint
 from voicerisk.study.settings import plain
 
 _OF_CALL = ["path", "file", "caller_id"]
-FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 # Words that mean something else in the tables and models of a study.
 RESERVED = {
     *("sex", "y", "outcome", "caller", "call", "file", "path", "start_s", "end_s", "label"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
+from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.outputs import at_study_prevalence
 from voicerisk.study.protocols import part_of
@@ -91,13 +92,10 @@ def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         {"groups": _final_groups(calls, frames)},
     )
     by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
-    markers = [name for name in frames.columns if name not in _KEYS]
+    markers = [name for name in frames.columns if name not in FRAME_KEYS]
     labelled = frames.merge(calls[["call_id", *by]], on="call_id")
     labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
     yield Picture("missing_values", missing_table(labelled, markers, by))
-
-
-_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
 
 
 def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:

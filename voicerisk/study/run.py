@@ -13,7 +13,7 @@ from voicerisk.biomarkers import missing_counts, write_marker_table
 from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
-from voicerisk.study.design import ModelTables, model_tables
+from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
 from voicerisk.study.folder import ResultsFolder, code_of, fingerprint, r_code
 from voicerisk.study.ratings import write_ratings
@@ -161,7 +161,7 @@ class _Stages:
 
         read = self.folder.file
         frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
-        markers = tuple(column for column in frames.columns if column not in _FRAME_KEYS)
+        markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *_strata(study)]
         calls = cohort.calls[list(dict.fromkeys(columns))]
@@ -341,9 +341,6 @@ class _Stages:
             return [*figures, *tables], notes
 
         self._stage("show", "Figures and tables", mark, work)
-
-
-_FRAME_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
 
 
 def _strata(study: Study) -> list[str]:
