@@ -1,0 +1,35 @@
+"""`voicerisk extract`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voicerisk.cli.app import app
+from voicerisk.cli.jobs import Jobs, cores
+from voicerisk.cli.progress import ProgressBars, console
+
+
+@app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
+def extract(
+    source: Annotated[
+        Path, typer.Argument(help="A recording, a folder, or a CSV with file.", metavar="SOURCE")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write, .parquet or .csv.")],
+    markers: Annotated[str, typer.Option(help="all, named, or names joined by commas.")] = "all",
+    preset: Annotated[str, typer.Option(help="published or soundgen-2.5.1.")] = "published",
+    labels: Annotated[str, typer.Option(help="Label texts to keep, joined by commas.")] = "",
+    channel: Annotated[str, typer.Option(help="The caller's channel: left, right or a number.")] = "",
+    jobs: Jobs = None,
+) -> None:
+    """Take the voice biomarkers of recordings: one row a 40 ms frame, silent frames marked."""
+    from voicerisk.study.markers_of_files import extract_files
+
+    screen = console()
+    chosen = markers if markers in ("all", "named") else tuple(markers.split(","))
+    kept = tuple(text for text in labels.split(",") if text)
+    side = int(channel) if channel.isdigit() else channel or None
+    with ProgressBars(screen).stage("Biomarkers") as move:
+        frames = extract_files(source, out, chosen, preset, kept, side, jobs or cores(), move)
+    silent = int(frames["silent"].sum())
+    screen.print(f"{len(frames)} frames, {silent} of them silent: {out}", highlight=False, soft_wrap=True)
