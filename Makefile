@@ -16,6 +16,7 @@ demo: setup      ## simulate a telephone cohort and run both protocols on it (de
 	@.venv/bin/voicerisk run demo/cohort/study.toml --out demo/results --jobs $(JOBS)
 
 test: setup      ## all tests
+	@bash scripts/browser.sh
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 lint: setup      ## style, types, who may import whom
