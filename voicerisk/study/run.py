@@ -88,7 +88,7 @@ def run_study(
     cohort = load_cohort(study.cohort, study.folder)
     folder = ResultsFolder(Path(out), identity)
     with folder.locked():
-        stages = _Stages(study, folder, jobs, reporter or Silent())
+        stages = Stages(study, folder, jobs, reporter or Silent())
         tables, extraction = stages.extract(cohort)
         chosen = stages.screen(tables)
         kept = stages.gamm(tables, extraction, chosen)
@@ -111,7 +111,7 @@ def _digest(file: Path) -> str:
     return sha256_file(file) if file.is_file() else ""
 
 
-class _Stages:
+class Stages:
     """Runs each stage unless its fingerprint and outputs are unchanged."""
 
     def __init__(self, study: Study, folder: ResultsFolder, jobs: int, reporter: Reporter) -> None:
@@ -121,7 +121,7 @@ class _Stages:
         self.reporter = reporter
         self.marks: dict[str, str] = {}
 
-    def _stage(
+    def stage(
         self, name: str, title: str, mark: str, work: Callable[[Move], tuple[Iterable[str], Iterable[str]]]
     ) -> None:
         """Run `work`, which writes files and returns their names and its notes, unless nothing changed."""
@@ -157,7 +157,7 @@ class _Stages:
             markers=study.biomarkers.markers,
             code=code_of("cohort", "audio", "biomarkers", "study/extraction", "study/ratings"),
         )
-        self._stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
+        self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
         read = self.folder.file
         frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
@@ -227,7 +227,7 @@ class _Stages:
             seed=study.validation.seed,
             code=code_of("screening", "study/screening", "study/design"),
         )
-        self._stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
+        self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
         table = pd.read_csv(self.folder.file("screening.csv"))
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
@@ -243,7 +243,7 @@ class _Stages:
             seed=study.validation.seed,
             code=code_of("rbridge", "models", "study/inference") + r_code(),
         )
-        self._stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
+        self.stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
         return tuple(kept)
 
@@ -281,7 +281,7 @@ class _Stages:
             self.folder.forget(name)
             return False
         title = {"published": "Published protocol", "nested": "Nested protocol"}[name]
-        self._stage(
+        self.stage(
             name,
             title,
             mark,
@@ -300,7 +300,7 @@ class _Stages:
             boost=plain(study.boost),
             code=code_of("models", "study/design", "study/inference"),
         )
-        self._stage(
+        self.stage(
             "boost",
             "gamboost on all calls",
             mark,
@@ -316,7 +316,7 @@ class _Stages:
             validation=plain(study.validation),
             code=code_of("validation", "study/outputs"),
         )
-        self._stage(
+        self.stage(
             "metrics",
             "Metrics and intervals",
             mark,
@@ -340,7 +340,7 @@ class _Stages:
             tables, notes = write_tables(self.study, self.folder, wanted)
             return [*figures, *tables], notes
 
-        self._stage("show", "Figures and tables", mark, work)
+        self.stage("show", "Figures and tables", mark, work)
 
 
 def _strata(study: Study) -> list[str]:

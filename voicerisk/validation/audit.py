@@ -7,115 +7,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voicerisk.errors import ValidationError
 from voicerisk.validation.alarms import degenerate_scores
-from voicerisk.validation.calibration import calibration_line
-from voicerisk.validation.decisions import decision_metrics
-from voicerisk.validation.discrimination import auroc
+from voicerisk.validation.bootstrap import caller_draws, percentile_interval
 from voicerisk.validation.findings import Finding, exit_code
+from voicerisk.validation.folds import caller_table, strata_columns
 from voicerisk.validation.ladder_findings import ladder_findings
-from voicerisk.validation.permutation import judge_permutations, permute_outcomes
-from voicerisk.validation.protocols import NESTED, ProtocolResult, run_protocol
+from voicerisk.validation.permutation import judge_permutations, permute_outcomes, pipeline_scores
+from voicerisk.validation.plan import plan_folds
+from voicerisk.validation.protocols import run_protocol
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.refit import FitPaths, Progress
+from voicerisk.validation.refit import Progress
+from voicerisk.validation.rungs import FitSwitches, MakeFitter, Rung, ladder, printed_auroc, rung_metrics
 from voicerisk.validation.settings import ValidationSettings
-from voicerisk.validation.switches import Switches
 from voicerisk.validation.tables import check_calls
-from voicerisk.validation.thresholds import automatic_direction
 
-CALLER_EFFECTS = ("none", "all_data", "brandom")
+__all__ = ["Audit", "FitSwitches", "MakeFitter", "Rung", "audit_ladder", "ladder", "ladder_size"]
+
 STREAM = 37
-CONSTANT = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class FitSwitches:
-    """How a refit departs from the honest one.
-
-    Parameters
-    ----------
-    global_scaling : bool
-        Scaling and knots from all callers.
-    global_screening : bool
-        Screening on all callers.
-    row_folds : bool
-        Lambda and the number of steps chosen on folds over rows, which callers straddle; the path then
-        ends at
-        the number of steps chosen.
-    caller_effect : {'none', 'all_data', 'brandom'}
-        'all_data': each caller's effect estimated with all outcomes enters as a predictor. 'brandom': a
-        random
-        intercept in the model, 0 for a caller it never saw.
-    """
-
-    global_scaling: bool = False
-    global_screening: bool = False
-    row_folds: bool = False
-    caller_effect: str = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One rung of the ladder.
-
-    Parameters
-    ----------
-    name, label : str
-        Stable name, and what the switch does in words.
-    fit : FitSwitches
-    protocol : Switches
-    unit : {'call', 'frame'}
-        Unit of which the rung would print its numbers.
-    automatic : bool
-        Whether the direction is chosen from the same scores.
-    """
-
-    name: str
-    label: str
-    fit: FitSwitches
-    protocol: Switches
-    unit: str = "call"
-    automatic: bool = False
-
-
-MakeFitter = Callable[[FitSwitches, pd.DataFrame], FitPaths]
-"""Makes the refit function for switches and a table of calls, whose outcomes may have been permuted."""
-
-
-def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
-    """Return the rungs, each the one before plus one switch.
-
-    Parameters
-    ----------
-    caller_effect : {'all_data', 'brandom'}
-        What the rung of the caller effect puts into the model.
-    """
-    if caller_effect not in CALLER_EFFECTS[1:]:
-        raise ValidationError(
-            f"The caller effect of the ladder is all_data or brandom, not {caller_effect!r}."
-        )
-    fit, protocol = FitSwitches(), replace(NESTED, assert_unseen=False)
-    rungs = [Rung("honest", "everything learned inside the fold", fit, replace(protocol, name="honest"))]
-
-    def add(name: str, label: str, unit: str = "call", automatic: bool = False) -> None:
-        rungs.append(Rung(name, label, fit, replace(protocol, name=name), unit, automatic))
-
-    fit = replace(fit, global_scaling=True)
-    add("global_scaling", "+ scaling and knots from all callers")
-    fit = replace(fit, global_screening=True)
-    add("global_screening", "+ screening on all callers")
-    fit, protocol = replace(fit, row_folds=True), replace(protocol, tune_steps=False)
-    add("row_folds", "+ lambda and steps by folds over rows")
-    protocol = replace(protocol, threshold_from="holdout", midpoints=False)
-    add("holdout_threshold", "+ threshold from the hold-out scores")
-    protocol = replace(protocol, constant_prior=False, recalibrate=False)
-    add("shifting_prior", "+ no class weights: the share of positives shifts with who is left out")
-    add("frame_units", "+ frames counted as units", unit="frame")
-    fit = replace(fit, caller_effect=caller_effect)
-    add("caller_effect", f"+ caller effect in the model ({caller_effect})", unit="frame")
-    add("automatic_direction", "+ direction chosen from the same scores", unit="frame", automatic=True)
-    return tuple(rungs)
+INTERVAL_STREAM = 43
+BOOTSTRAPS = 1000
+PERMUTATION = "permutation/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +38,28 @@ class Audit:
     ----------
     table : DataFrame
         rung, label, unit, auroc (what the rung would print), auroc_call, auroc_caller, auroc_frame,
-        average_precision, youden_j, accuracy_frame (the call's decision carried by its frames), brier,
-        calibration_slope, null_mean, null_se, n_permutations, leaked (learned objects that saw
-        held-out callers).
+        average_precision, sensitivity, specificity, youden_j, accuracy_frame (the call's decision carried by
+        its frames), brier, calibration_slope, leaked (learned objects that saw held-out callers), degenerate,
+        lower and upper (of auroc_call), change (of auroc_call from the rung before), change_lower,
+        change_upper (95 % intervals over callers from the same draws, given the scores); of grouped k-fold
+        auroc_kfold, null_mean, null_se, p_value, null_verdict and n_permutations.
+    permutations : DataFrame
+        rung, permutation (0 = outcomes as they are), auroc (as the rung would print it, of calls), by one
+        repeat of grouped k-fold.
+    scores : DataFrame
+        rung, call_id, caller_id, y, p_raw, p, threshold.
     findings : tuple of Finding
     """
 
     table: pd.DataFrame
+    permutations: pd.DataFrame
+    scores: pd.DataFrame
     findings: tuple[Finding, ...]
 
     @property
     def exit_code(self) -> int:
-        """1 where the honest rung itself leaks; the other rungs leak on purpose."""
-        return exit_code([one for one in self.findings if one.mechanism.startswith("honest")])
+        """2 where the honest rung itself leaks, else 0; the other rungs leak on purpose."""
+        return exit_code(self.findings)
 
 
 def audit_ladder(
@@ -164,13 +85,15 @@ def audit_ladder(
     design : {'loco', 'grouped_kfold'}
         One repeat of it, the same folds on every rung. Frame scores exist for 'loco' only.
     n_permutations : int
-        Permutations among all callers on every rung; 0 leaves `null_mean` empty.
+        Permutations among all callers on every rung; 0 leaves `null_mean` empty. They run by one repeat of
+        grouped k-fold whatever the design, since leaving one out is biased against a model that learned
+        nothing; `auroc_kfold` is the value of the same folds without permutation.
     rungs : sequence of Rung, optional
         `ladder()` when left out.
     finished : mapping, optional
-        Rows that an earlier run kept, by rung: they are not run again.
+        Records that an earlier run kept: they are not run again.
     keep : callable, optional
-        Called with the rung's name and its row as soon as it is finished.
+        Called with the name of each finished rung or permutation and its record, which is JSON-ready.
     progress : callable, optional
 
     Returns
@@ -180,85 +103,145 @@ def audit_ladder(
     table = check_calls(calls)
     chosen = ladder() if rungs is None else tuple(rungs)
     once = replace(settings, designs=(design,), repeats=1)
-    rows: list[dict[str, Any]] = []
+    done = finished or {}
+    numbers = range(1 + n_permutations) if n_permutations else range(0)
+    total = len(chosen) + len(numbers)
+    records: list[Mapping[str, Any]] = []
     for number, rung in enumerate(chosen):
-        row = dict((finished or {}).get(rung.name, {}))
-        if not row:
-            row = _climb(rung, table, make_fitter, once, design, n_permutations)
+        record = done.get(rung.name)
+        if record is None:
+            record = _climb(rung, table, make_fitter, once, design)
             if keep is not None:
-                keep(rung.name, row)
-        rows.append(row)
+                keep(rung.name, record)
+        records.append(record)
         if progress is not None:
-            progress(number + 1, len(chosen))
-    climbed = pd.DataFrame(rows)
-    return Audit(climbed, ladder_findings(climbed))
+            progress(number + 1, total)
+    rows: list[dict[str, Any]] = []
+    for b in numbers:
+        name = f"{PERMUTATION}{b:04d}"
+        areas = done.get(name)
+        if areas is None:
+            areas = _permuted(chosen, table, make_fitter, once, b)
+            if keep is not None:
+                keep(name, areas)
+        rows += [{"rung": rung.name, "permutation": b, "auroc": areas[rung.name]} for rung in chosen]
+        if progress is not None:
+            progress(len(chosen) + b + 1, total)
+    permutations = pd.DataFrame(rows, columns=["rung", "permutation", "auroc"])
+    scores = pd.concat([pd.DataFrame(one["scores"]).assign(rung=one["rung"]) for one in records])
+    scores = scores[["rung", *(c for c in scores.columns if c != "rung")]].reset_index(drop=True)
+    measured = pd.DataFrame([{k: v for k, v in one.items() if k != "scores"} for one in records])
+    climbed = _judged(_with_intervals(measured, scores, settings.seed), permutations)
+    return Audit(climbed, permutations, scores, ladder_findings(climbed))
+
+
+def ladder_size(
+    calls: pd.DataFrame,
+    settings: ValidationSettings,
+    design: str = "loco",
+    n_permutations: int = 0,
+    rungs: Sequence[Rung] | None = None,
+) -> tuple[int, int]:
+    """Count the models of the ladder and of one permutation of all its rungs, before anything runs.
+
+    Rungs that differ in what is done with scores share their models.
+
+    Returns
+    -------
+    ladder, permutation : int
+    """
+    callers = caller_table(check_calls(calls), strata_columns(calls))
+    chosen = ladder() if rungs is None else tuple(rungs)
+    once = replace(settings, repeats=1)
+    counts = []
+    for kind, lean in ((design, False), ("grouped_kfold", True)):
+        asked: dict[tuple[FitSwitches, bool], int] = {}
+        for rung in chosen:
+            inner = rung.protocol.tune_steps if lean else rung.protocol.inner
+            folds, _ = plan_folds(callers, (kind,), once, "size", None, inner)
+            key = (rung.fit, rung.protocol.constant_prior)
+            asked[key] = max(asked.get(key, 0), sum(1 + len(one.inner) for one in folds))
+        counts.append(sum(asked.values()))
+    return counts[0], counts[1] if n_permutations else 0
 
 
 def _climb(
-    rung: Rung,
-    calls: pd.DataFrame,
-    make_fitter: MakeFitter,
-    settings: ValidationSettings,
-    design: str,
-    n: int,
+    rung: Rung, calls: pd.DataFrame, make_fitter: MakeFitter, settings: ValidationSettings, design: str
 ) -> dict[str, Any]:
     result = run_protocol(calls, make_fitter(rung.fit, calls), settings, rung.protocol, (design,))
-    row: dict[str, Any] = {
+    rows = result.predictions[result.predictions["unit"] == "call"]
+    kept = rows[["call_id", "caller_id", "y", "p_raw", "p", "threshold"]].astype(
+        {"p": float, "threshold": float}
+    )
+    return {
         "rung": rung.name,
         "label": rung.label,
         "unit": rung.unit,
-        **rung_metrics(result, calls, rung),
+        **rung_metrics(result, calls, rung, settings),
+        "leaked": ", ".join(sorted({str(one["learned"]) for one in leaks(result.provenance)})),
+        "degenerate": bool(degenerate_scores(result.predictions)["alarm"].any()),
+        "scores": {str(column): kept[column].tolist() for column in kept.columns},
     }
-    row["leaked"] = ", ".join(sorted({str(one["learned"]) for one in leaks(result.provenance)}))
-    alarm = degenerate_scores(result.predictions)
-    row["degenerate"] = bool(alarm["alarm"].any())
-    null = np.empty(n)
-    observed = float(row["auroc"])
-    for b in range(n):
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)))
-        permuted = permute_outcomes(calls, rng)
-        again = run_protocol(permuted, make_fitter(rung.fit, permuted), settings, rung.protocol, (design,))
-        null[b] = rung_metrics(again, permuted, rung)["auroc"]
-    judged = judge_permutations("all", observed, null) if n else None
-    row["null_mean"] = judged.null_mean if judged else np.nan
-    row["null_se"] = judged.monte_carlo_se if judged else np.nan
-    row["null_verdict"] = judged.verdict if judged else ""
-    row["n_permutations"] = n
-    return row
 
 
-def rung_metrics(result: ProtocolResult, calls: pd.DataFrame, rung: Rung) -> dict[str, float]:
-    """Measure one rung; `auroc` is in the unit and direction that the rung would print."""
-    rows = result.predictions[result.predictions["unit"] == "call"].set_index("call_id")
-    frames = result.predictions[result.predictions["unit"] == "frame"]
-    y, score = rows["y"].to_numpy(), rows["p_raw"].to_numpy(dtype=np.float64)
-    size = calls.set_index("call_id")["n_frames"].loc[rows.index].to_numpy(dtype=np.float64)
-    of_call = auroc(y, score)
-    by_caller = rows.groupby("caller_id").agg(y=("y", "mean"), p_raw=("p_raw", "mean"))
-    pure = by_caller["y"].isin([0, 1]).all()
-    alone = np.zeros(len(y), dtype=np.int64)
-    ranked = rank_statistics(score, y, alone, np.ones((1, 1)))
-    reverse = automatic_direction(score, y) == "<="
-    cut = rows["threshold"].to_numpy(dtype=np.float64, na_value=np.nan)
-    flagged = score <= cut if rung.automatic and reverse else score >= cut
-    decided = ~np.isnan(cut)
-    decisions = [
-        decision_metrics(y[decided] == 1, flagged[decided], alone[decided], w[decided], np.ones((1, 1)))
-        for w in (np.ones(len(y)), size)
-    ]
-    p = rows["p"].to_numpy(dtype=np.float64)
-    of_frame = auroc(frames["y"].to_numpy(), frames["p_raw"].to_numpy()) if len(frames) else np.nan
-    printed = of_frame if rung.unit == "frame" and len(frames) else of_call
-    if rung.automatic and reverse:
-        printed = 1.0 - printed
-    return {
-        "auroc": printed,
-        "auroc_call": of_call,
-        "auroc_caller": auroc(by_caller["y"].to_numpy(), by_caller["p_raw"].to_numpy()) if pure else np.nan,
-        "auroc_frame": of_frame,
-        "average_precision": float(ranked.average_precision[0]),
-        "youden_j": float(decisions[0]["youden_j"][0]),
-        "accuracy_frame": float(decisions[1]["accuracy"][0]),
-        "brier": float(((p - y) ** 2).mean()),
-        "calibration_slope": calibration_line(y, p).slope if np.ptp(p) > CONSTANT else np.nan,
-    }
+def _permuted(
+    rungs: Sequence[Rung],
+    calls: pd.DataFrame,
+    make_fitter: MakeFitter,
+    settings: ValidationSettings,
+    b: int,
+) -> dict[str, float]:
+    """Return each rung's AUROC under permutation `b`; 0 leaves the outcomes as they are."""
+    table = calls
+    if b > 0:
+        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
+        table = permute_outcomes(calls, rng)
+    y = table["y"].to_numpy()
+    of_models: dict[tuple[FitSwitches, bool, bool], np.ndarray] = {}
+    areas = {}
+    for rung in rungs:
+        # Rungs that differ in the cut or the unit alone rank alike.
+        key = (rung.fit, rung.protocol.constant_prior, rung.protocol.tune_steps)
+        if key not in of_models:
+            fit = make_fitter(rung.fit, table)
+            of_models[key] = pipeline_scores(table, fit, settings, rung.protocol)
+        areas[rung.name] = printed_auroc(y, of_models[key], rung.automatic)
+    return areas
+
+
+def _with_intervals(measured: pd.DataFrame, scores: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Add intervals of the call AUROC and of its change, all rungs under the same draws of callers."""
+    order = ["caller_id", "call_id"]
+    first = scores[scores["rung"] == measured["rung"].iloc[0]].sort_values(order)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(INTERVAL_STREAM,)))
+    draws = caller_draws(first, BOOTSTRAPS, rng)
+    groups = np.unique(first["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
+    y = first["y"].to_numpy()
+    out, before = [], None
+    for name in measured["rung"]:
+        rows = scores[scores["rung"] == name].sort_values(order)
+        values = rank_statistics(rows["p_raw"].to_numpy(), y, groups, draws.counts).auroc
+        low, high = percentile_interval(values, draws)
+        change = np.full(len(values), np.nan) if before is None else values - before
+        less, more = percentile_interval(change, draws)
+        out.append((low, high, change[0], less, more))
+        before = values
+    columns = ["lower", "upper", "change", "change_lower", "change_upper"]
+    return measured.assign(**dict(zip(columns, np.array(out).T, strict=True)))
+
+
+def _judged(climbed: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for name in climbed["rung"]:
+        mine = permutations[permutations["rung"] == name]
+        null = mine.loc[mine["permutation"] > 0, "auroc"].to_numpy()
+        if not len(null):
+            rows.append((np.nan, np.nan, np.nan, np.nan, "", 0))
+            continue
+        observed = float(mine.loc[mine["permutation"] == 0, "auroc"].iloc[0])
+        judged = judge_permutations("all", observed, null)
+        rows.append(
+            (observed, judged.null_mean, judged.monte_carlo_se, judged.p_value, judged.verdict, len(null))
+        )
+    columns = ["auroc_kfold", "null_mean", "null_se", "p_value", "null_verdict", "n_permutations"]
+    return pd.concat([climbed, pd.DataFrame(rows, columns=columns)], axis=1)

@@ -12,10 +12,17 @@ from voicerisk.validation.provenance import Provenance, leaks
 
 SEPARATES = 0.999
 LEAST_CALLERS = 3
-CHANNEL = (
-    "sample_rate", "duration_s", "peak_dbfs", "rms_dbfs", "noise_floor_dbfs", "bandwidth_hz", "clipped_share",
-    "dc_offset",
-)  # fmt: skip
+ALPHA = 0.05
+CHANNEL = {
+    "sample_rate": "the sample rate",
+    "duration_s": "the length of the recording",
+    "peak_dbfs": "the peak level",
+    "rms_dbfs": "the level of speech",
+    "noise_floor_dbfs": "the noise between words",
+    "bandwidth_hz": "the bandwidth",
+    "clipped_share": "the share of clipped samples",
+    "dc_offset": "the DC offset",
+}
 
 
 def group_overlap(provenance: Provenance) -> list[Finding]:
@@ -94,9 +101,20 @@ def caller_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def column_findings(table: pd.DataFrame, columns: Sequence[str]) -> list[Finding]:
-    """Turn `caller_columns` into findings: index-like columns, and caller-constant columns that separate."""
+def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool = True) -> list[Finding]:
+    """Turn `caller_columns` into findings: index-like columns, and caller-constant columns that separate.
+
+    Parameters
+    ----------
+    table : DataFrame
+        caller_id, y and the columns.
+    columns : sequence of str
+    in_model : bool
+        Whether the model is given these columns; what it is not given is a note, never a leak.
+    """
     out = []
+    worst = "leak" if in_model else "note"
+    remedy = "" if in_model else "It is not among the predictors; keep it so. "
     for row in caller_columns(table, columns).to_dict("records"):
         evidence = (
             f"column {row['column']!r}: AUROC {row['auroc']:.3f} alone, {row['n_distinct']} distinct values"
@@ -104,22 +122,52 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str]) -> list[Finding
         if row["index_like"]:
             out.append(
                 Finding(
-                    "index_column", "leak" if row["separates"] else "note",
+                    "index_column", worst if row["separates"] else "note",
                     f"{row['column']!r} numbers the callers"
                     + (", and their order is that of the outcome." if row["separates"] else "."),
-                    evidence, "Do not hand it to the model.",
+                    evidence, remedy or "Do not hand it to the model.",
                 )
             )  # fmt: skip
         elif row["separates"]:
             out.append(
                 Finding(
-                    "caller_constant_column", "leak",
+                    "caller_constant_column", worst,
                     f"{row['column']!r} is the same for all rows of a caller and separates the outcomes.",
                     evidence,
-                    "Ask how it was made: an effect estimated with the caller's own outcome, a "
+                    remedy + "Ask how it was made: an effect estimated with the caller's own outcome, a "
                     "folder, a code.",
                 )
             )  # fmt: skip
+    return out
+
+
+def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]:
+    """Find values of a stratum whose calls all have one outcome.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        call_id, caller_id, y and the strata.
+    strata : sequence of str
+    """
+    out = []
+    for name in strata:
+        for value, part in calls.groupby(calls[name].astype(str), sort=True):
+            if part["y"].nunique() == 1 and calls["y"].nunique() == 2:
+                outcome = int(part["y"].iloc[0])
+                share = len(part) / (calls["y"] == outcome).sum()
+                # A column that marks these calls and nothing else ranks them all right, the rest by chance.
+                out.append(
+                    Finding(
+                        "one_class_cell", "bias" if len(part) > 1 else "note",
+                        f"All calls with {name} = {value} have outcome {outcome}: whatever tells this {name} "
+                        "tells the outcome.",
+                        f"{len(part)} calls of {part['caller_id'].nunique()} callers, {share:.0%} of outcome "
+                        f"{outcome}; a perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}",
+                        f"Report the result without {name} = {value}; leaving it out as a test set cannot be "
+                        "estimated.",
+                    )
+                )  # fmt: skip
     return out
 
 
@@ -153,7 +201,7 @@ def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]
     return out
 
 
-def channel_table(channel: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
+def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Measure how well the recording channel alone tells the outcome.
 
     Parameters
@@ -162,12 +210,14 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
         call_id and the columns of channel.csv.
     calls : DataFrame
         call_id, caller_id, y.
+    level : float
 
     Returns
     -------
     DataFrame
         column, auroc, lower, upper (Obuchowski's interval over callers), n_missing, mean_0, mean_1. The
-        direction is that of the column.
+        direction is that of the column. Columns that do not vary, or are known of fewer than 3 callers in a
+        class, have no row.
     """
     _need(channel, ("call_id",))
     joined = calls[["call_id", "caller_id", "y"]].merge(channel, on="call_id").sort_values("call_id")
@@ -177,10 +227,10 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
         known = np.isfinite(values)
         y, groups = joined["y"].to_numpy()[known], joined["caller_id"].to_numpy()[known]
         of_class = [len(np.unique(groups[y == v])) for v in (0, 1)]
-        if min(of_class) < LEAST_CALLERS:
+        if min(of_class) < LEAST_CALLERS or np.ptp(values[known]) == 0:
             continue
         interval = obuchowski(y, values[known], groups)
-        low, high = interval.wald() if interval.informative else (np.nan, np.nan)
+        low, high = interval.wald(level) if interval.informative else (np.nan, np.nan)
         rows.append(
             {
                 "column": column, "auroc": interval.auroc, "lower": low, "upper": high,
@@ -193,18 +243,23 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
 
 
 def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
-    """Say which columns of the channel tell the outcome (0.5 outside the interval, or separation)."""
+    """Say which columns of the channel tell the outcome: 0.5 outside the interval, or separation.
+
+    The level of each interval is 1 - 0.05 / columns (Bonferroni), so that a clean study is not accused by
+    one of its eight columns.
+    """
     out = []
-    for row in channel_table(channel, calls).to_dict("records"):
+    tested = max(len(channel_table(channel, calls)), 1)
+    for row in channel_table(channel, calls, 1.0 - ALPHA / tested).to_dict("records"):
         separated = row["auroc"] in (0.0, 1.0)
         if separated or row["lower"] > 0.5 or row["upper"] < 0.5:
             interval = "" if separated else f" ({row['lower']:.2f} to {row['upper']:.2f})"
             out.append(
                 Finding(
-                    "channel", "bias", f"The recording alone tells the outcome: {row['column']!r} "
-                    "differs by class.",
-                    f"AUROC {row['auroc']:.3f}{interval}; mean {row['mean_0']:.4g} without and "
-                    f"{row['mean_1']:.4g} with the outcome",
+                    "channel", "bias",
+                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class.",
+                    f"{row['column']}: AUROC {row['auroc']:.3f}{interval}, {tested} columns tested together; "
+                    f"mean {row['mean_0']:.4g} without and {row['mean_1']:.4g} with the outcome",
                     "Compare services, normalise level and bandwidth, and report the AUROC without the "
                     "service that differs.",
                 )

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 SEVERITIES = ("leak", "bias", "note")
+STUDY, LADDER = "the study", "the ladder"
+LEAK_EXIT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Finding:
         without any leak. 'note': to be known.
     finding, evidence, remedy : str
         One sentence each.
+    concerns : {'the study', 'the ladder'}
+        'the study': its data, or its honest pipeline. 'the ladder': a liberty that the audit took on purpose,
+        to show what it does to this study's numbers.
     """
 
     mechanism: str
@@ -28,22 +33,27 @@ class Finding:
     finding: str
     evidence: str
     remedy: str
+    concerns: str = STUDY
 
 
 def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Return findings as a table, leaks first.
+    """Return findings as a table: those of the study first, leaks first within each.
 
     Returns
     -------
     DataFrame
-        mechanism, severity, finding, evidence, remedy.
+        concerns, mechanism, severity, finding, evidence, remedy.
     """
-    columns = ["mechanism", "severity", "finding", "evidence", "remedy"]
+    columns = ["concerns", "mechanism", "severity", "finding", "evidence", "remedy"]
     table = pd.DataFrame([asdict(one) for one in findings], columns=columns)
-    order = table["severity"].map(SEVERITIES.index)
+    order = table["concerns"].map([STUDY, LADDER].index) * 10 + table["severity"].map(SEVERITIES.index)
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 1 where there is a leak, else 0: for continuous integration."""
-    return int(any(one.severity == "leak" for one in findings))
+    """Return 2 where the study itself leaks, else 0: for continuous integration.
+
+    What the ladder does on purpose does not count.
+    """
+    leaks = any(one.severity == "leak" and one.concerns == STUDY for one in findings)
+    return LEAK_EXIT if leaks else 0

@@ -1,10 +1,12 @@
 """What each switch of the audit ladder did, in plain words."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from voicerisk.validation.findings import Finding
+from voicerisk.validation.findings import LADDER, STUDY, Finding
 
 SWITCHES = {
     "global_scaling": (
@@ -19,9 +21,8 @@ SWITCHES = {
     ),
     "row_folds": (
         "bias",
-        "Lambda and the number of steps were chosen on folds that callers straddle, so that the "
-        "model is tuned "
-        "to recognise callers.",
+        "Lambda and the number of steps were chosen on folds that callers straddle, so that the model is "
+        "tuned to recognise callers.",
         "Tune on folds of whole callers.",
     ),
     "holdout_threshold": (
@@ -37,9 +38,8 @@ SWITCHES = {
     ),
     "frame_units": (
         "bias",
-        "Frames were counted as if each were a person: intervals become too narrow by up to the "
-        "square root of "
-        "the frames a caller.",
+        "Frames were counted as if each were a person: intervals become too narrow by up to the square root "
+        "of the frames a caller.",
         "Count callers.",
     ),
     "caller_effect": (
@@ -53,6 +53,11 @@ SWITCHES = {
         "Fix the direction in advance.",
     ),
 }
+OFFSET_ALONE = (
+    "The caller effect took what there was to learn, so that a caller the model never saw is scored by the "
+    "offset alone."
+)
+TURNED = "The direction was chosen from the same scores: reversed scores became a success."
 
 
 def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
@@ -67,30 +72,42 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
     -------
     tuple of Finding
         `mechanism` is the rung's name; `<rung>_null` and `<rung>_degenerate` are what permutations and the
-        alarm say of a rung.
+        alarm say of a rung. Those of the rung 'honest' concern the study, the others the ladder.
     """
     found: list[Finding] = []
     before: dict[str, Any] | None = None
-    for row in table.to_dict("records"):
+    for record in table.to_dict("records"):
+        row = {str(key): value for key, value in record.items()}
         name = str(row["rung"])
-        if name in SWITCHES:
-            severity, sentence, remedy = SWITCHES[name]
-            if name == "caller_effect" and "caller_effect" not in row["leaked"] and row["degenerate"]:
-                sentence = (
-                    "The caller effect took what there was to learn, so that a caller the model never saw is "
-                    "scored by the offset alone."
-                )
-                severity = "bias"
-            if name == "automatic_direction" and before is not None and row["auroc"] > before["auroc"]:
-                sentence = "The direction was chosen from the same scores: reversed scores became a success."
-                severity = "leak"
-            found.append(Finding(name, severity, sentence, _evidence(row, before), remedy))
-        if row["null_verdict"] == "leak":
+        concerns = STUDY if name == "honest" else LADDER
+        if name == "honest" and row["leaked"]:
             found.append(
                 Finding(
-                    f"{name}_null", "leak", f"On rung {name} the pipeline succeeds on shuffled outcomes.",
-                    f"null mean {row['null_mean']:.3f}, Monte Carlo error {row['null_se']:.3f}",
-                    "Look at the switch of this rung first.",
+                    "honest_provenance", "leak",
+                    f"The honest pipeline has seen held-out callers through {row['leaked']}.",
+                    "provenance of the refits", "Look at the refit before reading any number.", STUDY,
+                )
+            )  # fmt: skip
+        if name in SWITCHES:
+            found.append(_of_switch(name, row, before))
+        if row["null_verdict"] == "leak":
+            what, remedy = f"pipeline of rung {name}", "Look at the switch of this rung first."
+            if name == "honest":
+                what = "honest pipeline"
+                remedy = "Look at the provenance of the refits: something sees held-out callers' outcomes."
+            found.append(
+                Finding(
+                    f"{name}_null", "leak", f"The {what} succeeds on shuffled outcomes.", _null(row),
+                    remedy, concerns,
+                )
+            )  # fmt: skip
+        elif row["null_verdict"] == "hold-out bias" and name == "honest":
+            found.append(
+                Finding(
+                    "honest_null", "note",
+                    "On shuffled outcomes the honest pipeline lies below one half: holding callers out moves "
+                    "scores against their outcome.",
+                    _null(row), "This is bias against the model, not a leak; more callers lessen it.", STUDY,
                 )
             )  # fmt: skip
         if row["degenerate"]:
@@ -99,20 +116,40 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
                     f"{name}_degenerate", "bias",
                     f"On rung {name} the scores say no more than who was left out.",
                     "their spread is that of a model without predictors",
-                    "Do not read this AUROC in either direction.",
+                    "Do not read this AUROC in either direction.", concerns,
                 )
             )  # fmt: skip
-        before = {str(key): value for key, value in row.items()}
+        before = row
     return tuple(found)
 
 
-def _evidence(row: dict[Any, Any], before: dict[str, Any] | None) -> str:
+def _of_switch(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Finding:
+    severity, sentence, remedy = SWITCHES[name]
+    if name == "caller_effect" and "caller_effect" not in row["leaked"] and row["degenerate"]:
+        severity, sentence = "bias", OFFSET_ALONE
+    if name == "automatic_direction" and before is not None and row["auroc"] > before["auroc"]:
+        severity, sentence = "leak", TURNED
+    return Finding(name, severity, sentence, _evidence(row, before), remedy, LADDER)
+
+
+def _evidence(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
     text = f"AUROC {row['auroc']:.3f}"
     if before is not None:
         text += f" after {before['auroc']:.3f} on the rung before"
+        if np.isfinite(row.get("change_lower", np.nan)):
+            text += (
+                f" (of calls {row['change']:+.3f}, {row['change_lower']:+.3f} to {row['change_upper']:+.3f})"
+            )
         text += f"; J {row['youden_j']:.3f} after {before['youden_j']:.3f}"
     if row["n_permutations"]:
-        text += f"; {row['null_mean']:.3f} on average with outcomes shuffled"
+        text += f"; {_null(row)}"
     if row["leaked"]:
         text += f"; held-out callers were seen by: {row['leaked']}"
     return text
+
+
+def _null(row: Mapping[str, Any]) -> str:
+    return (
+        f"with outcomes shuffled {row['n_permutations']:.0f} times the AUROC is {row['null_mean']:.3f} on "
+        f"average (Monte Carlo error {row['null_se']:.3f})"
+    )

@@ -210,7 +210,15 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray) -> Permut
 def pipeline_auroc(
     calls: pd.DataFrame, fit_paths: FitPaths, settings: ValidationSettings, switches: Switches = NESTED
 ) -> float:
-    """Return the call AUROC of one repeat of grouped k-fold, direction fixed.
+    """Return the call AUROC of one repeat of grouped k-fold, direction fixed; see `pipeline_scores`."""
+    table = check_calls(calls)
+    return auroc(table["y"].to_numpy(), pipeline_scores(table, fit_paths, settings, switches))
+
+
+def pipeline_scores(
+    calls: pd.DataFrame, fit_paths: FitPaths, settings: ValidationSettings, switches: Switches = NESTED
+) -> np.ndarray:
+    """Return the call scores of one repeat of grouped k-fold, in the order of `check_calls`.
 
     Recalibration and cuts do not touch the ranking and are left out; inner folds are run where the switches
     tune the number of steps.
@@ -228,7 +236,7 @@ def pipeline_auroc(
     for fold in planned:
         finished = finish_fold(fold, paths, table, settings, lean, prior)
         score[finished.rows] = finished.score
-    return auroc(table["y"].to_numpy(), score)
+    return score
 
 
 def strata_alone_auroc(calls: pd.DataFrame, strata: Sequence[str], settings: ValidationSettings) -> float:
