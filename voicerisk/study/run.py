@@ -112,7 +112,7 @@ def _digest(file: Path) -> str:
 
 
 class Stages:
-    """Runs each stage unless its fingerprint and outputs are unchanged."""
+    """Runs each stage of a study unless its fingerprint and outputs are unchanged."""
 
     def __init__(self, study: Study, folder: ResultsFolder, jobs: int, reporter: Reporter) -> None:
         self.study = study
@@ -141,6 +141,7 @@ class Stages:
     # ----------------------------------------------------------------------------------------
 
     def extract(self, cohort: Cohort) -> tuple[ModelTables, Extraction]:
+        """Take the markers of all recordings and arrange them for the models."""
         study = self.study
         own = study.biomarkers.frames
         if own is None:
@@ -216,6 +217,7 @@ class Stages:
     # -----------------------------------------------------------------------------------
 
     def screen(self, tables: ModelTables) -> tuple[str, ...]:
+        """Run the Lasso on all calls; return the markers it kept."""
         from voicerisk.study.inference import screen_study
 
         study = self.study
@@ -233,6 +235,7 @@ class Stages:
         return tuple(marker for marker in tables.markers if marker in chosen)
 
     def gamm(self, tables: ModelTables, extraction: Extraction, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        """Fit the GAMM; return the markers it keeps."""
         from voicerisk.study.inference import gamm_study
 
         study = self.study
@@ -290,6 +293,7 @@ class Stages:
         return True
 
     def whole(self, tables: ModelTables, chosen: tuple[str, ...]) -> None:
+        """Fit one gamboost to all calls."""
         from voicerisk.study.inference import boost_study
 
         study = self.study
@@ -308,6 +312,7 @@ class Stages:
         )
 
     def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
+        """Measure the predictions of the protocols."""
         from voicerisk.study.outputs import write_metrics
 
         study = self.study
@@ -325,6 +330,7 @@ class Stages:
         return pd.read_csv(self.folder.file("metrics.csv"))
 
     def show(self, wanted: Sequence[str]) -> None:
+        """Draw the figures and write the publication tables."""
         from voicerisk.study.pictures import draw_figures
         from voicerisk.study.publication import write_tables
 

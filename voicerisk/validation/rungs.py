@@ -1,0 +1,172 @@
+"""The rungs between the honest and the published protocol: one switch each, and how a rung is measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.errors import ValidationError
+from voicerisk.validation.calibration import calibration_line
+from voicerisk.validation.decisions import decision_metrics
+from voicerisk.validation.discrimination import auroc
+from voicerisk.validation.outer import cut_scores
+from voicerisk.validation.protocols import NESTED, ProtocolResult
+from voicerisk.validation.ranking import rank_statistics
+from voicerisk.validation.refit import FitPaths
+from voicerisk.validation.settings import ValidationSettings
+from voicerisk.validation.switches import Switches
+from voicerisk.validation.thresholds import automatic_direction
+
+CALLER_EFFECTS = ("none", "all_data", "brandom")
+CONSTANT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class FitSwitches:
+    """How a refit departs from the honest one.
+
+    Parameters
+    ----------
+    global_scaling : bool
+        Scaling and knots from all callers.
+    global_screening : bool
+        Screening on all callers.
+    row_folds : bool
+        Lambda and the number of steps chosen on folds over rows, which callers straddle; the path then ends
+        at the number of steps chosen.
+    caller_effect : {'none', 'all_data', 'brandom'}
+        'all_data': each caller's effect estimated with all outcomes enters as a predictor. 'brandom': a
+        random intercept in the model, 0 for a caller it never saw.
+    """
+
+    global_scaling: bool = False
+    global_screening: bool = False
+    row_folds: bool = False
+    caller_effect: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of the ladder.
+
+    Parameters
+    ----------
+    name, label : str
+        Stable name, and what the switch does in words.
+    fit : FitSwitches
+    protocol : Switches
+    unit : {'call', 'frame'}
+        Unit of which the rung would print its numbers.
+    automatic : bool
+        Whether the direction is chosen from the same scores.
+    """
+
+    name: str
+    label: str
+    fit: FitSwitches
+    protocol: Switches
+    unit: str = "call"
+    automatic: bool = False
+
+
+MakeFitter = Callable[[FitSwitches, pd.DataFrame], FitPaths]
+"""Makes the refit function for switches and a table of calls, whose outcomes may have been permuted."""
+
+
+def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
+    """Return the rungs, each the one before plus one switch.
+
+    Parameters
+    ----------
+    caller_effect : {'all_data', 'brandom'}
+        What the rung of the caller effect puts into the model.
+    """
+    if caller_effect not in CALLER_EFFECTS[1:]:
+        raise ValidationError(
+            f"The caller effect of the ladder is all_data or brandom, not {caller_effect!r}."
+        )
+    fit, protocol = FitSwitches(), replace(NESTED, assert_unseen=False)
+    rungs = [Rung("honest", "everything learned inside the fold", fit, replace(protocol, name="honest"))]
+
+    def add(name: str, label: str, unit: str = "call", automatic: bool = False) -> None:
+        rungs.append(Rung(name, label, fit, replace(protocol, name=name), unit, automatic))
+
+    fit = replace(fit, global_scaling=True)
+    add("global_scaling", "+ scaling and knots from all callers")
+    fit = replace(fit, global_screening=True)
+    add("global_screening", "+ screening on all callers")
+    fit, protocol = replace(fit, row_folds=True), replace(protocol, tune_steps=False)
+    add("row_folds", "+ lambda and steps by folds over rows")
+    protocol = replace(protocol, threshold_from="holdout", midpoints=False)
+    add("holdout_threshold", "+ threshold from the hold-out scores")
+    protocol = replace(protocol, constant_prior=False, recalibrate=False)
+    add("shifting_prior", "+ no class weights: the share of positives shifts with who is left out")
+    add("frame_units", "+ frames counted as units", unit="frame")
+    fit = replace(fit, caller_effect=caller_effect)
+    words = {"all_data": "caller effects learned with all outcomes", "brandom": "brandom(caller)"}
+    add("caller_effect", f"+ {words[caller_effect]} in the model", unit="frame")
+    add("automatic_direction", "+ direction chosen from the same scores", unit="frame", automatic=True)
+    return tuple(rungs)
+
+
+def printed_auroc(y: np.ndarray, score: np.ndarray, automatic: bool) -> float:
+    """Return the AUROC in the direction that a rung would print: fixed, or chosen from the same scores."""
+    area = auroc(y, score)
+    return 1.0 - area if automatic and automatic_direction(score, y) == "<=" else area
+
+
+def rung_metrics(
+    result: ProtocolResult, calls: pd.DataFrame, rung: Rung, settings: ValidationSettings
+) -> dict[str, float]:
+    """Measure one rung.
+
+    Returns
+    -------
+    dict
+        auroc (in the unit and direction that the rung would print), auroc_call, auroc_caller and auroc_frame
+        (direction fixed), average_precision, sensitivity, specificity, youden_j, accuracy_frame (the call's
+        decision carried by its frames; all three in the rung's direction), brier, calibration_slope.
+    """
+    rows = result.predictions[result.predictions["unit"] == "call"].set_index("call_id")
+    frames = result.predictions[result.predictions["unit"] == "frame"]
+    y, score = rows["y"].to_numpy(), rows["p_raw"].to_numpy(dtype=np.float64)
+    size = calls.set_index("call_id")["n_frames"].loc[rows.index].to_numpy(dtype=np.float64)
+    by_caller = rows.groupby("caller_id").agg(y=("y", "mean"), p_raw=("p_raw", "mean"))
+    pure = by_caller["y"].isin([0, 1]).all()
+    cut = rows["threshold"].to_numpy(dtype=np.float64, na_value=np.nan)
+    signed = score
+    if rung.automatic and automatic_direction(score, y) == "<=":
+        # Where the direction turns, the cut turns with it.
+        signed = -score
+        groups = rows["caller_id"].to_numpy(dtype=str)
+        turned = cut_scores(signed, y, groups, settings, rung.protocol.midpoints, (0, 0))
+        cut = np.full(len(y), turned.threshold)
+    decided = ~np.isnan(cut)
+    alone = np.zeros(len(y), dtype=np.int64)
+    decisions = [
+        decision_metrics(
+            y[decided] == 1, signed[decided] >= cut[decided], alone[decided], w[decided], np.ones((1, 1))
+        )
+        for w in (np.ones(len(y)), size)
+    ]
+    p = rows["p"].to_numpy(dtype=np.float64)
+    of_call = auroc(y, score)
+    frame_y, frame_score = frames["y"].to_numpy(), frames["p_raw"].to_numpy(dtype=np.float64)
+    of_frame = auroc(frame_y, frame_score) if len(frames) else np.nan
+    by_frame = rung.unit == "frame" and len(frames) > 0
+    printed = printed_auroc(*((frame_y, frame_score) if by_frame else (y, score)), rung.automatic)
+    ranked = rank_statistics(signed, y, alone, np.ones((1, 1)))
+    return {
+        "auroc": printed,
+        "auroc_call": of_call,
+        "auroc_caller": auroc(by_caller["y"].to_numpy(), by_caller["p_raw"].to_numpy()) if pure else np.nan,
+        "auroc_frame": of_frame,
+        "average_precision": float(ranked.average_precision[0]),
+        "sensitivity": float(decisions[0]["sensitivity"][0]),
+        "specificity": float(decisions[0]["specificity"][0]),
+        "youden_j": float(decisions[0]["youden_j"][0]),
+        "accuracy_frame": float(decisions[1]["accuracy"][0]),
+        "brier": float(((p - y) ** 2).mean()),
+        "calibration_slope": calibration_line(y, p).slope if np.ptp(p) > CONSTANT else np.nan,
+    }
