@@ -1,0 +1,1 @@
+"""Text of crisis-chat sessions, without torch."""
