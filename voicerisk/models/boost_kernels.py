@@ -1,14 +1,13 @@
 # mypy: disable-error-code="no-untyped-def"
 # The arguments of compiled functions are arrays whose shapes are in the docstrings; numba infers their types.
-"""The inner loops of boosting: gradient, moments per knot interval, selection.
+"""The inner loops of boosting: gradient, moments per knot interval, one learner's fit.
 
 Lanes (fits on the same rows with other weights) are the fastest axis of every array, so that one pass over
 the rows serves them all. Their number is the length of a tuple, which is known when the loops are compiled.
+All sums run over the rows in one fixed order, so that a lane's numbers do not depend on the lanes beside it.
 
-Rows are cut into blocks (one a sex). A learner touches the rows of its blocks only, so after a step only the
-blocks of the chosen learner are passed over again; lanes whose turn is another block wait, and need not be at
-the same step. All sums run over the rows in one fixed order, so that a lane's numbers do not depend on the
-lanes beside it.
+Whoever changes this file also saves boost_loop.py anew, or works on stale code: numba's cache looks at the
+file of the calling function alone.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ compiled: Any = njit(nogil=True, cache=True, fastmath={"contract"})
 
 
 @compiled
-def _pass_block(
+def pass_block(
     tag, link, tile, block, order, t, ends, tile_row, tile_run, block_tile, run_start, run_sign, run_weight,
     run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane, poly, cells, wanted,
     first_lane, moments, n_blocks, run_sum, risk,
@@ -164,7 +163,7 @@ def _solve(inverse, size, b, penalty_kind, penalty, order, c, work):
 
 
 @compiled
-def _set_polynomials(kind, c, factor, intervals, low, width, pieces, degree, poly, lane):
+def set_polynomials(kind, c, factor, intervals, low, width, pieces, degree, poly, lane):
     """Write factor * the chosen learner as polynomials in t into poly (cells + 1, 4, lanes)."""
     for k in range(intervals):
         if kind == SPLINE:
@@ -181,179 +180,28 @@ def _set_polynomials(kind, c, factor, intervals, low, width, pieces, degree, pol
 
 
 @compiled
-def boost(
-    tag, order_of, t, ends, tile_row, tile_run, block_tile, tile_active, run_start, run_sign, run_caller,
-    run_weight, block_run, variant_blocks, variant_lanes, variant_intervals, variant_low, variant_width,
-    pieces, n_learners, kind, variant, blocks, degree, penalty_kind, penalty, order, inverse, caller_weight,
-    scale, step, link, tile, buffer, selected, steps, risk, stop,
+def set_gain(
+    j, lane, kind, blocks, variant, degree, penalty_kind, penalty, order, inverse, caller_weight, moments,
+    block_sum, run_sum, run_caller, variant_intervals, variant_low, variant_width, pieces, caller_sum, b,
+    work, c,
 ):  # fmt: skip
-    """Boost all lanes of a group.
-
-    `link` holds the offsets on entry and the fitted log-odds on return; `selected` (lanes, M), `steps`
-    (lanes, M, size) and `risk` (lanes, M + 1) are filled. Returns 0, or 1 + the lane whose gains are not
-    finite, or -1 when `stop` was set from outside.
-    """
-    lanes = len(tag)
-    used = len(n_learners)
-    mstop = selected.shape[1]
-    n_blocks = len(block_run) - 1
-    n_variants = len(order_of)
-    cells = ends.shape[2]
-    n_runs = len(run_start) - 1
-    flat_moments = buffer[: n_variants * n_blocks * cells * 4 * lanes]
-    moments = flat_moments.reshape((n_variants, n_blocks, cells, 4, lanes))
-    flat_poly = buffer[len(flat_moments) : len(flat_moments) + used * cells * 4 * lanes]
-    poly = flat_poly.reshape((used, cells, 4, lanes))
-    wanted = np.zeros(n_variants, np.int64)
-    first_lane = np.zeros(n_variants, np.int64)
-    slot_variant = np.zeros(used, np.int64)
-    slot_count = np.zeros(used, np.int64)
-    slot_lane = np.zeros((used, used), np.int64)
-    run_shift = np.zeros((n_runs, lanes))
-    run_sum = np.zeros((n_runs, lanes))
-    block_sum = np.zeros((n_blocks, lanes))
-    block_risk = np.zeros((n_blocks, lanes))
-    size = steps.shape[2]
-    caller_sum = np.zeros(caller_weight.shape[1])
-    b, work = np.zeros(size), np.zeros(size)
-    coefficient = np.zeros((used, inverse.shape[1], size))
-    gain = np.full((used, inverse.shape[1]), -1.0)
-    done = np.zeros(used, np.int64)  # steps taken
-    pending = np.full(used, (1 << n_blocks) - 1)  # blocks that wait for a pass
-    fresh = np.zeros(used, np.int64)  # blocks passed since the last choice
-    chosen = np.full(used, -1)
-
-    while True:
-        # the block that most lanes wait for
-        best_block, most = -1, 0
-        for block in range(n_blocks):
-            count = 0
-            for lane in range(used):
-                count += pending[lane] >> block & 1
-            if count > most:
-                best_block, most = block, count
-        if best_block < 0:
-            return 0
-        if stop[0]:
-            return -1
-        block = best_block
-        first, last = block_run[block], block_run[block + 1]
-
-        n_slots = 0
-        for r in range(first, last):
-            for lane in range(lanes):
-                run_shift[r, lane] = 0.0
-        for lane in range(used):
-            j = chosen[lane]
-            if not pending[lane] >> block & 1 or j < 0:
-                continue
-            what = kind[lane, j]
-            c = steps[lane, done[lane] - 1]
-            if what == CALLER:
-                for r in range(first, last):
-                    run_shift[r, lane] = c[run_caller[r]]
-            elif what in (CONSTANT, SEX, MALE):
-                value = c[0]
-                if what == SEX and block == 1:
-                    value += c[1]
-                for r in range(first, last):
-                    run_shift[r, lane] = value
-            else:
-                q = variant[lane, j]
-                d = 0
-                while d < n_slots and slot_variant[d] != q:
-                    d += 1
-                if d == n_slots:
-                    slot_variant[d] = q
-                    slot_count[d] = 0
-                    poly[d] = 0.0
-                    n_slots += 1
-                slot_lane[d, slot_count[d]] = lane
-                slot_count[d] += 1
-                _set_polynomials(
-                    what, c, 1.0, variant_intervals[q], variant_low[q], variant_width[q], pieces,
-                    degree[lane, j], poly[d], lane,
-                )  # fmt: skip
-
-        for q in range(n_variants):
-            # the lanes to sum: none, an aligned quarter or half, or all
-            low, high = lanes, -1
-            if variant_blocks[q] >> block & 1:
-                for lane in range(used):
-                    if variant_lanes[q, lane] and pending[lane] >> block & 1 and done[lane] < mstop:
-                        low, high = min(low, lane), lane
-            wanted[q], first_lane[q] = 0, 0
-            if high >= 0:
-                wanted[q] = lanes
-                for part in (8, 4):
-                    if part < lanes and low // part == high // part:
-                        wanted[q], first_lane[q] = part, low // part * part
-        _pass_block(
-            tag, link, tile, block, order_of, t, ends, tile_row, tile_run, block_tile, run_start, run_sign,
-            run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane,
-            flat_poly, cells, wanted, first_lane, flat_moments,
-            n_blocks, run_sum, block_risk[block],
+    """Fit learner j of a lane to the gradient: set its coefficients c and return 2 b'c - c'Gc."""
+    if kind[lane, j] != CALLER:
+        q = max(variant[lane, j], 0)
+        length = _right_side(
+            kind[lane, j], blocks[lane, j], moments[q], lane, variant_intervals[q], variant_low[q],
+            variant_width[q], pieces, degree[lane, j], block_sum, b,
         )  # fmt: skip
-        for lane in range(lanes):
-            block_sum[block, lane] = 0.0
-        for r in range(first, last):
-            for lane in range(lanes):
-                block_sum[block, lane] += run_sum[r, lane]
-
-        for lane in range(used):
-            if not pending[lane] >> block & 1:
-                continue
-            pending[lane] &= ~(1 << block)
-            fresh[lane] |= 1 << block
-            if pending[lane]:
-                continue
-            m = done[lane]
-            for other in range(n_blocks):
-                risk[lane, m] += block_risk[other, lane]
-            if m == mstop:
-                continue
-            best = -1
-            for j in range(n_learners[lane]):
-                if blocks[lane, j] & fresh[lane]:
-                    c = coefficient[lane, j]
-                    if kind[lane, j] == CALLER:
-                        caller_sum[:] = 0.0
-                        for r in range(n_runs):
-                            caller_sum[run_caller[r]] += run_sum[r, lane]
-                        gain[lane, j] = 0.0
-                        for g in range(len(caller_sum)):
-                            c[g] = 0.0
-                            if caller_sum[g] != 0.0:
-                                c[g] = caller_sum[g] / (caller_weight[lane, g] + penalty[lane, j])
-                                gain[lane, j] += c[g] * (2.0 * caller_sum[g] - caller_weight[lane, g] * c[g])
-                    else:
-                        q = max(variant[lane, j], 0)
-                        length = _right_side(
-                            kind[lane, j], blocks[lane, j], moments[q], lane, variant_intervals[q],
-                            variant_low[q], variant_width[q], pieces, degree[lane, j], block_sum, b,
-                        )  # fmt: skip
-                        gain[lane, j] = _solve(
-                            inverse[lane, j],
-                            length,
-                            b,
-                            penalty_kind[lane, j],
-                            penalty[lane, j],
-                            order[lane, j],
-                            c,
-                            work,
-                        )
-                if not np.isfinite(gain[lane, j]):
-                    return 1 + lane
-                if best < 0 or gain[lane, j] > gain[lane, best]:
-                    best = j
-            fresh[lane] = 0
-            if best < 0:  # no learner: the offset alone
-                for later in range(m + 1, mstop + 1):
-                    risk[lane, later] = risk[lane, m]
-                continue
-            chosen[lane] = best
-            selected[lane, m] = best
-            for i in range(steps.shape[2]):
-                steps[lane, m, i] = step * coefficient[lane, best, i]
-            pending[lane] = blocks[lane, best]
-            done[lane] = m + 1
+        return _solve(
+            inverse[lane, j], length, b, penalty_kind[lane, j], penalty[lane, j], order[lane, j], c, work
+        )
+    caller_sum[:] = 0.0
+    for r in range(len(run_caller)):
+        caller_sum[run_caller[r]] += run_sum[r, lane]
+    gain = 0.0
+    for g in range(len(caller_sum)):
+        c[g] = 0.0
+        if caller_sum[g] != 0.0:
+            c[g] = caller_sum[g] / (caller_weight[lane, g] + penalty[lane, j])
+            gain += c[g] * (2.0 * caller_sum[g] - caller_weight[lane, g] * c[g])
+    return gain

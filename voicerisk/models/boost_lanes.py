@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models import boost_kernels as kernels
+from voicerisk.models.boost_loop import State, boost
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_rows import RowOrder, sort_rows
 from voicerisk.models.boost_setup import Group, aligned, lane_ranges, prepare
@@ -102,8 +102,10 @@ def _run(
 
     def fit_group(members: list[int]) -> list[LanePath]:
         chosen = [lanes[number] for number in members]
-        group = prepare(data, rows, chosen, WIDTH, family)
-        return boost_group(data, group, WIDTH, mstop, nu, family, stop)
+        fit = GroupFit(data, prepare(data, rows, chosen, WIDTH, family), mstop, nu, family)
+        if not fit.advance(np.full(len(chosen), mstop), stop):
+            return []
+        return [fit.path(number) for number in range(len(chosen))]
 
     done = 0
     ready: dict[int, LanePath] = {}
@@ -153,75 +155,96 @@ def like_groups(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: i
             yield members
 
 
-def boost_group(
-    data: BoostData, group: Group, width: int, mstop: int, nu: float, family: str, stop: NDArray[np.uint8]
-) -> list[LanePath]:
-    """Run the kernels on one prepared group."""
-    rows, lanes = group.rows, group.lanes
-    used = len(lanes)
-    most = max([len(fitted) for fitted in group.learners] + [1])
-    size = max([len(f.inverse) for fitted in group.learners for f in fitted] + [1])
-    stored = max([f.fitted.size for fitted in group.learners for f in fitted] + [2, size])
-    table = {
-        name: np.zeros((used, most), np.int64)
-        for name in ("kind", "variant", "blocks", "degree", "penalty_kind", "order")
-    }
-    penalty = np.zeros((used, most))
-    inverse = np.zeros((used, most, size, size))
-    variant_blocks = np.zeros(len(group.grids), np.int64)
-    variant_lanes = np.zeros((len(group.grids), width), np.bool_)
-    for i, fitted in enumerate(group.learners):
-        for j, f in enumerate(fitted):
-            learner = f.fitted.learner
-            values = (f.kind, f.variant, f.blocks, learner.degree, f.penalty_kind, learner.differences)
-            for name, value in zip(table, values, strict=True):
-                table[name][i, j] = value
-            penalty[i, j] = f.fitted.penalty
-            p = len(f.inverse)
-            inverse[i, j, :p, :p] = f.inverse
-            if f.variant >= 0:
-                variant_blocks[f.variant] |= f.blocks
-                variant_lanes[f.variant, i] = True
-    active: NDArray[np.bool_] = np.asarray((group.weights > 0).any(axis=1))
-    tile_active = np.logical_or.reduceat(active, rows.tile_run[:-1])
-    scale, gradient_factor = FAMILIES[family]
-    link = aligned(data.n, width)
-    link[:] = group.offsets
-    tile = aligned(TILE, width)
-    buffer = aligned((len(group.grids) * rows.n_blocks + used) * group.ends.shape[2] * 4 * width)
-    selected = np.full((used, mstop), -1, np.int32)
-    steps = np.zeros((used, mstop, stored))
-    risk = np.zeros((used, mstop + 1))
-    status = kernels.boost(
-        (0.0,) * width, group.order, group.t, group.ends, rows.tile_row, rows.tile_run, rows.block_tile,
-        tile_active, rows.run_start, 2.0 * rows.run_y - 1.0, rows.run_caller, group.weights, rows.block_run,
-        variant_blocks, variant_lanes, np.array([g.intervals for g in group.grids], np.int64),
-        np.array([g.low for g in group.grids]), np.array([g.width for g in group.grids]),
-        np.stack([basis_weights(degree) for degree in range(4)]),
-        np.array([len(fitted) for fitted in group.learners], np.int64),
-        *(table[name] for name in ("kind", "variant", "blocks", "degree", "penalty_kind")),
-        penalty, table["order"], inverse, group.caller_weight, gradient_factor, scale * nu,
-        link, tile, buffer, selected, steps, risk, stop,
-    )  # fmt: skip
-    if status > 0:
-        raise ModelError(
-            f"Lane {lanes[status - 1].key} gave gains that are not finite; "
-            "look at its weights and its markers' ranges."
-        )
-    if status < 0:
-        return []
-    return [
-        LanePath(
+class GroupFit:
+    """The fit of one prepared group, which can halt and go on.
+
+    Parameters
+    ----------
+    data : BoostData
+    group : Group
+    mstop : int
+        Largest number of steps.
+    nu : float
+    family : str
+    """
+
+    def __init__(self, data: BoostData, group: Group, mstop: int, nu: float, family: str) -> None:
+        self.data, self.group = data, group
+        rows, used, width = group.rows, len(group.lanes), group.weights.shape[1]
+        most = max([len(fitted) for fitted in group.learners] + [1])
+        size = max([len(f.inverse) for fitted in group.learners for f in fitted] + [1])
+        stored = max([f.fitted.size for fitted in group.learners for f in fitted] + [2, size])
+        table = {
+            name: np.zeros((used, most), np.int64)
+            for name in ("kind", "variant", "blocks", "degree", "penalty_kind", "order")
+        }
+        penalty = np.zeros((used, most))
+        inverse = np.zeros((used, most, size, size))
+        variant_blocks = np.zeros(len(group.grids), np.int64)
+        variant_lanes = np.zeros((len(group.grids), width), np.bool_)
+        for i, fitted in enumerate(group.learners):
+            for j, f in enumerate(fitted):
+                learner = f.fitted.learner
+                values = (f.kind, f.variant, f.blocks, learner.degree, f.penalty_kind, learner.differences)
+                for name, value in zip(table, values, strict=True):
+                    table[name][i, j] = value
+                penalty[i, j] = f.fitted.penalty
+                p = len(f.inverse)
+                inverse[i, j, :p, :p] = f.inverse
+                if f.variant >= 0:
+                    variant_blocks[f.variant] |= f.blocks
+                    variant_lanes[f.variant, i] = True
+        active: NDArray[np.bool_] = np.asarray((group.weights > 0).any(axis=1))
+        tile_active = np.logical_or.reduceat(active, rows.tile_run[:-1])
+        scale, gradient_factor = FAMILIES[family]
+        link = aligned(data.n, width)
+        link[:] = group.offsets
+        buffer = aligned((len(group.grids) * rows.n_blocks + used) * group.ends.shape[2] * 4 * width)
+        self.state = State.start(link, used, rows.n_blocks, len(rows.run_start) - 1, most, stored, mstop)
+        self._arguments = (
+            (0.0,) * width, group.order, group.t, group.ends, rows.tile_row, rows.tile_run, rows.block_tile,
+            tile_active, rows.run_start, 2.0 * rows.run_y - 1.0, rows.run_caller, group.weights,
+            rows.block_run, variant_blocks, variant_lanes,
+            np.array([g.intervals for g in group.grids], np.int64), np.array([g.low for g in group.grids]),
+            np.array([g.width for g in group.grids]),
+            np.stack([basis_weights(degree) for degree in range(4)]),
+            np.array([len(fitted) for fitted in group.learners], np.int64),
+            *(table[name] for name in ("kind", "variant", "blocks", "degree", "penalty_kind")),
+            penalty, table["order"], inverse, group.caller_weight, group.offsets, group.block_weight,
+            gradient_factor, scale * nu, aligned(TILE, width), buffer,
+        )  # fmt: skip
+
+    def advance(self, limits: NDArray[np.int64], stop: NDArray[np.uint8]) -> bool:
+        """Boost each lane up to its limit of steps; return whether it came to an end before `stop` was set.
+
+        Parameters
+        ----------
+        limits : ndarray of int64, shape (lanes,)
+            Steps of each lane, not below those taken.
+        stop : ndarray of uint8, shape (1,)
+            Set to 1 from another thread, it ends the loop soon.
+        """
+        status = boost(*self._arguments, limits, self.state, stop)
+        if status > 0:
+            raise ModelError(
+                f"Lane {self.group.lanes[status - 1].key} gave gains that are not finite; "
+                "look at its weights and its markers' ranges."
+            )
+        return status == 0
+
+    def path(self, number: int) -> LanePath:
+        """Return the path of a lane as far as it has come."""
+        done, state, group = int(self.state.done[number]), self.state, self.group
+        lane = group.lanes[number]
+        return LanePath(
             lane.key,
-            float(group.offsets[i]),
+            float(group.offsets[number]),
             lane.outside,
-            tuple(f.fitted for f in group.learners[i]),
-            tuple(group.left_out[i]),
-            selected[i],
-            steps[i],
-            risk[i],
-            data.n,
-            data,
+            tuple(f.fitted for f in group.learners[number]),
+            tuple(group.left_out[number]),
+            state.selected[number, :done],
+            state.steps[number, :done],
+            state.risk[number, : done + 1],
+            self.data.n,
+            self.data,
         )
-        for i, lane in enumerate(lanes)
-    ]

@@ -56,6 +56,7 @@ class Group:
     learners: list[list[Fitted]]
     left_out: list[list[tuple[str, str]]]
     caller_weight: Floats
+    block_weight: Floats  # (blocks, width)
 
 
 def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, family: str) -> Group:
@@ -73,7 +74,7 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
         _offset(lane, weights[:, i], run_length, rows.run_y, family) for i, lane in enumerate(lanes)
     ]
 
-    columns: dict[tuple[str, str | None], Floats] = {}
+    columns: dict[tuple[str, str | None, bool], Floats] = {}
     ranges: dict[str, tuple[Floats, Floats]] = {}
     variants: dict[VariantKey, int] = {}
     chosen = [
@@ -88,7 +89,8 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
     ends = np.empty((len(variants), len(tile_row) - 1, cells), np.int64)
     powers = []
     for q, ((name, by, *_), grid) in enumerate(zip(variants, grids, strict=True)):
-        cell, place = grid.locate(columns[name, by], "drop")
+        column = columns[name, by, True] if (name, by, True) in columns else columns[name, by, False]
+        cell, place = grid.locate(column, "drop")
         cell[cell == grid.intervals] = cells  # behind all intervals
         sort_tiles(cell, place, tile_row, order[q], t[q], ends[q])
         out = aligned(rows.n_blocks * cells * 7 * width)
@@ -112,14 +114,14 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
         caller_weight = np.stack(
             [np.bincount(rows.run_caller, weights[:, i] * run_length, callers) for i in range(width)]
         )
-    group = Group(lanes, rows, weights, offsets, grids, order, t, ends, [], [], caller_weight)
     block_weight = np.stack(
         [
             (weights[a:b] * run_length[a:b, None]).sum(0)
             for a, b in zip(rows.block_run[:-1], rows.block_run[1:], strict=True)
         ]
     )
-    _fit_learners(group, data, chosen, powers, block_weight)
+    group = Group(lanes, rows, weights, offsets, grids, order, t, ends, [], [], caller_weight, block_weight)
+    _fit_learners(group, data, chosen, powers)
     return group
 
 
@@ -198,7 +200,7 @@ def _variants(
     rows: RowOrder,
     lane: Lane,
     seen: NDArray[np.bool_],
-    columns: dict[tuple[str, str | None], Floats],
+    columns: dict[tuple[str, str | None, bool], Floats],
     ranges: dict[str, tuple[Floats, Floats]],
     variants: dict[VariantKey, int],
 ) -> list[int | str | None]:
@@ -214,10 +216,8 @@ def _variants(
             found.append(None)
             continue
         key = (learner.variable, _mask_name(learner))
-        if key not in columns:
-            columns[key] = masked_column(data, learner)[rows.order]
-        elif not learner.available:
-            masked_column(data, learner)  # refuses missing values
+        if (*key, learner.available) not in columns:  # looked at once, since it refuses missing values
+            columns[*key, learner.available] = masked_column(data, learner)[rows.order]
         if learner.variable not in ranges:
             ranges[learner.variable] = run_ranges(rows, data.columns[learner.variable][rows.order])
         low, high = ranges[learner.variable]
@@ -241,7 +241,6 @@ def _fit_learners(
     data: BoostData,
     chosen: list[list[int | str | None]],
     powers: list[Floats],
-    block_weight: Floats,
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
     has_sex = data.sex is not None
@@ -266,7 +265,7 @@ def _fit_learners(
             own, number = group.lanes[i].learners[j], chosen[i][j]
             blocks = learner_blocks(own, has_sex)
             if not isinstance(number, int):
-                grams.append(_block_gram(own, block_weight[:, i], blocks))
+                grams.append(_block_gram(own, group.block_weight[:, i], blocks))
             else:
                 taken = [powers[number][b, :, :, i] for b in range(group.rows.n_blocks) if blocks >> b & 1]
                 part = taken[0] if len(taken) == 1 else taken[0] + taken[1]
@@ -278,7 +277,7 @@ def _fit_learners(
             splines.spline_gram(np.stack(sums), learner.degree) if learner.kind == "bbs" else np.stack(grams)
         )
         usable = np.ones(len(places), bool)
-        if learner.kind == "bbs":
+        if learner.kind == "bbs" and learner.penalty is None:  # a given lambda asks for no rank
             df = learner.wanted_df or 0.0
             usable[:] = [_rank_above(gram, part, df) for gram, part in zip(stacked, sums, strict=True)]
             for place in np.flatnonzero(~usable).tolist():
