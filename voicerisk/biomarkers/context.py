@@ -1,5 +1,6 @@
 """Change from frame to frame: novelty and flux."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -64,14 +65,20 @@ def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
 
 @njit(cache=True, nogil=True)
 def _mel_bands(
-    spectrum: NDArray[np.complex128], edge: Ints, falling: Floats, rising: Floats, bands: Floats
+    spectrum: NDArray[np.complex128],
+    edge: Ints,
+    falling: Floats,
+    rising: Floats,
+    rows: Ints,
+    bands: Floats,
 ) -> None:
-    """Power in mel bands, scaled to unit length in each frame."""
+    """Power in mel bands of the given rows, scaled to unit length in each frame."""
     n_frames, n_bins = spectrum.shape
     n_bands = bands.shape[1]
-    for i in range(n_frames):
+    for at in range(n_frames):
+        i = rows[at]
         for k in range(n_bins):
-            power = spectrum[i, k].real ** 2 + spectrum[i, k].imag ** 2
+            power = spectrum[at, k].real ** 2 + spectrum[at, k].imag ** 2
             if edge[k] > 0:
                 bands[i, edge[k] - 1] += power * falling[k]
             if edge[k] < n_bands:
@@ -109,7 +116,13 @@ def _checkerboard() -> tuple[Floats, NDArray[np.bool_]]:
     return flat / np.sqrt(flat @ flat), off
 
 
-def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floats:
+def novelty(
+    signal: Floats,
+    starts: Ints,
+    window: int,
+    sample_rate: int,
+    heard: NDArray[np.bool_] | None = None,
+) -> Floats:
     """Novelty of each frame of a span, -1 to 1.
 
     Parameters
@@ -118,6 +131,8 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
     starts : ndarray of int64, shape (n_frames,)
         First samples of the frames.
     window, sample_rate : int
+    heard : ndarray of bool, shape (n_frames,), optional
+        Frames that values are wanted for; the others are NaN. Default: all.
 
     Returns
     -------
@@ -137,16 +152,25 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
         (n + 2 * KERNEL, KERNEL)
     )  # similarity of frame i and i + k, padded by KERNEL on both sides
     tail = np.empty((0, MEL_BANDS))
+    seen = np.ones(n, np.bool_)
+    if heard is not None:  # a patch reaches from two frames before to one frame after its own
+        seen = heard.copy()
+        for shift in range(1, KERNEL // 2 + 1):
+            seen[:-shift] |= heard[shift:]
+            if shift < KERNEL // 2:
+                seen[shift:] |= heard[:-shift]
     for first in range(0, n, BLOCK):
         rows = starts[first : first + BLOCK]
-        spectrum = scipy.fft.rfft(tapered(signal, rows, taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
+        own = np.flatnonzero(seen[first : first + BLOCK])
         bands = np.zeros((len(rows), MEL_BANDS))
-        _mel_bands(spectrum, edge, falling, rising, bands)
+        if len(own):
+            spectrum = scipy.fft.rfft(tapered(signal, rows[own], taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
+            _mel_bands(spectrum, edge, falling, rising, own, bands)
         joined = np.concatenate([tail, bands])
         _similarities(joined, lagged[first - len(tail) + KERNEL :])
         tail = joined[-(KERNEL - 1) :]
     kernel, off = _checkerboard()
-    # the patch of frame i covers frames i - 1 .. i + 2 (0-based, even kernel)
+    # the patch of frame i covers frames i - 2 .. i + 1
     corner = np.arange(n) + KERNEL - KERNEL // 2
     patch = np.empty((n, int(off.sum())))
     for place, (a, b) in enumerate(np.argwhere(off)):
@@ -154,7 +178,10 @@ def novelty(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floa
     patch -= patch.mean(axis=1, keepdims=True)
     size = np.sqrt(np.einsum("ij,ij->i", patch, patch))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(size > 1e-12, patch @ kernel / size, 0.0)
+        values = np.where(size > 1e-12, patch @ kernel / size, 0.0)
+    if heard is not None:
+        values[~heard] = np.nan
+    return values
 
 
 def flux(values: dict[str, Floats]) -> Floats:
@@ -184,13 +211,32 @@ def flux(values: dict[str, Floats]) -> Floats:
             x = x - x[known].mean()
         table[:, place] = median_of_three(x / divisor)
     out = np.full(len(table), np.nan)
-    both = ~np.isnan(table[1:]) & ~np.isnan(table[:-1])
-    count = both.sum(axis=1)
-    now = np.where(both, table[1:], 0.0)
-    last = np.where(both, table[:-1], 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        now = np.where(both, now - (now.sum(axis=1) / count)[:, None], 0.0)
-        last = np.where(both, last - (last.sum(axis=1) / count)[:, None], 0.0)
-        r = (now * last).sum(axis=1) / np.sqrt((now**2).sum(axis=1) * (last**2).sum(axis=1))
-    out[1:] = np.where(count >= 3, np.clip((1 - r) / 2, 0, 1), np.nan)
+    _distances(table, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _distances(table: Floats, out: Floats) -> None:
+    """(1 - correlation) / 2 of each row with the one before, over what both have; 3 values at least."""
+    n_frames, n = table.shape
+    for i in range(1, n_frames):
+        count = 0
+        now = last = 0.0
+        for k in range(n):
+            if not (np.isnan(table[i, k]) or np.isnan(table[i - 1, k])):
+                count += 1
+                now += table[i, k]
+                last += table[i - 1, k]
+        if count < 3:
+            continue
+        now /= count
+        last /= count
+        product = square = before = 0.0
+        for k in range(n):
+            if not (np.isnan(table[i, k]) or np.isnan(table[i - 1, k])):
+                x, y = table[i, k] - now, table[i - 1, k] - last
+                product += x * y
+                square += x * x
+                before += y * y
+        r = product / math.sqrt(square * before) if square * before > 0 else np.nan
+        out[i] = min(1.0, max(0.0, (1.0 - r) / 2.0)) if not np.isnan(r) else np.nan

@@ -90,16 +90,18 @@ def _formants(
         y = windowed[i]
         z[0] = y[0]
         total = y[0]
-        for k in range(1, n):
-            z[k] = y[k] - emphasis * y[k - 1]
-            total += z[k]
+        later, now, last = z[1:], y[1:], y[:-1]
+        for k in range(n - 1):
+            later[k] = now[k] - emphasis * last[k]
+            total += later[k]
         mean = total / n
         for k in range(n):
             z[k] = (z[k] - mean) * hann[k]
         for lag in range(order + 1):
             s = 0.0
+            shifted = z[lag:]
             for k in range(n - lag):
-                s += z[k] * z[k + lag]
+                s += z[k] * shifted[k]
             lags[lag] = s
         if not lags[0] > 0:
             continue

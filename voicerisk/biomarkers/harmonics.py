@@ -12,7 +12,7 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
-from voicerisk.biomarkers.pitch import BLOCK, PitchSettings, pitch_tables, pitch_windows
+from voicerisk.biomarkers.pitch import BLOCK, PitchSettings, pitch_tables, pitch_windows, power_spectrum
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 
 SEMITONES = 3.0  # to either side of the pitch, where the cepstral peak is sought
 TREND_FROM_S = 0.001
+LOG10 = 1 / math.log(10)  # NumPy's natural logarithm is several times faster than its decimal one
 STEP_DB = 3.0  # a harmonic stands this much above the valleys beside it
 MOST_SUBHARMONICS = 5
 
@@ -176,12 +177,11 @@ def harmonic_markers(
     for begin in range(0, len(voiced), BLOCK):
         rows = voiced[begin : begin + BLOCK]
         x = tapered(sound, starts[rows], tables.window, centred=True)
-        spectrum = scipy.fft.rfft(x, size, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
+        power = power_spectrum(x, size)
         # Zero power exists only in digital silence; the floor lies 200 dB below the frame's maximum.
-        db = 10 * np.log10(np.maximum(power, 1e-20 * power.max(axis=1, keepdims=True)))
+        db = 10 * LOG10 * np.log(np.maximum(power, 1e-20 * power.max(axis=1, keepdims=True)))
         cepstrum = np.abs(scipy.fft.irfft(db, size, axis=1)[:, : last + 1])
-        in_db = 20 * np.log10(np.maximum(cepstrum, 1e-12))
+        in_db = 20 * LOG10 * np.log(np.maximum(cepstrum, 1e-12))
         lines = in_db[:, first:last] @ trend
         values = np.full((len(rows), len(names)), np.nan)
         _harmonics(db, cepstrum, in_db, lines, pitch[rows], sample_rate / size, float(sample_rate), values)

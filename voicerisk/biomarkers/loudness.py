@@ -124,11 +124,12 @@ def loudness(amplitude: Floats, gain: float, sample_rate: int) -> Floats:
     power = amplitude * amplitude
     power *= gain * gain / n_bins
     with np.errstate(divide="ignore"):
-        level = 10 * np.log10(power @ tables.bank)
+        level = 10 / np.log(10) * np.log(power @ tables.bank)
     reference = level[:, _REFERENCE_FILTER]
     # The contour whose phon level is nearest to the reference filter's dB; halfway, the lower.
     chosen = np.searchsorted((_PHON_LEVELS[1:] + _PHON_LEVELS[:-1]) / 2, reference, side="left")
     phon = level + tables.relative[chosen]
     phon[(phon < tables.threshold) | (phon < 0)] = 0
-    sone = np.where(phon < 40, (np.minimum(phon, 40) / 40) ** 2.642, 2 ** ((phon - 40) / 10))
-    return np.asarray(sone.sum(axis=1) / tables.calibration)
+    with np.errstate(divide="ignore"):
+        exponent = np.where(phon < 40, 2.642 * np.log(phon / 40), np.log(2) / 10 * (phon - 40))
+    return np.asarray(np.exp(exponent).sum(axis=1) / tables.calibration)

@@ -4,13 +4,16 @@ None of these is a measurement of a 40 ms frame; windows stay inside the span, a
 moved inside.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.pitch import power_spectrum
 from voicerisk.biomarkers.roughness import Chunks
+from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,7 +24,6 @@ ENVELOPE_S = 0.0025
 HILBERT_TAPS = 255
 FM_HZ = (5.0, 25.0)
 FM_WINDOW_S = 0.8
-OVERLAP_SAVE = 2048
 
 
 def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Floats]:
@@ -52,12 +54,15 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
         folded = group.columns @ fold
         hz = keys * (-group.hz[0] / m)
         inner = folded[:, 1:-1]
+        if not inner.size:
+            continue  # three or four short frames have no peak between two others
         peak = (inner >= folded[:, :-2]) & (inner >= folded[:, 2:])
         peak &= (hz[1:-1] >= AM_HZ[0]) & (hz[1:-1] <= AM_HZ[1])
         best = np.where(peak, inner, -1.0).argmax(axis=1)
         rows = np.arange(len(folded))
         top = inner[rows, best]
-        found = peak[rows, best] & (top > 0)
+        # 100 dB below the maximum a peak is rounding
+        found = peak[rows, best] & (top > 1e-5 * folded.max(axis=1))
         frequency[group.number] = np.where(found, hz[best + 1], np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
             purity[group.number] = np.where(found, 20 * np.log10(top / folded.max(axis=1)), np.nan)
@@ -77,12 +82,15 @@ def spread_chunks(values: Floats, n_frames: int) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _hilbert_response() -> tuple[NDArray[np.complex128], int]:
-    """Spectrum of the FIR Hilbert transformer (Hamming window) for overlap-save, and its delay."""
-    half = HILBERT_TAPS // 2
-    n = np.arange(-half, half + 1)
-    taps = np.where(n % 2 != 0, 2 / (np.pi * np.where(n == 0, 1, n)), 0.0) * np.hamming(HILBERT_TAPS)
-    return scipy.fft.rfft(taps, OVERLAP_SAVE), half
+def _hilbert_taps() -> Floats:
+    """Taps of the FIR Hilbert transformer (Hamming window) at the distances 1, 3, ... samples."""
+    n = np.arange(1, HILBERT_TAPS // 2 + 1, 2)
+    return np.asarray(2 / (np.pi * n) * (0.54 + 0.46 * np.cos(2 * np.pi * n / (HILBERT_TAPS - 1))))
+
+
+def envelope_step(sample_rate: int) -> int:
+    """Return the samples of 2.5 ms, over which the envelope is averaged."""
+    return max(1, round(ENVELOPE_S * sample_rate))
 
 
 def envelope(signal: Floats, sample_rate: int) -> Floats:
@@ -99,24 +107,45 @@ def envelope(signal: Floats, sample_rate: int) -> Floats:
     ndarray of float64, shape (n // step,)
         One value every 2.5 ms; the magnitude of the sound and its Hilbert transform (FIR, 255 taps).
     """
-    response, delay = _hilbert_response()
-    step = max(1, round(ENVELOPE_S * sample_rate))
-    hop = (OVERLAP_SAVE - HILBERT_TAPS + 1) // step * step
-    n = len(signal) // step
-    out = np.empty(n)
-    padded = np.concatenate([np.zeros(delay), signal, np.zeros(delay + OVERLAP_SAVE)])
-    per_block = hop // step
-    for first in range(0, n, per_block * 32):
-        count = min(32, -(-(n - first) // per_block))
-        begin = (first // per_block) * hop
-        blocks = np.lib.stride_tricks.sliding_window_view(padded, OVERLAP_SAVE)[begin::hop][:count]
-        spectrum = scipy.fft.rfft(blocks, axis=1) * response
-        turned = scipy.fft.irfft(spectrum, OVERLAP_SAVE, axis=1, overwrite_x=True)
-        turned = turned[:, HILBERT_TAPS - 1 : HILBERT_TAPS - 1 + hop]
-        straight = blocks[:, delay : delay + hop]
-        values = np.sqrt(turned * turned + straight * straight).reshape(-1, step).mean(axis=1)
-        out[first : first + len(values)] = values[: n - first]
+    step = envelope_step(sample_rate)
+    delay = HILBERT_TAPS // 2
+    out = np.empty(len(signal) // step)
+    padded = np.concatenate([np.zeros(delay), signal, np.zeros(delay)])
+    _envelope(padded, _hilbert_taps(), step, out)
     return out
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _envelope(padded: Floats, taps: Floats, step: int, out: Floats) -> None:
+    delay = HILBERT_TAPS // 2
+    many = max(1, 400 // step)
+    turned = np.empty(many * step)
+    for first in range(0, len(out), many):
+        count = min(many, len(out) - first)
+        n = count * step
+        at = first * step + delay
+        turned[:n] = 0.0
+        # the transformer is odd, and its even taps are zero; four pairs of taps a pass
+        for j in range(0, len(taps), 4):
+            d = 2 * j + 1
+            t0, t1, t2, t3 = taps[j], taps[j + 1], taps[j + 2], taps[j + 3]
+            left, right = at - d, at + d
+            # one array a place: an index other than the loop's own would keep it from being vectorised
+            a0, b0 = padded[left : left + n], padded[right : right + n]
+            a1, b1 = padded[left - 2 : left - 2 + n], padded[right + 2 : right + 2 + n]
+            a2, b2 = padded[left - 4 : left - 4 + n], padded[right + 4 : right + 4 + n]
+            a3, b3 = padded[left - 6 : left - 6 + n], padded[right + 6 : right + 6 + n]
+            for i in range(n):
+                turned[i] += (
+                    t0 * (a0[i] - b0[i]) + t1 * (a1[i] - b1[i]) + t2 * (a2[i] - b2[i]) + t3 * (a3[i] - b3[i])
+                )
+        for k in range(count):
+            total = 0.0
+            across = turned[k * step : (k + 1) * step]
+            along = padded[at + k * step : at + (k + 1) * step]
+            for i in range(step):
+                total += math.sqrt(across[i] * across[i] + along[i] * along[i])
+            out[first + k] = total / step
 
 
 def _moved(centres: Floats, width: int, n: int) -> Ints:
@@ -124,27 +153,40 @@ def _moved(centres: Floats, width: int, n: int) -> Ints:
     return np.clip(np.floor(centres - width / 2 + 0.5).astype(np.int64), 0, n - width)
 
 
-def _spectral_peak(spectra: Floats, hz: Floats, low: float, high: float) -> tuple[Floats, Floats]:
-    """Frequency (parabola) and purity 10 log10(p / (1 - p)) of the highest peak from `low` to `high` Hz."""
-    inner = spectra[:, 1:-1]
-    peak = (inner > spectra[:, :-2]) & (inner > spectra[:, 2:]) & (hz[1:-1] >= low) & (hz[1:-1] <= high)
-    best = np.where(peak, inner, -1.0).argmax(axis=1) + 1
-    rows = np.arange(len(spectra))
-    found = peak[rows, best - 1]
-    left, top, right = spectra[rows, best - 1], spectra[rows, best], spectra[rows, best + 1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shift = 0.5 * (left - right) / (left - 2 * top + right)
-        share = top / spectra.sum(axis=1)
-        frequency = np.clip(hz[best] + shift * (hz[1] - hz[0]), low, high)
-        return np.where(found, frequency, np.nan), np.where(found, 10 * np.log10(share / (1 - share)), np.nan)
+def _spectral_peak(power: Floats, spacing: float, low: float, high: float) -> tuple[Floats, Floats]:
+    """Frequency (parabola) and purity 10 log10(p / (1 - p)) of the highest peak from `low` to `high` Hz.
+
+    `power` holds squared magnitudes every `spacing` Hz; peaks and the share p are of magnitudes.
+    """
+    frequency, purity = np.full(len(power), np.nan), np.full(len(power), np.nan)
+    _peaks_of_rows(power, spacing, low, high, frequency, purity)
+    return frequency, purity
 
 
-def _extrema(track: Floats) -> Ints:
-    """Places where a track turns, its ends left out."""
-    slope = np.sign(np.diff(track))
-    moving = np.flatnonzero(slope)
-    turn = np.flatnonzero(slope[moving[1:]] != slope[moving[:-1]])
-    return np.asarray(moving[turn + 1], np.int64)
+@njit(cache=True, nogil=True)
+def _peaks_of_rows(
+    power: Floats, spacing: float, low: float, high: float, frequency: Floats, purity: Floats
+) -> None:
+    n_rows, n = power.shape
+    size = np.empty(n)
+    first = max(1, math.ceil(low / spacing - 1e-9))
+    last = min(n - 2, int(high / spacing + 1e-9))
+    for i in range(n_rows):
+        total = 0.0
+        for k in range(n):
+            size[k] = math.sqrt(power[i, k])
+            total += size[k]
+        best = -1
+        for k in range(first, last + 1):
+            if size[k] > size[k - 1] and size[k] > size[k + 1] and (best < 0 or size[k] > size[best]):
+                best = k
+        if best < 0:
+            continue
+        left, top, right = size[best - 1], size[best], size[best + 1]
+        place = best + 0.5 * (left - right) / (left - 2 * top + right)
+        share = top / total
+        frequency[i] = min(high, max(low, place * spacing))
+        purity[i] = 10 * math.log10(share / (1 - share))
 
 
 def amplitude_modulation(signal: Floats, sample_rate: int, centres: Ints) -> tuple[Floats, Floats, Floats]:
@@ -153,7 +195,8 @@ def amplitude_modulation(signal: Floats, sample_rate: int, centres: Ints) -> tup
     Parameters
     ----------
     signal : ndarray of float64, shape (n,)
-        One span.
+        One span, or a part of it that begins on a multiple of 2.5 ms of it and holds at least 0.3 s of the
+        span on both sides of the centres where the span does.
     sample_rate : int
         Hz.
     centres : ndarray of int64, shape (n_frames,)
@@ -164,33 +207,74 @@ def amplitude_modulation(signal: Floats, sample_rate: int, centres: Ints) -> tup
     frequency, purity, depth : ndarray of float64, shape (n_frames,)
         NaN in spans shorter than 400 ms.
     """
-    step = max(1, round(ENVELOPE_S * sample_rate))
+    step = envelope_step(sample_rate)
     rate = sample_rate / step
     width = round(AM_WINDOW_S * rate)
-    missing = np.full(len(centres), np.nan)
-    if len(signal) // step < width or not len(centres):
-        return missing, missing.copy(), missing.copy()
+    n = len(centres)
+    frequency, purity, depth = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    if len(signal) // step < width or not n:
+        return frequency, purity, depth
     track = envelope(signal, sample_rate)
-    level = _running_mean(track, round(rate / AM_HZ[0]) | 1)
+    swing = track - _running_mean(track, round(rate / AM_HZ[0]) | 1)
     at = centres / step
-    windows = np.lib.stride_tricks.sliding_window_view(track - level, width)
     starts = _moved(at, width, len(track))
-    frequency, purity = missing, missing.copy()
     taper = np.hanning(width)
-    hz = np.arange(width // 2 + 1) * rate / width
-    for first in range(0, len(at), 256):
-        rows = slice(first, first + 256)
-        spectra = np.abs(scipy.fft.rfft(windows[starts[rows]] * taper, axis=1))
-        frequency[rows], purity[rows] = _spectral_peak(spectra, hz, *AM_HZ)
-    turns = _extrema(track - level)
-    depth = np.full(len(centres), np.nan)
-    if len(turns) > 1:
-        # positive by construction; the floor is 200 dB below the largest value
-        height = (
-            np.log(np.maximum(track[turns], 1e-10 * track.max())) if track.max() > 0 else np.zeros(len(turns))
-        )
-        depth = np.interp(at, (turns[1:] + turns[:-1]) / 2, 1 - np.exp(-np.abs(np.diff(height))))
+    for first in range(0, n, 128):
+        rows = slice(first, first + 128)
+        power = power_spectrum(tapered(swing, starts[rows], taper), width)
+        frequency[rows], purity[rows] = _spectral_peak(power, rate / width, *AM_HZ)
+    _depths(swing, track, starts, at, width, depth)
     return frequency, purity, depth
+
+
+@njit(cache=True, nogil=True)
+def _depths(swing: Floats, track: Floats, starts: Ints, at: Floats, width: int, depth: Floats) -> None:
+    """1 - exp(-|difference of ln envelope|) between the turns of the swing that lie around each place."""
+    for i in range(len(starts)):
+        begin = starts[i]
+        top = 0.0
+        for k in range(begin, begin + width):
+            top = max(top, track[k])
+        if top <= 0.0:
+            continue
+        turns = _turns_around(swing[begin : begin + width], at[i] - begin)
+        depth[i] = _at_turns(turns, at[i] - begin, track[begin : begin + width], 1e-10 * top)
+
+
+@njit(cache=True, nogil=True)
+def _turns_around(track: Floats, at: float) -> tuple[int, int, int, int]:
+    """Two pairs of neighbouring turns, their middles just before and beyond `at`; -1 where missing."""
+    a, b, c, d = -1, -1, -1, -1  # the last middle up to `at` is of (a, b), the first beyond it of (c, d)
+    before, last = 0, -1
+    for k in range(len(track) - 1):
+        slope = 1 if track[k + 1] > track[k] else (-1 if track[k + 1] < track[k] else 0)
+        if slope == 0:
+            continue
+        if before != 0 and slope != before:
+            if last >= 0:
+                if (last + k) / 2 <= at:
+                    a, b = last, k
+                else:
+                    c, d = last, k
+                    break
+            last = k
+        before = slope
+    return a, b, c, d
+
+
+@njit(cache=True, nogil=True)
+def _at_turns(turns: tuple[int, int, int, int], at: float, track: Floats, floor: float) -> float:
+    """Depth at a place, linear between the middles of the turns around it."""
+    a, b, c, d = turns
+    early = late = np.nan
+    if a >= 0:
+        early = 1.0 - math.exp(-abs(math.log(max(track[a], floor)) - math.log(max(track[b], floor))))
+    if c >= 0:
+        late = 1.0 - math.exp(-abs(math.log(max(track[c], floor)) - math.log(max(track[d], floor))))
+    if a < 0 or c < 0:
+        return late if a < 0 else early
+    left, right = (a + b) / 2, (c + d) / 2
+    return early + (late - early) * (at - left) / (right - left)
 
 
 def _running_mean(track: Floats, width: int) -> Floats:
@@ -201,39 +285,87 @@ def _running_mean(track: Floats, width: int) -> Floats:
     return np.asarray((total[high] - total[low]) / (high - low))
 
 
-def pitch_modulation(pitch: Floats, frame_rate: float) -> tuple[Floats, Floats, Floats]:
+def pitch_modulation(
+    pitch: Floats, frame_rate: float, rows: Ints | None = None
+) -> tuple[Floats, Floats, Floats]:
     """`fmFreq` (Hz), `fmPurity` (dB) and `fmDep` (semitones) of each frame.
+
+    Each value hangs on the pitch of the 800 ms around its frame alone (moved inside the span): the gaps in
+    there are bridged linearly in semitones, and the running mean over 200 ms is taken off.
 
     Parameters
     ----------
     pitch : ndarray of float64, shape (n_frames,)
-        Hz, NaN where unvoiced; gaps are bridged linearly in semitones.
+        Hz, NaN where unvoiced.
     frame_rate : float
         Frames a second.
+    rows : ndarray of int64, optional
+        Frames that values are wanted for; the others are NaN. Default: all.
 
     Returns
     -------
     frequency, purity, depth : ndarray of float64, shape (n_frames,)
-        NaN on unvoiced frames and in spans shorter than 800 ms.
+        NaN on unvoiced frames, in spans shorter than 800 ms, and where fewer than two frames of the window
+        are voiced.
     """
     n = len(pitch)
     width = round(FM_WINDOW_S * frame_rate)
-    missing = np.full(n, np.nan)
-    voiced = np.flatnonzero(pitch > 0)
-    if n < width or len(voiced) < 2:
-        return missing, missing.copy(), missing.copy()
-    track = np.interp(np.arange(n), voiced, 12 * np.log2(pitch[voiced]))
-    track = track - _running_mean(track, round(frame_rate / FM_HZ[0]) | 1)
-    starts = _moved(np.arange(0.5, n), width, n)
-    windows = np.lib.stride_tricks.sliding_window_view(track, width)[starts]
-    spectra = np.abs(scipy.fft.rfft(windows * np.hanning(width), axis=1))
-    hz = np.arange(width // 2 + 1) * frame_rate / width
-    frequency, purity = _spectral_peak(spectra, hz, FM_HZ[0], FM_HZ[1])
-    depth = missing
-    turns = _extrema(track)
-    if len(turns) > 1:
-        depth = np.interp(np.arange(n), (turns[1:] + turns[:-1]) / 2, np.abs(np.diff(track[turns])) / 2)
-    silent = ~(pitch > 0)
-    for values in (frequency, purity, depth):
-        values[silent] = np.nan
+    frequency, purity, depth = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    wanted = np.flatnonzero(pitch > 0) if rows is None else rows[pitch[rows] > 0]
+    if n < width or not len(wanted):
+        return frequency, purity, depth
+    starts = _moved(np.asarray(wanted + 0.5, np.float64), width, n)
+    taper = np.hanning(width)
+    for first in range(0, len(wanted), 256):
+        part = slice(first, first + 256)
+        own = wanted[part]
+        swing = np.empty((len(own), width))
+        deep = np.full(len(own), np.nan)
+        _contours(pitch, starts[part], own, round(frame_rate / FM_HZ[0]) // 2, swing, deep)
+        power = power_spectrum(swing * taper, width)
+        frequency[own], purity[own] = _spectral_peak(power, frame_rate / width, *FM_HZ)
+        depth[own] = deep
     return frequency, purity, depth
+
+
+@njit(cache=True, nogil=True)
+def _contours(pitch: Floats, starts: Ints, rows: Ints, half: int, swing: Floats, depth: Floats) -> None:
+    """Bridge the gaps of each window, take its running mean off, and measure the turns around its frame."""
+    n, width = swing.shape
+    filled = np.empty(width)
+    for i in range(n):
+        voiced = 0
+        last = -1
+        for k in range(width):
+            hz = pitch[starts[i] + k]
+            if not hz > 0:
+                continue
+            filled[k] = 12.0 * math.log2(hz)
+            for j in range(last + 1, k):
+                filled[j] = (
+                    filled[k]
+                    if last < 0
+                    else filled[last] + (filled[k] - filled[last]) * (j - last) / (k - last)
+                )
+            last = k
+            voiced += 1
+        for j in range(last + 1, width):
+            filled[j] = filled[last]
+        swing[i] = 0.0
+        if voiced < 2:
+            continue
+        for k in range(width):
+            low, high = max(0, k - half), min(width, k + half + 1)
+            total = 0.0
+            for j in range(low, high):
+                total += filled[j]
+            swing[i, k] = filled[k] - total / (high - low)
+        at = rows[i] - starts[i]
+        a, b, c, d = _turns_around(swing[i], at)
+        early = abs(swing[i, a] - swing[i, b]) / 2 if a >= 0 else np.nan
+        late = abs(swing[i, c] - swing[i, d]) / 2 if c >= 0 else np.nan
+        if a < 0 or c < 0:
+            depth[i] = late if a < 0 else early
+        else:
+            left, right = (a + b) / 2, (c + d) / 2
+            depth[i] = early + (late - early) * (at - left) / (right - left)

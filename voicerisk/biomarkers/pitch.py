@@ -119,7 +119,9 @@ def pitch_windows(sound: Floats, centres: Ints, size: int) -> tuple[Floats, Ints
     return sound, np.clip(centres - size // 2, 0, len(sound) - size)
 
 
-def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: PitchSettings) -> Candidates:
+def pitch_candidates(
+    sound: Floats, centres: Ints, sample_rate: int, settings: PitchSettings, least: float = 0.0
+) -> Candidates:
     """Find the peaks of the normalised autocorrelation around each frame's middle.
 
     Parameters
@@ -130,24 +132,26 @@ def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: P
         Middle sample of each frame. At the ends of the span the window is moved inside.
     sample_rate : int
     settings : PitchSettings
+    least : float
+        Frames whose level is below it get no candidates; see `PathTracker.least`.
     """
     tables = pitch_tables(sample_rate, settings.floor, settings.ceiling)
     size = len(tables.window)
     sound, starts = pitch_windows(sound, centres, size)
     n = len(centres)
     found = Candidates(np.full((n, CANDIDATES), np.nan), np.full((n, CANDIDATES), np.nan), np.zeros(n))
-    kept = len(tables.correction)
     period = math.ceil(sample_rate / settings.floor)
-    middle = slice((size - period) // 2, (size + period) // 2)
     for first in range(0, n, BLOCK):
         rows = slice(first, first + BLOCK)
         x = tapered(sound, starts[rows], tables.window, centred=True)
-        found.level[rows] = np.abs(x[:, middle] / tables.window[middle]).max(axis=1)
-        spectrum = scipy.fft.rfft(x, tables.fft_size, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        lagged = scipy.fft.irfft(power, tables.fft_size, axis=1)[:, :kept]
+        _levels(x, tables.window, (size - period) // 2, (size + period) // 2, found.level[rows])
+        own = np.flatnonzero(found.level[rows] >= least)
+        if not len(own):
+            continue
+        power = power_spectrum(x if len(own) == len(x) else x[own], tables.fft_size)
         _peaks(
-            lagged,
+            scipy.fft.irfft(power, tables.fft_size, axis=1, overwrite_x=True),
+            own,
             tables.correction,
             tables.shortest,
             tables.longest,
@@ -163,9 +167,37 @@ def pitch_candidates(sound: Floats, centres: Ints, sample_rate: int, settings: P
     return found
 
 
+def power_spectrum(windowed: Floats, fft_size: int) -> Floats:
+    """Squared magnitude of the spectrum of each row, filled up with zeros, (n, fft_size // 2 + 1)."""
+    spectrum = scipy.fft.rfft(windowed, fft_size, axis=1)
+    power = np.empty(spectrum.shape)
+    if power.size:
+        _squared(spectrum.view(np.float64), power)
+    return power
+
+
 @njit(cache=True, nogil=True)
+def _squared(pairs: Floats, power: Floats) -> None:
+    for i in range(len(power)):
+        real, imaginary, out = pairs[i, 0::2], pairs[i, 1::2], power[i]
+        for k in range(len(out)):
+            out[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
+
+
+@njit(cache=True, nogil=True)
+def _levels(windowed: Floats, window: Floats, begin: int, end: int, level: Floats) -> None:
+    """Largest |sample| of each row before it was windowed, from `begin` to `end`."""
+    for i in range(len(level)):
+        top = 0.0
+        for k in range(begin, end):
+            top = max(top, abs(windowed[i, k] / window[k]))
+        level[i] = top
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 def _peaks(
     lagged: Floats,
+    rows: NDArray[np.intp],
     correction: Floats,
     shortest: int,
     longest: int,
@@ -178,26 +210,31 @@ def _peaks(
     hz: Floats,
     height: Floats,
 ) -> None:
-    n_frames, kept = lagged.shape
+    n_frames = len(lagged)
+    kept = len(correction)
     places, taps = interpolator.shape
     half = taps // 2
-    r = np.empty(kept)
+    mirrored = np.empty(kept + half)
+    r = mirrored[half:]
     fine = np.empty(places)
     score = np.empty(hz.shape[1])
-    for i in range(n_frames):
-        if not lagged[i, 0] > 0:
+    for at in range(n_frames):
+        i = rows[at]
+        if not lagged[at, 0] > 0:
             continue
         for k in range(kept):
-            r[k] = lagged[i, k] / lagged[i, 0] * correction[k]
+            r[k] = lagged[at, k] / lagged[at, 0] * correction[k]
+        for k in range(half):  # autocorrelation is even: lags below 0 mirror
+            mirrored[k] = r[half - k]
         found = 0
         for lag in range(max(2, shortest), longest + 1):
             if r[lag] < lowest or r[lag] < r[lag - 1] or r[lag] <= r[lag + 1]:
                 continue
+            around = mirrored[lag : lag + taps]
             for j in range(places):
                 s = 0.0
                 for t in range(taps):
-                    # autocorrelation is even: lags below 0 mirror
-                    s += interpolator[j, t] * r[abs(lag + t - half)]
+                    s += interpolator[j, t] * around[t]
                 fine[j] = s
             best = 1
             for j in range(1, places - 1):
@@ -342,6 +379,19 @@ class PathTracker:
         self._height = np.empty((0, CANDIDATES))
         self._back = np.empty((0, CANDIDATES + 1), np.int64)
         self._tops = np.empty(0, np.int64)
+
+    @property
+    def least(self) -> float:
+        """Level of a frame below which no path is voiced, whatever its candidates are.
+
+        Their strength is at most that of perfect periodicity at the highest pitch; being unvoiced in their
+        place costs two changes of voicing at most.
+        """
+        settings = self._settings
+        strongest = 1 + settings.octave_cost * math.log2(settings.ceiling / settings.floor)
+        strongest += 2 * settings.voicing_cost * self._scale
+        share = settings.silence_threshold / (1 + settings.voicing_threshold)
+        return 0.999 * self._reference * share * (2 + settings.voicing_threshold - strongest)
 
     def add(self, found: Candidates, last: bool = False) -> tuple[Floats, Floats]:
         """Take the next frames; return pitch (Hz, NaN unvoiced) and autocorrelation of those decided."""

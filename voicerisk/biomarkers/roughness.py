@@ -1,24 +1,30 @@
 """Roughness: the share of a sound's modulation that is fast enough to be heard as rough.
 
-Not a 40 ms measurement: one value a chunk of about 114 ms, interpolated onto the frames.
+Not a 40 ms measurement: one value a chunk of 114 ms, interpolated onto the frames. soundgen divides a
+recording into equal chunks of at most that length, so that each value hangs on the length of the recording;
+the layout of the published preset starts a chunk every 114 ms of the span and knows nothing of its end.
 """
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 WINDOW_MS = 15.0
 STEP_MS = 3.0
 RESOLUTION_HZ = 10.0  # of amplitude modulation: a chunk spans 15 ms + 3 ms * round(1000 / 10 / 3)
 ROUGH_HZ = (30.0, 150.0)
+LEAST = 3  # short frames without which a chunk has no value
 BATCH = 16  # chunks at a time, to stay in the cache
 
 
@@ -27,10 +33,27 @@ def chunk_ms() -> float:
     return WINDOW_MS + STEP_MS * round(1000 / RESOLUTION_HZ / STEP_MS)
 
 
-def chunk_borders(n: int, sample_rate: int) -> NDArray[np.intp]:
-    """First samples (0-based) of the chunks of `n` samples, and the last sample; neighbours share borders."""
-    count = math.ceil(n / sample_rate * 1000 / chunk_ms())
-    return np.floor(np.linspace(1, n, count + 1)).astype(np.intp) - 1
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the chunks of a span lie.
+
+    Attributes
+    ----------
+    first : ndarray of int64 (n_chunks,)
+        First sample of each chunk.
+    end : ndarray of int64 (n_chunks,)
+        The sample after its last one.
+    count : ndarray of int64 (n_chunks,)
+        Short frames in each chunk.
+    """
+
+    first: Ints
+    end: Ints
+    count: Ints
+
+    def part(self, low: int, high: int) -> "Layout":
+        """Return the chunks from number `low` up to `high`."""
+        return Layout(self.first[low:high], self.end[low:high], self.count[low:high])
 
 
 @lru_cache(maxsize=8)
@@ -39,14 +62,32 @@ def _window(sample_rate: int) -> tuple[Floats, int]:
     return np.hanning(size), max(1, round(STEP_MS / 1000 * sample_rate))
 
 
+def _layout(first: Ints, end: Ints, sample_rate: int) -> Layout:
+    window, step = _window(sample_rate)
+    return Layout(first, end, np.maximum((end - first - len(window)) // step + 1, 0))
+
+
+def equal_chunks(n: int, sample_rate: int) -> Layout:
+    """Divide `n` samples into equal chunks of at most 114 ms that share their borders, as soundgen does."""
+    many = math.ceil(n / sample_rate * 1000 / chunk_ms())
+    borders = np.floor(np.linspace(1, n, many + 1)).astype(np.int64) - 1
+    return _layout(borders[:-1], borders[1:] + 1, sample_rate)
+
+
+def steady_chunks(n: int, sample_rate: int) -> Layout:
+    """Divide `n` samples into chunks of 114 ms from the first one on; the last one is what remains."""
+    first = np.arange(0, n, round(chunk_ms() / 1000 * sample_rate), dtype=np.int64)
+    return _layout(first, np.append(first[1:], n), sample_rate)
+
+
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """Modulation spectra of a span's chunks that hold equally many short frames.
+    """Modulation spectra of chunks that hold equally many short frames.
 
     Attributes
     ----------
     number : ndarray of int (k,)
-        Which chunks of the span.
+        Which chunks of the layout.
     columns : ndarray of float64 (k, m)
         For each amplitude-modulation frequency the modulation spectrum, scaled to 0..1 over the chunk, summed
         over the upper half of its spectral axis.
@@ -59,15 +100,30 @@ class Chunks:
     hz: Floats
 
 
-def modulation_columns(signal: Floats, sample_rate: int) -> list[Chunks]:
-    """Modulation spectra of all chunks of a span that hold at least 3 short frames, grouped by their number.
+def modulation_hz(count: int, sample_rate: int) -> Floats:
+    """Amplitude-modulation frequency of each column of a chunk of `count` short frames."""
+    return (np.arange(count) - count / 2) * (sample_rate / _window(sample_rate)[1]) / count
+
+
+@lru_cache(maxsize=64)
+def _across_time(count: int) -> Floats:
+    """Cosines and sines of the first half of the columns, (2 (count // 2 + 1), count)."""
+    t = np.arange(count)
+    angle = 2 * np.pi * np.outer(np.arange(count // 2 + 1) - count / 2, t) / count
+    return np.ascontiguousarray(np.concatenate([np.cos(angle), -np.sin(angle)]))
+
+
+def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list[Chunks]:
+    """Modulation spectra of all chunks that hold at least 3 short frames, grouped by their number.
 
     Parameters
     ----------
     signal : ndarray of float64, shape (n,)
-        One span. Only its shape matters, not its level.
+        Only its shape matters, not its level.
     sample_rate : int
         Hz.
+    layout : Layout
+        Places in `signal`.
 
     Returns
     -------
@@ -79,44 +135,81 @@ def modulation_columns(signal: Floats, sample_rate: int) -> list[Chunks]:
     soundgen 2.5.1, `modulationSpectrum()`.
     """
     window, step = _window(sample_rate)
-    size = len(window)
-    borders = chunk_borders(len(signal), sample_rate)
-    counts = (np.diff(borders) + 1 - size) // step + 1
-    if len(signal) < size:
-        return []
     groups = []
-    for count in np.unique(counts[counts >= 3]):
-        chunks = np.flatnonzero(counts == count)
+    for count in np.unique(layout.count[layout.count >= LEAST]).tolist():
+        chunks = np.flatnonzero(layout.count == count)
         columns = np.empty((len(chunks), count))
-        sign = ((-1.0) ** np.arange(count))[None, :, None]
-        for first in range(0, len(chunks), BATCH):
-            batch = chunks[first : first + BATCH]
-            starts = (borders[batch][:, None] + np.arange(count) * step).ravel()
-            spectra = np.abs(scipy.fft.rfft(tapered(signal, starts, window), axis=1)[:, : size // 2])
-            spectra = spectra.reshape(len(batch), count, size // 2)  # chunk, time, frequency
-            # Rows: multiplying by (-1)^row moves the zero to the middle of an even axis, so that the upper
-            # half of the shifted axis is the lower half of the plain one. Columns may be odd in number:
-            # multiplied as defined.
-            across = scipy.fft.rfft(spectra, axis=2)[:, :, : size // 4]
-            across *= sign
-            both = np.abs(scipy.fft.fft(across, axis=1, overwrite_x=True))
-            low = both.min(axis=(1, 2))[:, None]
-            high = both.max(axis=(1, 2))[:, None]
-            with np.errstate(invalid="ignore"):
-                columns[first : first + BATCH] = (both.sum(axis=2) - both.shape[2] * low) / (high - low)
-        hz = (np.arange(count) - count / 2) * (sample_rate / step) / count
-        groups.append(Chunks(chunks, columns, hz))
+        turn = _across_time(count)
+        half = len(turn) // 2
+        for low in range(0, len(chunks), BATCH):
+            batch = chunks[low : low + BATCH]
+            starts = (layout.first[batch] + (np.arange(count) * step)[:, None]).ravel()
+            short = scipy.fft.rfft(tapered(signal, starts, window), axis=1)
+            spectra = np.empty((len(starts), len(window) // 2))
+            _magnitudes(short.view(np.float64), spectra)
+            # The spectra are real, so that column -f mirrors column f over the spectral axis: half of the
+            # columns, and both halves of that axis, hold everything.
+            over_time = turn @ spectra.reshape(count, -1)
+            both = np.empty((half, len(batch), spectra.shape[1]), np.complex128)
+            both.real = over_time[:half].reshape(both.shape)
+            both.imag = over_time[half:].reshape(both.shape)
+            both = scipy.fft.fft(both, axis=2, overwrite_x=True)
+            _fold_columns(both.view(np.float64), columns[low : low + BATCH])
+        groups.append(Chunks(chunks, columns, modulation_hz(count, sample_rate)))
     return groups
 
 
-def chunk_roughness(groups: list[Chunks], n_chunks: int) -> Floats:
-    """Roughness of each chunk of a span.
+@njit(cache=True, nogil=True)
+def _magnitudes(pairs: Floats, out: Floats) -> None:
+    for i in range(len(out)):
+        real, imaginary, row = pairs[i, 0::2], pairs[i, 1::2], out[i]
+        for k in range(len(row)):
+            row[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _fold_columns(pairs: Floats, columns: Floats) -> None:
+    """Sum magnitudes over the upper half of the spectral axis, less their minimum, over their range."""
+    half, n_chunks, twice = pairs.shape
+    n_bins = twice // 2
+    upper = n_bins // 2
+    count = columns.shape[1]
+    size = np.empty(n_bins)
+    for i in range(n_chunks):
+        low = np.inf
+        high = 0.0
+        for j in range(half):
+            real, imaginary = pairs[j, i, 0::2], pairs[j, i, 1::2]
+            for k in range(n_bins):
+                size[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+            total = 0.0
+            for k in range(upper):
+                total += size[k]
+                low = min(low, size[k])
+                high = max(high, size[k])
+            columns[i, j] = total
+            if j > 0 and count - j != j:
+                total = size[0]
+                for k in range(n_bins - upper + 1, n_bins):
+                    total += size[k]
+                    low = min(low, size[k])
+                    high = max(high, size[k])
+                columns[i, count - j] = total
+        for j in range(count):
+            columns[i, j] = (columns[i, j] - upper * low) / (high - low) if high > low else np.nan
+
+
+def chunk_roughness(groups: list[Chunks], n_chunks: int, hz: Floats | None = None) -> Floats:
+    """Roughness of each chunk.
 
     Parameters
     ----------
     groups : list of Chunks
         As `modulation_columns` returns them.
     n_chunks : int
+    hz : ndarray of float64, optional
+        Frequencies of the columns of all chunks (soundgen takes those of the first chunk); default: each
+        chunk's own.
 
     Returns
     -------
@@ -125,15 +218,12 @@ def chunk_roughness(groups: list[Chunks], n_chunks: int) -> Floats:
 
     References
     ----------
-    soundgen 2.5.1, `getRough()` on `modulationSpectrum()`, which takes the frequencies of the first chunk for
-    all.
+    soundgen 2.5.1, `getRough()` on `modulationSpectrum()`.
     """
     values = np.full(n_chunks, np.nan)
-    if not groups:
-        return values
-    hz = min(groups, key=lambda group: group.number[0]).hz
-    rough = (hz > ROUGH_HZ[0]) & (hz < ROUGH_HZ[1])
     for group in groups:
+        of = group.hz if hz is None else hz
+        rough = (of > ROUGH_HZ[0]) & (of < ROUGH_HZ[1])
         both = min(group.columns.shape[1], len(rough))
         with np.errstate(invalid="ignore"):
             share = group.columns[:, :both] @ rough[:both] / group.columns.sum(axis=1)
@@ -141,8 +231,40 @@ def chunk_roughness(groups: list[Chunks], n_chunks: int) -> Floats:
     return values
 
 
-def interpolate(values: Floats, n: int) -> Floats:
+def stretch(values: Floats, n: int) -> Floats:
     """Stretch a row of chunk values linearly onto `n` frames, end onto end; NaN next to a missing one."""
     if len(values) == 1:
         return np.full(n, values[0])
     return np.interp(np.linspace(0, len(values) - 1, n), np.arange(len(values)), values)
+
+
+def between(values: Floats, layout: Layout, at: NDArray[np.floating[Any]]) -> Floats:
+    """Interpolate chunk values linearly between the middles of the chunks.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n_chunks,)
+    layout : Layout
+        In order of time.
+    at : ndarray of float64, shape (n,)
+        Samples, in the places of the layout.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Beyond the outermost middles, and where one of the two neighbours is missing, the value of the other
+        one; NaN where both are.
+    """
+    left, right, weight = neighbours(layout, at)
+    before, after = values[left], values[right]
+    before, after = np.where(np.isnan(before), after, before), np.where(np.isnan(after), before, after)
+    return np.asarray(before + weight * (after - before))
+
+
+def neighbours(layout: Layout, at: NDArray[np.floating[Any]]) -> tuple[Ints, Ints, Floats]:
+    """Return the chunks whose middles lie around each place, and the weight of the second of them."""
+    middle = (layout.first + layout.end) / 2
+    right = np.clip(np.searchsorted(middle, at), 0, len(middle) - 1)
+    left = np.clip(np.searchsorted(middle, at) - 1, 0, len(middle) - 1)
+    width = np.where(right > left, middle[right] - middle[left], 1.0)
+    return left, right, np.where(right > left, (at - middle[left]) / width, 0.0)

@@ -1,6 +1,7 @@
 """Smoothing of marker tracks along time."""
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -34,8 +35,24 @@ def median_smooth(hz: Floats, half: int) -> Floats:
 def median_of_three(track: Floats) -> Floats:
     """Median of each value and its neighbours, of those of them that are known; the ends stay as they are."""
     out = track.copy()
-    window = np.sort(np.stack([track[:-2], track[1:-1], track[2:]]), axis=0)  # missing values come last
-    known = (~np.isnan(window)).sum(axis=0)
-    middle = np.where(known == 2, (window[0] + window[1]) / 2, np.where(known == 1, window[0], window[1]))
-    out[1:-1] = np.where(known == 0, np.nan, middle)
+    _median_of_three(track, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _median_of_three(track: Floats, out: Floats) -> None:
+    for i in range(1, len(track) - 1):
+        a, b, c = track[i - 1], track[i], track[i + 1]
+        if np.isnan(a):
+            a, b, c = b, c, a
+        if np.isnan(a):
+            a, b, c = b, c, a
+        if np.isnan(b):
+            b, c = c, b
+        # the known values come first now
+        if np.isnan(b):
+            out[i] = a
+        elif np.isnan(c):
+            out[i] = (a + b) / 2
+        else:
+            out[i] = max(min(a, b), min(max(a, b), c))

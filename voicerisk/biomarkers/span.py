@@ -1,16 +1,31 @@
 """All markers of one span: which depends on which, and what is missing when."""
 
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from voicerisk.audio.prepare import SpanFrames
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers import local, modulation
-from voicerisk.biomarkers.context import FLUX_SCALES, flux, novelty
+from voicerisk.biomarkers.context import FLUX_SCALES, KERNEL, flux, novelty
 from voicerisk.biomarkers.harmonics import harmonic_markers
 from voicerisk.biomarkers.pitch import PathTracker, PitchSettings, pitch_candidates
-from voicerisk.biomarkers.roughness import chunk_borders, chunk_roughness, interpolate, modulation_columns
+from voicerisk.biomarkers.plain import PlainSound
+from voicerisk.biomarkers.roughness import (
+    LEAST,
+    Layout,
+    between,
+    chunk_roughness,
+    equal_chunks,
+    modulation_columns,
+    modulation_hz,
+    neighbours,
+    steady_chunks,
+    stretch,
+)
 from voicerisk.biomarkers.smoothing import median_smooth
 
 Floats = NDArray[np.float64]
@@ -19,7 +34,8 @@ Ints = NDArray[np.int64]
 NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
 KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")
 SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
-CREST = 8.0  # peak over RMS of speech (18 dB), where a fixed calibration says nothing of peaks
+PIECE = 1500  # frames that are worked on at a time
+MARGIN_S = 0.5  # of sound to either side of them
 
 FROM_PITCH = ("pitch", "voiced")
 FROM_HARMONICS = ("CPP", "harmHeight", "subDep", "subRatio")
@@ -52,6 +68,10 @@ def measure_span(
 ) -> dict[str, Floats]:
     """Take the markers `names` of one span; see `extract` for their meaning.
 
+    The sound is looked at piece by piece, each with what lies around it, so that a span of any length needs
+    little more memory than its table. The pieces change nothing: every value hangs on a bounded stretch of
+    sound, on the path of the pitch, which goes on from piece to piece, or on other values of the table.
+
     Returns
     -------
     dict of str to ndarray of float64, shape (n_frames,)
@@ -59,31 +79,25 @@ def measure_span(
     wanted = needed(names, preset)
     sounds_soundgen = preset == "soundgen-2.5.1"
     n_frames = len(span.starts)
-    values: dict[str, Floats] = {}
+    values = {name: np.full(n_frames, np.nan) for name in wanted}
     kept = KEPT_ON_SILENCE + (("entropy",) if sounds_soundgen else ())
-    if "pitch" in wanted:
-        values |= _pitched(span, sample_rate, wanted, audio, sounds_soundgen, mask, pitch)
-    values |= take_local(
-        span, sample_rate, wanted, sounds_soundgen, kept if mask else None, values.get("pitch")
-    )
+    heard = ~span.silent if mask else np.ones(n_frames, np.bool_)
+    if n_frames:
+        chunks = _Chunks(span, sample_rate, wanted, sounds_soundgen, heard)
+        for piece in _pieces(span, sample_rate, wanted, audio, pitch):
+            rows = slice(piece.first, piece.end)
+            found = _of_piece(piece, sample_rate, wanted, sounds_soundgen, kept if mask else None, heard)
+            for name, column in found.items():
+                values[name][rows] = column
+            chunks.take(piece)
+        values |= chunks.on_frames()
     if mask:
         mask_noise(values, span.silent, sounds_soundgen)
     if "dom" in values:
         values["dom"] = median_smooth(values["dom"], int(SMOOTHED_S * sample_rate / span.hop) // 2)
-    if wanted.intersection(FROM_CHUNKS):
-        values |= _from_chunks(span.signal, sample_rate, n_frames, wanted)
-    if wanted.intersection(FROM_ENVELOPE):
-        heard = np.flatnonzero(~span.silent) if mask else np.arange(n_frames)
-        centres = span.starts[heard] + span.window // 2
-        envelope = modulation.amplitude_modulation(span.signal, sample_rate, centres)
-        for name, column in zip(FROM_ENVELOPE, envelope, strict=True):
-            values[name] = np.full(n_frames, np.nan)
-            values[name][heard] = column
     if wanted.intersection(FROM_CONTOUR):
-        contour = modulation.pitch_modulation(values["pitch"], sample_rate / span.hop)
+        contour = modulation.pitch_modulation(values["pitch"], sample_rate / span.hop, np.flatnonzero(heard))
         values |= dict(zip(FROM_CONTOUR, contour, strict=True))
-    if "novelty" in wanted:
-        values["novelty"] = novelty(span.signal, span.starts, span.window, sample_rate)
     if mask:
         for name in set(values).difference(kept):
             values[name][span.silent] = np.nan
@@ -94,34 +108,187 @@ def measure_span(
     return {name: values[name] for name in names}
 
 
-def _pitched(
-    span: SpanFrames,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Frames `first` to `end` of a span, and its sound from sample `origin` on, as far as it is read."""
+
+    span: SpanFrames
+    origin: int
+    signal: Floats
+    sound: Floats
+    first: int
+    end: int
+    pitch: Floats | None
+    height: Floats | None
+
+    def frames(self, low: int, high: int) -> SpanFrames:
+        """Frames from `low` up to `high`, in the places of `signal`."""
+        span = self.span
+        return replace(
+            span,
+            signal=self.signal,
+            starts=span.starts[low:high] - self.origin,
+            time_s=span.time_s[low:high],
+            silent=span.silent[low:high],
+        )
+
+
+def _pieces(
+    span: SpanFrames, sample_rate: int, wanted: frozenset[str], audio: AudioSettings, given: Floats | None
+) -> Iterator[_Piece]:
+    """Read a span piece by piece, with pitch where it is wanted: frames come once theirs is decided."""
+    n_frames, n_samples = len(span.starts), len(span.signal)
+    margin = math.ceil(MARGIN_S * sample_rate)
+    # sound is cut at whole hops and whole places of the envelope
+    grain = math.lcm(span.hop, modulation.envelope_step(sample_rate))
+    settings = PitchSettings()
+    tracks = "pitch" in wanted and given is None
+    plain = PlainSound(span, audio)
+    tracker = PathTracker(plain.loud(), span.hop / sample_rate, settings) if tracks else None
+    done = 0
+    for first in range(0, n_frames, PIECE):
+        end = min(first + PIECE, n_frames)
+        read = n_samples if end == n_frames else int(span.starts[end - 1]) + span.window + margin
+        read = min(read, n_samples)
+        origin = max(0, int(span.starts[done]) - margin) // grain * grain
+        signal = np.asarray(span.signal[origin:read])
+        sound = signal
+        hz = height = None
+        decided = end
+        if tracker is not None:
+            sound = plain.between(origin, signal)
+            centres = span.starts[first:end] + span.window // 2 - origin
+            found = pitch_candidates(sound, centres, sample_rate, settings, tracker.least)
+            hz, height = tracker.add(found, last=end == n_frames)
+            decided = done + len(hz)
+        elif given is not None:
+            hz = np.where(given[done:end] > 0, given[done:end], np.nan)
+        if decided > done:
+            yield _Piece(span, origin, signal, sound, done, decided, hz, height)
+        done = decided
+
+
+def _of_piece(
+    piece: _Piece,
     sample_rate: int,
     wanted: frozenset[str],
-    audio: AudioSettings,
     sounds_soundgen: bool,
-    mask: bool,
-    given: Floats | None,
+    kept: tuple[str, ...] | None,
+    heard: NDArray[np.bool_],
 ) -> dict[str, Floats]:
-    """Pitch and what hangs on it, but for what is taken from the frames' own spectra."""
-    if given is not None:
-        hz = np.where(given > 0, given, np.nan)
-        return {"pitch": hz, "voiced": (hz > 0).astype(np.float64)}
-    settings = PitchSettings()
-    centres = span.starts + span.window // 2
-    sound = plain_sound(span, audio)
-    found = pitch_candidates(sound, centres, sample_rate, settings)
-    tracker = PathTracker(reference_peak(span, sound, audio), span.hop / sample_rate, settings)
-    hz, height = tracker.add(found, last=True)
-    values = {"pitch": hz, "voiced": (hz > 0).astype(np.float64)}
-    if sounds_soundgen:
-        return values
-    if "HNR" in wanted:
-        values["HNR"] = harmonicity(height)
-    if wanted.intersection(FROM_HARMONICS):
-        heard = np.where(span.silent, np.nan, hz) if mask else hz
-        values |= harmonic_markers(sound, centres, heard, sample_rate, settings)
-    return values
+    """Take what hangs on a bounded stretch of sound alone; `kept` names what silence does not mask."""
+    first, end = piece.first, piece.end
+    own = piece.frames(first, end)
+    heard_here = heard[first:end]
+    values: dict[str, Floats] = {}
+    if piece.pitch is not None:
+        values["pitch"] = piece.pitch
+        values["voiced"] = (piece.pitch > 0).astype(np.float64)
+    if piece.pitch is not None and piece.height is not None and not sounds_soundgen:
+        if "HNR" in wanted:
+            values["HNR"] = harmonicity(piece.height)
+        if wanted.intersection(FROM_HARMONICS):
+            centres = own.starts + own.window // 2
+            hz = np.where(heard_here, piece.pitch, np.nan)
+            values |= harmonic_markers(piece.sound, centres, hz, sample_rate, PitchSettings())
+    values |= take_local(own, sample_rate, wanted, sounds_soundgen, kept, piece.pitch)
+    if wanted.intersection(FROM_ENVELOPE):
+        rows = np.flatnonzero(heard_here)
+        centres = own.starts[rows] + own.window // 2
+        envelope = modulation.amplitude_modulation(piece.signal, sample_rate, centres)
+        for name, column in zip(FROM_ENVELOPE, envelope, strict=True):
+            values[name] = np.full(end - first, np.nan)
+            values[name][rows] = column
+    if "novelty" in wanted:
+        low, high = max(0, first - KERNEL), min(len(heard), end + KERNEL)
+        around = piece.frames(low, high)
+        ours = heard[low:high].copy()
+        ours[: first - low] = False
+        ours[end - low :] = False
+        every = novelty(around.signal, around.starts, own.window, sample_rate, ours)
+        values["novelty"] = every[first - low : end - low]
+    return {name: column for name, column in values.items() if name in wanted}
+
+
+class _Chunks:
+    """Roughness and amplitude modulation, which share the modulation spectra of chunks.
+
+    soundgen's chunks are equal shares of the span, and its values are stretched over the frames end to end;
+    those of the published preset are 114 ms long, and interpolated between their middles. Of these only the
+    ones are taken that a frame which is heard looks at.
+    """
+
+    def __init__(
+        self,
+        span: SpanFrames,
+        sample_rate: int,
+        wanted: frozenset[str],
+        sounds_soundgen: bool,
+        heard: NDArray[np.bool_],
+    ) -> None:
+        self._rate = sample_rate
+        self._wanted = wanted.intersection(FROM_CHUNKS)
+        self._sounds_soundgen = sounds_soundgen
+        self._centres = span.starts + span.window / 2
+        divide = equal_chunks if sounds_soundgen else steady_chunks
+        self._layout = divide(len(span.signal), sample_rate)
+        n = len(self._layout.first)
+        self._values = {name: np.full(n, np.nan) for name in FROM_CHUNKS}
+        self._use = np.ones(n, np.bool_)
+        if not sounds_soundgen:
+            self._use[:] = False
+            left, right, _ = neighbours(self._layout, self._centres[heard])
+            self._use[left] = self._use[right] = True
+        whole = np.flatnonzero(self._layout.count >= LEAST)
+        # soundgen reads the frequencies of the first chunk into all
+        self._hz = (
+            modulation_hz(int(self._layout.count[whole[0]]), sample_rate)
+            if sounds_soundgen and len(whole)
+            else None
+        )
+        self._done = 0
+
+    def take(self, piece: _Piece) -> None:
+        """Take the chunks that the piece's sound completes."""
+        if not self._wanted:
+            return
+        read = piece.origin + len(piece.signal)
+        high = int(np.searchsorted(self._layout.end, read, side="right"))
+        own = self._done + np.flatnonzero(self._use[self._done : high])
+        self._done = max(self._done, high)
+        if not len(own):
+            return
+        layout = self._layout
+        here = Layout(layout.first[own] - piece.origin, layout.end[own] - piece.origin, layout.count[own])
+        found = of_chunks(piece.signal, self._rate, here, self._wanted, self._hz)
+        for name, column in found.items():
+            self._values[name][own] = column
+
+    def on_frames(self) -> dict[str, Floats]:
+        """Return the markers of all frames."""
+        n = len(self._centres)
+        out = {}
+        for name in self._wanted:
+            values = self._values[name]
+            if not self._sounds_soundgen:
+                out[name] = between(values, self._layout, self._centres)
+            elif name == "roughness":
+                out[name] = stretch(values, n)
+            else:
+                out[name] = modulation.spread_chunks(values, n)
+        return out
+
+
+def of_chunks(
+    signal: Floats, sample_rate: int, layout: Layout, wanted: Iterable[str], hz: Floats | None = None
+) -> dict[str, Floats]:
+    """Return those of roughness, amMsFreq and amMsPurity that are wanted, of each chunk of the layout."""
+    groups = modulation_columns(signal, sample_rate, layout)
+    n = len(layout.first)
+    out = {"roughness": chunk_roughness(groups, n, hz)} if "roughness" in wanted else {}
+    if {"amMsFreq", "amMsPurity"}.intersection(wanted):
+        out["amMsFreq"], out["amMsPurity"] = modulation.chunk_modulation(groups, n)
+    return {name: column for name, column in out.items() if name in wanted}
 
 
 def take_local(
@@ -157,44 +324,6 @@ def harmonicity(height: Floats) -> Floats:
     return 10 * np.log10(r / (1 - r))
 
 
-def plain_sound(span: SpanFrames, audio: AudioSettings) -> Floats:
-    """Return the sound of a span without pre-emphasis and scaling.
-
-    Pre-emphasis takes 26 dB off a pitch of 100 Hz, so that the tracker and the harmonics work on the sound
-    before it. The filter is undone exactly; where the span is a cut from a filtered file (extent ``file``),
-    the sound before the span is taken as silent, which fades within a frame.
-    """
-    emphasis = float(audio.pre_emphasis)
-    scaling = span.scaling
-    sound = span.signal * scaling.divisor + scaling.centre
-    if emphasis > 0 and len(sound):
-        if span.first_sample == 0 or audio.extent != "file":
-            sound[0] /= 1 - emphasis
-        undo_emphasis(sound, emphasis)
-    return sound
-
-
-@njit(cache=True, nogil=True)
-def undo_emphasis(sound: Floats, emphasis: float) -> None:
-    """Turn y[n] = x[n] - a x[n-1] back into x in place, from the second sample on; the first is x already."""
-    for k in range(1, len(sound)):
-        sound[k] += emphasis * sound[k - 1]
-
-
-def reference_peak(span: SpanFrames, sound: Floats, audio: AudioSettings) -> float:
-    """Return the peak that the tracker calls loud, in the unit of `plain_sound`.
-
-    That of the extent, or 18 dB above the calibration level where that is fixed.
-    """
-    if audio.calibration != "extent":
-        return float(CREST * 10 ** (float(audio.calibration) / 20))
-    if audio.normalise:
-        return 1.0
-    if audio.pre_emphasis == 0:
-        return span.level.centred_peak
-    return float(np.abs(sound - sound.mean()).max())
-
-
 def mask_noise(values: dict[str, Floats], silent: NDArray[np.bool_], sounds_soundgen: bool) -> None:
     """Set `dom` (for soundgen `HNR`, too) to NaN on silent and on noisy frames, before any smoothing."""
     names = [name for name in (("dom", "HNR") if sounds_soundgen else ("dom",)) if name in values]
@@ -203,19 +332,3 @@ def mask_noise(values: dict[str, Floats], silent: NDArray[np.bool_], sounds_soun
             gone = ~(values["entropy"] < NOISY) | silent
         for name in names:
             values[name][gone] = np.nan
-
-
-def _from_chunks(
-    signal: Floats, sample_rate: int, n_frames: int, wanted: frozenset[str]
-) -> dict[str, Floats]:
-    """Roughness and amplitude modulation, which share the modulation spectra of chunks."""
-    n_chunks = len(chunk_borders(len(signal), sample_rate)) - 1
-    groups = modulation_columns(signal, sample_rate)
-    out = {}
-    if "roughness" in wanted:
-        out["roughness"] = interpolate(chunk_roughness(groups, n_chunks), n_frames)
-    if wanted.intersection(FROM_CHUNKS[1:]):
-        frequency, purity = modulation.chunk_modulation(groups, n_chunks)
-        out["amMsFreq"] = modulation.spread_chunks(frequency, n_frames)
-        out["amMsPurity"] = modulation.spread_chunks(purity, n_frames)
-    return out

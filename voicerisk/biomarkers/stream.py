@@ -29,7 +29,9 @@ Floats = NDArray[np.float64]
 
 STEP = 25  # frames that are worked on at a time, at least
 LONGEST_STEP = 500  # and at most, so that a long block needs no more memory
-ROWS_KEPT = 8  # finished frames that smoothing and novelty still look at
+ROWS_KEPT = 24  # finished frames that smoothing, novelty and the vibrato still look at
+CONTOUR_BEFORE = 20  # frames whose pitch the vibrato of a frame looks at
+CONTOUR_AFTER = 40
 MARGIN_S = 0.5  # of sound kept beside the frames that are finished
 REFERENCE_DBFS = -26.0  # RMS that counts as 70 dB: the nominal level of telephone speech (ITU-T P.56)
 
@@ -46,8 +48,8 @@ def streamable() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> sorted(set(chosen("named")) - set(streamable()))
-    ['roughness']
+    >>> sorted(set(chosen("all")) - set(streamable()))
+    ['flux']
     """
     return tuple(name for name in chosen("all") if math.isfinite(markers()[name].look_ahead_ms))
 
@@ -62,8 +64,8 @@ class Stream:
     sample_rate : int
         Hz, at least 8000.
     markers : sequence of str, optional
-        Default: all that can be streamed. Roughness and the other markers of chunks need the length of the
-        span, modulation depth, vibrato and flux what follows without a bound; asking for them is an error.
+        Default: all that can be streamed. Flux is centred by the means of the whole span; asking for it is an
+        error.
     audio : AudioSettings, optional
         With a fixed calibration, ``normalise = False``, and silence by rule ``energy`` or ``none``. Default:
         `stream_audio`.
@@ -99,9 +101,10 @@ class Stream:
         return self._delay * self._hop / self.sample_rate
 
     def _start(self) -> None:
-        from voicerisk.biomarkers.modulation import ENVELOPE_S
+        from voicerisk.biomarkers.modulation import envelope_step
         from voicerisk.biomarkers.pitch import PathTracker, PitchSettings
-        from voicerisk.biomarkers.span import CREST, needed
+        from voicerisk.biomarkers.plain import CREST
+        from voicerisk.biomarkers.span import FROM_CHUNKS, needed
 
         catalogue = markers()
         hop_ms = 1000 * self._hop / self.sample_rate
@@ -112,7 +115,7 @@ class Stream:
         self._pitch = PitchSettings()
         self._tracker = PathTracker(CREST * 10 ** (reference / 20), self._hop / self.sample_rate, self._pitch)
         # Sound is forgotten in whole hops and whole places of the envelope.
-        self._grain = math.lcm(self._hop, max(1, round(ENVELOPE_S * self.sample_rate)))
+        self._grain = math.lcm(self._hop, envelope_step(self.sample_rate))
         self._waiting = np.empty(0)
         self._origin = 0  # sample of the stream where the buffers begin
         self._recorded = np.empty(0)
@@ -122,6 +125,8 @@ class Stream:
         self._n_given = 0  # frames handed out
         self._rows: dict[str, Floats] = {}
         self._first_row = 0
+        self._chunks = {name: np.empty(0) for name in FROM_CHUNKS if name in self._wanted}
+        self._first_chunk = 0
         self._closed = False
 
     def feed(self, block: ArrayLike) -> pd.DataFrame:
@@ -175,7 +180,7 @@ class Stream:
 
     def _take(self, n: int) -> None:
         """Move `n` waiting samples into the buffers."""
-        from voicerisk.biomarkers.span import undo_emphasis
+        from voicerisk.biomarkers.plain import undo_emphasis
 
         new, self._waiting = self._waiting[:n], self._waiting[n:]
         if not len(new):
@@ -205,6 +210,7 @@ class Stream:
     def _advance(self, n: int, last: bool) -> dict[str, Floats]:
         """Take the next `n` frames, and return those that are finished."""
         self._take_frames(n, last)
+        self._take_chunks(last)
         end = self._n_taken if last else max(self._n_given, self._n_taken - self._delay)
         values = self._finish(end)
         values["frame"] = np.arange(self._n_given, end, dtype=np.float64)
@@ -244,11 +250,37 @@ class Stream:
         mask_noise(rows, silent, False)
         rows["silent"] = silent.astype(np.float64)
         if "pitch" in self._wanted:
-            found = pitch_candidates(self._sound, starts + self._window // 2, self.sample_rate, self._pitch)
+            centres = starts + self._window // 2
+            found = pitch_candidates(self._sound, centres, self.sample_rate, self._pitch, self._tracker.least)
             rows["pitch"], rows["height"] = self._tracker.add(found, last)
         for name, values in rows.items():
             self._rows[name] = np.concatenate([self._rows.get(name, np.empty(0)), values])
         self._n_taken += n
+
+    def _take_chunks(self, last: bool) -> None:
+        """Take the chunks that are complete by now, and at the end what remains."""
+        from voicerisk.biomarkers.roughness import Layout, steady_chunks
+        from voicerisk.biomarkers.span import of_chunks
+
+        if not self._chunks:
+            return
+        layout = steady_chunks(self._heard(), self.sample_rate)
+        done = self._first_chunk + len(next(iter(self._chunks.values())))
+        new = layout.part(done, len(layout.first) - (0 if last else 1))
+        here = Layout(new.first - self._origin, new.end - self._origin, new.count)
+        for name, column in of_chunks(self._signal, self.sample_rate, here, self._chunks).items():
+            self._chunks[name] = np.concatenate([self._chunks[name], column])
+
+    def _on_frames(self, frames: NDArray[np.int64]) -> dict[str, Floats]:
+        """Return the markers of chunks on some frames."""
+        from voicerisk.biomarkers.roughness import between, steady_chunks
+
+        every = steady_chunks(self._heard(), self.sample_rate)
+        out = {}
+        for name, values in self._chunks.items():
+            layout = every.part(self._first_chunk, self._first_chunk + len(values))
+            out[name] = between(values, layout, frames * self._hop + self._window / 2)
+        return out
 
     def _finish(self, end: int) -> dict[str, Floats]:
         """Markers of the frames up to `end`, with what lies around them."""
@@ -257,6 +289,7 @@ class Stream:
         from voicerisk.biomarkers.harmonics import harmonic_markers
         from voicerisk.biomarkers.smoothing import median_smooth
         from voicerisk.biomarkers.span import (
+            FROM_CONTOUR,
             FROM_ENVELOPE,
             FROM_HARMONICS,
             SMOOTHED_S,
@@ -269,7 +302,7 @@ class Stream:
             return {name: np.empty(0) for name in ("silent", *self.markers)}
         rows = slice(given - self._first_row, end - self._first_row)
         frames = np.arange(given, end)
-        out = {name: self._rows[name][rows] for name in self._rows}
+        out = {name: values[rows] for name, values in self._rows.items()}
         silent = out["silent"] > 0
         span = self._span(frames, silent)
         if "dom" in self._wanted:
@@ -286,11 +319,23 @@ class Stream:
                 out |= harmonic_markers(self._sound, centres, out["pitch"], rate, self._pitch)
             if "harmEnergy" in self._wanted:
                 out |= take_local(span, rate, frozenset({"harmEnergy"}), False, (), out["pitch"])
+        if self._wanted.intersection(FROM_CONTOUR):
+            low = max(0, given - CONTOUR_BEFORE) - self._first_row
+            contour = self._rows["pitch"][low : end + CONTOUR_AFTER - self._first_row]
+            own = np.arange(end - given) + given - self._first_row - low
+            found = modulation.pitch_modulation(contour, rate / self._hop, own[~silent])
+            for name, values in zip(FROM_CONTOUR, found, strict=True):
+                out[name] = values[own]
+        if self._chunks:
+            for name, values in self._on_frames(frames).items():
+                out[name] = np.where(silent, np.nan, values)
         if "novelty" in self._wanted:
             low, high = max(0, given - KERNEL), min(self._n_taken, end + KERNEL)
             starts = np.arange(low, high) * self._hop - self._origin
-            values = novelty(self._signal, starts, self._window, rate)[given - low :][: end - given]
-            out["novelty"] = np.where(silent, np.nan, values)
+            heard = np.zeros(high - low, np.bool_)
+            heard[given - low : end - low] = ~silent
+            values = novelty(self._signal, starts, self._window, rate, heard)
+            out["novelty"] = values[given - low : end - low]
         if self._wanted.intersection(FROM_ENVELOPE):
             values_of = modulation.amplitude_modulation(self._signal, rate, span.starts + self._window // 2)
             for name, values in zip(FROM_ENVELOPE, values_of, strict=True):
@@ -325,6 +370,15 @@ class Stream:
         keep = max(0, self._n_given - ROWS_KEPT)
         for name in self._rows:
             self._rows[name] = self._rows[name][keep - self._first_row :].copy()
+        if self._chunks:
+            from voicerisk.biomarkers.roughness import steady_chunks
+
+            layout = steady_chunks(self._heard(), self.sample_rate)
+            at = self._n_given * self._hop + self._window / 2
+            first = int(np.searchsorted((layout.first + layout.end) / 2, at)) - 1
+            for name, values in self._chunks.items():
+                self._chunks[name] = values[max(0, first - self._first_chunk) :].copy()
+            self._first_chunk = max(self._first_chunk, first)
         self._first_row = keep
 
 

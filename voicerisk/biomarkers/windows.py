@@ -53,8 +53,9 @@ def _tapered(
         elif emphasis != 0.0:
             before = signal[first - 1] if first > 0 else 0.0
             y[0] = (x[0] - emphasis * before) * taper[0]
-            for k in range(1, n):
-                y[k] = (x[k] - emphasis * x[k - 1]) * taper[k]
+            later, now, last, factor = y[1:], x[1:], x[:-1], taper[1:]
+            for k in range(n - 1):
+                later[k] = (now[k] - emphasis * last[k]) * factor[k]
         else:
             for k in range(n):
                 y[k] = x[k] * taper[k]
