@@ -48,6 +48,34 @@ def _provenance(callers: list[str]) -> dict:
     }
 
 
+def _listening(made: ModuleType) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    from voicerisk import figures
+
+    envelope, spectrogram = figures.sound_tables(*made.call_sound(), columns=120, bands=24)
+    tracks, contributions, scores = made.call_frames()
+    return envelope, {
+        "spectrogram": spectrogram,
+        "spans": made.call_spans(),
+        "tracks": tracks,
+        "contributions": contributions,
+        "scores": scores.assign(protocol="nested"),
+    }
+
+
+@pytest.fixture(scope="session")
+def heard(made):
+    """One call as a report shows it, with its sound."""
+    import io
+
+    import soundfile
+
+    from voicerisk.report import CallInReport
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, *made.call_sound(), format="FLAC", subtype="PCM_16")
+    return CallInReport("call_030", *_listening(made), buffer.getvalue())
+
+
 @pytest.fixture(scope="session")
 def study(made, tmp_path_factory) -> Path:
     """The folder of a finished study with hostile ids."""
@@ -95,11 +123,7 @@ def study(made, tmp_path_factory) -> Path:
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     curve, strip = figures.calibration_points(predictions, bootstraps=20)
-    envelope, spectrogram = figures.sound_tables(*made.call_sound(), columns=120, bands=24)
-    tracks, contributions, scores = made.call_frames()
     two = made.curves().query("marker in ['dom', 'entropy']")
-    parts = {"spectrogram": spectrogram, "spans": made.call_spans(), "tracks": tracks,
-             "contributions": contributions, "scores": scores}  # fmt: skip
     for name, table, extra in (
         ("gamm_curves", two, {"observed": made.observed().groupby(["marker", "sex"]).head(20)}),
         ("protocols_compared", made.metrics(), {}),
@@ -107,7 +131,7 @@ def study(made, tmp_path_factory) -> Path:
         ("calibration", curve, {"strip": strip}),
         ("score_dots", figures.call_scores(predictions), {}),
         ("exclusion_flow", made.flow(), {"groups": made.groups()}),
-        ("listening--call_030", envelope, parts),
+        ("listening--call_030", *_listening(made)),
     ):
         figures.make(name, table, place, parts=extra, labels=made.LABELS, formats=("svg",))
     return folder

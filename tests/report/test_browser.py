@@ -46,10 +46,9 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def path(study, tmp_path_factory):
-    return report.write_report(
-        study, tmp_path_factory.mktemp("out") / "report.html", show_ids=True, show_calls=True
-    )
+def path(study, heard, tmp_path_factory):
+    place = tmp_path_factory.mktemp("out") / "report.html"
+    return report.write_report(study, place, show_ids=True, calls=[heard])
 
 
 @pytest.fixture
@@ -111,6 +110,32 @@ def test_values_appear_under_the_pointer_and_by_arrow_keys(opened):
     )
     page.mouse.move(place[0], place[1])
     assert tip.is_visible() and str(place[2]) in tip.inner_text()
+
+
+def test_a_call_is_heard_through_its_figure(opened):
+    page, said = opened
+    figure = page.locator("#listening ~ figure, section[aria-labelledby=listening] figure")
+    audio = figure.locator("audio")
+    audio.scroll_into_view_if_needed()
+    page.wait_for_function("a => a.readyState >= 1", arg=audio.element_handle())
+    seconds = audio.evaluate("a => a.duration")
+    assert seconds == pytest.approx(float(audio.get_attribute("data-seconds")), abs=0.05)
+    left, right = (float(audio.get_attribute(f"data-{side}")) for side in ("left", "right"))
+    # Three quarters along the time axis, by a click in the figure.
+    at = left + 0.75 * (right - left)
+    svg = figure.locator("svg")
+    where = svg.evaluate(
+        """(svg, x) => { const b = svg.viewBox.baseVal, r = svg.getBoundingClientRect();
+        return { x: (x - b.x) / b.width * r.width, y: r.height / 2 }; }""",
+        at,
+    )
+    svg.click(position=where)
+    assert audio.evaluate("a => a.currentTime") == pytest.approx(0.75 * seconds, abs=0.02 * seconds)
+    page.wait_for_function(
+        "([svg, x]) => Math.abs(svg.querySelector('.now').getAttribute('x1') - x) < 4",
+        arg=[svg.element_handle(), at],
+    )
+    assert said == []
 
 
 def test_readable_on_a_phone(browser, path):

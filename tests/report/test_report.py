@@ -1,5 +1,6 @@
 """The HTML report: self-contained, escaped, pseudonymous, and true to the tables."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -126,15 +127,35 @@ def test_page_is_accessible(page):
     assert all("scope" in attrs for attrs in parsed.of("th"))
 
 
-def test_own_ids_labels_and_calls_only_when_asked(study, tmp_path):
-    path = report.write_report(study, tmp_path / "own.html", show_ids=True, show_labels=True, show_calls=True)
+def test_own_ids_labels_and_calls_only_when_asked(study, heard, tmp_path):
+    path = report.write_report(study, tmp_path / "own.html", show_ids=True, show_labels=True, calls=[heard])
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert "appear under their own ids" in text and "Listening figure, call 030" in text
+    assert "appear under their own ids" in text and "Listening figure, call_030" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text and "<script>alert" not in text
     assert "sounds &lt;b&gt;flat&lt;/b&gt;" in text and "<b>" not in text
     parsed = Page(text)
     assert [attrs for attrs in parsed.of("script") if attrs.get("type") != "application/json"] == [{}]
+
+
+def test_a_call_that_is_heard_keeps_its_pseudonym(study, heard, tmp_path):
+    path = report.write_report(study, tmp_path / "heard.html", calls=[heard])
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o600
+    parsed = Page(text)
+    [audio] = parsed.of("audio")
+    assert audio["src"].startswith("data:audio/flac;base64,ZkxhQ")  # fLaC
+    assert float(audio["data-left"]) < float(audio["data-right"])
+    assert re.search(r"Listening figure, call \d\d", text) and "call_030" not in text
+    assert "affect_1" not in text, "label texts are shown only when asked for"
+    silent = dataclasses.replace(heard, sound=None)
+    without = Page(report.write_report(study, tmp_path / "mute.html", calls=[silent]).read_text("utf-8"))
+    assert not without.of("audio")
+    with pytest.raises(ReportError, match="named twice"):
+        report.write_report(study, tmp_path / "twice.html", calls=[heard, heard])
+    loud = dataclasses.replace(heard, sound=bytes(101_000_000))
+    with pytest.raises(ReportError, match="101 MB; a report holds up to 100 MB"):
+        report.write_report(study, tmp_path / "loud.html", calls=[loud])
 
 
 def test_the_same_study_gives_the_same_report(study, page, tmp_path):

@@ -6,21 +6,52 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
+from voicerisk.cli.calls import Calls, Protocol, StudyFile, heard
 from voicerisk.cli.progress import ProgressBars, console
 
 
-@app.command(epilog="Example: `voicerisk figures results --style nature --width 183 --formats pdf,tiff`")
+@app.command(
+    epilog="Examples: `voicerisk figures results --style nature --width 183 --formats pdf,tiff`; "
+    "`voicerisk figures results --call c0007_1`"
+)
 def figures(
     study_dir: Annotated[Path, typer.Argument(help="Results folder of a study.", metavar="STUDY_DIR")],
     style: Annotated[str, typer.Option(help="default, nature, jmir, lecture, or a TOML file.")] = "default",
     width: Annotated[float | None, typer.Option(help="Width in mm.")] = None,
     formats: Annotated[str, typer.Option(help="pdf, svg, png, tiff, joined by commas.")] = "pdf,svg,png",
     dpi: Annotated[int, typer.Option(min=72, help="Resolution of PNG and TIFF.")] = 300,
+    only: Annotated[
+        str | None, typer.Option(help="Only these figures, joined by commas.", metavar="NAMES")
+    ] = None,
+    call: Calls = None,
+    study: StudyFile = None,
+    protocol: Protocol = None,
+    write_style: Annotated[
+        Path | None,
+        typer.Option(help="Write the style as a TOML file to be changed, and stop.", metavar="FILE"),
+    ] = None,
 ) -> None:
-    """Draw a study's figures again, in another style, width or format."""
-    from voicerisk.figures import redraw
+    """Draw a study's figures again, in another style, width or format; with --call, those of single calls.
+
+    The figure of a single call shows what its caller's voice did: it is written for its owner alone, and no
+    report shows it unless asked to.
+    """
+    from voicerisk.figures import read_style, redraw
 
     screen = console()
+    if write_style is not None:
+        read_style(style).write(write_style)
+        screen.print(str(write_style), highlight=False, soft_wrap=True)
+        return
+    chosen = [name.strip() for name in formats.split(",") if name.strip()]
     with ProgressBars(screen).stage("Figures") as move:
-        written = redraw(study_dir, style, width, formats.split(","), dpi, progress=move)
+        if call:
+            written = []
+            for one in heard(study_dir, call, study, protocol, move):
+                from voicerisk.study.pictures import draw_call
+
+                written += draw_call(one, study_dir, style=style, width_mm=width, formats=chosen, dpi=dpi)
+        else:
+            names = [name.strip() for name in only.split(",")] if only else None
+            written = redraw(study_dir, style, width, chosen, dpi, names=names, progress=move)
     screen.print(f"{len(written)} files written.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.frequencies import selection_frequencies, selection_table
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.hover import hover_points
-    from voicerisk.figures.listening import sound_tables
+    from voicerisk.figures.listening import frame_tracks, sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.reliability import calibration, calibration_points
@@ -32,6 +32,7 @@ _HOME = {
     "audit_ladder": "audit",
     "permutation_null": "audit",
     "decision_curves": "benefit",
+    "frame_tracks": "listening",
     "sound_tables": "listening",
     "subgroup_forest": "subgroups",
     "calibration": "reliability",
@@ -79,6 +80,7 @@ __all__ = [
     "difference_curves",
     "draw",
     "exclusion_flow",
+    "frame_tracks",
     "gamm_curves",
     "hover_points",
     "lasso_path",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.text import name_of, need, number, only, ordered, plain
+from voicerisk.figures.text import PROTOCOLS, name_of, need, number, only, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 GAP_S = 0.05  # frames farther apart than this are not joined (the usual hop is 0.02 s)
@@ -76,6 +76,41 @@ def sound_tables(
     return envelope, spectrogram
 
 
+def frame_tracks(frames: pd.DataFrame, markers: Sequence[str]) -> pd.DataFrame:
+    """Return the tracks of some markers, as the listening figure takes them.
+
+    Parameters
+    ----------
+    frames : DataFrame
+        Column time_s (middle of the frame, in s) and one column a marker; rows of silent frames (a column
+        `silent` that is true) are left out.
+    markers : sequence of str
+        Columns of `frames`.
+
+    Returns
+    -------
+    DataFrame
+        Columns marker, time_s, value.
+
+    Raises
+    ------
+    ReportError
+        If a column is missing or no frame is left.
+
+    Examples
+    --------
+    >>> frames = pd.DataFrame({"time_s": [0.02, 0.04], "silent": [True, False], "loudness": [1.0, 9.0]})
+    >>> frame_tracks(frames, ["loudness"]).to_dict("records")
+    [{'marker': 'loudness', 'time_s': 0.04, 'value': 9.0}]
+    """
+    need(frames, ["time_s", *markers], "marker tracks")
+    if "silent" in frames:
+        frames = frames[~frames["silent"].astype(bool)]
+    need(frames, ["time_s"], "marker tracks")
+    long = frames.melt("time_s", list(markers), var_name="marker")
+    return long[["marker", "time_s", "value"]]
+
+
 @drawing
 def listening(
     envelope: pd.DataFrame,
@@ -108,7 +143,8 @@ def listening(
         Columns term, time_s, value: additive contributions in log-odds. Beyond the six largest terms, the
         rest is summed as 'other terms'.
     scores : DataFrame, optional
-        Columns time_s, p_raw; a constant column threshold is drawn as the cut.
+        Columns time_s, p_raw; a constant column threshold is drawn as the cut, a constant column protocol
+        names the protocol whose leave-one-caller-out model it is.
     title : str
         Name of the call, as it may be shown.
     width_mm : float, optional
@@ -162,10 +198,18 @@ def listening(
             next(rest), need(contributions, ["term", "time_s", "value"], "contributions"), labels, style
         )
     if scores is not None:
-        _scores(next(rest), need(scores, ["time_s", "p_raw"], "scores"), style)
+        panel = next(rest)
+        _scores(panel, need(scores, ["time_s", "p_raw"], "scores"), style)
+        if "protocol" in scores:
+            protocol = str(scores["protocol"].iloc[0])
+            name = PROTOCOLS.get(protocol, plain(protocol))
+            of = axes[-2] if contributions is not None else panel
+            of.set_title(f"{name}: the model fitted without this caller", fontsize=style.font_pt)
     if spans is not None:
         _spans(axes, spans, style)
-    axes[-1].set_xlim(0, float(envelope["time_s"].max()))
+    middle = envelope["time_s"].to_numpy(float)
+    half = float(middle[1] - middle[0]) / 2 if len(middle) > 1 else 0.0
+    axes[-1].set_xlim(0, float(middle.max()) + half)
     axes[-1].set_xlabel("time (s)")
     return figure
 
@@ -189,14 +233,24 @@ def _with_gaps(time: Floats, values: Floats) -> tuple[Floats, Floats]:
 
 
 def _spectrogram(panel: Axes, table: pd.DataFrame, style: Style) -> None:
-    grid = table.pivot_table(index="frequency_hz", columns="time_s", values="level_db")
-    panel.pcolormesh(
-        grid.columns.to_numpy(float),
-        grid.index.to_numpy(float) / 1000,
-        grid.to_numpy(float),
+    time, frequency = (np.unique(table[name].to_numpy(float)) for name in ("time_s", "frequency_hz"))
+    level = np.full((len(frequency), len(time)), np.nan)
+    row, column = np.searchsorted(frequency, table["frequency_hz"]), np.searchsorted(time, table["time_s"])
+    level[row, column] = table["level_db"].to_numpy(float)
+    # Cells are equally wide: as an image a hundred thousand of them draw fast, each in its place.
+    half_time, half_frequency = (float(np.ptp(x)) / max(len(x) - 1, 1) / 2 for x in (time, frequency))
+    panel.imshow(
+        level,
         cmap="Greys",
-        shading="nearest",
-        rasterized=True,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(
+            time[0] - half_time,
+            time[-1] + half_time,
+            (frequency[0] - half_frequency) / 1000,
+            (frequency[-1] + half_frequency) / 1000,
+        ),
     )
     _side(panel, "frequency (kHz)", style)
 
@@ -209,7 +263,9 @@ def _spans(axes: Sequence[Axes], spans: pd.DataFrame, style: Style) -> None:
         low, high = wave.get_ylim()
         wave.set_ylim(low, high + 0.45 * (high - low))
     for start, end, text in zip(spans["start_s"], spans["end_s"], texts, strict=True):
-        wave.axvspan(start, end, color=style.sequence[5], alpha=0.35, linewidth=0, zorder=0)
+        for panel in axes:
+            strength = 0.35 if panel is wave else 0.12
+            panel.axvspan(start, end, color=style.sequence[5], alpha=strength, linewidth=0, zorder=0)
         if text.strip():
             wave.annotate(
                 plain(text, 18),
@@ -230,6 +286,8 @@ def _contributions(panel: Axes, table: pd.DataFrame, labels: Mapping[str, str], 
         .fillna(0.0)
     )
     size = wide.abs().mean().sort_values(ascending=False)
+    size = size[size > 1e-12] if (size > 1e-12).any() else size[:1]
+    wide = wide[list(size.index)]
     top = list(size.index[:6])
     if len(size) > 6:
         wide["other terms"] = wide[[term for term in wide if term not in top]].sum(axis=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.report.audit_tables import audit_table, findings_list
+    from voicerisk.report.calls import CallInReport
     from voicerisk.report.cohort_table import cohort_characteristics
     from voicerisk.report.export import export_study
     from voicerisk.report.formats import estimate, interval, p_value
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 _HOME = {
+    "CallInReport": "calls",
     "export_study": "export",
     "estimate": "formats",
     "interval": "formats",
@@ -45,6 +47,7 @@ _HOME = {
 }
 
 __all__ = [
+    "CallInReport",
     "PublicationTable",
     "audit_table",
     "biomarker_table",

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
+from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
 from voicerisk.report.checklist import checklist
 from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.gather import Results, gather
@@ -65,6 +67,7 @@ class _Picture:
     width_mm: float
     svg: Any
     values: Any
+    sound: Sound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def write_report(
     style: str | Path | Style = "default",
     show_ids: bool = False,
     show_labels: bool = False,
-    show_calls: bool = False,
+    calls: Sequence[CallInReport] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write the report of a finished study as one HTML file that needs nothing else.
@@ -110,8 +113,9 @@ def write_report(
         Whether callers and calls keep their own ids (default: pseudonyms).
     show_labels : bool
         Whether the raters' texts of calls decided wrongly are shown.
-    show_calls : bool
-        Whether listening figures, which show what single callers' voices did, are included.
+    calls : sequence of CallInReport
+        Calls whose listening figures are included, and with `sound` their voices (default: none, since both
+        are about a person).
     progress : callable, optional
         Called as progress(done, total) after each figure.
 
@@ -123,7 +127,8 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder holds no finished study, or one of its files cannot be read.
+        If the folder holds no finished study, one of its files cannot be read, or the calls have more sound
+        than a page can carry.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -131,13 +136,19 @@ def write_report(
     results = gather(study_dir)
     veil = Veil() if show_ids else veil_of(results)
     chosen = read_style(style)
-    names = [name for name in results.figures if show_calls or drawing_of(name)[0] != "listening"]
+    check_sounds(calls)
+    names = [name for name in results.figures if drawing_of(name)[0] != "listening"]
     pictures: dict[str, list[_Picture]] = {}
     for done, name in enumerate(names, start=1):
         kind = drawing_of(name)[0]
-        pictures.setdefault(kind, []).append(_picture(name, results, veil, chosen, show_labels))
+        pictures.setdefault(kind, []).append(_picture(name, results, veil, chosen))
         if progress is not None:
-            progress(done, len(names))
+            progress(done, len(names) + len(calls))
+    for done, call in enumerate(calls, start=len(names) + 1):
+        drawn = _listening(call, results, veil, chosen, show_labels)
+        pictures.setdefault("listening", []).append(drawn)
+        if progress is not None:
+            progress(done, len(names) + len(calls))
     room = files("voicerisk.report")
     script, css, page = (
         (room / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html.j2")
@@ -158,7 +169,7 @@ def write_report(
         foot=_foot(manifest),
     )
     path = out or study_dir / "report.html"
-    write_text(path, text, PRIVATE if show_ids or show_labels or show_calls else PUBLIC)
+    write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
     return path
 
 
@@ -178,26 +189,35 @@ def veil_of(results: Results) -> Veil:
     return Veil(pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt))
 
 
-def _picture(name: str, results: Results, veil: Veil, style: Style, show_labels: bool) -> _Picture:
-    from markupsafe import Markup
-
+def _picture(name: str, results: Results, veil: Veil, style: Style) -> _Picture:
     kind, known = drawing_of(name)
     table, parts = results.figures[name]
     parts = {key: veil.table(part) for key, part in parts.items()}
-    if kind == "listening" and not show_labels and "spans" in parts:
-        parts["spans"] = parts["spans"].assign(label="")
     suffix = name.partition("--")[2]
-    shown = veil.calls.get(suffix, suffix) if suffix else ""
-    if kind == "listening" and veil.calls and suffix not in veil.calls:
-        shown = "a call"
-    title = f"{known.title}, {shown.replace('_', ' ')}" if shown else known.title
+    title = f"{known.title}, {suffix.replace('_', ' ')}" if suffix else known.title
     figure = draw(name, veil.table(table), parts, results.labels, style=style)
     place = "-".join([kind, hashlib.sha256(name.encode()).hexdigest()[:8]]) if suffix else kind
-    svg, values = inline_svg(figure, place, title, known.says, style)
-    source = f"figures/{kind if kind == 'listening' else name}.csv"
-    return _Picture(
-        place, title, known.says, source, figure.get_figwidth() * MM_PER_INCH, Markup(svg), Markup(values)
-    )
+    return _inline(figure, place, title, known.says, f"figures/{name}.csv", style)
+
+
+def _listening(call: CallInReport, results: Results, veil: Veil, style: Style, show_labels: bool) -> _Picture:
+    _, known = drawing_of("listening")
+    parts = {key: veil.table(part) for key, part in call.parts.items()}
+    if not show_labels and "spans" in parts:
+        parts["spans"] = parts["spans"].assign(label="")
+    shown = veil.calls.get(call.call_id, "a call") if veil.calls else call.call_id
+    figure = draw("listening", veil.table(call.envelope), parts, results.labels, style=style)
+    place = f"listening-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
+    picture = _inline(figure, place, f"{known.title}, {shown}", known.says, "", style)
+    return replace(picture, sound=sound_in(figure, call))
+
+
+def _inline(figure: Figure, place: str, title: str, says: str, source: str, style: Style) -> _Picture:
+    from markupsafe import Markup
+
+    svg, values = inline_svg(figure, place, title, says, style)
+    width = figure.get_figwidth() * MM_PER_INCH
+    return _Picture(place, title, says, source, width, Markup(svg), Markup(values))
 
 
 def _full(section: _Section) -> bool:

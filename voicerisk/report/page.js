@@ -75,3 +75,27 @@ for (const frame of document.querySelectorAll(".values")) {
     show(line, Math.max(0, Math.min(index, lines[line].points.length - 1)));
   });
 }
+// Sound: a line runs over the figure while a call plays; a click in the figure goes to that time.
+for (const audio of document.querySelectorAll("figure audio")) {
+  const svg = audio.closest("figure").querySelector("svg"), box = svg.viewBox.baseVal;
+  const left = Number(audio.dataset.left), right = Number(audio.dataset.right), seconds = Number(audio.dataset.seconds);
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  for (const [name, value] of Object.entries({ class: "now", y1: box.y, y2: box.y + box.height, stroke: "#b34700" })) {
+    line.setAttribute(name, value);
+  }
+  svg.append(line);
+  function follow() {
+    const x = left + (audio.currentTime / seconds) * (right - left);
+    line.setAttribute("x1", x);
+    line.setAttribute("x2", x);
+    if (!audio.paused) requestAnimationFrame(follow);
+  }
+  for (const event of ["play", "seeked", "loadedmetadata"]) audio.addEventListener(event, follow);
+  follow();
+  svg.addEventListener("click", (event) => {
+    const place = svg.getBoundingClientRect();
+    const x = box.x + ((event.clientX - place.left) / place.width) * box.width;
+    const time = ((x - left) / (right - left)) * seconds;
+    if (time >= 0 && time <= seconds) audio.currentTime = time;
+  });
+}

@@ -8,6 +8,7 @@ lies in `.state`.
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,10 @@ from typing import Any
 
 import voicerisk
 from voicerisk.errors import StudyError
-from voicerisk.files import sha256_file, write_json
+from voicerisk.files import PRIVATE, sha256_file, write_json
 
 STATE = ".state"
+ORIGIN = "origin.json"  # where the study file lies, as seen from the results
 
 
 def fingerprint(**parts: Any) -> str:
@@ -104,6 +106,11 @@ class ResultsFolder:
                 for leftover in place.glob(".*.????????.*"):
                     if leftover.is_file():
                         leftover.unlink()
+
+    def remember(self, study_file: Path) -> None:
+        """Keep the way from here to the study file, for whoever asks for a call's sound later."""
+        way = os.path.relpath(study_file, self.path)
+        write_json(self.state / ORIGIN, {"study": Path(way).as_posix()}, PRIVATE)
 
     def file(self, name: str) -> Path:
         """Return the path of an output."""

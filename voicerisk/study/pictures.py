@@ -1,14 +1,18 @@
 """Which table of a study becomes which figure."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.listening import HeardCall
 from voicerisk.study.outputs import at_study_prevalence
 from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
@@ -59,6 +63,62 @@ def draw_figures(
         move(number, len(pictures))
     tables = [file for file in place.glob("*.csv") if file not in written]
     return [file.relative_to(folder.path).as_posix() for file in [*written, *tables]]
+
+
+def draw_call(
+    heard: HeardCall,
+    results: Path,
+    *,
+    style: str | Path = "default",
+    width_mm: float | None = None,
+    formats: Sequence[str] = ("pdf", "svg", "png"),
+    dpi: int = 300,
+) -> list[Path]:
+    """Draw the listening figure of one call into `figures/` of a results folder, for its owner alone.
+
+    Parameters
+    ----------
+    heard : HeardCall
+        From `study.listening.listen_to`.
+    results : Path
+    style, width_mm, formats, dpi
+        As in `figures.redraw`.
+
+    Returns
+    -------
+    list of Path
+        The figure in each format, and its tables.
+    """
+    from voicerisk.figures import make
+
+    return make(
+        f"listening--{file_name(heard.call_id)}",
+        heard.envelope,
+        results / "figures",
+        parts=heard.parts,
+        labels=call_labels(),
+        style=style,
+        width_mm=width_mm,
+        formats=formats,
+        dpi=dpi,
+    )
+
+
+def file_name(call_id: str) -> str:
+    """Return a name for a call's files that every file system takes; an id that is one stays as it is.
+
+    Examples
+    --------
+    >>> file_name("call_07"), file_name("../x")
+    ('call_07', 'x-d6b96a97')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "", call_id)
+    return plain if plain == call_id else f"{plain[:40]}-{sha256(call_id.encode()).hexdigest()[:8]}"
+
+
+def call_labels() -> dict[str, str]:
+    """Return the labels of whatever markers a listening figure may show."""
+    return marker_labels("both")
 
 
 def marker_labels(levels: str = "frame") -> dict[str, str]:

@@ -88,6 +88,7 @@ def run_study(
     cohort = load_cohort(study.cohort, study.folder)
     folder = ResultsFolder(Path(out), identity)
     with folder.locked():
+        folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
         tables, extraction = stages.extract(cohort)
         chosen = stages.screen(tables)
