@@ -42,5 +42,13 @@ class ValidationError(VoiceriskError):
     """A predictions table or a validation design cannot be used as it is."""
 
 
+class TextError(VoiceriskError):
+    """A table of messages, or a setting of the text classifier, cannot be used as it is."""
+
+
+class MultitaskError(VoiceriskError):
+    """A table of cases, or a setting of the audio and text models, cannot be used as it is."""
+
+
 class ReportError(VoiceriskError):
     """A figure, a table or the report cannot be made."""

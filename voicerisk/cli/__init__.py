@@ -3,7 +3,19 @@
 No numerics; nothing slow is imported before a command needs it. Nothing may import this room.
 """
 
-from voicerisk.cli import doctor, export_r, extract, figures, report, run, score, simulate
+from voicerisk.cli import doctor, export_r, extract, figures, report, run, score, simulate, text
 from voicerisk.cli.app import app, main
 
-__all__ = ["app", "doctor", "export_r", "extract", "figures", "main", "report", "run", "score", "simulate"]
+__all__ = [
+    "app",
+    "doctor",
+    "export_r",
+    "extract",
+    "figures",
+    "main",
+    "report",
+    "run",
+    "score",
+    "simulate",
+    "text",
+]

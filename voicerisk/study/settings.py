@@ -123,7 +123,7 @@ def load_study(path: Path | str) -> Study:
             f'{path.name} has no table [cohort]; it must at least name the calls table: calls = "calls.csv".'
         )
 
-    rooms = {name: _settings(path.name, name, room, tables.get(name, {})) for name, room in _ROOMS.items()}
+    rooms = {name: settings_of(path.name, name, room, tables.get(name, {})) for name, room in _ROOMS.items()}
     moderator = rooms["cohort"].moderator
     if moderator != "sex":
         raise StudyError(
@@ -132,7 +132,24 @@ def load_study(path: Path | str) -> Study:
     return Study(path=path, report=tables.get("report", {}), digest=hashlib.sha256(raw).hexdigest(), **rooms)
 
 
-def _settings(file: str, name: str, room: type, table: dict[str, Any]) -> Any:
+def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:
+    """Return the settings of a room from its table in a study file.
+
+    Parameters
+    ----------
+    file, name : str
+        Names of the file and the table, for errors.
+    room : type
+        A dataclass of settings.
+    table : dict
+
+    Raises
+    ------
+    StudyError
+        If a key is unknown or missing, or a value of the wrong kind.
+    """
+    if not isinstance(table, dict):
+        raise StudyError(f"{file}: {name} must be a table, written as [{name}].")
     fields = dataclasses.fields(room)
     known = [field.name for field in fields]
     for key in table:

@@ -15,6 +15,7 @@ from voicerisk.validation.bootstrap import (
     undefined_share,
 )
 from voicerisk.validation.cells import ALL, Cell, cells_of
+from voicerisk.validation.class_decisions import MACRO, class_decisions, class_losses
 from voicerisk.validation.decisions import confusion, decision_metrics
 from voicerisk.validation.discrimination import AurocInterval, delong, obuchowski
 from voicerisk.validation.proportions import npv_at_prevalence, ppv_at_prevalence, proportion_interval
@@ -139,7 +140,8 @@ def _measure_run(
         return []
     require_both_classes(calls["y"].to_numpy(), f"The calls of {where}")
     classes = classes_of(table)
-    first = calls[calls["repeat"] == calls["repeat"].min()]
+    # Every caller of the run can be drawn, also where repeats hold out different ones.
+    first = calls.drop_duplicates("call_id")
     event = (first["y"] == 1) if not classes else (first["y"].astype(str) == classes[-1])
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(DRAW_STREAM,)))
     draws = caller_draws(first.assign(y=event.astype(int)), n_boot, rng, bootstrap_strata)
@@ -168,18 +170,40 @@ def _measure_run(
             measured[cell.label, cell.subgroup] = rows[start:]
     for family in families.values():
         rows += [{**names, **row} for row in _macro_rows(family, draws, level)]
+        rows += [{**names, **row} for row in _class_rows(family, draws, level)]
     return rows
 
 
 def _macro_rows(family: Sequence[Cell], draws: CallerDraws, level: float) -> list[dict[str, Any]]:
     """Average the one-against-the-rest rank metrics of all classes, each class counting alike."""
     of_classes = [_rank_metrics(cell, draws) for cell in family]
-    macro = replace(family[0], label="macro")
+    macro = replace(family[0], label=MACRO)
     out: list[dict[str, Any]] = []
     for metric in of_classes[0]:
         values = np.mean([one[metric] for one in of_classes], axis=0)
         for row in _bootstrap_rows(macro, metric, values, draws, level):
             out.append({**row, "n_events": row["n"]})
+    return out
+
+
+def _class_rows(family: Sequence[Cell], draws: CallerDraws, level: float) -> list[dict[str, Any]]:
+    """Measure the decision for the likeliest class, and where there are risks, their losses."""
+    labels = [cell.label for cell in family]
+    of_repeats = []
+    for number, rows in enumerate(family[0].repeats):
+        y = np.column_stack([cell.repeats[number].y for cell in family]).argmax(axis=1)
+        score, p = (np.column_stack([kind[name] for name in labels]) for kind in (rows.score, rows.p))
+        found = class_decisions(y, score, rows.groups, rows.weight, draws.counts)
+        if np.isfinite(p).all() and len(y):
+            losses = class_losses(y, p, rows.groups, rows.weight, draws.counts)
+            found |= {(-1, name): values for name, values in losses.items()}
+        of_repeats.append(found)
+    out: list[dict[str, Any]] = []
+    for number, metric in of_repeats[0]:
+        values = np.mean([one[number, metric] for one in of_repeats], axis=0)
+        cell = replace(family[0], label=MACRO) if number < 0 else family[number]
+        for row in _bootstrap_rows(cell, metric, values, draws, level):
+            out.append({**row, "n_events": row["n"]} if number < 0 else row)
     return out
 
 

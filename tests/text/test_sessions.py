@@ -1,0 +1,151 @@
+import json
+import re
+
+import pandas as pd
+import pytest
+from sessions_of_words import make_messages
+
+from voicerisk.errors import TextError
+from voicerisk.text.sessions import load_text_cohort
+from voicerisk.text.settings import TextSettings
+
+
+def load(folder, table, **settings):
+    table.to_csv(folder / "messages.csv", index=False)
+    return load_text_cohort(TextSettings(messages="messages.csv", **settings), folder)
+
+
+def test_csv_json_lines_and_parquet_give_the_same_sessions(tmp_path):
+    table = make_messages(12)
+    cohort = load(tmp_path, table)
+    table.to_parquet(tmp_path / "m.parquet")
+    table.to_json(tmp_path / "m.jsonl", orient="records", lines=True)
+    nested = [
+        {"session_id": name, "label": part["label"].iloc[0], "user_id": part["user_id"].iloc[0],
+         "age": int(part["age"].iloc[0]), "messages": part[["time", "text"]].to_dict("records")}
+        for name, part in table.groupby("session_id")
+    ]  # fmt: skip
+    (tmp_path / "n.jsonl").write_text("\n".join(json.dumps(one) for one in nested))
+    for name in ("m.parquet", "m.jsonl", "n.jsonl"):
+        other = load_text_cohort(TextSettings(messages=name), tmp_path)
+        assert other.texts == cohort.texts
+        pd.testing.assert_frame_equal(other.sessions, cohort.sessions)
+
+
+def test_messages_stand_in_time_order_and_other_roles_are_counted(tmp_path):
+    table = make_messages(6)
+    shuffled = table.sample(frac=1, random_state=1)
+    assert load(tmp_path, shuffled).texts == load(tmp_path, table).texts
+    reply = table.iloc[[0]].assign(role="counsellor", text="was ist los", time="2022-03-01T09:00:00")
+    cohort = load(tmp_path, pd.concat([table, reply]), roles=("user",))
+    assert cohort.texts == load(tmp_path, table).texts
+    assert any("1 messages of other roles" in note for note in cohort.notes)
+
+
+def test_every_exclusion_is_counted_by_reason(tmp_path):
+    table = make_messages(30)
+    table["complete"] = "yes"
+    of = table["session_id"].eq
+    table.loc[of("s000"), "age"] = 13
+    table["age"] = table["age"].astype("Int64")
+    table.loc[of("s001"), "age"] = pd.NA
+    table.loc[of("s002"), "label"] = "unclear"
+    table.loc[of("s003"), "label"] = ""
+    table.loc[of("s004"), "complete"] = "no"
+    table.loc[of("s005"), "text"] = "https://example.org 😢"
+    table = table[~(of("s006") & (table.groupby("session_id").cumcount() > 0))]
+    cohort = load(tmp_path, table, min_messages=2)
+    left = cohort.flow[cohort.flow["unit"] == "session"]
+    gone = dict(zip(left["reason"], left["n"], strict=True))
+    assert gone == {
+        "": 0, "label of no class": 1, "no label": 1, "age not known": 1, "younger than 14": 1,
+        "ended too early": 1, "fewer than 2 messages with words": 2, "fewer than 1 words": 0,
+    }  # fmt: skip
+    assert left["remaining"].iloc[-1] == len(cohort.sessions) == 23
+    assert left["n"].sum() == len(cohort.exclusions) == 7
+    assert set(cohort.exclusions["session_id"]) == {f"s00{k}" for k in range(7)}
+
+
+def test_long_sessions_are_cut_at_the_named_end_and_counted(tmp_path):
+    table = make_messages(6)
+    whole = load(tmp_path, table)
+    head = load(tmp_path, table, max_messages=3)
+    tail = load(tmp_path, table, max_messages=3, truncate="tail")
+    for full, first, last in zip(whole.texts, head.texts, tail.texts, strict=True):
+        assert first == full[:3]
+        assert last == full[-3:]
+    cut = sum(len(full) - 3 for full in whole.texts)
+    assert head.sessions["messages_cut"].sum() == cut
+    assert any(f"{cut} messages" in note for note in head.notes)
+
+
+def test_labels_may_come_from_items_of_the_cssrs_or_from_raters(tmp_path):
+    table = make_messages(6).drop(columns="label")
+    table.to_csv(tmp_path / "messages.csv", index=False)
+    ids = [f"s{k:03d}" for k in range(6)]
+    items = pd.DataFrame({"session_id": ids, "wish_dead": list("010101"), "plan": list("001001")})
+    items.to_csv(tmp_path / "sessions.csv", index=False)
+    cohort = load_text_cohort(TextSettings(messages="messages.csv", sessions="sessions.csv"), tmp_path)
+    assert cohort.sessions["label"].tolist() == ["NS", "SI", "ASE", "SI", "NS", "ASE"]
+    ratings = pd.DataFrame([(name, rater, "SI") for name in ids[:4] for rater in "ABC"])
+    ratings.columns = ["session_id", "rater", "label"]
+    ratings.loc[0, "label"] = "NS"
+    ratings.to_csv(tmp_path / "ratings.csv", index=False)
+    cohort = load_text_cohort(TextSettings(messages="messages.csv", ratings="ratings.csv"), tmp_path)
+    assert cohort.sessions["label"].tolist() == ["SI"] * 4
+    assert len(cohort.ratings) == 12
+
+
+def test_other_names_of_classes_and_columns(tmp_path):
+    table = make_messages(6).rename(columns={"session_id": "chat", "text": "body"})
+    cohort = load(
+        tmp_path, table, session="chat", text="body", classes=("low", "high"),
+        labels={"NS": "low", "SI": "low", "ASE": "high"},
+    )  # fmt: skip
+    assert cohort.sessions["label"].tolist() == ["low", "low", "high"] * 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda t: t.drop(columns="text"), "messages.csv has no column text (set [text] text"),
+        (lambda t: t.assign(session_id=""), "messages.csv, row 0: session_id is empty"),
+        (lambda t: t.assign(time="gestern"), "row 0: time 'gestern' is no ISO 8601 time"),
+        (
+            lambda t: t.assign(label=t.index.map(lambda k: "NS" if k else "SI")),
+            "two different values of label",
+        ),
+        (lambda t: t.assign(age="alt"), "age is not a number"),
+        (lambda t: t.assign(label="Ja"), "no session is left after the exclusions"),
+        (lambda t: t.drop(columns="label"), "neither a column label"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_no_message_is_quoted(tmp_path, spoil, says):
+    with pytest.raises(TextError, match=re.escape(says)) as problem:
+        load(tmp_path, spoil(make_messages(6, users=1)))
+    assert "schule" not in str(problem.value)
+
+
+def test_unreadable_files(tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"session_id": "a", "text": "x"}\n{"session_id"\n')
+    (tmp_path / "latin.csv").write_bytes("session_id,text\na,\xfcber".encode("latin-1"))
+    (tmp_path / "chat.xlsx").write_bytes(b"")
+    for name, says in (
+        ("bad.jsonl", "line 2 is not valid JSON"), ("latin.csv", "not UTF-8"), ("chat.xlsx", "must be "
+        "one of"),
+        ("none.csv", "There is no file"),
+    ):  # fmt: skip
+        with pytest.raises(TextError, match=says):
+            load_text_cohort(TextSettings(messages=name), tmp_path)
+
+
+def test_settings_that_do_not_fit_are_refused():
+    for wrong, says in (
+        ({"models": ("t_mlp",)}, "needs encoder"), ({"models": ("w2v_mlp",)}, "needs vectors"),
+        ({"models": ("lstm",)}, "must be one of"), ({"preset": "papr"}, "must be one of default, paper, "
+        "both"),
+        ({"prevalence": {"NS": 0.9}}, "every class a share"), ({"test_share": 0.9}, "between 0 and 0.6"),
+        ({"baseline": "t_mlp"}, "does not run it"), ({"labels": {"x": "HIGH"}}, "not one of NS, SI, ASE"),
+    ):  # fmt: skip
+        with pytest.raises(TextError, match=says):
+            TextSettings(messages="m.csv", **wrong)

@@ -1,0 +1,292 @@
+"""From a table of messages to cleaned, labelled sessions; all that left and was cut is counted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from voicerisk.errors import TextError
+from voicerisk.text.cleaning import clean_text, words_of
+from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
+from voicerisk.text.messages import as_id, in_time_order, read_table, require
+from voicerisk.text.settings import TextSettings
+
+_NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
+_EMPTY = frozenset({"", "na", "nan", "none", "<na>"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextCohort:
+    """Sessions that are studied.
+
+    Attributes
+    ----------
+    sessions : DataFrame
+        session_id, user_id, label, age (NaN where not known), n_messages, n_words (both before cutting),
+        messages_cut; sorted by session_id.
+    texts : tuple of tuple of str
+        Cleaned messages of each session, in the order of `sessions` and of time, after cutting.
+    classes : tuple of str
+    flow : DataFrame
+        step, reason, unit ('session', 'user'), n, remaining.
+    exclusions : DataFrame
+        session_id, step, reason.
+    ratings : DataFrame
+        session_id, rater, label; empty without a table of ratings.
+    users_known : bool
+        Whether the tables say which sessions are one user's.
+    notes : tuple of str
+    """
+
+    sessions: pd.DataFrame
+    texts: tuple[tuple[str, ...], ...]
+    classes: tuple[str, ...]
+    flow: pd.DataFrame
+    exclusions: pd.DataFrame
+    ratings: pd.DataFrame
+    users_known: bool
+    notes: tuple[str, ...]
+
+
+class _Flow:
+    """Who leaves at which step, and why."""
+
+    def __init__(self, sessions: pd.DataFrame) -> None:
+        self.sessions = sessions
+        self.rows: list[dict[str, object]] = []
+        self.gone: list[pd.DataFrame] = []
+        self._count("table", "", pd.Series(False, index=sessions.index))
+
+    def leave(self, step: str, reason: str, out: pd.Series) -> None:
+        """Take sessions out; a step that nobody leaves is counted too."""
+        self.gone.append(self.sessions.loc[out, ["session_id"]].assign(step=step, reason=reason))
+        self._count(step, reason, out)
+        self.sessions = self.sessions[~out]
+
+    def _count(self, step: str, reason: str, out: pd.Series) -> None:
+        left = self.sessions[~out]
+        for unit, column in (("session", "session_id"), ("user", "user_id")):
+            remaining = left[column].nunique()
+            gone = self.sessions[column].nunique() - remaining
+            self.rows.append(
+                {"step": step, "reason": reason, "unit": unit, "n": gone, "remaining": remaining}
+            )
+
+
+def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
+    """Read, clean, label, exclude and cut.
+
+    Parameters
+    ----------
+    settings : TextSettings
+    folder : Path
+        Where relative names of tables resolve from.
+
+    Returns
+    -------
+    TextCohort
+
+    Raises
+    ------
+    TextError
+        If a table cannot be used; the message names file, row and column, never a text.
+    """
+    path = folder / settings.messages
+    messages = read_table(path)
+    require(messages, {"session": settings.session, "text": settings.text}, path)
+    messages = messages.assign(session_id=as_id(messages, settings.session, path))
+    if settings.roles:
+        require(messages, {"role": settings.role}, path)
+    sessions = messages[["session_id"]].drop_duplicates().sort_values("session_id", ignore_index=True)
+    sessions, users_known = _describe(sessions, messages, settings, folder)
+    sessions, ratings = _label(sessions, messages, settings, folder)
+
+    flow = _Flow(sessions)
+    _exclude_by_description(flow, settings)
+    kept = messages[messages["session_id"].isin(flow.sessions["session_id"])]
+    if settings.time in kept:
+        kept = in_time_order(kept.reset_index(drop=True), settings.time, path)
+    texts, notes = _clean(kept, settings)
+    _exclude_short(flow, texts, settings)
+
+    left = flow.sessions.reset_index(drop=True)
+    if left.empty:
+        raise TextError(f"{path.name}: no session is left after the exclusions.")
+    whole = [texts[name] for name in left["session_id"]]
+    cut = [_cut(one, settings.max_messages, settings.truncate) for one in whole]
+    left = left.assign(
+        n_messages=[len(one) for one in whole],
+        n_words=[sum(len(words_of(text)) for text in one) for one in whole],
+        messages_cut=[len(one) - len(short) for one, short in zip(whole, cut, strict=True)],
+    )
+    n_cut = int((left["messages_cut"] > 0).sum())
+    if n_cut:
+        notes.append(
+            f"{n_cut} of {len(left)} sessions have more than {settings.max_messages} messages and were cut: "
+            f"{int(left['messages_cut'].sum())} messages ({settings.truncate} kept)."
+        )
+    if not users_known:
+        notes.append(
+            "No column says which sessions are one user's: if a user has several, parts of a split "
+            "share users "
+            "and every result is too good."
+        )
+    columns = ["session_id", "user_id", "label", "age", "n_messages", "n_words", "messages_cut"]
+    return TextCohort(
+        left[columns], tuple(cut), settings.classes, pd.DataFrame(flow.rows),
+        pd.concat(flow.gone, ignore_index=True), ratings, users_known, tuple(notes),
+    )  # fmt: skip
+
+
+def _cut(texts: tuple[str, ...], most: int, keep: str) -> tuple[str, ...]:
+    return texts[:most] if keep == "head" else texts[-most:]
+
+
+def _describe(
+    sessions: pd.DataFrame, messages: pd.DataFrame, settings: TextSettings, folder: Path
+) -> tuple[pd.DataFrame, bool]:
+    """Add user_id, age and complete, from the table of sessions or else from the messages."""
+    own: pd.DataFrame | None = None
+    if settings.sessions is not None:
+        path = folder / settings.sessions
+        own = read_table(path)
+        require(own, {"session": settings.session}, path)
+        own = own.assign(session_id=as_id(own, settings.session, path))
+        twice = own["session_id"].duplicated()
+        if twice.any():
+            raise TextError(
+                f"{path.name} holds session {own.loc[twice, 'session_id'].iloc[0]!r} more than once; "
+                f"one row a "
+                "session."
+            )
+    users_known = False
+    for key, name in (("user_id", settings.user), ("age", settings.age), ("complete", settings.complete)):
+        source = next((table for table in (own, messages) if table is not None and name in table), None)
+        if source is None:
+            sessions = sessions.assign(**{key: sessions["session_id"] if key == "user_id" else None})
+            continue
+        users_known = users_known or key == "user_id"
+        sessions = sessions.assign(**{key: sessions["session_id"].map(_one_each(source, name))})
+    if sessions["user_id"].isna().any():
+        name = sessions.loc[sessions["user_id"].isna(), "session_id"].iloc[0]
+        raise TextError(
+            f"Session {name!r} has no {settings.user}; give every session its user, or remove the column."
+        )
+    return sessions, users_known
+
+
+def _one_each(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return the one value of each session; an error where a session has two."""
+    values = table[["session_id", column]].copy()
+    text = values[column].astype("string").str.strip()
+    values[column] = text.mask(text.str.lower().isin(_EMPTY)).astype(object)
+    values = values.dropna().drop_duplicates()
+    twice = values["session_id"].duplicated()
+    if twice.any():
+        name = values.loc[twice, "session_id"].iloc[0]
+        raise TextError(f"Session {name!r} has two different values of {column}; it must have one.")
+    return values.set_index("session_id")[column]
+
+
+def _label(
+    sessions: pd.DataFrame, messages: pd.DataFrame, settings: TextSettings, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add the label: of raters, a label column, or the items of the C-SSRS."""
+    none = pd.DataFrame(columns=["session_id", "rater", "label"])
+    if settings.ratings is not None:
+        path = folder / settings.ratings
+        table = read_table(path)
+        require(table, {"session": settings.session, "label": settings.label}, path)
+        require(table, {"rater": "rater"}, path)
+        labels = _classes_of(table[settings.label], settings)
+        ratings = pd.DataFrame(
+            {
+                "session_id": as_id(table, settings.session, path),
+                "rater": as_id(table, "rater", path),
+                "label": labels,
+            }
+        )
+        bad = ratings["label"].isna()
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise TextError(
+                f"{path.name}, row {row}: {settings.label} {str(table[settings.label].iloc[row])!r} is "
+                f"not one of "
+                f"{', '.join(settings.classes)}; map it in [text] labels."
+            )
+        return sessions.assign(label=sessions["session_id"].map(consensus(ratings))), ratings
+    path = folder / (settings.sessions or settings.messages)
+    table = read_table(path) if settings.sessions is not None else messages
+    table = table.assign(session_id=as_id(table, settings.session, path))
+    if settings.label in table:
+        found = sessions["session_id"].map(_one_each(table, settings.label))
+        coded = _classes_of(found, settings)
+        return sessions.assign(label=coded, unmapped=found.notna() & coded.isna()), none
+    if any(item in table for item in CSSRS_ITEMS):
+        rows = table.drop_duplicates("session_id") if settings.sessions is None else table
+        coded = code_sessions(rows.reset_index(drop=True), path.name)
+        found = pd.Series(coded.to_numpy(), index=rows["session_id"].to_numpy())
+        return sessions.assign(label=sessions["session_id"].map(found)), none
+    raise TextError(
+        f'{path.name} has neither a column {settings.label} (set [text] label = "...") nor items of the '
+        f"C-SSRS "
+        f"({', '.join(CSSRS_ITEMS)})."
+    )
+
+
+def _classes_of(values: pd.Series, settings: TextSettings) -> pd.Series:
+    text = values.astype("string").str.strip()
+    if settings.labels:
+        return text.map(dict(settings.labels)).astype(object)
+    return text.where(text.isin(settings.classes)).astype(object)
+
+
+def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
+    sessions = flow.sessions
+    if "unmapped" in sessions:
+        flow.leave("label", "label of no class", sessions["unmapped"].astype(bool))
+    reason = "raters do not agree, or no rating" if settings.ratings else "no label"
+    flow.leave("label", reason, flow.sessions["label"].isna())
+    if settings.min_age is not None and sessions["age"].notna().any():
+        age = pd.to_numeric(flow.sessions["age"], errors="coerce")
+        bad = age.isna() & flow.sessions["age"].notna()
+        if bad.any():
+            name = flow.sessions.loc[bad, "session_id"].iloc[0]
+            raise TextError(f"Session {name!r}: {settings.age} is not a number.")
+        flow.leave("age", "age not known", age.isna())
+        flow.leave("age", f"younger than {settings.min_age}", age[age.notna()] < settings.min_age)
+    if sessions["complete"].notna().any():
+        answer = flow.sessions["complete"].astype("string").str.lower().fillna("")
+        flow.leave("complete", "ended too early", answer.isin(_NO))
+    flow.sessions = flow.sessions.assign(age=pd.to_numeric(flow.sessions["age"], errors="coerce"))
+
+
+def _clean(messages: pd.DataFrame, settings: TextSettings) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Clean the messages of the wanted roles; return them by session, and what must be said."""
+    notes = []
+    if settings.roles:
+        role = messages[settings.role].astype("string").str.strip()
+        mine = role.isin(list(settings.roles))
+        notes.append(
+            f"{int((~mine).sum())} messages of other roles than {', '.join(settings.roles)} are not read."
+        )
+        messages = messages[mine]
+    raw = messages[settings.text].astype("string").fillna("")
+    text = [clean_text(one, settings.keep_emoji) for one in raw]
+    table = pd.DataFrame({"session_id": messages["session_id"].to_numpy(), "text": text})
+    full = pd.Series([bool(words_of(one)) for one in text], index=table.index, dtype=bool)
+    if not full.all():
+        notes.append(f"{int((~full).sum())} messages hold no word after cleaning and were left out.")
+    grouped = table[full].groupby("session_id", sort=False)["text"]
+    return {str(name): tuple(part) for name, part in grouped}, notes
+
+
+def _exclude_short(flow: _Flow, texts: dict[str, tuple[str, ...]], settings: TextSettings) -> None:
+    ids = list(flow.sessions["session_id"])
+    n = pd.Series([len(texts.get(name, ())) for name in ids], index=flow.sessions.index)
+    flow.leave("length", f"fewer than {settings.min_messages} messages with words", n < settings.min_messages)
+    ids = list(flow.sessions["session_id"])
+    words = pd.Series(
+        [sum(len(words_of(text)) for text in texts[name]) for name in ids], index=flow.sessions.index
+    )
+    flow.leave("length", f"fewer than {settings.min_words} words", words < settings.min_words)

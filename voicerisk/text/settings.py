@@ -1,0 +1,275 @@
+"""The `[text]` table of a study file: messages, protocol, networks, explanations.
+
+Every number that the paper (Thomas et al. 2025, JMIR Public Health Surveill 11:e63809) does not give is our
+choice and stands in `NetworkSettings` or `TextSettings` with the words "paper: not given".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicerisk.errors import TextError
+
+MODELS = ("tfidf", "t_mlp", "w2v_mlp")
+PRESETS = ("default", "paper", "both")
+ENDS = ("head", "tail")
+BASELINES = ("drop", "background", "mask")
+CLASSES = ("NS", "SI", "ASE")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Sizes and training of both networks: `[text.network]`.
+
+    The paper gives at most 100 epochs, a patience of 5, one LSTM and one dropout a network, and 3 outputs;
+    its
+    table of parameters is in an appendix that was not available. All sizes here are ours.
+
+    Parameters
+    ----------
+    dense : int
+        T-MLP: units of the dense layer applied to each message (paper: not given).
+    lstm : int
+        Units of the LSTM (paper: not given).
+    dropout : float
+        After the dense layer or the pooling, and before the last layer (paper: not given).
+    hidden : int
+        Units of the last hidden layer (paper: not given).
+    filters, kernel, pool : int
+        W2V-MLP: filters and width of the convolution over words, words a maximum (paper: not given).
+    learning_rate, batch, weight_decay, gradient_clip : float, int, float, float
+        Adam (paper: not given).
+    epochs, patience : int
+        As in the paper.
+    """
+
+    dense: int = 128
+    lstm: int = 64
+    dropout: float = 0.3
+    hidden: int = 64
+    filters: int = 128
+    kernel: int = 5
+    pool: int = 2
+    learning_rate: float = 1e-3
+    batch: int = 32
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    epochs: int = 100
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("dense", "lstm", "hidden", "filters", "kernel", "pool", "batch", "epochs", "patience"):
+            _whole(f"network.{name}", getattr(self, name), 1)
+        if not 0.0 <= self.dropout < 1.0:
+            raise TextError(f"[text.network] dropout must be in [0, 1), not {self.dropout!r}.")
+        if self.kernel % 2 == 0:
+            raise TextError(f"[text.network] kernel must be odd, not {self.kernel!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSettings:
+    """What is explained: `[text.explain]`.
+
+    Parameters
+    ----------
+    models : tuple of str
+        Which models to explain; () = none.
+    sessions : int
+        Held-out sessions of each class whose messages are explained, those of highest risk for it first.
+    permutations : int
+        Random orders of the messages, in pairs of an order and its reverse; sessions of up to 10 messages are
+        computed exactly instead.
+    baseline : {'drop', 'background', 'mask'}
+        What stands in a hidden message's place: nothing, a training message of the reference class, or the
+        encoder's mask token (the paper's way; a session of masks is unlike any session).
+    words : int
+        Held-out sessions whose words are explained through shap, for the table of words; 0 = none.
+    word_evaluations : int
+        Evaluations of the model a session.
+    min_sessions : int
+        A word that fewer sessions use is not shown in the table of words.
+    show_text : bool
+        Write the messages themselves into the explanations (private files); else messages are numbered.
+    lexicons : str or None
+        CSV with the columns category and word, of the study's own: importance is summed by category.
+    """
+
+    models: tuple[str, ...] = ()
+    sessions: int = 2
+    permutations: int = 200
+    baseline: str = "drop"
+    words: int = 0
+    word_evaluations: int = 300
+    min_sessions: int = 5
+    show_text: bool = False
+    lexicons: str | None = None
+
+    def __post_init__(self) -> None:
+        _choices("explain.models", self.models, MODELS, empty=True)
+        _choice("explain.baseline", self.baseline, BASELINES)
+        for name, least in (("sessions", 1), ("permutations", 2), ("words", 0), ("word_evaluations", 10)):
+            _whole(f"explain.{name}", getattr(self, name), least)
+        _whole("explain.min_sessions", self.min_sessions, 2)
+        if self.permutations % 2:
+            raise TextError(f"[text.explain] permutations must be even, not {self.permutations}.")
+
+
+@dataclass(frozen=True, slots=True)
+class TextSettings:
+    """`[text]` of a study file.
+
+    Parameters
+    ----------
+    messages : str
+        Table of messages: CSV, JSON lines or Parquet; or sessions as JSON lines with a list `messages`.
+    sessions : str or None
+        Table with one row a session: its label, or the items of the C-SSRS, and age, user, complete.
+    ratings : str or None
+        Table session, rater, label of independent raters: the label is the class that more than half gave.
+    session, user, time, text, role, age, label, complete : str
+        Names of the columns. Only session and text must be there; `complete` is false for a session that
+        ended too early.
+    roles : tuple of str
+        Whose messages are read; () = everybody's.
+    classes : tuple of str
+        From least to most severe; the first is the reference.
+    labels : mapping of str to str
+        Value of the label column to class; others are counted out.
+    min_age : int or None
+        Sessions of younger users, or without an age, are left out where there is an age column (paper: 14).
+    min_messages, min_words : int
+        Shorter sessions are left out (paper: "too brief", no number given).
+    keep_emoji : bool
+        The paper's cleaning removes them.
+    max_messages, max_tokens, max_words : int
+        A session is cut to so many messages, a message to so many tokens of the encoder, and for the W2V-MLP
+        a session to so many words (paper: "for technical reasons", no number given). What is cut is counted.
+    truncate : {'head', 'tail'}
+        Which end of a long session stays (paper: not given).
+    models : tuple of {'tfidf', 't_mlp', 'w2v_mlp'}
+    encoder : str or None
+        Local folder of the pretrained model for T-MLP (paper: XLM-RoBERTa-base, kept frozen here).
+    pooling : {'mean', 'first'}
+        How a message's tokens become one vector (paper: not given).
+    vectors : str or None
+        Word vectors in fastText's text format (.vec) for W2V-MLP (paper: German, 300 numbers).
+    cache : bool
+        Keep message embeddings on disk, in the results folder.
+    preset : {'default', 'paper', 'both'}
+        'paper' repeats what was published: training stopped on a test part that is itself oversampled, the
+        best of the repeats shown. Every result then carries a warning.
+    repeats : int
+        Random splits (paper: 5).
+    test_share, validation_share : float
+        Of the users, and of the users that remain (paper: 0.25; none).
+    baseline : str or None
+        Model that the Brier skill score compares with; None = 'tfidf' where it is run, else the last model.
+    prevalence : mapping of class to float
+        Shares of the classes where the model is to be used; decision curves and Table 1 are given there too.
+    bootstraps : int
+        Resamples of users (paper: 1000, of test rows).
+    seed : int
+    network, explain
+        `[text.network]`, `[text.explain]`.
+    """
+
+    messages: str
+    sessions: str | None = None
+    ratings: str | None = None
+    session: str = "session_id"
+    user: str = "user_id"
+    time: str = "time"
+    text: str = "text"
+    role: str = "role"
+    age: str = "age"
+    label: str = "label"
+    complete: str = "complete"
+    roles: tuple[str, ...] = ()
+    classes: tuple[str, ...] = CLASSES
+    labels: Mapping[str, str] = field(default_factory=dict)
+    min_age: int | None = 14
+    min_messages: int = 1
+    min_words: int = 1
+    keep_emoji: bool = False
+    max_messages: int = 64
+    max_tokens: int = 64
+    max_words: int = 600
+    truncate: str = "head"
+    models: tuple[str, ...] = ("tfidf",)
+    encoder: str | None = None
+    pooling: str = "mean"
+    vectors: str | None = None
+    cache: bool = True
+    preset: str = "default"
+    repeats: int = 5
+    test_share: float = 0.25
+    validation_share: float = 0.15
+    baseline: str | None = None
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+    bootstraps: int = 1000
+    seed: int = 1
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    explain: ExplainSettings = field(default_factory=ExplainSettings)
+
+    def __post_init__(self) -> None:
+        _choices("models", self.models, MODELS)
+        _choice("preset", self.preset, PRESETS)
+        _choice("truncate", self.truncate, ENDS)
+        _choice("pooling", self.pooling, ("mean", "first"))
+        for name, least in (
+            ("min_messages", 1), ("min_words", 1), ("max_messages", 1), ("max_tokens", 4), ("max_words", 8),
+            ("repeats", 1), ("bootstraps", 100), ("seed", 0),
+        ):  # fmt: skip
+            _whole(name, getattr(self, name), least)
+        for name in ("test_share", "validation_share"):
+            if not 0.0 < getattr(self, name) < 0.6:
+                raise TextError(f"[text] {name} must lie between 0 and 0.6, not {getattr(self, name)!r}.")
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise TextError(f"[text] classes must name at least two different classes, not {self.classes!r}.")
+        odd = [name for name in self.labels.values() if name not in self.classes]
+        if odd:
+            raise TextError(
+                f"[text] labels maps to {odd[0]!r}, which is not one of {', '.join(self.classes)}."
+            )
+        if "t_mlp" in self.models and self.encoder is None:
+            raise TextError('[text] models has t_mlp, which needs encoder = "folder of a pretrained model".')
+        if "w2v_mlp" in self.models and self.vectors is None:
+            raise TextError('[text] models has w2v_mlp, which needs vectors = "file of word vectors (.vec)".')
+        for asked in (self.baseline, *self.explain.models):
+            if asked is not None and asked not in self.models:
+                raise TextError(f"[text] {asked!r} is asked for but models does not run it.")
+        if self.explain.baseline == "mask" and any(name != "t_mlp" for name in self.explain.models):
+            raise TextError('[text.explain] baseline = "mask" needs an encoder; it is for t_mlp alone.')
+        if self.prevalence:
+            shares = [float(self.prevalence.get(name, 0.0)) for name in self.classes]
+            if set(self.prevalence) != set(self.classes) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+                raise TextError("[text] prevalence must give every class a share above 0, together 1.")
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Which protocols run: 'nested' (ours), 'published' (the paper's)."""
+        return {"default": ("nested",), "paper": ("published",), "both": ("published", "nested")}[self.preset]
+
+    @property
+    def compared_with(self) -> str:
+        """The model that the Brier skill score compares with."""
+        return self.baseline or ("tfidf" if "tfidf" in self.models else self.models[-1])
+
+
+def _whole(key: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise TextError(f"[text] {key} must be a whole number of at least {least}, not {value!r}.")
+
+
+def _choice(key: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise TextError(f"[text] {key} must be one of {', '.join(known)}, not {value!r}.")
+
+
+def _choices(key: str, values: tuple[str, ...], known: tuple[str, ...], empty: bool = False) -> None:
+    if (not values and not empty) or len(set(values)) != len(values):
+        raise TextError(
+            f"[text] {key} must name some of {', '.join(known)}, each once, not {list(values)!r}."
+        )
+    for value in values:
+        _choice(key, value, known)

@@ -1,0 +1,199 @@
+"""The plain baseline: word and word-pair frequencies, and a penalised multinomial logistic model."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voicerisk.errors import ModelError
+from voicerisk.files import PRIVATE, write_json
+from voicerisk.text.cleaning import words_of
+from voicerisk.text.probabilities import balanced_log_loss
+
+GRID = (1.0, 10.0, 100.0, 1000.0)
+MIN_SESSIONS = 2
+FORMAT = 1
+Texts = Sequence[Sequence[str]]
+
+
+def terms_of(texts: Sequence[str]) -> list[str]:
+    """Return the words and pairs of neighbouring words of a session; pairs do not cross messages."""
+    found: list[str] = []
+    for text in texts:
+        words = words_of(text)
+        found += words
+        found += [f"{a} {b}" for a, b in pairwise(words)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TfidfModel:
+    """A fitted baseline.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    vocabulary : tuple of str
+        Terms of at least 2 training sessions.
+    idf : ndarray, shape (v,)
+        log((1 + n) / (1 + sessions with the term)) + 1.
+    coefficients : ndarray, shape (k, v)
+    intercepts : ndarray, shape (k,)
+    penalty_c : float
+        Inverse strength of the ridge penalty, chosen on the validation part.
+    """
+
+    classes: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    idf: np.ndarray
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+    penalty_c: float
+
+    def logits(self, sessions: Texts) -> np.ndarray:
+        """Return the linear predictors of sessions.
+
+        Parameters
+        ----------
+        sessions : sequence of sequence of str
+            Cleaned messages.
+
+        Returns
+        -------
+        ndarray, shape (n, k)
+            Their softmax is the probability of each class. A session without a known term gets the
+            intercepts.
+        """
+        x = _weights(sessions, {term: k for k, term in enumerate(self.vocabulary)}, self.idf)
+        return np.asarray(x @ self.coefficients.T + self.intercepts)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as JSON, for its owner alone: a vocabulary can name a person."""
+        write_json(
+            folder / "model.json",
+            {
+                "format": FORMAT, "kind": "tfidf", "classes": list(self.classes),
+                "terms": list(self.vocabulary),
+                "idf": self.idf.tolist(), "coefficients": self.coefficients.tolist(),
+                "intercepts": self.intercepts.tolist(), "penalty_c": self.penalty_c,
+            },
+            PRIVATE,
+        )  # fmt: skip
+
+
+def load_tfidf(folder: Path) -> TfidfModel:
+    """Read what `TfidfModel.save` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or not of this kind.
+    """
+    path = folder / "model.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["kind"] != "tfidf" or content["format"] != FORMAT:
+            raise ModelError(f"{path} holds no TF-IDF model of format {FORMAT}.")
+        return TfidfModel(
+            tuple(content["classes"]), tuple(content["terms"]), np.array(content["idf"]),
+            np.array(content["coefficients"]), np.array(content["intercepts"]), float(content["penalty_c"]),
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ModelError(f"There is no {path}.") from None
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        raise ModelError(f"{path} is not readable as a TF-IDF model.") from None
+
+
+def fit_tfidf(
+    sessions: Texts,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    validation: np.ndarray,
+    classes: tuple[str, ...],
+) -> tuple[TfidfModel, list[dict[str, float]]]:
+    """Fit the baseline.
+
+    Parameters
+    ----------
+    sessions : sequence of sequence of str
+        Cleaned messages of all sessions; only those of `rows` and `validation` are looked at.
+    labels : ndarray of str, shape (n,)
+    rows : ndarray of int
+        Training rows, oversampled ones repeated. Vocabulary and idf come from each row once.
+    validation : ndarray of int
+        Chooses the penalty by class-balanced log loss.
+    classes : tuple of str
+
+    Returns
+    -------
+    model : TfidfModel
+    tried : list of dict
+        penalty_c and log_loss of each penalty.
+
+    Raises
+    ------
+    ModelError
+        If no term occurs in two training sessions.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    once = np.unique(rows)
+    counts: dict[str, int] = {}
+    for k in once:
+        for term in set(terms_of(sessions[k])):
+            counts[term] = counts.get(term, 0) + 1
+    vocabulary = tuple(sorted(term for term, n in counts.items() if n >= MIN_SESSIONS))
+    if not vocabulary:
+        raise ModelError(
+            f"No word occurs in {MIN_SESSIONS} training sessions, so that nothing can be learned."
+        )
+    seen = np.array([counts[term] for term in vocabulary], dtype=np.float64)
+    idf = np.log((1.0 + len(once)) / (1.0 + seen)) + 1.0
+    place = {term: k for k, term in enumerate(vocabulary)}
+    x = _weights([sessions[k] for k in rows], place, idf)
+    inner = _weights([sessions[k] for k in validation], place, idf)
+    codes = np.array([classes.index(name) for name in labels])
+    tried, best = [], None
+    for penalty_c in GRID:
+        fitted = LogisticRegression(C=penalty_c, max_iter=2000).fit(x, codes[rows])
+        coefficients, intercepts = _all_classes(fitted, len(classes))
+        loss = balanced_log_loss(inner @ coefficients.T + intercepts, codes[validation])
+        tried.append({"penalty_c": penalty_c, "log_loss": loss})
+        if best is None or loss < best[0]:
+            best = loss, TfidfModel(classes, vocabulary, idf, coefficients, intercepts, penalty_c)
+    assert best is not None
+    return best[1], tried
+
+
+def _all_classes(fitted: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return one row of coefficients a class, also where there are but two."""
+    if k == 2:
+        half = fitted.coef_[0] / 2.0
+        return np.stack([-half, half]), np.array([-1.0, 1.0]) * fitted.intercept_[0] / 2.0
+    return np.asarray(fitted.coef_), np.asarray(fitted.intercept_)
+
+
+def _weights(sessions: Texts, place: dict[str, int], idf: np.ndarray) -> Any:
+    """Return sublinear tf times idf, each session of length 1, as a sparse matrix."""
+    from scipy.sparse import csr_matrix
+
+    rows: list[int] = []
+    columns: list[int] = []
+    values: list[float] = []
+    for number, texts in enumerate(sessions):
+        counts: dict[int, int] = {}
+        for term in terms_of(texts):
+            k = place.get(term)
+            if k is not None:
+                counts[k] = counts.get(k, 0) + 1
+        found = np.array(sorted(counts), dtype=np.int64)
+        weight = (1.0 + np.log([counts[k] for k in found])) * idf[found]
+        length = float(np.sqrt((weight**2).sum()))
+        rows += [number] * len(found)
+        columns += found.tolist()
+        values += (weight / length).tolist() if length > 0 else []
+    return csr_matrix((values, (rows, columns)), shape=(len(sessions), len(place)), dtype=np.float64)

@@ -1,0 +1,93 @@
+"""Recalibration of the risks of several classes, learned on rows that the model did not learn from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CLIP = 1e-6
+STEEPEST = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRecalibration:
+    """p is the softmax of slope * log p_raw + offset of the class.
+
+    Parameters
+    ----------
+    slope : float
+        1 / temperature, in [0, 20]; at 0 every p is the share of its class.
+    offsets : ndarray, shape (k,)
+        The first is 0. They carry risks from the balanced classes of training to the shares of the rows here.
+    at_bound : bool
+        The slope is 0 or 20: scores that say nothing, or that separate the classes.
+    """
+
+    slope: float
+    offsets: np.ndarray
+    at_bound: bool
+
+    def __call__(self, p_raw: np.ndarray) -> np.ndarray:
+        """Return the risks, shape (n, k), that belong to raw scores of that shape."""
+        return _softmax(self.slope * _log(p_raw) + self.offsets)
+
+
+def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -> ClassRecalibration:
+    """Fit one slope and an offset a class by maximum likelihood.
+
+    Parameters
+    ----------
+    p_raw : ndarray, shape (n, k)
+        Scores in 0..1, clipped to 1e-6 before their logarithm is taken.
+    y : ndarray of int, shape (n,)
+        Class number; every class must occur.
+    weights : ndarray, shape (n,)
+        Weight of each row, for example 1 / sessions of its user.
+
+    Returns
+    -------
+    ClassRecalibration
+
+    Notes
+    -----
+    Targets are smoothed as Platt (1999) has it for two classes: a row of class c counts (n_c + 1) / (n_c + k)
+    for it and 1 / (n_c + k) for each other class, so that a finite optimum exists where the scores
+    separate the
+    classes.
+    """
+    from scipy.optimize import minimize
+
+    k = p_raw.shape[1]
+    x = _log(p_raw)
+    n_of = np.bincount(y, minlength=k)[y].astype(np.float64)
+    target = np.repeat((1.0 / (n_of + k))[:, None], k, axis=1)
+    target[np.arange(len(y)), y] = (n_of + 1.0) / (n_of + k)
+    w = weights / weights.sum()
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        offsets = np.concatenate([[0.0], theta[1:]])
+        log_p = _log_softmax(theta[0] * x + offsets)
+        residual = (np.exp(log_p) - target) * w[:, None]
+        gradient = np.concatenate([[(residual * x).sum()], residual.sum(axis=0)[1:]])
+        return float(-(w[:, None] * target * log_p).sum()), gradient
+
+    shares = np.bincount(y, weights=w, minlength=k)
+    start = np.concatenate([[1.0], np.log(shares[1:] / shares[0])])
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, STEEPEST)] + [(-50.0, 50.0)] * (k - 1),
+        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
+    )  # fmt: skip
+    slope = float(found.x[0])
+    return ClassRecalibration(slope, np.concatenate([[0.0], found.x[1:]]), not 1e-6 < slope < STEEPEST - 1e-6)
+
+
+def _log(p: np.ndarray) -> np.ndarray:
+    return np.log(np.clip(p, CLIP, 1.0))
+
+
+def _log_softmax(z: np.ndarray) -> np.ndarray:
+    top = z - z.max(axis=1, keepdims=True)
+    return np.asarray(top - np.log(np.exp(top).sum(axis=1, keepdims=True)))
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    return np.exp(_log_softmax(z))
