@@ -1,7 +1,7 @@
 """How long leave-one-caller-out boosting takes at the size of the paper: measured, and extrapolated.
 
-    python benchmarks/boosting.py                16 folds at full size, extrapolated; linear growth; mboost
-    python benchmarks/boosting.py --full         all 281 folds x 500 steps, measured (minutes)
+    python benchmarks/boosting.py                16 folds at full size, extrapolated; growth; nested; scoring
+    python benchmarks/boosting.py --full         all 281 folds x 500 steps besides, measured (minutes)
     python benchmarks/boosting.py --threads 2
 
 The cohort is simulated: 281 callers of both sexes, 470,032 frames, 11 markers correlated within caller, an
@@ -11,16 +11,30 @@ CPU time is of this process; on a machine shared with others it swings by half.
 
 import argparse
 import resource
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from voicerisk.errors import RBridgeError
-from voicerisk.models import BoostData, Lane, LazyLanes, fit_lanes, learners_for
+from voicerisk.models import (
+    BoostData,
+    Lane,
+    LazyLanes,
+    fit_lanes,
+    learners_for,
+    read_model,
+    scoring_model,
+    write_model,
+)
+from voicerisk.validation import training_weights
 
 ROWS, CALLERS, MARKERS, STEPS = 470_032, 281, 11, 500
 GROUP = 16
+INNER = 10
 
 
 def cohort(rows: int, callers: int, seed: int = 1) -> BoostData:
@@ -42,10 +56,23 @@ def leave_one_out(data: BoostData, folds: int) -> LazyLanes:
     return LazyLanes(lambda c: Lane(f"caller {c}", (data.caller != c).astype(float), learners), folds)
 
 
-def timed(data: BoostData, folds: int, steps: int, threads: int = 1) -> tuple[float, float]:
+def inner_folds(data: BoostData, count: int) -> LazyLanes:
+    """Lanes of the nested protocol: caller `number // 10` left out, and a tenth of the others."""
+    learners = learners_for(data.columns)
+
+    def lane(number: int) -> Lane:
+        train = (data.caller != number // INNER) & (data.caller % INNER != number % INNER)
+        weights = train.astype(float)
+        weights[train] = training_weights(data.caller[train], data.y[train], 0.4)
+        return Lane(f"inner {number}", weights, learners, boundary="train", outside="clamp")
+
+    return LazyLanes(lane, count)
+
+
+def timed(data: BoostData, lanes: Sequence[Lane], steps: int, threads: int = 1) -> tuple[float, float]:
     """Return CPU and wall seconds."""
     cpu, wall = time.process_time(), time.perf_counter()
-    for _ in fit_lanes(data, leave_one_out(data, folds), steps, threads=threads):
+    for _ in fit_lanes(data, lanes, steps, threads=threads):
         pass
     return time.process_time() - cpu, time.perf_counter() - wall
 
@@ -55,39 +82,78 @@ def peak_gigabytes() -> float:
 
 
 def growth() -> Iterator[str]:
-    """Rows, folds and steps are doubled in turn."""
-    base = (60_000, GROUP, 60)
-    timed(cohort(2_000, 20), 20, 2)
-    for rows, folds, steps in (base, (120_000, GROUP, 60), (60_000, 2 * GROUP, 60), (60_000, GROUP, 120)):
+    """Rows, folds and steps are doubled twice in turn; CPU seconds, the lesser of two runs."""
+    timed(cohort(2_000, 20), leave_one_out(cohort(2_000, 20), 20), 2)
+    cases = [(rows, GROUP, 100) for rows in (ROWS // 4, ROWS // 2, ROWS)]
+    cases += [(ROWS // 4, folds, 100) for folds in (2 * GROUP, 4 * GROUP)]
+    cases += [(ROWS // 4, GROUP, steps) for steps in (200, 400)]
+    yield "    rows  folds  steps   CPU s  before step 1   ns per row x fold x step"
+    for rows, folds, steps in cases:
         data = cohort(rows, CALLERS)
-        start, _ = timed(data, folds, 0)
-        total, _ = timed(data, folds, steps)
+        lanes = leave_one_out(data, folds)
+        start = min(timed(data, lanes, 0)[0] for _ in range(2))
+        total = min(timed(data, lanes, steps)[0] for _ in range(2))
         per = (total - start) / (rows * folds * steps) * 1e9
-        yield (
-            f"{rows:>8} rows x {folds:>3} folds x {steps:>4} steps: {total:7.2f} CPU s, "
-            f"{start:.2f} of them before the first step; {per:5.2f} ns per row x fold x step"
-        )
+        yield f"{rows:>8} {folds:>6} {steps:>6} {total:7.2f} {start:>14.2f} {per:>26.2f}"
+
+
+def extrapolated(
+    data: BoostData, make: Callable[[BoostData, int], Sequence[Lane]], lanes: int, steps: int
+) -> float:
+    """Return CPU seconds for `lanes` fits, from the set-up and the first steps of 16 of them."""
+    part = min(100, steps)
+    start, _ = timed(data, make(data, GROUP), 0)
+    total, _ = timed(data, make(data, GROUP), part)
+    return lanes / GROUP * (start + (total - start) * steps / part)
 
 
 def against_mboost(rows: int = 5_000, steps: int = 100) -> str:
-    """Time one fit and one refit with both engines in one run."""
+    """Time one fit and one refit with both engines in one run, R's start apart."""
     data = cohort(rows, 40)
     lanes = leave_one_out(data, 2)
     try:
         from voicerisk.models.mboost_engine import fit_mboost
 
         wall = time.perf_counter()
+        list(fit_mboost(data, [lanes[0]], 1, 0.1))
+        start = time.perf_counter() - wall
+        wall = time.perf_counter()
         theirs = list(fit_mboost(data, lanes, steps, 0.1))
-        mboost = time.perf_counter() - wall
+        mboost = time.perf_counter() - wall - start
     except RBridgeError as error:
         return f"mboost: not compared ({error})"
+    list(fit_lanes(data, lanes, 1))
     wall = time.perf_counter()
     ours = list(fit_lanes(data, lanes, steps))
     native = time.perf_counter() - wall
+    wall = time.perf_counter()
+    list(fit_lanes(data, leave_one_out(data, GROUP), steps))
+    full = (time.perf_counter() - wall) / GROUP
     same = all(np.array_equal(a.selected, b.selected) for a, b in zip(ours, theirs, strict=True))
     return (
-        f"mboost, {rows} rows x 2 fits x {steps} steps: {mboost:.1f} s; native {native:.2f} s; "
-        f"ratio {mboost / native:.0f}; identical paths: {same}"
+        f"mboost, {rows} rows x 2 fits x {steps} steps: {mboost:.2f} s wall (without R's start and one step, "
+        f"{start:.1f} s); native {native:.2f} s, ratio {mboost / native:.0f}; in a group of {GROUP} fits "
+        f"{full:.3f} s a fit, ratio {mboost / 2 / full:.0f}; identical paths: {same}"
+    )
+
+
+def scoring(frames: int = 1_000_000) -> str:
+    """Score frames by a model read from its file, contributions included; numba must not be loaded for it."""
+    data = cohort(20_000, 40)
+    (path,) = fit_lanes(data, [leave_one_out(data, 1)[0]], 200)
+    with tempfile.TemporaryDirectory() as folder:
+        write_model(Path(folder) / "model.json", scoring_model(path))
+        size = (Path(folder) / "model.json").stat().st_size
+        model = read_model(Path(folder) / "model.json")
+    rng = np.random.default_rng(2)
+    columns = {name: rng.normal(size=frames) for name in model.markers}
+    sex = rng.integers(0, 2, frames).astype(np.int8)
+    cpu = time.process_time()
+    model.contributions(columns, sex)
+    cpu = time.process_time() - cpu
+    return (
+        f"scoring a saved model ({size / 1000:.0f} kB, {len(model.effects)} curves) with contributions: "
+        f"{frames / cpu / 1e6:.2f} million frames a CPU second"
     )
 
 
@@ -101,32 +167,37 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=CALLERS)
     parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
+    rows, callers, steps = arguments.rows, arguments.callers, arguments.steps
     learners = 2 * MARKERS
 
     for line in growth():
         print(line, flush=True)
+    print(scoring(), flush=True)
     print(against_mboost(), flush=True)
 
-    data = cohort(arguments.rows, arguments.callers)
-    if arguments.full:
-        cpu, wall = timed(data, arguments.callers, arguments.steps, arguments.threads)
-        what, folds = "measured", arguments.callers
-    else:
-        part = min(60, arguments.steps)
-        start, _ = timed(data, GROUP, 0)
-        total, _ = timed(data, GROUP, part)
-        groups = arguments.callers / GROUP
-        cpu = groups * (start + (total - start) * arguments.steps / part)
-        wall, folds, what = cpu / arguments.threads, arguments.callers, "extrapolated from 16 folds"
-    work = arguments.rows * folds * arguments.steps
+    data = cohort(rows, callers)
+    nested = extrapolated(data, inner_folds, callers * (INNER + 1), steps)
     print(
-        f"leave-one-caller-out, {arguments.rows} rows x {folds} callers x {learners} learners x "
-        f"{arguments.steps} steps, {what}: {cpu / 60:.1f} CPU min, {wall / 60:.1f} min on "
-        f"{arguments.threads} thread(s); {cpu / work * 1e9:.2f} ns per row x fold x step, "
+        f"nested leave-one-caller-out, {callers} x ({INNER} inner folds + 1), {steps} steps, without the "
+        f"Lasso and without patience, extrapolated from {GROUP} fits: {nested / 60:.0f} CPU min; one repeat of "
+        f"nested 10-fold: {nested / callers * 10 / 60:.1f} CPU min",
+        flush=True,
+    )
+    cpu = extrapolated(data, leave_one_out, callers, steps)
+    wall, what = cpu, f"extrapolated from {GROUP} folds"
+    if arguments.full:
+        print(f"{what}: {cpu / 60:.1f} CPU min", flush=True)
+        cpu, wall = timed(data, leave_one_out(data, callers), steps, arguments.threads)
+        what = f"measured whole on {arguments.threads} thread(s)"
+    work = rows * callers * steps
+    print(
+        f"leave-one-caller-out, {rows} rows x {callers} callers x {learners} learners x "
+        f"{steps} steps, {what}: {cpu / 60:.2f} CPU min, {wall / 60:.2f} min wall; "
+        f"{cpu / work * 1e9:.2f} ns per row x fold x step, "
         f"{cpu / work / learners * 1e9:.3f} ns per row x learner x fold x step; "
         f"peak memory {peak_gigabytes():.2f} GB"
     )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

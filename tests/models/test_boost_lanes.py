@@ -54,8 +54,8 @@ def test_a_lane_does_not_depend_on_its_neighbours_or_threads():
 
 
 def test_lanes_that_walked_ahead_in_vain_are_set_back():
-    # Offsets and weights that differ much let bols(sex) win at odd times: on these data four steps found a lane that had walked
-    # ahead in one sex (counted once by hand). Alone, a lane never walks ahead.
+    # Offsets and weights that differ much let bols(sex) win at odd times: on these data it finds lanes that
+    # have walked ahead in one sex (five times, counted once by hand). Alone, a lane never walks ahead.
     for seed in (0, 1, 4):
         rng = np.random.default_rng(seed)
         data = simulate(1200, 24, seed=seed)

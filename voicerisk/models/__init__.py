@@ -1,9 +1,10 @@
 """Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
-`fit_lanes`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once; `cvrisk` and
-`stability_selection`; the estimator `GamBoost`; for saved models `read_model`, `write_model`, `scoring_model`
-and `ScoringModel`; `GammSettings`, `fit_gamm` and `GammFit`.
+`fit_lanes`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
+`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
+`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
+estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
@@ -19,6 +20,8 @@ _HOMES = {
     "FittedLearner": "boost_path",
     "LanePath": "boost_path",
     "fit_lanes": "boost_lanes",
+    "JointLanes": "boost_joint",
+    "fit_jointly": "boost_joint",
     "LazyLanes": "boost_resampling",
     "fit_lanes_by_joblib": "boost_cluster",
     "fit_lanes_in_folder": "boost_resampling",
@@ -29,7 +32,10 @@ _HOMES = {
     "scoring_model": "boost_file",
     "read_model": "boost_file",
     "write_model": "boost_file",
+    "Gamm": "gamm_estimator",
     "GammSettings": "gamm",
+    "split_levels": "gamm_levels",
+    "remedies": "gamm_remedies",
     "GammFit": "gamm",
     "fit_gamm": "gamm",
 }

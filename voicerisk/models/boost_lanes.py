@@ -77,12 +77,17 @@ def fit_lanes(
     >>> bool(path.risk[50] < path.risk[0])
     True
     """
+    check_fit(mstop, nu, threads, family)
+    return _run(data, lanes, int(mstop), float(nu), threads, progress, family)
+
+
+def check_fit(mstop: int, nu: float, threads: int, family: str) -> None:
+    """Refuse settings that cannot be meant, before anything is computed."""
     check_steps(mstop, nu)
     if family not in FAMILIES:
         raise ModelError(f"family is {family!r}; it must be one of {', '.join(FAMILIES)}.")
     if threads < 1:
         raise ModelError(f"threads is {threads!r}; it must be at least 1.")
-    return _run(data, lanes, int(mstop), float(nu), threads, progress, family)
 
 
 def _run(

@@ -213,7 +213,7 @@ def boost(
                 lead = known[lane, block] - place[lane, block]
                 joins[lane] = (
                     lead <= ahead[lane]
-                    and lead <= limit[lane] - done[lane]
+                    and lead <= state.selected.shape[1] - done[lane]
                     and state.own_learner[lane, block, newest] >= 0
                     # a learner of both blocks is unlikely to win: most of this block's gain is not its level
                     and 2.0 * state.own_sum[lane, block, newest] ** 2

@@ -44,6 +44,9 @@ class BoostSettings:
         Rows whose range sets the knots; None = 'all' in `published`, 'train' in `nested`.
     outside : {'extrapolate', 'clamp'}, optional
         Values beyond the knots; None = 'extrapolate' in `published`, 'clamp' in `nested`.
+    patience : int, optional
+        `nested` alone: the folds that tune an outer fold halt once their summed held-out deviance has found
+        no new minimum for so many steps (looked at every 50). None = never: all steps are taken.
     """
 
     engine: str = "native"
@@ -55,6 +58,7 @@ class BoostSettings:
     knots: int = 20
     boundary_knots: str | None = None
     outside: str | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         _choice("boost.engine", self.engine, ("native", "mboost"))
@@ -72,6 +76,11 @@ class BoostSettings:
             _choice("boost.boundary_knots", self.boundary_knots, ("all", "train"))
         if self.outside is not None:
             _choice("boost.outside", self.outside, ("extrapolate", "clamp"))
+        if self.patience is not None:
+            if not _whole(self.patience) or self.patience < 1:
+                raise ModelError(f"boost.patience is {self.patience!r}; it must be a whole number above 0.")
+            if self.engine == "mboost":
+                raise ModelError("boost.patience needs boost.engine = 'native'; leave it out for mboost.")
 
 
 @dataclass(frozen=True, slots=True)

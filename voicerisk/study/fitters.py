@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voicerisk.files import PRIVATE, write_json
-from voicerisk.models import BoostData, BoostSettings, Lane, LanePath, fit_lanes, learners_for
+from voicerisk.models import (
+    BoostData,
+    BoostSettings,
+    JointLanes,
+    Lane,
+    LanePath,
+    fit_jointly,
+    fit_lanes,
+    learners_for,
+)
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.design import FRAME_KEYS, ModelTables
 from voicerisk.study.screening import Selection, screen_training_sets, screening_rows
@@ -64,6 +74,9 @@ class GamboostFitter:
         Of the Lasso's folds.
     jobs : int
         Processes for the Lasso, threads for boosting. The result does not depend on it.
+    patience : int, optional
+        Steps after which the inner folds of an outer fold halt together, if their summed held-out deviance
+        has found no new minimum; only for a protocol that takes its number of steps from that deviance.
     """
 
     tables: ModelTables
@@ -75,16 +88,22 @@ class GamboostFitter:
     checkpoints: Path
     seed: int
     jobs: int = 1
+    patience: int | None = None
 
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
         """Yield the fitted path of each training set, in order."""
         rows = FrameRows.of(self.tables)
-        size = LANES_AT_ONCE * self.jobs
-        for start in range(0, len(sets), size):
-            batch = sets[start : start + size]
-            self._fit([asked for asked in batch if not self._file(asked).exists()], rows)
-            for number, asked in enumerate(batch, start=start + 1):
+        number = 0
+        for batch in _batches(sets, LANES_AT_ONCE * self.jobs):
+            missing = [family for family in batch if not all(self._file(asked).exists() for asked in family)]
+            if self.patience is None:  # each fit stands alone
+                missing = [
+                    [asked] for family in missing for asked in family if not self._file(asked).exists()
+                ]
+            self._fit(missing, rows)
+            for asked in (asked for family in batch for asked in family):
                 yield self._assess(asked, rows)
+                number += 1
                 if progress:
                     progress(number, len(sets))
 
@@ -97,12 +116,17 @@ class GamboostFitter:
     def _file(self, asked: TrainingSet) -> Path:
         return self.checkpoints / f"{asked.key}.npz"
 
-    def _fit(self, sets: Sequence[TrainingSet], rows: "FrameRows") -> None:
+    def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: "FrameRows") -> None:
+        sets = [asked for family in families for asked in family]
         if not sets:
             return
         selections = self._select(sets)
         lanes = [self._lane(asked, chosen, rows) for asked, chosen in zip(sets, selections, strict=True)]
-        paths = self._boost(rows.data, lanes)
+        joint = [self.patience is not None and _is_tuned(family) for family in families]
+        if all(joint):
+            paths = self._boost_jointly(rows, families, lanes)
+        else:
+            paths = self._boost(rows.data, lanes)
         for asked, chosen, lane, path in zip(sets, selections, lanes, paths, strict=True):
             notes = {
                 "selected": chosen.markers,
@@ -119,6 +143,26 @@ class GamboostFitter:
 
             return fit_mboost(data, lanes, self.mstop, self.boost.nu)
         return fit_lanes(data, lanes, mstop=self.mstop, nu=self.boost.nu, threads=self.jobs)
+
+    def _boost_jointly(
+        self, rows: "FrameRows", families: Sequence[Sequence[TrainingSet]], lanes: Sequence[Lane]
+    ) -> Iterator[LanePath]:
+        """Fit each outer fold's models until the deviance that tunes them has turned."""
+        assert self.patience is not None
+        left = iter(lanes)
+        sets = []
+        for family in families:
+            *inner, outer = family
+            train = rows.callers.isin(outer.train)[rows.data.caller]
+            weight = np.zeros(rows.data.n)
+            weight[train] = training_weights(rows.data.caller[train], rows.y[train], outer.class_prior or 0.5)
+            held_out = tuple(
+                np.flatnonzero(rows.callers.isin(asked.assess)[rows.data.caller]) for asked in inner
+            )
+            own = [next(left) for _ in family]
+            sets.append(JointLanes(own[:-1], held_out, tuple(weight[part] for part in held_out), own[-1]))
+        fitted = fit_jointly(rows.data, sets, self.mstop, self.boost.nu, self.patience, threads=self.jobs)
+        return (path for paths in fitted for path in paths)
 
     def _select(self, sets: Sequence[TrainingSet]) -> list[Selection]:
         if self.learned.screening is not None:
@@ -180,6 +224,29 @@ class GamboostFitter:
             },
             frame_scores=frame_scores,
         )
+
+
+def _batches(sets: Sequence[TrainingSet], size: int) -> Iterator[list[list[TrainingSet]]]:
+    """Yield batches of about `size` sets; those of one outer fold, which follow each other, stay together."""
+    batch: list[list[TrainingSet]] = []
+    for _, family in groupby(sets, key=lambda asked: asked.key.rpartition("/")[0]):
+        own = list(family)
+        if batch and sum(map(len, batch)) + len(own) > size:
+            yield batch
+            batch = []
+        batch.append(own)
+    if batch:
+        yield batch
+
+
+def _is_tuned(family: Sequence[TrainingSet]) -> bool:
+    """Return whether these are the inner folds of an outer fold, and its own model last."""
+    return (
+        len(family) > 1
+        and family[-1].class_prior is not None
+        and family[-1].key.endswith("/outer")
+        and not any(asked.key.endswith("/outer") for asked in family[:-1])
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
