@@ -179,8 +179,8 @@ def main() -> None:
     nested = extrapolated(data, inner_folds, callers * (INNER + 1), steps)
     print(
         f"nested leave-one-caller-out, {callers} x ({INNER} inner folds + 1), {steps} steps, without the "
-        f"Lasso and without patience, extrapolated from {GROUP} fits: {nested / 60:.0f} CPU min; one repeat of "
-        f"nested 10-fold: {nested / callers * 10 / 60:.1f} CPU min",
+        f"Lasso and without patience, extrapolated from {GROUP} fits: {nested / 60:.0f} CPU min; one repeat "
+        f"of nested 10-fold: {nested / callers * 10 / 60:.1f} CPU min",
         flush=True,
     )
     cpu = extrapolated(data, leave_one_out, callers, steps)

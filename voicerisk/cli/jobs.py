@@ -1,4 +1,4 @@
-"""The option `--jobs`, the same in every command that has it."""
+"""The options `--jobs` and `--dask`, the same in every command that has them."""
 
 import os
 from typing import Annotated
@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processor cores; default: all.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask", help="Scheduler of a Dask cluster to run on (tcp://host:8786).", metavar="ADDRESS"
+    ),
+]
 
 
 def cores() -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.jobs import Jobs, cores
+from voicerisk.cli.jobs import Dask, Jobs, cores
 from voicerisk.cli.progress import ProgressBars, console
 from voicerisk.errors import VoiceriskError
 
@@ -22,6 +22,7 @@ def run(
         typer.Option(help="published, nested or both; default: as the study file says.", metavar="PROTOCOL"),
     ] = None,
     jobs: Jobs = None,
+    dask: Dask = None,
 ) -> None:
     """Take annotated call recordings to a validated risk model, with tables and figures.
 
@@ -29,13 +30,15 @@ def run(
     again just what depends on it.
     """
     from voicerisk.study import load_study, run_study
+    from voicerisk.study.cluster import on_cluster
     from voicerisk.study.summary import print_summary
 
     screen = console()
     protocols = _protocols(protocol)
-    result = run_study(
-        load_study(study), out, protocols=protocols, jobs=jobs or cores(), reporter=ProgressBars(screen)
-    )
+    with on_cluster(dask):
+        result = run_study(
+            load_study(study), out, protocols=protocols, jobs=jobs or cores(), reporter=ProgressBars(screen)
+        )
     print_summary(result, screen)
 
 

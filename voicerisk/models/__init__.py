@@ -24,6 +24,7 @@ _HOMES = {
     "fit_jointly": "boost_joint",
     "LazyLanes": "boost_resampling",
     "fit_lanes_by_joblib": "boost_cluster",
+    "fit_jointly_by_joblib": "boost_cluster",
     "fit_lanes_in_folder": "boost_resampling",
     "cvrisk": "boost_resampling",
     "stability_selection": "boost_resampling",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_lanes import WIDTH, fit_lanes
+from voicerisk.models.boost_joint import JointLanes, check_patience, fit_jointly
+from voicerisk.models.boost_lanes import WIDTH, check_fit, fit_lanes
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_spec import BoostData, Lane
+from voicerisk.models.splines import Floats
+
+LANES_A_TASK = 2 * WIDTH  # two full groups, so that the rows travel seldom
+
+Progress = Callable[[int, int], None]
 
 
 def fit_lanes_by_joblib(
@@ -16,7 +27,7 @@ def fit_lanes_by_joblib(
     mstop: int = 100,
     nu: float = 0.1,
     jobs: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     *,
     family: str = "adaboost",
 ) -> Iterator[LanePath]:
@@ -24,13 +35,13 @@ def fit_lanes_by_joblib(
 
     The backend is joblib's: processes on this machine, or what ``joblib.parallel_config`` names around the
     loop, for example ``with joblib.parallel_config("dask"):`` after a ``distributed.Client(address)``. A
-    worker that dies is the backend's matter: Dask runs its batches again. No number depends on who computed
-    it, as long as the processors are alike.
+    worker that dies is the backend's matter: Dask runs its tasks again. Every task carries its rows, so that
+    nothing is lost with a worker. No number depends on who computed it, as long as the processors are alike.
 
     Parameters
     ----------
     data, lanes, mstop, nu, progress, family
-        As in `fit_lanes`. Lanes are made in this process, one wave of batches at a time.
+        As in `fit_lanes`. Lanes are made in this process, a few tasks ahead of the workers.
     jobs : int, optional
         Number of tasks at once; None = the backend's own default.
 
@@ -39,29 +50,131 @@ def fit_lanes_by_joblib(
     LanePath
         In the order of `lanes`.
     """
-    from joblib import Parallel, delayed
+    check_fit(mstop, nu, 1, family)
+    tasks = (
+        (_fit_batch, (data, [_pack(lanes[i]) for i in range(at, min(at + LANES_A_TASK, len(lanes)))], mstop,
+         nu, family))
+        for at in range(0, len(lanes), LANES_A_TASK)
+    )  # fmt: skip
+    return _in_order(tasks, data, len(lanes), jobs, progress)
 
+
+def fit_jointly_by_joblib(
+    data: BoostData,
+    sets: Sequence[JointLanes],
+    mstop: int,
+    nu: float,
+    patience: int,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    *,
+    family: str = "adaboost",
+) -> Iterator[list[LanePath]]:
+    """As `fit_jointly`, with a few sets as a joblib task; see `fit_lanes_by_joblib`.
+
+    Yields
+    ------
+    list of LanePath
+        The paths of each set, in the order of `sets`.
+    """
+    check_fit(mstop, nu, 1, family)
+    check_patience(patience)
+    widest = max([len(one.inner) for one in sets] + [1])
+    size = max(LANES_A_TASK // widest, 1)
+    tasks = (
+        (_fit_sets, (data, [_pack_set(one) for one in sets[at : at + size]], mstop, nu, patience, family))
+        for at in range(0, len(sets), size)
+    )
+    found = _in_order(tasks, data, sum(len(one.inner) + 1 for one in sets), jobs, None)
+    return _by_set(found, sets, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A lane whose weights are told by the rows where they change; callers' rows mostly lie together.
+
+    With slots and without a weak reference, which keeps joblib from leaving it on one worker alone.
+    """
+
+    lane: Lane  # without weights
+    starts: NDArray[np.int64]
+    values: Floats
+    n: int
+
+    def lane_of(self) -> Lane:
+        weights = np.repeat(self.values, np.diff(np.r_[self.starts, self.n]))
+        return _with_weights(self.lane, weights)
+
+
+def _pack(lane: Lane) -> _Packed:
+    weights = np.asarray(lane.weights, np.float64)
+    starts = np.flatnonzero(np.r_[True, weights[1:] != weights[:-1]]) if len(weights) else np.zeros(0, int)
+    return _Packed(_with_weights(lane, np.zeros(0)), starts, weights[starts], len(weights))
+
+
+def _with_weights(lane: Lane, weights: Floats) -> Lane:
+    return Lane(lane.key, weights, lane.learners, lane.boundary, lane.outside, lane.offset)
+
+
+def _pack_set(one: JointLanes) -> tuple[Any, ...]:
+    return [_pack(lane) for lane in one.inner], one.held_out, one.weights, _pack(one.outer)
+
+
+def _fit_batch(data: BoostData, lanes: list[_Packed], mstop: int, nu: float, family: str) -> list[LanePath]:
+    # without their data, which would travel back with every path
+    paths = fit_lanes(data, [lane.lane_of() for lane in lanes], mstop, nu, family=family)
+    return [path.replace(data=None) for path in paths]
+
+
+def _fit_sets(
+    data: BoostData, packed: list[tuple[Any, ...]], mstop: int, nu: float, patience: int, family: str
+) -> list[LanePath]:
+    sets = [
+        JointLanes([lane.lane_of() for lane in inner], held_out, weights, outer.lane_of())
+        for inner, held_out, weights, outer in packed
+    ]
+    fitted = fit_jointly(data, sets, mstop, nu, patience, family=family)
+    return [path.replace(data=None) for paths in fitted for path in paths]
+
+
+def _in_order(
+    tasks: Iterable[tuple[Any, tuple[Any, ...]]],
+    data: BoostData,
+    total: int,
+    jobs: int | None,
+    progress: Progress | None,
+) -> Iterator[LanePath]:
+    """Run the tasks on joblib's backend and yield their paths as they come, in order."""
     if jobs is not None and jobs < 1:
         raise ModelError(f"jobs is {jobs!r}; it must be at least 1.")
-    total, batch = len(lanes), WIDTH
-    parallel = Parallel(n_jobs=jobs)
-    wave = batch * 4 * max(parallel.n_jobs if isinstance(parallel.n_jobs, int) else 1, 1)
+    return _stream(tasks, data, total, jobs, progress)
+
+
+def _stream(
+    tasks: Iterable[tuple[Any, tuple[Any, ...]]],
+    data: BoostData,
+    total: int,
+    jobs: int | None,
+    progress: Progress | None,
+) -> Iterator[LanePath]:
+    from joblib import Parallel, delayed
+
     done = 0
-    for start in range(0, total, wave):
-        tasks = (
-            delayed(_fit_batch)(
-                data, [lanes[i] for i in range(at, min(at + batch, total))], mstop, nu, family
-            )
-            for at in range(start, min(start + wave, total), batch)
-        )
-        for paths in parallel(tasks):
-            for path in paths:
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-                yield path.replace(data=data)
+    # One task a batch, as each lasts long; tasks are made when a worker will soon be free.
+    parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="1.5*n_jobs")
+    for paths in parallel(delayed(function)(*arguments) for function, arguments in tasks):
+        for path in paths:
+            done += 1
+            if progress is not None:
+                progress(done, total)
+            yield path.replace(data=data)
 
 
-def _fit_batch(data: BoostData, lanes: list[Lane], mstop: int, nu: float, family: str) -> list[LanePath]:
-    # without their data, which would travel back with every path
-    return [path.replace(data=None) for path in fit_lanes(data, lanes, mstop, nu, family=family)]
+def _by_set(
+    paths: Iterator[LanePath], sets: Sequence[JointLanes], progress: Progress | None
+) -> Iterator[list[LanePath]]:
+    for number, one in enumerate(sets, start=1):
+        own = [next(paths) for _ in range(len(one.inner) + 1)]
+        if progress is not None:
+            progress(number, len(sets))
+        yield own

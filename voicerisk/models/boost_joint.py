@@ -86,9 +86,14 @@ def fit_jointly(
         As `fit_lanes`, and for a patience that is not a whole number above 0.
     """
     check_fit(mstop, nu, threads, family)
+    check_patience(patience)
+    return _run(data, sets, int(mstop), float(nu), int(patience), threads, progress, family)
+
+
+def check_patience(patience: int) -> None:
+    """Refuse a patience that is not a whole number above 0."""
     if not isinstance(patience, int | np.integer) or isinstance(patience, bool) or patience < 1:
         raise ModelError(f"patience is {patience!r}; it must be a whole number of steps above 0.")
-    return _run(data, sets, int(mstop), float(nu), int(patience), threads, progress, family)
 
 
 def _run(

@@ -18,10 +18,13 @@ from voicerisk.models import (
     Lane,
     LanePath,
     fit_jointly,
+    fit_jointly_by_joblib,
     fit_lanes,
+    fit_lanes_by_joblib,
     learners_for,
 )
 from voicerisk.screening import ScreeningSettings
+from voicerisk.study.cluster import cluster_cores
 from voicerisk.study.design import FRAME_KEYS, ModelTables
 from voicerisk.study.screening import Selection, screen_training_sets, screening_rows
 from voicerisk.validation import FittedPath, Progress, TrainingSet, training_weights
@@ -73,7 +76,8 @@ class GamboostFitter:
     seed : int
         Of the Lasso's folds.
     jobs : int
-        Processes for the Lasso, threads for boosting. The result does not depend on it.
+        Processes for the Lasso, threads for boosting; inside `on_cluster` both are the cluster's tasks. The
+        result does not depend on it.
     patience : int, optional
         Steps after which the inner folds of an outer fold halt together, if their summed held-out deviance
         has found no new minimum; only for a protocol that takes its number of steps from that deviance.
@@ -94,7 +98,7 @@ class GamboostFitter:
         """Yield the fitted path of each training set, in order."""
         rows = FrameRows.of(self.tables)
         number = 0
-        for batch in _batches(sets, LANES_AT_ONCE * self.jobs):
+        for batch in _batches(sets, LANES_AT_ONCE * max(self.jobs, 2 * cluster_cores())):
             missing = [family for family in batch if not all(self._file(asked).exists() for asked in family)]
             if self.patience is None:  # each fit stands alone
                 missing = [
@@ -142,6 +146,8 @@ class GamboostFitter:
             from voicerisk.models.mboost_engine import fit_mboost
 
             return fit_mboost(data, lanes, self.mstop, self.boost.nu)
+        if cluster_cores():
+            return fit_lanes_by_joblib(data, lanes, self.mstop, self.boost.nu)
         return fit_lanes(data, lanes, mstop=self.mstop, nu=self.boost.nu, threads=self.jobs)
 
     def _boost_jointly(
@@ -161,7 +167,11 @@ class GamboostFitter:
             )
             own = [next(left) for _ in family]
             sets.append(JointLanes(own[:-1], held_out, tuple(weight[part] for part in held_out), own[-1]))
-        fitted = fit_jointly(rows.data, sets, self.mstop, self.boost.nu, self.patience, threads=self.jobs)
+        steps = (self.mstop, self.boost.nu, self.patience)
+        if cluster_cores():
+            fitted = fit_jointly_by_joblib(rows.data, sets, *steps)
+        else:
+            fitted = fit_jointly(rows.data, sets, *steps, threads=self.jobs)
         return (path for paths in fitted for path in paths)
 
     def _select(self, sets: Sequence[TrainingSet]) -> list[Selection]:
