@@ -18,7 +18,8 @@ vr_curves <- function(fit, points = 100L, level = 0.95, draws = 10000L) {
     x <- curve_grid(fit, marker, sex, points)
     X <- mgcv::PredictMat(smooth, curve_rows(fit, marker, sex, x))
     columns <- smooth$first.para:smooth$last.para
-    band <- band_of(X, stats::coef(gam_of(fit))[columns], fit$V[columns, columns, drop = FALSE], level, draws, fit$df)
+    band <- band_of(X, stats::coef(gam_of(fit))[columns], fit$V[columns, columns, drop = FALSE], level, draws,
+      df_of(fit, sex))
     curve_frame(fit, marker, sex, x, band, level)
   })
 }

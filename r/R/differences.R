@@ -37,7 +37,7 @@ vr_differences <- function(fit, points = 100L, level = 0.95, draws = 10000L, lev
       columns <- c(columns, match(paste0(fit$spec$sex, sexes[2L]), names(stats::coef(gam))))
       X <- cbind(X, 1)
     }
-    band <- band_of(X, stats::coef(gam)[columns], fit$V[columns, columns], level, draws, fit$df)
+    band <- band_of(X, stats::coef(gam)[columns], fit$V[columns, columns], level, draws, df_between(fit))
     out <- curve_frame(fit, marker, "all", x, band, level)
     names(out)[2L] <- "contrast"
     out$contrast <- paste(sexes[2L], "-", sexes[1L])
@@ -63,7 +63,8 @@ vr_derivatives <- function(fit, points = 100L, level = 0.95, draws = 10000L) {
     X <- (mgcv::PredictMat(smooth, curve_rows(fit, marker, sex, x + step)) -
       mgcv::PredictMat(smooth, curve_rows(fit, marker, sex, x - step))) / (2 * step)
     columns <- smooth$first.para:smooth$last.para
-    band <- band_of(X, stats::coef(gam_of(fit))[columns], fit$V[columns, columns, drop = FALSE], level, draws, fit$df)
+    band <- band_of(X, stats::coef(gam_of(fit))[columns], fit$V[columns, columns, drop = FALSE], level, draws,
+      df_of(fit, sex))
     out <- curve_frame(fit, marker, sex, x, band, level)
     out$scale <- "log-odds per unit"
     lower <- if (draws > 0L) out$lower_simultaneous else out$lower

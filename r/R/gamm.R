@@ -72,6 +72,7 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
   started <- proc.time()[["elapsed"]]
   model <- gamm_fit(formula, frame, engine, method, discrete, groups[random], weights)
   gam <- if (engine == "gamm") model$gam else model
+  notes <- c(notes, if (!length(random)) gamm_certain(gam))
   fitted <- list(
     model = model,
     spec = list(
@@ -233,6 +234,16 @@ gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, 
     call$verbosePQL <- FALSE
   }
   eval(as.call(call))
+}
+
+# Without random intercepts only the markers can drive fitted probabilities to 0 and 1.
+gamm_certain <- function(gam) {
+  certain <- sum(pmin(gam$fitted.values, 1 - gam$fitted.values) < 1e-6)
+  if (!certain) return(NULL)
+  paste0(
+    "The markers separate the outcomes: ", certain, " of ", length(gam$y), " fitted probabilities lie within 1e-6 of 0 ",
+    "or 1, so curves, tests and intervals are not to be believed; give fewer markers or a smaller k."
+  )
 }
 
 gamm_converged <- function(model, engine) {

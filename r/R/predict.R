@@ -4,7 +4,8 @@
 #'
 #' "fixed" sets every random intercept to zero: the prediction for a caller at the middle of the callers, not an
 #' average over them. "marginal" averages the probability over the normal distribution of the random intercepts.
-#' Callers of the new rows need not be known. Missing values give missing predictions.
+#' Callers of the new rows need not be known. Missing values give missing predictions; a sex or a level of a covariate
+#' that the fit has not seen is an error.
 #'
 #' @param fit A `vr_gamm`.
 #' @param newdata Data frame with the moderator, the markers and the covariates.
@@ -27,9 +28,21 @@ vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95
       refuse("the new rows have ", spec$sex, " = \"", strange[1L], "\"; the model knows ", paste(spec$sexes, collapse = " and "), ".")
     }
     rows[[spec$sex]] <- factor(as.character(rows[[spec$sex]]), levels = spec$sexes)
+  } else if (spec$sex %in% names(newdata)) {
+    # A model of one sex says nothing about the other.
+    strange <- setdiff(unique(as.character(newdata[[spec$sex]])), c(spec$sexes, NA))
+    if (length(strange)) {
+      refuse("the new rows have ", spec$sex, " = \"", strange[1L], "\"; the model was fitted to ", spec$sexes, " rows alone.")
+    }
   }
   for (name in spec$covariates) {
-    if (is.factor(gam$model[[name]])) rows[[name]] <- factor(as.character(rows[[name]]), levels = levels(gam$model[[name]]))
+    if (!is.factor(gam$model[[name]])) next
+    known <- levels(gam$model[[name]])
+    strange <- setdiff(unique(as.character(rows[[name]])), c(known, NA))
+    if (length(strange)) {
+      refuse("the new rows have ", name, " = \"", strange[1L], "\"; the model knows ", paste(known, collapse = ", "), ".")
+    }
+    rows[[name]] <- factor(as.character(rows[[name]]), levels = known)
   }
   complete <- stats::complete.cases(rows)
   link <- se <- rep(NA_real_, nrow(rows))
@@ -38,7 +51,8 @@ vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95
     link[complete] <- drop(X %*% stats::coef(gam))
     se[complete] <- sqrt(pmax(rowSums((X %*% fit$V) * X), 0))
   }
-  half <- stats::qt(0.5 + level / 2, fit$df) * se
+  df <- if (is.null(fit$df_sex)) fit$df else fit$df_sex[as.character(rows[[spec$sex]])]
+  half <- unname(stats::qt(0.5 + level / 2, df)) * se
   out <- data.frame(
     link = link, se = se, probability = stats::plogis(link), lower = stats::plogis(link - half),
     upper = stats::plogis(link + half)

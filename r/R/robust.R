@@ -6,10 +6,13 @@
 #' with B the inverse penalised information, s_g the score of caller g and A_g its information, leaving g out moves
 #' the coefficients by d_g = B (I - A_g B)^-1 s_g, and the covariance is (G-1)/G sum d_g d_g'. To it comes mgcv's own
 #' allowance for smoothing bias, Vp - Ve, without which the intervals of a penalised curve are too short. Tests and
-#' intervals then refer to G - 1 degrees of freedom.
+#' intervals then refer to the number of callers less one; where only the callers of one sex inform a coefficient (a
+#' smooth by sex, a slope of one sex), to the number of that sex's callers less one; for what compares the sexes, to
+#' the smaller of the two.
 #'
 #' @param fit A `vr_gamm` without random intercepts.
-#' @return The same fit with `V` (covariance) and `df` replaced and `spec$covariance` set to "caller_jackknife".
+#' @return The same fit with `V` (covariance), `df` (callers - 1) and `df_sex` (the same for each sex) replaced and
+#'   `spec$covariance` set to "caller_jackknife".
 #' @references Bell, R. M., McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with
 #'   multi-stage samples. Survey Methodology, 28. Wood, S. N. (2017). Generalized Additive Models, section 6.10.
 #' @export
@@ -24,8 +27,32 @@ vr_robust <- function(fit) {
   V <- (G - 1) / G * tcrossprod(shifts) + (gam$Vp - gam$Ve)
   fit$V <- (V + t(V)) / 2
   fit$df <- G - 1
+  fit$df_sex <- if (fit$spec$moderated) {
+    tapply(fit$caller, gam$model[[fit$spec$sex]], function(caller) length(unique(caller))) - 1
+  }
   fit$spec$covariance <- "caller_jackknife"
   fit
+}
+
+# Degrees of freedom of a test or interval of one sex's curve ("all": of both sexes together).
+df_of <- function(fit, sex) {
+  if (sex %in% names(fit$df_sex)) fit$df_sex[[sex]] else fit$df
+}
+
+# Of what compares the sexes: those of the sex with fewer callers.
+df_between <- function(fit) {
+  if (is.null(fit$df_sex)) fit$df else min(fit$df_sex)
+}
+
+# Of each parametric term, by its name. The intercept is that of the first sex.
+df_of_terms <- function(fit, terms) {
+  spec <- fit$spec
+  df <- rep(fit$df, length(terms))
+  if (is.null(fit$df_sex)) return(df)
+  df[terms == "(Intercept)"] <- df_of(fit, spec$sexes[1L])
+  df[terms %in% paste0(spec$sex, spec$sexes)] <- df_between(fit)
+  for (sex in spec$sexes) df[startsWith(terms, paste0(spec$sex, sex, ":"))] <- df_of(fit, sex)
+  df
 }
 
 # Movement of the coefficients when each caller is left out (columns = callers).

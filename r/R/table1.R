@@ -36,7 +36,7 @@ vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
   out <- do.call(rbind, rows)
   out <- merge(out, smooths, by = c("marker", "sex"), sort = FALSE)
   out <- out[order(match(out$sex, rev(sort(unique(out$sex)))), match(out$marker, fit$spec$markers)), ]
-  df <- if (is.finite(fit$df)) fit$df else if (out$statistic_name[1L] == "F") gam$df.residual else Inf
+  df <- ifelse(is.na(out$residual_df), Inf, out$residual_df)
   half <- stats::qt(0.5 + level / 2, df) * out$se
   table <- data.frame(
     sex = out$sex, marker = out$marker, beta = out$beta, se = out$se, lower = out$beta - half, upper = out$beta + half,

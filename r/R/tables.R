@@ -4,8 +4,8 @@
 #'
 #' @param fit A `vr_gamm`.
 #' @param level Confidence level of the intervals of the parametric terms.
-#' @return A list of data frames: `smooths` (EDF, reference df, statistic, p a marker and sex), `terms` (parametric
-#'   terms with Wald intervals, estimate -+ quantile x SE), `variance` (standard deviation of each random
+#' @return A list of data frames: `smooths` (EDF, reference df, residual df of an F statistic, statistic, p a marker and
+#'   sex), `terms` (parametric terms with Wald intervals, estimate -+ quantile x SE), `variance` (standard deviation of each random
 #'   intercept, in logits), `fit` (one row: counts, adjusted R-squared and deviance explained with and without the
 #'   random intercepts).
 #' @export
@@ -51,8 +51,8 @@ smooth_table <- function(fit, summary) {
   index <- index[!index$random, , drop = FALSE]
   if (!nrow(index)) {
     return(data.frame(
-      marker = character(), sex = character(), edf = numeric(), ref_df = numeric(), statistic = numeric(),
-      statistic_name = character(), p_value = numeric()
+      marker = character(), sex = character(), edf = numeric(), ref_df = numeric(), residual_df = numeric(),
+      statistic = numeric(), statistic_name = character(), p_value = numeric()
     ))
   }
   found <- table[index$label, , drop = FALSE]
@@ -65,16 +65,18 @@ smooth_table <- function(fit, summary) {
   # The numerical inversion behind mgcv's p can end a rounding error below zero.
   p_value <- pmax(found[, 4L], 0)
   name <- colnames(table)[3L]
+  residual_df <- rep(if (name == "F") summary$residual.df else NA_real_, nrow(index))
   if (is.finite(fit$df)) {
     # With few callers the chi-square of a clustered Wald test rejects too often.
     if (name == "Chi.sq") statistic <- statistic / ref_df
     name <- "F"
-    p_value <- stats::pf(statistic, ref_df, fit$df, lower.tail = FALSE)
+    residual_df <- vapply(index$sex, df_of, 0, fit = fit)
+    p_value <- stats::pf(statistic, ref_df, residual_df, lower.tail = FALSE)
   }
   one <- if (fit$spec$moderated) NULL else fit$spec$sexes
   out <- data.frame(
     marker = index$term, sex = if (is.null(one)) index$sex else one, edf = edf, ref_df = ref_df,
-    statistic = statistic, statistic_name = name, p_value = p_value
+    residual_df = unname(residual_df), statistic = statistic, statistic_name = name, p_value = p_value
   )
   out$sex[index$term %in% fit$spec$covariates] <- "all"
   rownames(out) <- NULL
@@ -84,13 +86,13 @@ smooth_table <- function(fit, summary) {
 term_table <- function(fit, summary, level) {
   table <- summary$p.table
   name <- substr(colnames(table)[3L], 1L, 1L)
-  df <- if (is.finite(fit$df)) fit$df else if (name == "t") summary$residual.df else Inf
+  df <- if (is.finite(fit$df)) df_of_terms(fit, rownames(table)) else if (name == "t") summary$residual.df else Inf
   statistic <- table[, 3L]
   half <- stats::qt(0.5 + level / 2, df) * table[, 2L]
   out <- data.frame(
     term = rownames(table), estimate = table[, 1L], se = table[, 2L], lower = table[, 1L] - half,
     upper = table[, 1L] + half, statistic = statistic,
-    statistic_name = if (is.finite(df)) "t" else "z", p_value = 2 * stats::pt(-abs(statistic), df)
+    statistic_name = if (all(is.finite(df))) "t" else "z", p_value = 2 * stats::pt(-abs(statistic), df)
   )
   rownames(out) <- NULL
   out

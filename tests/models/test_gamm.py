@@ -10,6 +10,7 @@ import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.models.gamm import WITH, WITHOUT, GammSettings, fit_gamm
+from voicerisk.models.gamm_tables import predict_gamm
 from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "rbridge"
@@ -49,7 +50,7 @@ def cohort(callers=30, segments=8, mixed=True, seed=1, effect=1.0):
 
 @pytest.mark.r
 @pytest.mark.parametrize("method", ["gam_REML", "bam_fREML", "bam_fREML_discrete"])
-def test_committed_reference(worker, method):
+def test_committed_reference(worker, tmp_path, method):
     expected = json.loads((REFERENCE / f"n300_mgcv_{method}.json").read_text())
     data = pd.read_csv(REFERENCE.parent / "mboost" / "n300_data.csv").rename(
         columns={"caller": "caller_id", "y": "outcome"}
@@ -64,19 +65,25 @@ def test_committed_reference(worker, method):
         MARKERS,
         GammSettings(engine=engine, level="frame" if "discrete" in method else "segment"),
         discrete="discrete" in method,
+        rds_path=tmp_path / "model.rds",
         worker=worker,
     )
+    new = pd.read_csv(REFERENCE.parent / "mboost" / "n300_new.csv").replace(
+        {"sex": {"F": "female", "M": "male"}}
+    )
+    found = predict_gamm(tmp_path / "model.rds", new, worker=worker)
+    np.testing.assert_allclose(found["link"], expected["new_link_no_caller"], atol=1e-8)
     smooth = expected["smooth"]
     n = len(fit.smooths)
     assert n == 8
     np.testing.assert_allclose(fit.smooths["edf"], smooth["edf"][:n], atol=1e-4)
     np.testing.assert_allclose(fit.smooths["ref_df"], smooth["Ref.df"][:n], atol=1e-4)
-    np.testing.assert_allclose(fit.smooths["statistic"], smooth["Chi.sq"][:n], rtol=1e-4)
-    # Below 1e-12 both are rounding errors of the inversion; ours are never negative.
+    np.testing.assert_allclose(fit.smooths["statistic"], smooth["Chi.sq"][:n], rtol=1e-6)
+    # Below 1e-12 both are rounding errors of the inversion (R's own can be negative); ours are never negative.
     assert (fit.smooths["p_value"] >= 0).all()
     floor = 1e-12
     ours, theirs = np.maximum(fit.smooths["p_value"], floor), np.maximum(smooth["p-value"][:n], floor)
-    np.testing.assert_allclose(np.log(ours), np.log(theirs), atol=1e-4)
+    np.testing.assert_allclose(np.log(ours), np.log(theirs), atol=1e-6)
     np.testing.assert_allclose(fit.terms["estimate"], expected["parametric"]["Estimate"], atol=1e-6)
     np.testing.assert_allclose(fit.terms["se"], expected["parametric"]["Std. Error"], atol=1e-6)
     np.testing.assert_allclose(fit.fit["r2_adjusted"], expected["r_sq"], atol=1e-6)

@@ -31,8 +31,8 @@ WITH = "with_random_intercepts"
 WITHOUT = "without_random_intercepts"
 
 SMOOTHS = (
-    "marker", "sex", "edf", "ref_df", "statistic", "statistic_name", "p_value", "p_holm", "p_bh",
-    "selected_on_same_labels", "model",
+    "marker", "sex", "edf", "ref_df", "residual_df", "statistic", "statistic_name", "p_value", "p_holm",
+    "p_bh", "selected_on_same_labels", "model",
 )  # fmt: skip
 """Columns of the table of smooths. Holm and Benjamini-Hochberg run over all markers' smooths of a model."""
 
@@ -52,8 +52,9 @@ class GammFit:
     model : str
         'with_random_intercepts' or 'without_random_intercepts'; also the last column of every table.
     smooths : DataFrame
-        marker, sex, edf, ref_df, statistic, statistic_name ('Chi.sq', or 'F' where the scale or the callers
-        limit the degrees of freedom), p_value, p_holm, p_bh, selected_on_same_labels, model.
+        marker, sex, edf, ref_df, residual_df (of an F statistic, else NaN), statistic, statistic_name
+        ('Chi.sq', or 'F' where the scale or the callers limit the degrees of freedom), p_value, p_holm, p_bh,
+        selected_on_same_labels, model.
     terms : DataFrame
         term, estimate, se, lower, upper (Wald: estimate -+ quantile x SE), statistic, statistic_name,
         p_value, model. Log-odds.
@@ -353,11 +354,13 @@ def _model_notes(model: str, got: dict[str, Any], discrete: bool) -> tuple[str, 
     if discrete and counts["rows_used"] > _LOSSLESS_ROWS:
         notes.append("bam rounded each marker to 1,000 values (discrete = TRUE).")
     if model == WITHOUT:
-        callers = int(counts["callers"])
+        df = got["smooths"].drop_duplicates("sex").set_index("sex")["residual_df"]
+        each = ", ".join(f"{sex}: {value:.0f}" for sex, value in df.items())
         notes.append(
             "No random intercept: tests and intervals take the caller as the unit (one-step "
-            f"leave-one-caller-out jackknife over {callers} callers, plus mgcv's allowance for smoothing "
-            f"bias; F and t with {callers - 1} degrees of freedom). The curves are averages over callers."
+            f"leave-one-caller-out jackknife over {int(counts['callers'])} callers, plus mgcv's allowance "
+            "for smoothing bias; F and t with as many degrees of freedom as callers of that sex, less one"
+            f"{f' ({each})' if each else ''}). The curves are averages over callers."
         )
     return tuple(notes)
 

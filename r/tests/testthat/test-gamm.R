@@ -142,3 +142,28 @@ test_that("refusals say what was found", {
   expect_error(vr_gamm(rows, "x1", random = "service"), "none of caller, call, segment")
   expect_error(vr_gamm(rows, "x1", k = 2), "at least 3")
 })
+
+test_that("clustered tests count the callers of the sex they speak of", {
+  rows <- subset(rows_of_callers(callers = 40L, constant = TRUE), !(sex == "male" & caller_id > "c20"))
+  rows$flag <- as.numeric(rows$x2 > 0)
+  callers <- c(tapply(rows$caller_id, rows$sex, function(id) length(unique(id))))
+  expect_lt(callers[["male"]], callers[["female"]])
+  fit <- vr_gamm(rows, c("x1", "flag"), linear = "flag", k = 4, random = character(), covariance = "caller_jackknife")
+  smooths <- vr_tables(fit)$smooths
+  expect_equal(smooths$residual_df, unname(callers[smooths$sex]) - 1)
+  expect_equal(smooths$p_value, pf(smooths$statistic, smooths$ref_df, smooths$residual_df, lower.tail = FALSE))
+  terms <- vr_tables(fit)$terms
+  df <- c(callers[["female"]], callers[["male"]], callers[["female"]], callers[["male"]]) - 1
+  expect_equal(terms$term, c("(Intercept)", "sexmale", "sexfemale:flag", "sexmale:flag"))
+  expect_equal((terms$upper - terms$estimate) / terms$se, qt(0.975, df))
+  curves <- vr_curves(fit, points = 3L, draws = 0L)
+  expect_equal((curves$upper - curves$estimate) / curves$se, unname(qt(0.975, callers[curves$sex] - 1)))
+  between <- vr_differences(fit, points = 3L, draws = 0L)
+  expect_equal((between$upper - between$estimate) / between$se, rep(qt(0.975, callers[["male"]] - 1), 3))
+  new <- rows[c(1L, nrow(rows)), ]
+  found <- vr_predict(fit, new)
+  expect_equal((qlogis(found$upper) - found$link) / found$se, unname(qt(0.975, callers[new$sex] - 1)))
+  one <- vr_gamm(subset(rows, sex == "male"), "x1", k = 4, random = character(), covariance = "caller_jackknife")
+  expect_equal(vr_tables(one)$smooths$residual_df, callers[["male"]] - 1)
+  expect_error(vr_predict(one, rows), "sex = \"female\"; the model was fitted to male rows alone")
+})
