@@ -287,3 +287,33 @@ def test_settings_name_the_key():
         ScreeningSettings(unit="frames")
     with pytest.raises(ScreeningError, match=r"\[screening\] rule is 'best'"):
         ScreeningSettings(rule="best")
+
+
+def test_the_prior_is_the_same_in_the_training_rows_of_every_fold():
+    rng = np.random.default_rng(4)
+    caller = np.repeat(np.arange(24), rng.integers(3, 30, 24))
+    y = (np.arange(24) % 3 == 0)[caller].astype(float)
+    X = rng.normal(size=(len(caller), 3)) + 0.6 * y[:, None] * [1, 0, 0]
+    folds = (np.arange(24) // 3 % 4)[caller]  # callers 0, 12 (both positive) among others: shares differ
+    shares = 1.0 / np.bincount(caller)[caller]
+
+    def at(weights, outcome, prior):
+        scale = np.where(
+            outcome == 1, prior / weights[outcome == 1].sum(), (1 - prior) / weights[outcome == 0].sum()
+        )
+        return weights * scale * weights.sum()
+
+    table = pd.DataFrame(X, columns=list("abc"))
+    found = screen(table, list("abc"), y, folds, shares, callers=caller, prior=0.4, tol=1e-12, fold_tol=1e-12)
+    weights = at(shares, y, 0.4)
+    path = fit_path(X, y, weights, tol=1e-12)
+    np.testing.assert_allclose(found.path["lambda"], path.lambdas, rtol=1e-10)
+    lost = 0.0
+    for fold in range(4):
+        train, out = folds != fold, folds == fold
+        own = fit_path(X[train], y[train], at(shares[train], y[train], 0.4), path.lambdas, tol=1e-12)
+        p = 1 / (1 + np.exp(-own.link(X[out])))
+        lost = lost - 2 * weights[out] @ np.log(np.where(y[out, None] == 1, p, 1 - p))
+    np.testing.assert_allclose(found.path["deviance"], lost / weights.sum(), rtol=1e-6)
+    with pytest.raises(ScreeningError, match="The class prior is 1"):
+        screen(table, list("abc"), y, folds, prior=1.0)

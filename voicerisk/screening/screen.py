@@ -66,6 +66,7 @@ def screen(
     n_lambda: int = 100,
     *,
     callers: ArrayLike | None = None,
+    prior: float | None = None,
     min_ratio: float | None = None,
     tol: float = 1e-10,
     fold_tol: float = 1e-7,
@@ -94,6 +95,10 @@ def screen(
         Length of the path.
     callers : array, shape (n,), optional
         Caller of each row; when given, folds that split a caller are refused.
+    prior : float, optional
+        Share of the weight that rows of outcome 1 carry, the same on all rows and on the training rows of
+        every fold (the weights are scaled within each outcome). Without it a fold that holds out many
+        positives is scored by a model that believes in few.
     min_ratio : float, optional
         Smallest lambda as a share of the largest (default as in R: 1e-4, or 0.01 where n < p).
     tol, fold_tol : float
@@ -129,14 +134,17 @@ def screen(
         raise ScreeningError(f"The rule {rule!r} is not known; it is one of {', '.join(map(repr, RULES))}.")
     values = marker_values(table, markers)
     y, folds, weights = _rows(len(values), y, folds, weights, callers)
+    if prior is not None and not 0.0 < prior < 1.0:
+        raise ScreeningError(f"The class prior is {prior!r}; it must lie strictly between 0 and 1.")
     kept = weights > 0
     values, y, folds, weights = values[kept], y[kept], folds[kept], weights[kept]
 
     columns = columns_for(markers, values)
     medians = columns.medians(values)
     X = columns.fill(values, medians)
+    weights = _at_prior(weights, y, prior)
     path = fit_path(X, y, weights, n_lambda=n_lambda, min_ratio=min_ratio, tol=tol)
-    deviance, se, short = _cross_validate(columns, values, y, folds, weights, path.lambdas, fold_tol)
+    deviance, se, short = _cross_validate(columns, values, y, folds, weights, prior, path.lambdas, fold_tol)
     at_min, at_1se = choose_lambdas(deviance, se)
     result = _result(columns, values, medians, path, deviance, se, at_min, at_1se, rule, n_lambda, short)
     gap = optimality_gap(path, at_min if rule == "min" else at_1se, X, y, weights)
@@ -186,6 +194,7 @@ def _cross_validate(
     y: Floats,
     folds: NDArray[np.int64],
     weights: Floats,
+    prior: float | None,
     lambdas: Floats,
     tol: float,
 ) -> tuple[Floats, Floats, dict[int, str]]:
@@ -208,7 +217,8 @@ def _cross_validate(
                 "use fewer folds or folds stratified by outcome."
             )
         medians = columns.medians(values[train])
-        path = fit_path(columns.fill(values[train], medians), y[train], weights[train], lambdas, tol=tol)
+        own = _at_prior(weights[train], y[train], prior)
+        path = fit_path(columns.fill(values[train], medians), y[train], own, lambdas, tol=tol)
         if path.stopped:
             short[int(label)] = path.stopped
         deviances[position] = fold_deviance(
@@ -216,6 +226,15 @@ def _cross_validate(
         )
         fold_weights[position] = weights[out].sum()
     return *summarise_folds(deviances, fold_weights), short
+
+
+def _at_prior(weights: Floats, y: Floats, prior: float | None) -> Floats:
+    """Scale the weights within each outcome so that outcome 1 carries `prior` of their sum."""
+    positive, negative = weights[y == 1].sum(), weights[y == 0].sum()
+    if prior is None or positive == 0.0 or negative == 0.0:  # one outcome only is refused where it is fitted
+        return weights
+    total = positive + negative
+    return weights * np.where(y == 1, prior * total / positive, (1.0 - prior) * total / negative)
 
 
 def _result(

@@ -77,6 +77,7 @@ def screen_all(
         weights=weights,
         rule=settings.rule,
         callers=rows.caller,
+        prior=class_prior,
     )
 
 
