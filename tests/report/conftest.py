@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 
 import synthetic_tables
 
+SALT = "5a17" * 16
+
 
 @pytest.fixture(scope="session")
 def made() -> ModuleType:
@@ -111,7 +113,7 @@ def study(made, tmp_path_factory) -> Path:
     (folder / "provenance.json").write_text(json.dumps(_provenance(callers)))
     manifest = {
         "written": "2026-01-02T03:04:05+00:00", "study_file": {"name": "study.toml", "sha256": "ab"},
-        "calls_table": {"name": "calls.csv", "sha256": "cd"}, "recordings": {"call_030": "ef"},
+        "calls_table": {"name": "calls.csv", "sha256": SALT}, "recordings": {"call_030": "ef"},
         "settings": {"cohort": {"calls": "/home/someone/secret/calls.csv", "strata": ["service"],
                                 "covariates": ["age"]},
                      "validation": {"repeats": 20, "fast": False},
@@ -129,6 +131,7 @@ def study(made, tmp_path_factory) -> Path:
         ("protocols_compared", made.metrics(), {}),
         ("roc", figures.curve_points(predictions), {"metrics": made.metrics()}),
         ("calibration", curve, {"strip": strip}),
+        ("threshold_distribution", made.thresholds(), {}),
         ("score_dots", figures.call_scores(predictions), {}),
         ("exclusion_flow", made.flow(), {"groups": made.groups()}),
         ("listening--call_030", *_listening(made)),

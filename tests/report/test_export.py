@@ -10,6 +10,8 @@ from voicerisk import report
 from voicerisk.errors import ReportError
 from voicerisk.validation.provenance import leaks
 
+SALT = "5a17" * 16  # of the pseudonyms, in the study of conftest.py
+
 
 @pytest.fixture(scope="module")
 def exported(study, tmp_path_factory):
@@ -26,9 +28,32 @@ def test_no_id_path_or_text_leaves(exported, made):
         if one == "007" or re.fullmatch(r"caller \d+", one):
             continue  # a number, and names that look like pseudonyms
         assert not re.search(rf"(?<!\w){re.escape(one)}(?!\w)", everything), one
-    for hidden in ("/home", "secret", "sounds", "/nowhere", ".wav", '"ef"'):
+    assert {path.suffix for path in written} == {".csv", ".json", ".html"}, "nothing with metadata of its own"
+    for hidden in ("/home", "secret", "sounds", "/nowhere", ".wav", '"ef"', SALT, "flat"):
         assert hidden not in everything, hidden
     assert not list(out.rglob("*listening*"))
+
+
+def test_numbers_of_folds_cannot_be_turned_back(exported, study):
+    out, _ = exported
+    own = pd.read_csv(study / "thresholds.csv").dropna(subset=["threshold"])
+    shared = pd.read_csv(out / "thresholds.csv").dropna(subset=["threshold"])
+    drawn = pd.read_csv(out / "figures" / "threshold_distribution.csv").dropna(subset=["threshold"])
+    key = ["protocol", "design", "threshold"]
+    both = shared.merge(drawn, on=key, suffixes=("", "_drawn"))
+    nested = both["protocol"] == "nested"
+    assert len(both) >= 40 and (both.loc[nested, "fold"] == both.loc[nested, "fold_drawn"]).all()
+    old = shared.merge(own, on=key, suffixes=("", "_own"))
+    old = old[old["protocol"] == "nested"]
+    assert (old["fold"].astype(str) != old["fold_own"].astype(str).str.lstrip("f")).mean() > 0.8
+
+
+def test_report_in_the_copy_uses_the_same_pseudonyms(exported):
+    out, _ = exported
+    text = (out / "report.html").read_text(encoding="utf-8")
+    calls = pd.read_csv(out / "calls.csv")
+    missed = re.findall(r"call \d\d", text)
+    assert missed and set(missed) <= set(calls["call_id"])
 
 
 def test_rows_and_folds_keep_no_order_of_ids(exported, study):

@@ -3,7 +3,7 @@
 No numerics; nothing slow is imported before a command needs it. Nothing may import this room.
 """
 
-from voicerisk.cli import doctor, export_r, extract, figures, report, run, score, simulate, text
+from voicerisk.cli import doctor, export_r, extract, figures, report, run, score, share, simulate, text
 from voicerisk.cli.app import app, main
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "report",
     "run",
     "score",
+    "share",
     "simulate",
     "text",
 ]

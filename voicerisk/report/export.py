@@ -6,7 +6,7 @@ decides. Pseudonymous is not anonymous: scores, sexes and strata of few callers 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from voicerisk.figures.gallery import LABELS_FILE, drawing_of
 from voicerisk.figures.saving import guarded, part_path
 from voicerisk.files import write_csv, write_json
 from voicerisk.report.gather import Results, gather
-from voicerisk.report.html import veil_of
+from voicerisk.report.html import salt_of, veil_of, write_report
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil
 
+NEVER = frozenset(["file", "labels", "label", "path", "source_file", "notes", "text", "transcript"])
 CALL_COLUMNS = ("call_id", "caller_id", "sex", "outcome", "n_segments", "duration_s", "speech_s")
 TABLES = (
     "flow.csv",
@@ -33,6 +34,12 @@ TABLES = (
     "gamm/curves.csv",
     "boost/partial_effects.csv",
     "boost/importance.csv",
+    "audit/ladder.csv",
+    "audit/permutations.csv",
+    "audit/tests.csv",
+    "audit/controls.csv",
+    "audit/procedure.csv",
+    "audit/findings.csv",
 )
 FOLD_TABLES = ("thresholds.csv", "tuning.csv")
 PREDICTION_COLUMNS = (
@@ -54,7 +61,13 @@ PREDICTION_COLUMNS = (
 Folds = dict[tuple[str, str, str], int]
 
 
-def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> list[Path]:
+def export_study(
+    study_dir: Path,
+    out: Path,
+    *,
+    columns: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
     """Write a de-identified copy of a finished study.
 
     Parameters
@@ -65,18 +78,20 @@ def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> 
         A new or empty folder.
     columns : sequence of str
         Further columns of the calls table to include (strata, age); each makes a caller easier to recognise.
+    progress : callable, optional
+        Called as progress(done, total) while the report is drawn.
 
     Returns
     -------
     list of Path
-        The files written. Rows and folds are put in the order of the pseudonyms, so that no order of ids is
-        left.
+        The files written: tables, provenance, manifest, and the report. Rows and folds are put in the order
+        of the pseudonyms, so that no order of ids is left.
 
     Raises
     ------
     ReportError
-        If `out` lies in the study or is not empty, a column is unknown, or the folder holds no finished
-        study.
+        If `out` lies in the study or is not empty, a column is unknown or holds ids or file names, or the
+        folder holds no finished study.
     """
     if out.resolve().is_relative_to(study_dir.resolve()):
         raise ReportError(f"{out}: lies inside the study; choose a folder outside it.")
@@ -94,10 +109,13 @@ def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> 
         unknown = [column for column in columns if column not in results.calls]
         if unknown:
             raise ReportError(f"export: the calls table has no column {unknown[0]!r}.")
+        telling = [column for column in columns if column in NEVER]
+        if telling:
+            raise ReportError(f"export: column {telling[0]!r} names files or texts and is never shared.")
         kept = [*[column for column in CALL_COLUMNS if column in results.calls], *columns]
         keep("calls.csv", _veiled(results.calls[list(dict.fromkeys(kept))], veil))
     predictions = _predictions(study_dir)
-    folds = _fold_numbers(predictions)
+    folds = _fold_numbers(predictions, salt_of(results))
     if len(predictions):
         kept = [column for column in PREDICTION_COLUMNS if column in predictions]
         keep("predictions_of_calls.csv", _veiled(_renumber(predictions[kept], folds), veil))
@@ -110,7 +128,9 @@ def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> 
             keep(name, table.sort_values(["protocol", "design", "repeat", "fold"], kind="stable"))
     for name, (table, parts) in results.figures.items():
         if drawing_of(name)[0] != "listening":
-            _figure(out / "figures" / name, table, parts, veil, keep)
+            shared = {"": table, **parts}
+            shared = {part: _unordered(one, folds, salt_of(results)) for part, one in shared.items()}
+            _figure(out / "figures" / name, shared.pop(""), shared, veil, keep)
     if results.labels:
         write_csv(out / "figures" / LABELS_FILE, guarded(_labels(results)))
         written.append(out / "figures" / LABELS_FILE)
@@ -120,6 +140,7 @@ def export_study(study_dir: Path, out: Path, *, columns: Sequence[str] = ()) -> 
     ):
         write_json(out / name, value)
         written.append(out / name)
+    written.append(write_report(study_dir, out / "report.html", progress=progress))
     return written
 
 
@@ -132,7 +153,7 @@ def _veiled(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
 
 def _safe(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
     """Refuse ids in a table that should have none, and veil what its texts say."""
-    held = [column for column in ("call_id", "caller_id", "file", "path", "label") if column in table]
+    held = [column for column in table if column in {"call_id", "caller_id", *NEVER}]
     table = table.drop(columns=held)
     for column in table.columns:
         if not pd.api.types.is_numeric_dtype(table[column].dtype):
@@ -157,7 +178,7 @@ def _predictions(study_dir: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _fold_numbers(predictions: pd.DataFrame) -> Folds:
+def _fold_numbers(predictions: pd.DataFrame, salt: str) -> Folds:
     """Return new numbers for the folds of each design and repeat, in an order that says nothing."""
     numbers: Folds = {}
     if predictions.empty:
@@ -165,11 +186,13 @@ def _fold_numbers(predictions: pd.DataFrame) -> Folds:
     keys = predictions[["design", "repeat", "fold"]].drop_duplicates()
     for (design, repeat), rows in keys.groupby(["design", "repeat"], sort=True):
         names = sorted({_name(fold) for fold in rows["fold"]} - {""})
-        shuffled = sorted(
-            names, key=lambda one: hashlib.sha256(f"{design}\0{repeat}\0{one}".encode()).digest()
-        )
+        shuffled = _shuffled(names, f"{salt}\0{design}\0{repeat}")
         numbers |= {(str(design), _name(repeat), fold): number for number, fold in enumerate(shuffled)}
     return numbers
+
+
+def _shuffled(names: Iterable[str], salt: str) -> list[str]:
+    return sorted(set(names), key=lambda one: hashlib.sha256(f"{salt}\0{one}".encode()).digest())
 
 
 def _name(value: Any) -> str:
@@ -186,6 +209,20 @@ def _renumber(table: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     keys = zip(table["design"].astype(str), table["repeat"].map(_name), table["fold"].map(_name), strict=True)
     new = pd.array([folds.get(key) for key in keys], dtype="Int64")
     return table.assign(fold=new)
+
+
+def _unordered(table: pd.DataFrame, folds: Folds, salt: str) -> pd.DataFrame:
+    """Give a figure's folds numbers that say nothing: theirs follow the order of the callers' ids."""
+    if "fold" not in table:
+        return table
+    if {"design", "repeat"} <= set(table.columns):
+        table = _renumber(table, folds)
+    else:
+        names = table["fold"].map(_name)
+        places = {name: place for place, name in enumerate(_shuffled(set(names) - {""}, salt))}
+        table = table.assign(fold=pd.array([places.get(name) for name in names], dtype="Int64"))
+    keys = [column for column in ("protocol", "design", "repeat", "fold") if column in table]
+    return table.sort_values(keys, kind="stable").reset_index(drop=True)
 
 
 def _labels(results: Results) -> pd.DataFrame:
@@ -217,6 +254,8 @@ def _provenance(results: Results, veil: Veil, folds: Folds) -> dict[str, Any]:
 def _manifest(results: Results, veil: Veil) -> dict[str, Any]:
     """Return the manifest without hashes of recordings and outputs, without paths, with ids replaced."""
     manifest = json.loads(json.dumps(results.manifest))
+    # The hash of the calls table is the salt of the pseudonyms.
+    manifest.get("calls_table", {}).pop("sha256", None)
     manifest["stages"] = {
         name: {key: value for key, value in stage.items() if key in ("seconds", "notes")}
         for name, stage in manifest.get("stages", {}).items()

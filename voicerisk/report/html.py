@@ -173,6 +173,11 @@ def write_report(
     return path
 
 
+def salt_of(results: Results) -> str:
+    """Return what makes the order of the pseudonyms unguessable; it must not stand beside them."""
+    return str(results.manifest.get("calls_table", {}).get("sha256", ""))
+
+
 def veil_of(results: Results) -> Veil:
     """Return pseudonyms for every id the study mentions, so that none stays."""
     calls: set[str] = set()
@@ -185,8 +190,13 @@ def veil_of(results: Results) -> Veil:
             callers |= set(table["caller_id"].dropna().astype(str)) if "caller_id" in table else set()
     for record in results.provenance.values():
         callers |= {str(caller) for caller in record.get("callers", [])}
-    salt = str(results.manifest.get("calls_table", {}).get("sha256", ""))
-    return Veil(pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt))
+    files: set[str] = set()
+    if results.calls is not None:
+        for column in ("file", "labels"):
+            if column in results.calls:
+                files |= set(results.calls[column].dropna().astype(str))
+    salt = salt_of(results)
+    return Veil(pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt), frozenset(files))
 
 
 def _picture(name: str, results: Results, veil: Veil, style: Style) -> _Picture:
@@ -305,7 +315,9 @@ def _settings(manifest: Mapping[str, Any], veil: Veil) -> list[tuple[str, list[t
         if rows:
             lists.append((f"[{room}]", rows))
     lists.append(("Versions", [(key, _value(value)) for key, value in _flat(manifest.get("versions", {}))]))
-    inputs = {name: manifest.get(name, {}) for name in ("study_file", "calls_table")}
+    inputs = {name: dict(manifest.get(name, {})) for name in ("study_file", "calls_table")}
+    if veil.calls:
+        inputs["calls_table"].pop("sha256", None)  # the salt of the pseudonyms
     lists.append(("Inputs", [(key, _value(value)) for key, value in _flat(inputs)]))
     for protocol, notes in manifest.get("protocol_notes", {}).items():
         lists.append(

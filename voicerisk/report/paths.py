@@ -3,6 +3,7 @@
 import re
 
 _ABSOLUTE = re.compile(r"^(?:[/~]|[A-Za-z]:[\\/]|\\\\)")
+_WITHIN = re.compile(r"(?<![\w.:/\\])(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:[^\s/\\'\",;]+[/\\])+(?=[^\s/\\'\",;])")
 
 
 def without_folders(text: str) -> str:
@@ -12,7 +13,9 @@ def without_folders(text: str) -> str:
     --------
     >>> [without_folders(text) for text in ("/home/someone/calls.csv", "C:\\data\\x", "calls/a.csv")]
     ['…/calls.csv', '…/x', 'calls/a.csv']
+    >>> without_folders("in /home/someone/calls.csv, row 3 of 4/5")
+    'in …/calls.csv, row 3 of 4/5'
     """
-    if not _ABSOLUTE.match(text):
-        return text
+    if not _ABSOLUTE.match(text) or re.search(r"\s[/~]|[,;]\s", text):
+        return _WITHIN.sub("…/", text)
     return "…/" + re.split(r"[\\/]", text.rstrip("\\/"))[-1]

@@ -33,10 +33,13 @@ class Veil:
     ----------
     calls, callers : dict
         Id to name; empty dicts leave everything as it is.
+    files : frozenset of str
+        Names of recordings and label tracks, which texts must not hold either.
     """
 
     calls: dict[str, str] = field(default_factory=dict)
     callers: dict[str, str] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
 
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table with ids replaced in `call_id` and `caller_id`; an unknown id becomes 'unknown'."""
@@ -47,9 +50,33 @@ class Veil:
         return table.assign(**changed)
 
     def text(self, text: str) -> str:
-        """Return a text with every id that stands alone in it replaced."""
+        """Return a text with every id that stands alone in it replaced, and every file name.
+
+        An id that is a number, as in "call 12" or "left out: 12, 15.", is replaced where the text speaks of
+        calls or callers, and at the end of a list; "in 12 of 40 folds" stays.
+        """
         names = {**self.callers, **self.calls}
         if not names:
             return text
-        ids = "|".join(re.escape(one) for one in sorted(names, key=len, reverse=True))
-        return re.sub(rf"(?<![\w])(?:{ids})(?![\w])", lambda match: names[match.group(0)], text)
+        for file in sorted(self.files, key=len, reverse=True):
+            for form in dict.fromkeys((file, re.split(r"[\\/]", file)[-1])):
+                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "\0", text)  # a stand-in that is no id
+        words = [one for one in names if not one.isdigit()]
+        if words:
+            text = _one_of(words).sub(lambda match: names[match.group(0)], text)
+        numbers = [one for one in names if one.isdigit()]
+        if numbers:
+            number = _one_of(numbers)
+            a_list = rf"{number.pattern}(?:(?:, | and ){number.pattern})*"
+            for place in (
+                rf"(?i)\b(?:calls?|callers?|id|ids)\b[ :(]*{a_list}",
+                rf"(?<=: ){a_list}(?=[.;)]|, ?\.\.\.|$)",
+                rf"(?<=['\"]){number.pattern}(?=['\"])",
+            ):
+                text = re.sub(place, lambda found: number.sub(lambda one: names[one[0]], found[0]), text)
+        return text.replace("\0", "a file")
+
+
+def _one_of(ids: Iterable[str]) -> re.Pattern[str]:
+    every = "|".join(re.escape(one) for one in sorted(ids, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.])(?:{every})(?!\w|\.\d)")
