@@ -26,7 +26,9 @@ def score(
         write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
     for row in scores.calls.to_dict("records"):
         screen.print(f"{row['call_id']}: mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames")
-    beyond = scores.outside[scores.outside["share"] > 0]
-    for row in beyond.to_dict("records"):
-        screen.print(f"  {row['marker']}: {100 * row['share']:.1f} % of values beyond the training range")
+        own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]
+        for marker in own.to_dict("records"):
+            screen.print(
+                f"  {marker['marker']}: {100 * marker['share']:.1f} % of values beyond the training range"
+            )
     screen.print("A research tool: never the sole basis of a clinical decision.", style="dim")

@@ -111,6 +111,11 @@ class ScoringModel:
                     f"{marker} is missing in {missing.sum()} rows (first: row {np.flatnonzero(missing)[0]}), "
                     "which this model did not see in its training; leave these rows out."
                 )
+            infinite = np.isinf(columns[marker])
+            if infinite.any():
+                raise ModelError(
+                    f"{marker} is infinite in row {np.flatnonzero(infinite)[0]}; use NaN for a missing value."
+                )
         curves: dict[tuple[str, Grid], Floats] = {}
         for effect in self.effects:
             both = curves.setdefault((effect.marker, effect.grid), np.zeros((2, *effect.polynomials.shape)))
@@ -151,6 +156,9 @@ class ScoringModel:
             if name not in table.columns:
                 raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
         sex = sex_codes(table[moderator]) if self.needs_sex else None
+        for name in self.markers:
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")
         columns = {name: table[name].to_numpy(np.float64, na_value=np.nan) for name in self.markers}
         parts, base = self.contributions(columns, sex)
         link = base + parts.sum(0)

@@ -23,6 +23,7 @@ from voicerisk.models.boost_effects import (
 )
 from voicerisk.models.boost_file import ScoringModel, scoring_model, write_model
 from voicerisk.models.boost_path import LanePath
+from voicerisk.models.boost_resampling import Stability, stability_selection
 from voicerisk.models.boost_spec import BoostData, BoostSettings, Lane, Learner, learners_for
 from voicerisk.models.sexes import sex_codes
 from voicerisk.models.splines import Floats
@@ -86,6 +87,10 @@ class GamBoost(ClassifierMixin, BaseEstimator):
     classes_ : ndarray, shape (2,)
     path_ : LanePath
         The fit with every step.
+    learners_ : tuple of Learner
+        Base-learners asked for; those that could not be fitted are in ``path_.left_out``.
+    callers_ : ndarray
+        Callers in the order of their codes; only where `groups` were given.
     markers_ : tuple of str
 
     Notes
@@ -137,6 +142,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         self.learners = learners
 
     feature_names_in_: NDArray[Any]
+    callers_: NDArray[Any]
 
     def fit(
         self,
@@ -185,6 +191,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             if self.brandom:
                 raise ModelError("brandom = true needs the caller of every row; pass groups to fit.")
             caller = np.zeros(n, np.int32)
+            if hasattr(self, "callers_"):  # of an earlier fit
+                del self.callers_
         else:
             check_consistent_length(X, groups)
             self.callers_, caller = np.unique(np.asarray(groups), return_inverse=True)
@@ -207,6 +215,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             )
         else:
             chosen = tuple(self.learners)
+        self.learners_ = chosen
         lane = Lane("fit", weights, chosen, self.boundary_knots, self.outside)  # type: ignore[arg-type]
         (self.path_,) = self._fit(data, [lane])
         return self
@@ -265,6 +274,31 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         """Return the level that centring took out: marker, sex, estimate (log-odds), share_available."""
         check_is_fitted(self, "path_")
         return availability_effects(self.path_, step)
+
+    def stability_selection(
+        self,
+        q: int,
+        seed: int = 1,
+        cutoff: float = 0.75,
+        pairs: int = 50,
+        *,
+        assumption: str = "unimodal",
+        threads: int = 1,
+    ) -> Stability:
+        """Count which base-learners enter first on halves of the callers given to `fit` as `groups`.
+
+        See `voicerisk.models.stability_selection`, whose parameters these are; steps and step length are the
+        estimator's.
+        """
+        check_is_fitted(self, "path_")
+        if not hasattr(self, "callers_"):
+            raise ModelError("Stability selection halves the callers; pass groups to fit.")
+        data = self.path_.data
+        assert data is not None  # a path that was just fitted has its rows
+        return stability_selection(
+            data, self.learners_, q, seed, cutoff, pairs, self.mstop, self.nu, assumption=assumption,
+            threads=threads,
+        )  # fmt: skip
 
     def scoring_model(self, step: int | None = None) -> ScoringModel:
         """Return the model as curves by marker and sex, which scores frames without numba or R."""

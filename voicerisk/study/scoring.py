@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.audio import AudioSettings, read_recording
@@ -21,9 +22,10 @@ class Scores:
         call_id, segment, frame, time_s, p_raw, log_odds, base (offset and sex), what each marker adds to the
         log-odds under its name, n_outside, `<marker>_outside`. Silent frames have no row.
     segments, calls : DataFrame
-        Mean of p_raw and of what each marker adds, n_frames.
+        call_id (and segment), the mean of p_raw, log_odds, base and of what each marker adds, n_frames. The
+        score of a call is its mean p_raw; base and the markers' parts add up to its mean log_odds.
     outside : DataFrame
-        marker, share: share of values beyond the range of the training data.
+        call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
     """
 
     frames: pd.DataFrame
@@ -67,13 +69,11 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     scored = scorer.score(frames)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
     scored = pd.concat([frames[keys], scored], axis=1)
-    flags = [name for name in scored if str(name).endswith("_outside") and name != "n_outside"]
-    shares = scored[flags].mean().rename(lambda name: str(name).removesuffix("_outside"))
     return Scores(
         scored,
         _means(scored, ["call_id", "segment"], scorer.markers),
         _means(scored, ["call_id"], scorer.markers),
-        shares.rename_axis("marker").reset_index(name="share"),
+        _outside(frames, scored, scorer.markers),
     )
 
 
@@ -81,7 +81,10 @@ def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:
     if source.suffix in (".parquet", ".csv"):
         if not source.is_file():
             raise StudyError(f"{source} is not there.")
-        table = pd.read_parquet(source) if source.suffix == ".parquet" else pd.read_csv(source)
+        try:
+            table = pd.read_parquet(source) if source.suffix == ".parquet" else pd.read_csv(source)
+        except (OSError, ValueError) as error:  # pyarrow's and pandas' own errors are ValueErrors
+            raise StudyError(f"{source} is not a readable table of frames ({error}).") from error
         if "call_id" not in table:
             raise StudyError(f"{source.name} has no column call_id.")
         table = table.astype({"call_id": str})
@@ -102,4 +105,23 @@ def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:
 
 def _means(frames: pd.DataFrame, keys: list[str], markers: tuple[str, ...]) -> pd.DataFrame:
     grouped = frames.groupby(keys, sort=False)
-    return grouped[["p_raw", *markers]].mean().assign(n_frames=grouped.size()).reset_index()
+    columns = ["p_raw", "log_odds", "base", *markers]
+    return grouped[columns].mean().assign(n_frames=grouped.size()).reset_index()
+
+
+def _outside(frames: pd.DataFrame, scored: pd.DataFrame, markers: tuple[str, ...]) -> pd.DataFrame:
+    """Count values beyond the training range by call and marker; missing ones are neither in nor out."""
+    ranged = [marker for marker in markers if f"{marker}_outside" in scored]
+    call = frames["call_id"]
+    order = pd.unique(call)
+    parts = []
+    for marker in ranged:
+        values = frames[marker].notna().groupby(call, sort=False).sum()
+        beyond = scored[f"{marker}_outside"].groupby(call, sort=False).sum()
+        parts.append(pd.DataFrame({"marker": marker, "n_values": values, "n_outside": beyond}))
+    if not parts:
+        return pd.DataFrame(columns=["call_id", "marker", "n_values", "n_outside", "share"])
+    table = pd.concat(parts).rename_axis("call_id").reset_index()
+    place = pd.Series(np.arange(len(order)), index=order)
+    table = table.iloc[table["call_id"].map(place).argsort(kind="stable")].reset_index(drop=True)
+    return table.assign(share=table["n_outside"] / table["n_values"].where(table["n_values"] > 0))
