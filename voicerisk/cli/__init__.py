@@ -3,11 +3,25 @@
 No numerics; nothing slow is imported before a command needs it. Nothing may import this room.
 """
 
-from voicerisk.cli import doctor, export_r, extract, figures, report, run, score, share, simulate, text
+from voicerisk.cli import (
+    audit,
+    doctor,
+    export_r,
+    extract,
+    figures,
+    report,
+    run,
+    score,
+    share,
+    simulate,
+    text,
+    validate,
+)
 from voicerisk.cli.app import app, main
 
 __all__ = [
     "app",
+    "audit",
     "doctor",
     "export_r",
     "extract",
@@ -19,4 +33,5 @@ __all__ = [
     "share",
     "simulate",
     "text",
+    "validate",
 ]

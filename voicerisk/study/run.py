@@ -80,17 +80,19 @@ def run_study(
     VoiceriskError
         One sentence that says what was found, where, and what to do.
     """
+    from voicerisk.study.audit import drop_stale_audit
     from voicerisk.study.outputs import write_manifest
 
     wanted = tuple(protocols or study.validation.protocols)
-    calls_table = study.folder / study.cohort.calls
-    identity = {"study": fingerprint(place=str(study.path)), "calls": _digest(calls_table)}
     cohort = load_cohort(study.cohort, study.folder)
-    folder = ResultsFolder(Path(out), identity)
+    folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
         tables, extraction = stages.extract(cohort)
+        stale = drop_stale_audit(study, folder, stages.marks["extract"])
+        if stale:
+            stages.reporter.note(stale)
         chosen = stages.screen(tables)
         kept = stages.gamm(tables, extraction, chosen)
         shown = [
@@ -106,6 +108,13 @@ def run_study(
             pd.read_csv(folder.file("thresholds.csv")),
             pd.read_csv(folder.file("flow.csv")),
         )
+
+
+def open_results(study: Study, out: Path | str) -> ResultsFolder:
+    """Open the results folder of a study, or make it; a folder of another study is refused."""
+    calls_table = study.folder / study.cohort.calls
+    identity = {"study": fingerprint(place=str(study.path)), "calls": _digest(calls_table)}
+    return ResultsFolder(Path(out), identity)
 
 
 def _digest(file: Path) -> str:

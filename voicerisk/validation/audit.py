@@ -58,7 +58,7 @@ class Audit:
 
     @property
     def exit_code(self) -> int:
-        """2 where the honest rung itself leaks, else 0; the other rungs leak on purpose."""
+        """3 where the honest rung itself leaks, else 0; the other rungs leak on purpose."""
         return exit_code(self.findings)
 
 

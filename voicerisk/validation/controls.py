@@ -1,6 +1,6 @@
 """Negative controls: the same pipeline where it should find nothing, or find the channel."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -273,7 +273,9 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
     return out
 
 
-def pseudo_callers(segments: pd.DataFrame, calls: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def pseudo_callers(
+    segments: pd.DataFrame, calls: pd.DataFrame, rng: np.random.Generator, within: Sequence[str] = ()
+) -> pd.DataFrame:
     """Deal segments anew among the calls of the same class, so that a call holds many voices.
 
     Parameters
@@ -281,8 +283,10 @@ def pseudo_callers(segments: pd.DataFrame, calls: pd.DataFrame, rng: np.random.G
     segments : DataFrame
         call_id, caller_id, segment and anything else.
     calls : DataFrame
-        call_id, caller_id, y.
+        call_id, caller_id, y, and the columns of `within`.
     rng : numpy.random.Generator
+    within : sequence of str
+        Deal only among calls that agree in these (for example sex).
 
     Returns
     -------
@@ -290,12 +294,12 @@ def pseudo_callers(segments: pd.DataFrame, calls: pd.DataFrame, rng: np.random.G
         `segments` with call_id, caller_id and segment of their new place; every call keeps its number of
         segments and its outcome.
     """
-    y = calls.set_index("call_id")["y"]
+    cell = calls.groupby(["y", *within], sort=True).ngroup()
+    of_call = dict(zip(calls["call_id"], cell, strict=True))
     out = segments.reset_index(drop=True).copy()
-    of_row = out["call_id"].map(y).to_numpy()
-    place = out[["call_id", "caller_id", "segment"]]
-    for value in (0, 1):
+    of_row = out["call_id"].map(of_call).to_numpy()
+    source = np.arange(len(out))
+    for value in np.unique(of_row):
         rows = np.flatnonzero(of_row == value)
-        target = rng.permutation(rows)
-        out.loc[rows, ["call_id", "caller_id", "segment"]] = place.iloc[target].to_numpy()
-    return out
+        source[rows] = rng.permutation(rows)
+    return out.assign(**{key: out[key].to_numpy()[source] for key in ("call_id", "caller_id", "segment")})

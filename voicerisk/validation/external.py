@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.calibration import CLIP, calibration_line
+from voicerisk.validation.calibration import CLIP, calibration_draws, calibration_line
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.logistic import expit, logit
 from voicerisk.validation.tables import check_predictions
@@ -58,7 +58,7 @@ def external_rows(
     return table
 
 
-def recalibration_table(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
+def recalibration_table(y: np.ndarray, p: np.ndarray, callers: np.ndarray | None = None) -> pd.DataFrame:
     """Compare the risk as it is with its recalibrations on the new study.
 
     Parameters
@@ -66,29 +66,45 @@ def recalibration_table(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     y : ndarray of 0/1, shape (n,)
     p : ndarray, shape (n,)
         Risks, clipped to [0.001, 0.999] before their log-odds are taken.
+    callers : ndarray, shape (n,), optional
+        Caller of each call: the recalibrations are then also judged on callers they were not fitted to.
 
     Returns
     -------
     DataFrame
         method ('as is' | 'in the large' | 'intercept and slope'), intercept, slope, auroc, brier, mean_p,
-        prevalence. The recalibrated Brier scores are apparent: they were fitted to the same calls.
+        prevalence, brier_left_out (every caller's risks recalibrated without him; empty without `callers`).
+        `brier` of a recalibration is apparent: it was fitted to the same calls.
     """
     line = calibration_line(y, p)
     x = logit(p, CLIP)
+    others: dict[str, np.ndarray] | None = None
+    if callers is not None:
+        code = np.unique(callers, return_inverse=True)[1]
+        without = (code[None, :] != np.arange(code.max() + 1)[:, None]).astype(np.float64)
+        found = calibration_draws(y.astype(np.float64), p, without)
+        others = {name: values[code] for name, values in found.items()}
     rows = []
-    for method, intercept, slope in (
-        ("as is", 0.0, 1.0),
-        ("in the large", line.in_the_large, 1.0),
-        ("intercept and slope", line.intercept, line.slope),
+    for method, intercept, slope, names in (
+        ("as is", 0.0, 1.0, None),
+        ("in the large", line.in_the_large, 1.0, ("calibration_in_the_large", None)),
+        ("intercept and slope", line.intercept, line.slope, ("calibration_intercept", "calibration_slope")),
     ):
-        moved = p if method == "as is" else expit(intercept + slope * x)
+        moved = p if names is None else expit(intercept + slope * x)
         known = bool(np.isfinite(moved).all())
+        left_out = np.nan
+        if names is None:
+            left_out = float(((p - y) ** 2).mean())
+        elif others is not None:
+            by_slope = 1.0 if names[1] is None else others[names[1]]
+            left_out = float(((expit(others[names[0]] + by_slope * x) - y) ** 2).mean())
         rows.append(
             {
                 "method": method, "intercept": intercept, "slope": slope,
                 "auroc": auroc(y, moved) if known else np.nan,
                 "brier": float(((moved - y) ** 2).mean()) if known else np.nan,
                 "mean_p": float(moved.mean()), "prevalence": float(np.mean(y)),
+                "brier_left_out": left_out if callers is not None else np.nan,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 SEVERITIES = ("leak", "bias", "note")
 STUDY, LADDER = "the study", "the ladder"
-LEAK_EXIT = 2
+LEAK_EXIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 2 where the study itself leaks, else 0: for continuous integration.
+    """Return 3 where the study itself leaks, else 0: for continuous integration.
 
-    What the ladder does on purpose does not count.
+    1 and 2 are what a command gives for bad input and bad options. What the ladder does on purpose does not
+    count.
     """
     leaks = any(one.severity == "leak" and one.concerns == STUDY for one in findings)
     return LEAK_EXIT if leaks else 0

@@ -1,0 +1,94 @@
+"""`voicerisk validate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voicerisk.cli.app import app
+from voicerisk.cli.jobs import Jobs, cores
+from voicerisk.cli.progress import ProgressBars, console
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+
+@app.command(
+    epilog="Example: `voicerisk validate results/boost/model.json other/study.toml --out other_results`"
+)
+def validate(
+    model: Annotated[Path, typer.Argument(help="model.json of another study.", metavar="MODEL")],
+    study: Annotated[Path, typer.Argument(help="The new study's file.", metavar="STUDY.toml")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Results folder of the new study; writes `external` in it.")
+    ],
+    threshold: Annotated[
+        float | None, typer.Option(help="Cut on the score; default: the one beside the model.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column of calls.csv with dates or years.", metavar="COLUMN")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Validate a saved model on another study: discrimination, calibration, recalibration, marker shift."""
+    from voicerisk.study import load_study
+    from voicerisk.study.external import by_group, validate_externally
+
+    screen = console()
+    result = validate_externally(
+        model, load_study(study), out, threshold, time, jobs or cores(), ProgressBars(screen)
+    )
+    _print_groups(by_group(result), screen)
+    _print_recalibration(result.recalibration, screen)
+    _print_shift(result.shift, screen)
+    screen.print("A research tool: never the sole basis of a clinical decision.", style="dim")
+    screen.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)
+
+
+def _print_groups(groups: "pd.DataFrame", screen: "Console") -> None:
+    from rich.table import Table
+
+    table = Table(title="Calls of the new study; intervals over callers, the model is fixed")
+    heads = ("group", "calls", "positive", "AUROC", "mean risk", "observed", "in the large", "slope")
+    for name in heads:
+        table.add_column(name, justify="left" if name == "group" else "right")
+    for row in groups.to_dict("records"):
+        known = row["lower"] == row["lower"]
+        area = f"{row['auroc']:.2f}" + (f" ({row['lower']:.2f} to {row['upper']:.2f})" if known else "")
+        cells = [f"{row[name]:.2f}" for name in ("mean_p", "prevalence", "in_the_large", "slope")]
+        table.add_row(row["group"], str(row["n"]), str(row["n_events"]), area, *cells)
+    screen.print()
+    screen.print(table)
+    screen.print(
+        "In the large: 0 where the mean risk is right, above 0 where risk is understated (log-odds).\n"
+        "Slope: 1 where risks spread as they should, below 1 where they are too extreme.",
+        style="dim",
+    )
+
+
+def _print_recalibration(recalibration: "pd.DataFrame", screen: "Console") -> None:
+    screen.print("\n[bold]Recalibration on all calls[/]")
+    for row in recalibration[recalibration["group"] == "all"].to_dict("records"):
+        screen.print(
+            f"  {row['method']:<20} log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of "
+            f"the score; Brier {row['brier']:.3f}, {row['brier_left_out']:.3f} on callers left out",
+            highlight=False,
+        )
+
+
+def _print_shift(shift: "pd.DataFrame", screen: "Console") -> None:
+    if "shifted" not in shift:
+        return
+    moved = shift[shift["shifted"].astype(bool)].sort_values("difference", key=abs, ascending=False)
+    screen.print(
+        f"\n[bold]Markers[/]: {len(moved)} of {len(shift)} moved by a quarter of a standard deviation "
+        "between callers or more",
+        highlight=False,
+    )
+    for row in moved.to_dict("records"):
+        screen.print(
+            f"  {row['marker']:<14} {row['difference']:+.2f} SD; {row['share_outside_knots']:.1%} of values "
+            "beyond the model's knots",
+            highlight=False,
+        )

@@ -1,0 +1,281 @@
+"""Refits of the audit: the nested pipeline, and its departures from honesty, one switch at a time."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voicerisk.models import Lane, Learner, fit_lanes
+from voicerisk.screening import screen
+from voicerisk.study.design import ModelTables
+from voicerisk.study.fitters import FrameRows, GamboostFitter
+from voicerisk.study.folder import fingerprint
+from voicerisk.study.protocols import fitter_of
+from voicerisk.study.screening import Selection, lasso_folds, screen_all, screening_rows
+from voicerisk.study.settings import Study
+from voicerisk.validation import FitPaths, FitSwitches, FittedPath, Progress, TrainingSet, training_weights
+
+CALLER_EFFECT = "caller_effect"
+ROW_FOLDS = 10
+STREAM = 53
+NEWTON_STEPS = 50
+
+
+class CallerEffectFitter(GamboostFitter):
+    """Adds a linear learner of each caller's effect, which was estimated with everyone's outcome."""
+
+    __slots__ = ()
+
+    def _lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        lane = super()._lane(asked, chosen, rows)
+        return replace(lane, learners=(*lane.learners, Learner("bols", CALLER_EFFECT)))
+
+
+@dataclass(frozen=True)
+class AuditFits:
+    """Makes the refits of an audit; an instance is the `MakeFitter` that the ladder asks for.
+
+    Attributes
+    ----------
+    study : Study
+    tables : ModelTables
+    place : Path
+        Folder for finished fits. Rungs that share their models find them there.
+    jobs : int
+    tick : callable
+        Called once for each model that was fitted or found.
+    """
+
+    study: Study
+    tables: ModelTables
+    place: Path
+    jobs: int
+    tick: Callable[[], None]
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def __call__(self, switches: FitSwitches, calls: pd.DataFrame) -> FitPaths:
+        """Return the refit function of the switches on a table of calls, which may be a subset or permuted.
+
+        Parameters
+        ----------
+        switches : FitSwitches
+        calls : DataFrame
+            call_id, caller_id, y; `source_call_id` names the recording where a call is a copy of another.
+        """
+        tables = self._tables_of(calls)
+        who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
+
+        def fit(sets: Sequence[TrainingSet], progress: Progress | None) -> Iterator[FittedPath]:
+            prior = sets[0].class_prior
+            mark = fingerprint(who=who, switches=switches, prior=prior)[:16]
+            fitter, seen = self._fitter(switches, tables, prior, self.place / mark)
+            # Without the rung's name, so that rungs that ask for the same model share it.
+            asked = [replace(one, key=one.key.partition("/")[2]) for one in sets]
+            for one, path in zip(sets, fitter(asked), strict=True):
+                yield replace(path, key=one.key, provenance={**path.provenance, **seen})
+                if (mark, one.key.partition("/")[2]) not in self._seen:
+                    self._seen.add((mark, one.key.partition("/")[2]))
+                    self.tick()
+
+        return fit
+
+    def honest(self, calls: pd.DataFrame) -> FitPaths:
+        """Return the refit function of the honest pipeline."""
+        return self(FitSwitches(), calls)
+
+    def forget(self) -> None:
+        """Remove finished fits, once what was made of them is kept."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        self._seen.clear()
+
+    @cached_property
+    def _rows(self) -> dict[str, dict[str, NDArray[np.int64]]]:
+        """Row numbers of each call in the frames and the segments."""
+        return {
+            name: {str(call): np.asarray(rows) for call, rows in table.groupby("call_id").indices.items()}
+            for name, table in (("frames", self.tables.frames), ("segments", self.tables.segments))
+        }
+
+    def _tables_of(self, calls: pd.DataFrame) -> ModelTables:
+        source = calls["source_call_id"] if "source_call_id" in calls else calls["call_id"]
+        own = self.tables.calls
+        if "source_call_id" not in calls and len(calls) == len(own):
+            return replace(self.tables, calls=own.assign(y=own["call_id"].map(_outcomes(calls))))
+        names = {
+            "call_id": calls["call_id"].to_numpy(dtype=object),
+            "caller_id": calls["caller_id"].to_numpy(dtype=object),
+        }
+        drawn = own.set_index("call_id").loc[source].reset_index(drop=True)
+        drawn = drawn.assign(**names, y=calls["y"].to_numpy())
+        parts = {}
+        for name, table in (("frames", self.tables.frames), ("segments", self.tables.segments)):
+            rows = [self._rows[name][call] for call in source]
+            size = [len(one) for one in rows]
+            copied = {key: np.repeat(values, size) for key, values in names.items()}
+            parts[name] = table.iloc[np.concatenate(rows)].assign(**copied).reset_index(drop=True)
+        return replace(self.tables, calls=drawn, frames=parts["frames"], segments=parts["segments"])
+
+    def _fitter(
+        self, switches: FitSwitches, tables: ModelTables, prior: float | None, place: Path
+    ) -> tuple[GamboostFitter, dict[str, tuple[str, ...]]]:
+        """Return the fitter, and what was learned from everyone beside what it says itself."""
+        everyone = tuple(tables.calls["caller_id"].unique())
+        seen: dict[str, tuple[str, ...]] = {}
+        fitter = fitter_of(self.study, "nested", tables, (), place, self.jobs)
+        learned = fitter.learned
+        if switches.global_scaling:
+            learned = replace(learned, boundary="all")
+        if switches.global_screening:
+            chosen = self._screened(tables, prior, switches.row_folds)
+            learned = replace(learned, screening=chosen)
+        fitter = replace(fitter, learned=learned)
+        if switches.row_folds:
+            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, learned.screening or (), prior))
+            seen["mstop"] = everyone
+        if switches.caller_effect == "brandom":
+            fitter = replace(fitter, boost=replace(fitter.boost, brandom=True))
+        if switches.caller_effect == "all_data":
+            effect = tables.frames["caller_id"].map(caller_effects(tables)).to_numpy()
+            tables = replace(
+                tables,
+                frames=tables.frames.assign(**{CALLER_EFFECT: effect}),
+                markers=(*tables.markers, CALLER_EFFECT),
+            )
+            values = {name: getattr(fitter, name) for name in GamboostFitter.__dataclass_fields__}
+            fitter = CallerEffectFitter(**{**values, "tables": tables})
+            seen[CALLER_EFFECT] = everyone
+        return fitter, seen
+
+    def _screened(self, tables: ModelTables, prior: float | None, row_folds: bool) -> tuple[str, ...]:
+        """Run the Lasso on everyone; with `row_folds` its lambda comes from folds that callers straddle."""
+        settings, most = self.study.screening, self.study.validation.inner_folds
+        seed = self.study.validation.seed
+        if settings.unit == "none":
+            return tables.markers
+        rows = screening_rows(tables, settings.unit)
+        if not row_folds:
+            return screen_all(rows, settings, most, prior, seed).selected
+        weights = None if prior is None else training_weights(rows.caller, rows.y, prior)
+        folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)
+        table = pd.DataFrame(rows.values, columns=list(rows.markers))
+        return screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule).selected
+
+
+def _outcomes(calls: pd.DataFrame) -> dict[str, int]:
+    return dict(zip(calls["call_id"], calls["y"], strict=True))
+
+
+def _row_folds(n: int, k: int, seed: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    return np.asarray(rng.permutation(n) % k)
+
+
+def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: float | None) -> int:
+    """Choose the number of boosting steps on folds over rows of everyone, as row-wise `cvrisk` does.
+
+    Parameters
+    ----------
+    fitter : GamboostFitter
+    chosen : tuple of str
+        Markers of the model.
+    prior : float or None
+        Class prior of the training weights.
+
+    Returns
+    -------
+    int
+        Steps with the smallest weighted deviance of held-out rows.
+    """
+    rows = FrameRows.of(fitter.tables)
+    everyone = tuple(rows.callers)
+    whole = fitter._lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
+    fold = _row_folds(rows.data.n, ROW_FOLDS, fitter.seed)
+    lanes = [replace(whole, key=f"rows {k}", weights=whole.weights * (fold != k)) for k in range(ROW_FOLDS)]
+    total: NDArray[np.float64] = np.zeros(fitter.mstop + 1)
+    paths = fit_lanes(rows.data, lanes, mstop=fitter.mstop, nu=fitter.boost.nu, threads=fitter.jobs)
+    for k, path in enumerate(paths):
+        # Rows of one caller weigh alike, so that a group is a caller's held-out rows.
+        held = np.flatnonzero(fold == k)
+        order = held[np.argsort(rows.data.caller[held], kind="stable")]
+        starts = np.flatnonzero(np.diff(rows.data.caller[order], prepend=-1))
+        groups = np.split(order, starts[1:])
+        _, deviance = path.held_out_path(groups)
+        total += np.array([whole.weights[group].sum() for group in groups]) @ deviance
+    return int(np.argmin(total))
+
+
+def caller_effects(tables: ModelTables) -> dict[str, float]:
+    """Estimate each caller's effect with everyone's outcome: a logistic random intercept of variance 1.
+
+    It is what a GAMM's random intercept adds where the markers explain nothing: the posterior mode of u in
+    logit P(y) = b + u over the caller's segments. A caller of one outcome gets the sign of this outcome.
+
+    Parameters
+    ----------
+    tables : ModelTables
+
+    Returns
+    -------
+    dict
+        caller_id -> effect in log-odds.
+    """
+    y = pd.Series(tables.of_segments("y").astype(float))
+    by_caller = y.groupby(tables.segments["caller_id"].to_numpy())
+    n, positive = by_caller.size().to_numpy(float), by_caller.sum().to_numpy()
+    share = positive.sum() / n.sum()
+    base = np.log(share / (1.0 - share))
+    effect = np.zeros(len(n))
+    for _ in range(NEWTON_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(base + effect)))
+        step = (positive - n * p - effect) / (n * p * (1.0 - p) + 1.0)
+        effect += np.clip(step, -1.0, 1.0)
+    return dict(zip(by_caller.size().index.astype(str), effect, strict=True))
+
+
+def thinned(tables: ModelTables, frames_per_caller: int) -> ModelTables:
+    """Keep at most so many frames a caller, evenly spaced over the caller's frames in time.
+
+    Segment means, on which the screening runs, stay those of all frames.
+    """
+    frames = tables.frames
+    place = frames.groupby("caller_id", sort=False).cumcount().to_numpy()
+    size = frames.groupby("caller_id", sort=False)["call_id"].transform("size").to_numpy()
+    wanted = np.minimum(size, frames_per_caller)
+    # Row i of n is kept where i * wanted / n enters a new whole number.
+    kept = (place * wanted) // size != ((place - 1) * wanted) // size
+    # A call that would lose all its frames keeps its first.
+    kept |= ~frames["call_id"].duplicated().to_numpy() & ~(
+        pd.Series(kept).groupby(frames["call_id"].to_numpy()).transform("any").to_numpy()
+    )
+    frames = frames[kept].reset_index(drop=True)
+    n_frames = tables.calls["call_id"].map(frames.groupby("call_id").size()).astype(int)
+    return replace(tables, frames=frames, calls=tables.calls.assign(n_frames=n_frames))
+
+
+def dealt_anew(tables: ModelTables, seed: int) -> ModelTables:
+    """Deal segments anew among calls of the same outcome and sex, so that a call holds many voices."""
+    from voicerisk.validation.controls import pseudo_callers
+
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, 1)))
+    keys = ["call_id", "caller_id", "segment"]
+    was = tables.segments[keys].reset_index(drop=True)
+    now = pseudo_callers(was, tables.calls, rng, ["sex"])
+    pairs = pd.concat([was.add_prefix("was_"), now], axis=1)
+    moved = tables.frames.rename(columns={key: f"was_{key}" for key in keys})
+    on = [f"was_{key}" for key in keys]
+    frames = moved.merge(pairs, on=on, how="left", validate="many_to_one")[tables.frames.columns]
+    order = pd.Series(np.arange(len(tables.calls)), index=tables.calls["call_id"])
+    frames = frames.assign(_place=frames["call_id"].map(order))
+    frames = frames.sort_values(["_place", "segment", "frame"], kind="stable").drop(columns="_place")
+    n_frames = tables.calls["call_id"].map(frames.groupby("call_id").size()).astype(int)
+    return replace(
+        tables,
+        calls=tables.calls.assign(n_frames=n_frames),
+        frames=frames.reset_index(drop=True),
+        segments=tables.segments.assign(**{key: now[key].to_numpy() for key in keys}),
+    )

@@ -1,0 +1,144 @@
+"""What the command line prints at the end of an audit: the ladder, what was found, and where it stands."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from voicerisk.study.audit import AuditResult
+from voicerisk.validation.findings import LADDER, STUDY
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLOURS = {"leak": "bold red", "bias": "yellow", "note": "cyan"}
+SAYS = {
+    "all": "outcomes shuffled among all callers",
+    "strata": "outcomes shuffled within strata",
+}
+
+
+def print_audit(result: AuditResult, screen: "Console") -> None:
+    """Print an audit for someone who reads it for the first time.
+
+    Parameters
+    ----------
+    result : AuditResult
+    screen : rich.console.Console
+    """
+    screen.print()
+    screen.print(_ladder_table(result.ladder))
+    screen.print(
+        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
+        "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
+        "report. 'Shuffled': the mean of that over shuffled outcomes (grouped k-fold); far from 0.50, the\n"
+        "rung finds something where there is nothing.",
+        style="dim",
+    )
+    _print_tests(result.tests, screen)
+    _print_controls(result.controls, screen)
+    if len(result.procedure) > 1:
+        _print_procedure(result.procedure, screen)
+    own = result.findings[result.findings["concerns"] == STUDY]
+    screen.print("\n[bold]What was found in the study itself[/]")
+    if own.empty:
+        screen.print("  Nothing: no leak, no bias, no note.")
+    for row in own.to_dict("records"):
+        _print_finding(row, screen)
+    taken = result.findings[(result.findings["concerns"] == LADDER)]
+    screen.print("\n[bold]What each liberty does here[/] [dim](taken on purpose, not found in the study)[/]")
+    for row in taken[~taken["mechanism"].str.endswith(("_null", "_degenerate"))].to_dict("records"):
+        _print_finding(row, screen, remedy=False)
+    leaks = int((own["severity"] == "leak").sum())
+    verdict = (
+        f"[bold red]{leaks} leak{'s' if leaks > 1 else ''}.[/] Do not trust the honest numbers until mended."
+        if leaks
+        else "[bold green]No leak was found[/] in the study and its honest pipeline."
+    )
+    screen.print(f"\n{verdict} Exit code {result.exit_code}.", highlight=False)
+    screen.print(f"Tables: {result.folder}", highlight=False, soft_wrap=True)
+
+
+def _ladder_table(ladder: pd.DataFrame) -> Any:
+    from rich.table import Table
+
+    table = Table(title="From the honest to the published protocol, one liberty at a time")
+    table.add_column("rung", ratio=3)
+    for name in (
+        "AUROC of calls",
+        "change",
+        "as\nprinted",
+        "AP",
+        "J",
+        "frames\nright",
+        "Brier",
+        "slope",
+        "shuffled",
+    ):
+        table.add_column(name, justify="right")
+    for place, row in enumerate(ladder.to_dict("records")):
+        change = "" if not place else f"{row['change']:+.2f}"
+        if pd.notna(row["change_lower"]):
+            change += f" ({row['change_lower']:+.2f} to {row['change_upper']:+.2f})"
+        table.add_row(
+            f"{place}. {str(row['label']).removeprefix('+ ')}",
+            _interval(row["auroc_call"], row["lower"], row["upper"]),
+            change, _number(row["auroc"]), _number(row["average_precision"]), _number(row["youden_j"]),
+            "" if pd.isna(row["accuracy_frame"]) else f"{row['accuracy_frame']:.1%}",
+            _number(row["brier"], 3), _number(row["calibration_slope"]), _number(row["null_mean"]),
+        )  # fmt: skip
+    return table
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.2f}" if pd.isna(low) else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
+    for row in tests.to_dict("records"):
+        text = (
+            f"\nHonest pipeline, {SAYS[row['scheme']]} {row['n_permutations']} times: mean AUROC "
+            f"{row['null_mean']:.3f} (Monte Carlo error {row['null_se']:.3f}), {row['observed']:.3f} with "
+            f"the outcomes as they are, P = {row['p_value']:.3g}"
+        )
+        if row["scheme"] == "strata":
+            text += f". A model of the strata alone: {row['strata_alone']:.3f}"
+        screen.print(text + ".", highlight=False)
+
+
+def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
+    from rich.table import Table
+
+    table = Table(title="Negative controls (grouped k-fold)")
+    for name in ("", "control", "AUROC", "expected"):
+        table.add_column(name, justify="right" if name == "AUROC" else "left")
+    for row in controls.to_dict("records"):
+        shown = _interval(row["auroc"], row["lower"], row["upper"]) if pd.notna(row["auroc"]) else "–"
+        note = f"\n[dim]{row['note']}[/]" if row["note"] else ""
+        mark = "" if row["control"] == "none" else row["control"]
+        table.add_row(mark, f"{row['what']}{note}", shown, str(row["expected"]))
+    screen.print()
+    screen.print(table)
+
+
+def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
+    screen.print("\n[bold]The whole procedure[/]")
+    for row in procedure.to_dict("records"):
+        name = str(row["quantity"]).replace("_", " ")
+        shown = f"{row['estimate']:.3f}"
+        if pd.notna(row["lower"]):
+            shown += f" ({row['lower']:.3f} to {row['upper']:.3f})"
+        screen.print(f"  {name}: {shown}  [dim]{row['how']}[/]", highlight=False)
+
+
+def _print_finding(row: dict[Any, Any], screen: "Console", remedy: bool = True) -> None:
+    from rich.markup import escape
+
+    colour = COLOURS[row["severity"]]
+    screen.print(f"  [{colour}]{row['severity']}[/]  {escape(row['finding'])}", highlight=False)
+    screen.print(f"        [dim]{escape(row['evidence'])}[/]", highlight=False)
+    if remedy:
+        screen.print(f"        → {escape(row['remedy'])}", highlight=False)

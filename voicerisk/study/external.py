@@ -1,0 +1,306 @@
+"""External validation: a saved model on the calls of another study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.cohort import load_cohort
+from voicerisk.errors import StudyError
+from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.models import ScoringModel, read_model
+from voicerisk.study.design import ModelTables
+from voicerisk.study.pictures import marker_labels
+from voicerisk.study.reporter import Reporter, Silent
+from voicerisk.study.run import Stages, open_results
+from voicerisk.study.settings import Study, plain
+from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
+from voicerisk.validation.folds import caller_table, callers_in_classes
+
+FOLDER = "external"
+# Without them a marker would be another number than the one that the model learned.
+SAME_AUDIO = ("extent", "calibration", "pre_emphasis", "normalise", "silence")
+LEAST_CALLERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalResult:
+    """What a saved model is worth on another study.
+
+    Attributes
+    ----------
+    folder : Path
+        `external` in the results folder of the new study.
+    metrics : DataFrame
+        The schema of metrics.csv, design 'external'.
+    recalibration : DataFrame
+        group ('all', or a column and its value), n, n_events, method, intercept, slope, auroc, brier, mean_p,
+        prevalence, brier_left_out.
+    shift : DataFrame
+        marker, mean_before, mean_after, sd_before, difference, outside, missing_before, missing_after,
+        shifted, share_outside_knots. Without the model's study beside it only the last is known.
+    notes : tuple of str
+    """
+
+    folder: Path
+    metrics: pd.DataFrame
+    recalibration: pd.DataFrame
+    shift: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def validate_externally(
+    model: Path,
+    study: Study,
+    out: Path | str,
+    threshold: float | None = None,
+    time: str | None = None,
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> ExternalResult:
+    """Score another study with a saved model, which learns nothing from it.
+
+    Parameters
+    ----------
+    model : Path
+        `boost/model.json` of a results folder; what lies beside it (the published cut, the segments) is used.
+    study : Study
+        The new study.
+    out : Path or str
+        Results folder of the new study.
+    threshold : float, optional
+        Cut on the score. Default: the published protocol's cut in the model's results folder; without either
+        there are no decisions.
+    time : str, optional
+        Column of calls.csv with dates or years: results are shown by year.
+    jobs : int
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    ExternalResult
+
+    Raises
+    ------
+    StudyError
+        Where the new study takes its markers in another way, or has too few callers.
+    """
+    told = reporter or Silent()
+    scorer = read_model(model)
+    _same_markers(scorer, study, model)
+    cohort = load_cohort(study.cohort, study.folder)
+    folder = open_results(study, out)
+    with folder.locked():
+        stages = Stages(study, folder, jobs, told)
+        tables, _ = stages.extract(cohort)
+        absent = [marker for marker in scorer.markers if marker not in tables.markers]
+        if absent:
+            raise StudyError(
+                f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "
+                "see [biomarkers] set and levels."
+            )
+        notes: list[str] = []
+        with told.stage("External validation") as move:
+            strata = list(dict.fromkeys(["sex", *study.cohort.strata]))
+            calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
+            if time is not None:
+                calls = calls.assign(year=_years(cohort.calls, calls["call_id"], time))
+                strata = [*strata, "year"]
+            _enough(calls)
+            cut = _cut(model, threshold, notes)
+            frames = tables.frames.assign(sex=tables.of_frames("sex"))
+            scored = scorer.score(frames)
+            p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
+            score = p_raw[calls["call_id"]].to_numpy()
+            move(1, 4)
+            rows = external_rows(
+                calls.drop(columns="n_frames"), score, None, cut, "gamboost", protocol="saved"
+            )
+            metrics = compute_metrics(rows, study.validation, subgroups=strata)
+            notes += [str(note) for note in metrics.attrs.get("notes", ()) if "of the resamples" not in note]
+            move(2, 4)
+            recalibration = _recalibrations(calls, score, strata, notes)
+            shift = _shift(model, scorer, tables, scored, notes)
+            move(3, 4)
+            place = folder.file(FOLDER)
+            write_parquet(place / "predictions.parquet", rows)
+            write_csv(place / "metrics.csv", metrics)
+            write_csv(place / "recalibration.csv", recalibration)
+            write_csv(place / "marker_shift.csv", shift)
+            notes.append(
+                "p is the score of the saved model as it is: a risk at the share of positive frames of the "
+                "study it was learned on. Intervals resample the new study's callers; the model is fixed."
+            )
+            record = {
+                "model": model.name, "model_sha256": sha256_file(model), "threshold": _or_none(cut),
+                "calls": len(calls), "callers": int(calls["caller_id"].nunique()), "notes": notes,
+            }  # fmt: skip
+            write_json(place / "validation.json", record, PRIVATE)
+            _draw(study, place, rows, metrics, strata)
+            move(4, 4)
+    for note in notes:
+        told.note(note)
+    return ExternalResult(place, metrics, recalibration, shift, tuple(notes))
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _same_markers(scorer: ScoringModel, study: Study, model: Path) -> None:
+    """Refuse a study whose markers are other numbers than the model's."""
+    if study.biomarkers.frames is not None:
+        return
+    preset = scorer.notes.get("preset")
+    if preset is not None and preset != study.biomarkers.preset:
+        raise StudyError(
+            f"{model.name} was learned on markers of preset {preset}, but {study.path.name} has "
+            f"[biomarkers] preset = {study.biomarkers.preset}; set the same."
+        )
+    learned: Mapping[str, Any] = scorer.notes.get("audio") or {}
+    own = plain(study.audio)
+    for key in SAME_AUDIO:
+        if key in learned and learned[key] != own[key]:
+            raise StudyError(
+                f"{model.name} was learned with [audio] {key} = {learned[key]}, but {study.path.name} has "
+                f"{own[key]}; set the same, or its markers are other numbers."
+            )
+
+
+def _enough(calls: pd.DataFrame) -> None:
+    for outcome, n in enumerate(callers_in_classes(caller_table(calls, ()))):
+        if n < LEAST_CALLERS:
+            raise StudyError(
+                f"External validation needs at least {LEAST_CALLERS} callers in each class, but {n} "
+                f"ha{'ve' if n != 1 else 's'} outcome {outcome}."
+            )
+
+
+def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
+    if threshold is not None:
+        if not 0.0 <= threshold <= 1.0:
+            raise StudyError(f"The threshold is a score from 0 to 1, not {threshold}.")
+        return threshold
+    file = model.absolute().parent.parent / "thresholds.csv"
+    if file.is_file():
+        cuts = pd.read_csv(file)
+        one = cuts[(cuts["protocol"] == "published") & (cuts["design"] == "loco")]["threshold"].dropna()
+        if len(one) == 1:
+            notes.append(
+                f"The cut is {one.iloc[0]:.4f}, that of the published protocol in the model's results "
+                "folder: the mean of bootstrap Youden cuts of leave-one-caller-out scores."
+            )
+            return float(one.iloc[0])
+    notes.append("There is no cut beside the model; give one with --threshold to see decisions.")
+    return np.nan
+
+
+def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.ndarray:
+    if column not in cohort_calls:
+        raise StudyError(
+            f"calls.csv has no column {column!r} to tell the time; it has {', '.join(cohort_calls.columns)}."
+        )
+    values = cohort_calls.set_index("call_id")[column].loc[call_ids]
+    if pd.api.types.is_numeric_dtype(values):
+        years = values
+    else:
+        years = pd.to_datetime(values, errors="coerce", format="mixed").dt.year
+    if years.isna().any():
+        call = years.index[years.isna()][0]
+        raise StudyError(
+            f"Column {column} of call {call} is {values[call]!r}, which is no date and no year; write "
+            "2021-05-17."
+        )
+    return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
+
+
+def _recalibrations(
+    calls: pd.DataFrame, score: np.ndarray, strata: list[str], notes: list[str]
+) -> pd.DataFrame:
+    """Recalibrate on all calls, and by each value of each stratum that has both classes."""
+    groups: list[tuple[str, np.ndarray]] = [("all", np.ones(len(calls), dtype=bool))]
+    for name in strata:
+        text = calls[name].astype(str)
+        groups += [(f"{name}={value}", (text == value).to_numpy()) for value in sorted(text.unique())]
+    parts = []
+    for name, mask in groups:
+        inside = calls[mask]
+        y = inside["y"].to_numpy()
+        if min(callers_in_classes(caller_table(inside, ()))) < LEAST_CALLERS:
+            notes.append(f"{name}: fewer than {LEAST_CALLERS} callers in a class, so no recalibration.")
+            continue
+        table = recalibration_table(y, score[mask], inside["caller_id"].to_numpy())
+        table.insert(0, "group", name)
+        table.insert(1, "n", len(y))
+        table.insert(2, "n_events", int(y.sum()))
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _shift(
+    model: Path, scorer: ScoringModel, tables: ModelTables, scored: pd.DataFrame, notes: list[str]
+) -> pd.DataFrame:
+    """Say how the markers moved since the model's study, and how much lies beyond its knots."""
+    beyond = pd.DataFrame(
+        [
+            (marker, float(scored[f"{marker}_outside"].mean()) if f"{marker}_outside" in scored else np.nan)
+            for marker in scorer.markers
+        ],
+        columns=["marker", "share_outside_knots"],
+    )
+    before = model.absolute().parent.parent / "frames.parquet"
+    if not before.is_file():
+        notes.append(
+            "The frames of the model's study are not beside it, so that the shift of the markers is unknown; "
+            "the share of values beyond its knots is known."
+        )
+        return beyond
+    old = pd.read_parquet(before)
+    shared = [marker for marker in scorer.markers if marker in old]
+    return marker_shift(old, tables.frames, shared).merge(beyond, on="marker", how="left")
+
+
+def _draw(study: Study, place: Path, rows: pd.DataFrame, metrics: pd.DataFrame, strata: list[str]) -> None:
+    from voicerisk.figures import calibration_points, curve_points, make
+
+    figures = place / "figures"
+    labels = marker_labels(study.biomarkers.levels)
+    curve, strip = calibration_points(rows)
+    make("calibration", curve, figures, parts={"strip": strip}, labels=labels)
+    make("roc", curve_points(rows), figures, parts={"metrics": metrics}, labels=labels)
+    if (metrics["subgroup"] != "all").any():
+        # The forest shows the design that a study always has; here there is one design only.
+        make("subgroup_forest", metrics.assign(design="loco"), figures, labels=labels)
+
+
+def by_group(result: ExternalResult, groups: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return AUROC and recalibration of each group, for the console.
+
+    Parameters
+    ----------
+    result : ExternalResult
+    groups : tuple of str
+        Prefixes of groups to show, such as 'service='; all when empty.
+    """
+    table = result.metrics
+    auroc = table[(table["unit"] == "call") & (table["metric"] == "auroc")]
+    auroc = auroc[auroc["method"].str.contains("percentile")].set_index("subgroup")
+    rows = []
+    for name, part in result.recalibration.groupby("group", sort=False):
+        if groups and name != "all" and not str(name).startswith(groups):
+            continue
+        of = part.set_index("method")
+        rows.append(
+            {
+                "group": name, "n": int(part["n"].iloc[0]), "n_events": int(part["n_events"].iloc[0]),
+                "auroc": auroc["estimate"].get(name, np.nan), "lower": auroc["lower"].get(name, np.nan),
+                "upper": auroc["upper"].get(name, np.nan),
+                "mean_p": of.loc["as is", "mean_p"], "prevalence": of.loc["as is", "prevalence"],
+                "in_the_large": of.loc["in the large", "intercept"],
+                "slope": of.loc["intercept and slope", "slope"],
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
