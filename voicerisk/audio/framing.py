@@ -90,7 +90,9 @@ def frames(samples: Floats, starts: Ints, window: int) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(samples, window)[first : last + 1 : step]
 
 
-def frame_rms(samples: Floats, starts: Ints, window: int, centred: bool = False) -> Floats:
+def frame_rms(
+    samples: Floats, starts: Ints, window: int, centred: bool = False, centre: float = 0.0
+) -> Floats:
     """Return the root mean square of every (unwindowed) frame, float64 (n_frames,), in the unit of `samples`.
 
     Parameters
@@ -99,15 +101,15 @@ def frame_rms(samples: Floats, starts: Ints, window: int, centred: bool = False)
         As in `frames`.
     centred : bool
         Take each frame's own mean off first; exactly 0 for a constant frame.
+    centre : float
+        Taken off every sample first.
     """
-    view = frames(samples, starts, window)
-    power = np.einsum("ij,ij->i", view, view) / window
-    if centred:
-        offset = np.square(view.mean(axis=1))
-        power = np.maximum(power - offset, 0.0)
-        faint = np.flatnonzero(power <= 1e-12 * offset)  # rounding may leave something of a constant frame
-        power[faint[np.ptp(view[faint], axis=1) == 0.0]] = 0.0
-    return np.sqrt(power)
+    from voicerisk.audio.loops import rms_of_frames  # compiles, so only when something is measured
+
+    frames(samples, starts, window)  # says what is wrong with the starts
+    out = np.empty(len(starts))
+    rms_of_frames(samples, starts, window, centre, centred, out)
+    return out
 
 
 def blackman(window: int) -> Floats:

@@ -5,7 +5,8 @@ call, one segment, or the whole file. The front end of soundgen 2.5.1 centres an
 and keeps its peak aside for the level markers; `Scaling` holds these constants.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ Floats = npt.NDArray[np.float64]
 
 SPL_REFERENCE_DB = 70.0
 """dB SPL that soundgen gives to the RMS of a recording (its ``SPL_measured``)."""
+
+
+LEVEL_BLOCK = 1 << 15
+"""Samples that a level is summed over at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,9 @@ class Scaling:
 
     def apply(self, samples: Floats) -> Floats:
         """Return (samples - centre) / divisor."""
-        return (samples - self.centre) / self.divisor
+        scaled = samples - self.centre
+        scaled /= self.divisor
+        return scaled
 
 
 def measure(pieces: Sequence[Floats]) -> Level:
@@ -89,24 +96,42 @@ def measure(pieces: Sequence[Floats]) -> Level:
     AudioError
         Without any sample.
     """
-    n = sum(len(piece) for piece in pieces)
+    return level_over(piece[a:b] for piece in pieces for a, b in stretches(0, len(piece)))
+
+
+def stretches(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut [begin, end) into the stretches of `LEVEL_BLOCK` samples that a level is summed over."""
+    return ((a, min(a + LEVEL_BLOCK, end)) for a in range(begin, end, LEVEL_BLOCK))
+
+
+def level_over(parts: Iterable[Floats]) -> Level:
+    """Measure the level over all parts, one at a time (means and squares merged pairwise).
+
+    Sums depend, in their last digit, on where the parts are cut: cut by `stretches`, a file that is read
+    block by block has the level of one in memory, bit for bit.
+
+    Raises
+    ------
+    AudioError
+        Without any sample.
+    """
+    from voicerisk.audio.loops import squares_about, sum_and_range  # compiles, so only when it is called
+
+    n, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
+    for part in parts:
+        total, least, most = sum_and_range(part)
+        own = total / len(part)
+        both = n + len(part)
+        squares += squares_about(part, own) + (own - mean) ** 2 * n * len(part) / both
+        mean += (own - mean) * len(part) / both
+        n, low, high = both, min(low, least), max(high, most)
     if n == 0:
         raise AudioError("No sample is left to measure a level over; check the spans.")
-    filled = [piece for piece in pieces if len(piece)]
-    mean = sum(float(np.sum(piece)) for piece in filled) / n
-    low = min(float(np.min(piece)) for piece in filled)
-    high = max(float(np.max(piece)) for piece in filled)
-    squares = sum(float(np.sum(np.square(piece - mean))) for piece in filled)
-    return level_of(n, mean, low, high, squares)
-
-
-def level_of(n_samples: int, mean: float, low: float, high: float, squares: float) -> Level:
-    """Return the level of samples with this mean, range and sum of squares about the mean."""
     peak = max(abs(low), abs(high))
     centred = max(high - mean, mean - low)
     if centred <= 1e-12 * peak:
-        return Level(n_samples, mean, peak, 0.0, 0.0)
-    return Level(n_samples, mean, peak, centred, float(np.sqrt(squares / n_samples)))
+        return Level(n, mean, peak, 0.0, 0.0)
+    return Level(n, mean, peak, centred, math.sqrt(squares / n))
 
 
 def extent_scaling(level: Level) -> Scaling:
@@ -140,16 +165,23 @@ def pcm16(samples: Floats) -> tuple[Floats, int]:
     float64 (n,), int
         The samples on the grid, and how many were beyond it and clipped.
     """
-    steps = np.rint(samples * 32768.0)
-    clipped = int(np.count_nonzero((steps < -32768.0) | (steps > 32767.0)))
-    return np.clip(steps, -32768.0, 32767.0) / 32768.0, clipped
+    steps = samples * 32768.0
+    np.rint(steps, out=steps)
+    clipped = 0
+    if len(steps) and (steps.min() < -32768.0 or steps.max() > 32767.0):
+        clipped = int(np.count_nonzero((steps < -32768.0) | (steps > 32767.0)))
+        np.clip(steps, -32768.0, 32767.0, out=steps)
+    steps /= 32768.0
+    return steps, clipped
 
 
 def normalise(samples: Floats, level: Level) -> Floats:
     """Take the extent's mean off and set its largest remaining sample to 1 (peak normalisation)."""
     if level.centred_peak == 0.0:
         return np.zeros_like(samples)
-    return (samples - level.mean) / level.centred_peak
+    centred = samples - level.mean
+    centred /= level.centred_peak
+    return centred
 
 
 def pre_emphasise(samples: Floats, coefficient: float) -> Floats:

@@ -1,25 +1,37 @@
 """The steps of `prepare` on a file of any length, in bounded memory.
 
 The file is decoded a few times, block by block: once to know its length, once or twice to measure the levels
-of its extents, and once to hand out spans or pieces of spans.
+of its extents, once to mark silent frames, and once more to hand out spans or pieces of spans. Sums are cut
+where those of `prepare` are, so that all numbers equal, bit for bit, those of the file read whole.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from voicerisk.audio.framing import frame_rms, frame_starts, window_and_hop
-from voicerisk.audio.levels import Level, Scaling, level_of, normalise, pcm16, pre_emphasise
-from voicerisk.audio.prepare import SpanFrames, Spans, counted, scaling_of, silent_frames, span_borders
+from voicerisk.audio.levels import Level, Scaling, level_over, pcm16, stretches
+from voicerisk.audio.prepare import (
+    SpanFrames,
+    Spans,
+    conditioned,
+    counted,
+    scaling_of,
+    silent_frames,
+    span_borders,
+)
 from voicerisk.audio.recording import blocks, opened, resampled
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import VoiceActivity
+from voicerisk.errors import AudioError
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 Border = tuple[int, int]
 
 PIECE = 1 << 18
@@ -82,10 +94,11 @@ class PreparedFile:
     _times: tuple[tuple[float, float], ...]
     _borders: tuple[Border, ...]
     _extents: tuple[_Extent, ...]
+    _silent: tuple[Bools, ...] = ()
 
     @property
     def spans(self) -> "LazySpans":
-        """The spans in order of time, each read when its turn comes."""
+        """The spans in the order given; the sound of each is read where it is looked at."""
         return LazySpans(self)
 
     def pieces(self, seconds: float | None = 30.0, margin_s: float = 0.0) -> Iterator[SpanPiece]:
@@ -125,10 +138,9 @@ class PreparedFile:
     ) -> SpanFrames:
         """Read, process and mark one stretch of span `i`."""
         a, b = border
-        extent = self._extents[i if self.settings.extent == "segment" else 0]
-        ground = (0, self.n_samples) if self.settings.extent == "file" else self._borders[i]
-        window, hop = window_and_hop(self.sample_rate)
-        recorded, processed = _processed(reader, ground, a, b, self.settings, extent.recorded)
+        extent = self._extent(i)
+        window, _ = window_and_hop(self.sample_rate)
+        recorded, processed = _processed(reader, self._ground(i), a, b, self.settings, extent.recorded)
         signal = extent.scaling.apply(processed)
         if voice is not None:
             heard = self._borders[i][0] + voice.heard
@@ -146,25 +158,41 @@ class PreparedFile:
                 self.sample_rate,
                 extent.rms,
             )
+        return self._frames(i, a, signal, starts, silent)
+
+    def _frames(
+        self, i: int, first_sample: int, signal: Any, starts: npt.NDArray[np.int64], silent: Bools
+    ) -> SpanFrames:
+        extent = self._extent(i)
+        window, hop = window_and_hop(self.sample_rate)
         return SpanFrames(
             segment=self._segments[i],
             start_s=self._times[i][0],
             end_s=self._times[i][1],
-            first_sample=a,
+            first_sample=first_sample,
             signal=signal,
             starts=starts,
             window=window,
             hop=hop,
-            time_s=(a + starts + window / 2) / self.sample_rate,
+            time_s=(first_sample + starts + window / 2) / self.sample_rate,
             silent=silent,
             level=extent.level,
             scaling=extent.scaling,
         )
 
+    def _extent(self, i: int) -> _Extent:
+        return self._extents[i if self.settings.extent == "segment" else 0]
+
+    def _ground(self, i: int) -> Border:
+        return (0, self.n_samples) if self.settings.extent == "file" else self._borders[i]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LazySpans:
-    """The spans of a `PreparedFile`; every iteration reads the file again."""
+    """The spans of a `PreparedFile` in the order given; their `signal` is a `LazySignal`.
+
+    Spans in order of time are read in one pass; each that lies before the last one has the file decoded anew.
+    """
 
     file: PreparedFile
 
@@ -172,7 +200,58 @@ class LazySpans:
         return len(self.file._borders)
 
     def __iter__(self) -> Iterator[SpanFrames]:
-        return (piece.frames for piece in self.file.pieces(seconds=None))
+        file = self.file
+        window, hop = window_and_hop(file.sample_rate)
+        sound = _Sound(file)
+        for i, (a, b) in enumerate(file._borders):
+            yield file._frames(
+                i, a, LazySignal(sound, i, b - a), frame_starts(b - a, window, hop), file._silent[i]
+            )
+
+
+class _Sound:
+    """The decoded sound of a file; going back decodes it again from its beginning."""
+
+    def __init__(self, file: PreparedFile) -> None:
+        self.file = file
+        self._reader: _Reader | None = None
+        self._at = 0
+
+    def analysed(self, i: int, a: int, b: int) -> Floats:
+        """Return samples [a, b) of the file, analysed as part of span `i`."""
+        file = self.file
+        if self._reader is None or max(a - 1, 0) < self._at:
+            self._reader = _Reader(_decoded(file.path, file.settings))
+        extent, ground = file._extent(i), file._ground(i)
+        self._at = max(a - 1, ground[0])
+        _, processed = _processed(self._reader, ground, a, b, file.settings, extent.recorded)
+        return extent.scaling.apply(processed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LazySignal:
+    """Analysed sound of a span that is read when it is sliced: ``signal[a:b]``, float64 (b - a,).
+
+    Slices in ascending order are read in one pass. ``numpy.asarray(signal)`` reads the span whole.
+    """
+
+    sound: _Sound
+    span: int
+    n_samples: int
+
+    def __len__(self) -> int:
+        return self.n_samples
+
+    def __getitem__(self, part: slice) -> Floats:
+        a, b, step = part.indices(self.n_samples)
+        if step != 1:
+            raise AudioError(f"The sound of a long file can be sliced with step 1 only, not {step}.")
+        first = self.sound.file._borders[self.span][0]
+        return self.sound.analysed(self.span, first + a, first + max(a, b))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read the span whole."""
+        return np.asarray(self[:], dtype=dtype)
 
 
 def prepare_file(
@@ -180,8 +259,7 @@ def prepare_file(
 ) -> PreparedFile:
     """Measure the levels of a recording in bounded memory, and hand out its spans on demand.
 
-    The same steps as `read_recording` and `prepare` together. Levels are summed block by block, so that
-    signals agree with those of `prepare` to rounding (1e-12), not bit for bit.
+    The same steps as `read_recording` and `prepare` together, with the same numbers.
 
     Parameters
     ----------
@@ -229,9 +307,16 @@ def prepare_file(
         extents,
     )
     framed = [len(frame_starts(b - a, window, hop)) for a, b in borders]
-    silent = sum(int(piece.frames.silent.sum()) for piece in prepared.pieces())
+    marked: list[list[Bools]] = []
+    for piece in prepared.pieces():
+        if piece.first_frame == 0:
+            marked.append([])
+        marked[-1].append(piece.frames.silent)
+    in_time = sorted(range(len(borders)), key=borders.__getitem__)
+    silent = tuple(np.concatenate(marked[in_time.index(i)]) for i in range(len(borders)))
     n_file = len(frame_starts(n_samples, window, hop))
-    return replace(prepared, counts=counted(framed, silent, n_file, settings))
+    counts = counted(framed, sum(int(mask.sum()) for mask in silent), n_file, settings)
+    return replace(prepared, counts=counts, _silent=silent)
 
 
 class _Reader:
@@ -272,35 +357,22 @@ def _processed(
     recorded = reader.take(before, b)
     if settings.pcm16:
         recorded = pcm16(recorded)[0]
-    processed = recorded if recorded_level is None else normalise(recorded, recorded_level)
-    return recorded[a - before :], pre_emphasise(processed, float(settings.pre_emphasis))[a - before :]
+    return recorded[a - before :], conditioned(recorded, recorded_level, settings)[a - before :]
 
 
 def _measure(path: Path, settings: AudioSettings, grounds: list[Border], rate: int) -> _Extent:
     """Measure the levels of one extent, which may be several stretches of the file in order of time."""
-    stretches = [(ground, a, min(a + PIECE, ground[1])) for ground in grounds for a in range(*ground, PIECE)]
+    parts = [(ground, a, b) for ground in grounds for a, b in stretches(*ground)]
     recorded = None
     if settings.normalise:
         reader = _Reader(_decoded(path, settings))
-        recorded = _joint_level(_processed(reader, g, a, b, settings, None)[0] for g, a, b in stretches)
+        recorded = level_over(_processed(reader, g, a, b, settings, None)[0] for g, a, b in parts)
     reader = _Reader(_decoded(path, settings))
-    level = _joint_level(_processed(reader, g, a, b, settings, recorded)[1] for g, a, b in stretches)
+    level = level_over(_processed(reader, g, a, b, settings, recorded)[1] for g, a, b in parts)
     rms = np.zeros(0)
     if settings.rule.rule == "noise-floor":
         rms = _recorded_rms(_Reader(_decoded(path, settings)), grounds, settings, rate)
     return _Extent(recorded, level, scaling_of(level, settings), rms)
-
-
-def _joint_level(parts: Iterable[Floats]) -> Level:
-    """Measure the level over all parts, one at a time (means and squares merged pairwise)."""
-    n, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
-    for part in parts:
-        own = float(part.mean())
-        total = n + len(part)
-        squares += float(np.sum(np.square(part - own))) + (own - mean) ** 2 * n * len(part) / total
-        mean += (own - mean) * len(part) / total
-        n, low, high = total, min(low, float(part.min())), max(high, float(part.max()))
-    return level_of(n, mean, low, high, squares)
 
 
 def _recorded_rms(reader: _Reader, grounds: list[Border], settings: AudioSettings, rate: int) -> Floats:

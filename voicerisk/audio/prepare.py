@@ -1,7 +1,7 @@
 """From samples to scaled spans, frames and silence: the one place where the order of the steps is fixed."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,12 @@ from voicerisk.audio.levels import (
     Scaling,
     extent_scaling,
     fixed_scaling,
+    level_over,
     measure,
     normalise,
     pcm16,
     pre_emphasise,
+    stretches,
 )
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import VoiceActivity, silent_by_level
@@ -144,56 +146,71 @@ def prepare(
         recorded, n_clipped = pcm16(recorded)
 
     first = [frame_starts(b - a, window, hop) for a, b in borders]
-    prepared: list[SpanFrames] = []
-    for members in _extents(settings.extent, len(borders)):
+    prepared: dict[int, SpanFrames] = {}
+    for members in _extents(settings.extent, borders):
         pieces = [recorded[slice(*borders[i])] for i in members]
         ground = [recorded] if settings.extent == "file" else pieces
         signals, level, scaling = _analysed(ground, settings)
         if settings.extent == "file":
             signals = [signals[0][slice(*borders[i])] for i in members]
-        ground_rms = _rms(ground, window, hop)
+        ground_rms = _rms(ground, window, hop) if settings.rule.rule == "noise-floor" else np.empty(0)
         for i, piece, signal in zip(members, pieces, signals, strict=True):
             a = borders[i][0]
-            prepared.append(
-                SpanFrames(
-                    segment=segments[i],
-                    start_s=times[i][0],
-                    end_s=times[i][1],
-                    first_sample=a,
-                    signal=signal,
-                    starts=first[i],
-                    window=window,
-                    hop=hop,
-                    time_s=(a + first[i] + window / 2) / sample_rate,
-                    silent=silent_frames(
-                        settings, piece, signal, level, scaling, first[i], window, sample_rate, ground_rms
-                    ),
-                    level=level,
-                    scaling=scaling,
-                )
+            prepared[i] = SpanFrames(
+                segment=segments[i],
+                start_s=times[i][0],
+                end_s=times[i][1],
+                first_sample=a,
+                signal=signal,
+                starts=first[i],
+                window=window,
+                hop=hop,
+                time_s=(a + first[i] + window / 2) / sample_rate,
+                silent=silent_frames(
+                    settings, piece, signal, level, scaling, first[i], window, sample_rate, ground_rms
+                ),
+                level=level,
+                scaling=scaling,
             )
+    in_order = tuple(prepared[i] for i in range(len(borders)))
     n_file = len(frame_starts(len(recorded), window, hop))
-    silent = sum(int(span.silent.sum()) for span in prepared)
+    silent = sum(int(span.silent.sum()) for span in in_order)
     counts = counted([len(starts) for starts in first], silent, n_file, settings)
-    return Prepared(tuple(prepared), sample_rate, n_clipped, counts)
+    return Prepared(in_order, sample_rate, n_clipped, counts)
 
 
-def _extents(extent: str, n_spans: int) -> list[range]:
-    """Return which spans share one extent."""
+def _extents(extent: str, borders: list[tuple[int, int]]) -> list[list[int]]:
+    """Return which spans share one extent, in order of time."""
+    in_time = sorted(range(len(borders)), key=borders.__getitem__)
     if extent == "segment":
-        return [range(i, i + 1) for i in range(n_spans)]
-    return [range(n_spans)] if n_spans else []
+        return [[i] for i in in_time]
+    return [in_time] if in_time else []
 
 
 def _analysed(ground: Sequence[Floats], settings: AudioSettings) -> tuple[list[Floats], Level, Scaling]:
     """Normalise, pre-emphasise and scale the pieces of one extent."""
-    if settings.normalise:
-        recorded_level = measure(ground)
-        ground = [normalise(piece, recorded_level) for piece in ground]
-    ground = [pre_emphasise(piece, float(settings.pre_emphasis)) for piece in ground]
-    level = measure(ground)
+    recorded_level = measure(ground) if settings.normalise else None
+    signals = [np.empty(len(piece)) for piece in ground]
+
+    def processed() -> Iterator[Floats]:
+        for piece, signal in zip(ground, signals, strict=True):
+            for a, b in stretches(0, len(piece)):
+                before = max(a - 1, 0)
+                signal[a:b] = conditioned(piece[before:b], recorded_level, settings)[a - before :]
+                yield signal[a:b]
+
+    level = level_over(processed())
     scaling = scaling_of(level, settings)
-    return [scaling.apply(piece) for piece in ground], level, scaling
+    for signal in signals:
+        for a, b in stretches(0, len(signal)):
+            signal[a:b] = scaling.apply(signal[a:b])
+    return signals, level, scaling
+
+
+def conditioned(recorded: Floats, level: Level | None, settings: AudioSettings) -> Floats:
+    """Normalise (where there is a level to normalise by) and pre-emphasise a stretch of sound."""
+    normalised = recorded if level is None else normalise(recorded, level)
+    return pre_emphasise(normalised, float(settings.pre_emphasis))
 
 
 def scaling_of(level: Level, settings: AudioSettings) -> Scaling:
@@ -230,8 +247,8 @@ def silent_frames(
     if level.centred_peak == 0.0:
         relative = np.zeros(len(starts))
     else:
-        centred = (signal * scaling.divisor + (scaling.centre - level.mean)) / level.centred_peak
-        relative = frame_rms(centred, starts, window)
+        mean = (level.mean - scaling.centre) / scaling.divisor
+        relative = frame_rms(signal, starts, window, centre=mean) * (scaling.divisor / level.centred_peak)
     return silent_by_level(rule, relative, frame_rms(recorded, starts, window, centred=True), extent_rms)
 
 

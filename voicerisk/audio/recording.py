@@ -174,18 +174,30 @@ def read_recording(
     8000
     """
     path = Path(path)
-    parts = list(blocks(path, channel))
-    samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    samples = _joined(blocks(path, channel))
     with opened(path, channel) as (file, _):
         file_rate, subtype, n_channels = int(file.samplerate), str(file.subtype), int(file.channels)
     digest = content_hash(samples, file_rate)
     rate = file_rate
     if resample_hz is not None and resample_hz != file_rate:
-        samples = np.concatenate(list(resampled([samples], file_rate, resample_hz)))
+        cut = (samples[a : a + BLOCK] for a in range(0, len(samples), BLOCK))
+        samples = np.concatenate(list(resampled(cut, file_rate, resample_hz)))
         rate = int(resample_hz)
         if len(samples) == 0:
             raise AudioError(f"{path} is too short to be resampled from {file_rate} to {rate} Hz.")
     return Recording(samples, rate, subtype, n_channels, digest, path, file_rate)
+
+
+def _joined(parts: Iterable[Floats]) -> Floats:
+    """Join blocks in one array that grows by doubling, so that they are never held twice."""
+    joined, n = np.empty(BLOCK), 0
+    for part in parts:
+        if n + len(part) > len(joined):
+            joined.resize(max(2 * len(joined), n + len(part)), refcheck=False)
+        joined[n : n + len(part)] = part
+        n += len(part)
+    joined.resize(n, refcheck=False)
+    return joined
 
 
 def resampled(parts: Iterable[Floats], from_hz: int, to_hz: int) -> Iterator[Floats]:
@@ -198,10 +210,25 @@ def resampled(parts: Iterable[Floats], from_hz: int, to_hz: int) -> Iterator[Flo
     yield np.asarray(stream.resample_chunk(np.zeros(0), last=True), dtype=np.float64)
 
 
+class SoundHash:
+    """The hash of a sound that comes block by block; see `content_hash`."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._digest = hashlib.sha256(f"{sample_rate} Hz\n".encode())
+
+    def update(self, samples: Floats) -> None:
+        """Take the next samples."""
+        self._digest.update(np.ascontiguousarray(samples, dtype="<f8").data)
+
+    def hexdigest(self) -> str:
+        """Return the hash of all samples so far."""
+        return self._digest.hexdigest()
+
+
 def content_hash(samples: Floats, sample_rate: int) -> str:
     """Return the SHA-256 of decoded samples (float64, little endian) and their rate, as hexadecimal text."""
-    digest = hashlib.sha256(f"{sample_rate} Hz\n".encode())
-    digest.update(np.ascontiguousarray(samples, dtype="<f8").data)
+    digest = SoundHash(sample_rate)
+    digest.update(samples)
     return digest.hexdigest()
 
 

@@ -5,7 +5,14 @@ says what they are, `summarise_segments`, `keep_frames` and `missing_counts` mak
 """
 
 from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, Marker, catalogue, catalogue_markdown, chosen
-from voicerisk.biomarkers.extract import CallFrames, extract, extract_call, preset_audio
+from voicerisk.biomarkers.extract import (
+    CallFrames,
+    extract,
+    extract_call,
+    extract_file,
+    is_long,
+    preset_audio,
+)
 from voicerisk.biomarkers.parquet import read_definitions, write_marker_table
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
 from voicerisk.biomarkers.settings import BiomarkerSettings
@@ -22,6 +29,8 @@ __all__ = [
     "chosen",
     "extract",
     "extract_call",
+    "extract_file",
+    "is_long",
     "keep_frames",
     "marker_columns",
     "missing_counts",

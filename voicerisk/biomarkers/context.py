@@ -19,6 +19,7 @@ MEL_EMPHASIS = 0.97
 KERNEL = 4
 KERNEL_SD = 0.5
 BLOCK = 128
+FLUX_BLOCK = 4096  # frames
 
 # How flux scales each marker: log2(x + 1) or not, and the divisor.
 FLUX_SCALES = {
@@ -201,18 +202,34 @@ def flux(values: dict[str, Floats]) -> Floats:
     ----------
     soundgen 2.5.1, `flux`.
     """
-    table = np.empty((len(values["voiced"]), len(FLUX_SCALES)))
-    for place, (name, (logarithm, divisor)) in enumerate(FLUX_SCALES.items()):
-        x = np.log2(values[name] + 1) if logarithm else values[name]
-        if name == "HNR":
-            x = np.where(values["voiced"] > 0, x, np.nan)
+    n = len(values["voiced"])
+    out = np.full(n, np.nan)
+    centres = np.zeros(len(FLUX_SCALES))
+    for place, name in enumerate(FLUX_SCALES):
+        x = _scaled(values, name, slice(None))
         known = ~np.isnan(x)
         if name != "voiced" and known.any():
-            x = x - x[known].mean()
-        table[:, place] = median_of_three(x / divisor)
-    out = np.full(len(table), np.nan)
-    _distances(table, out)
+            centres[place] = x[known].mean()
+    for first in range(0, n, FLUX_BLOCK):
+        # one row more for the distance, and one to either side for the median
+        low, high = max(0, first - 2), min(n, first + FLUX_BLOCK + 1)
+        table = np.empty((high - low, len(FLUX_SCALES)))
+        for place, (name, (_, divisor)) in enumerate(FLUX_SCALES.items()):
+            x = _scaled(values, name, slice(low, high))
+            table[:, place] = median_of_three((x - centres[place]) / divisor)
+        rows = slice(first, first + FLUX_BLOCK)
+        distance = np.full(high - low, np.nan)
+        _distances(table, distance)
+        out[rows] = distance[first - low :][:FLUX_BLOCK]
     return out
+
+
+def _scaled(values: dict[str, Floats], name: str, rows: slice) -> Floats:
+    """Return some rows of a marker as flux takes it: frequencies as logarithm, HNR on voiced frames only."""
+    x = values[name][rows]
+    if FLUX_SCALES[name][0]:
+        return np.asarray(np.log2(x + 1))
+    return np.where(values["voiced"][rows] > 0, x, np.nan) if name == "HNR" else x
 
 
 @njit(cache=True, nogil=True)

@@ -1,13 +1,16 @@
 """From a recording to a table of markers, one row a frame."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from voicerisk.audio.long_file import PreparedFile, prepare_file
 from voicerisk.audio.prepare import Prepared, Spans, prepare
+from voicerisk.audio.recording import opened, read_recording
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.biomarkers.settings import BiomarkerSettings
@@ -16,6 +19,7 @@ from voicerisk.errors import BiomarkerError
 Floats = NDArray[np.float64]
 
 LOWEST_RATE = 8000
+WHOLE_S = 900.0  # files up to 15 minutes are held in memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +145,52 @@ def extract_call(
     return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
 
 
+def extract_file(
+    path: str | Path, spans: Spans, audio: AudioSettings, settings: BiomarkerSettings, name: str = ""
+) -> CallFrames:
+    """Take the markers of one call from its file.
+
+    A file longer than `WHOLE_S` is read a few times, piece by piece, in bounded memory; the numbers are those
+    of `read_recording` and `extract_call`, bit for bit.
+
+    Parameters
+    ----------
+    path : str or Path
+    spans : DataFrame with start_s and end_s (and segment), pairs of seconds, or None
+        The caller's speech.
+    audio : AudioSettings
+        `channel` and `resample_hz` are honoured here.
+    settings : BiomarkerSettings
+    name : str
+        How errors call the recording; default: its path.
+
+    Returns
+    -------
+    CallFrames
+
+    Raises
+    ------
+    AudioError
+        As `read_recording` and `prepare`.
+    BiomarkerError
+        For a sample rate below 8000 Hz.
+    """
+    path, name = Path(path), name or str(path)
+    if not is_long(path, audio.channel):
+        recording = read_recording(path, audio.channel, audio.resample_hz)
+        return extract_call(recording, spans, audio, settings, name)
+    with opened(path, audio.channel) as (file, _):
+        check_rate(audio.resample_hz or int(file.samplerate), name)
+    prepared = prepare_file(path, spans, audio)
+    return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
+
+
+def is_long(path: Path, channel: int | str | None = None) -> bool:
+    """Whether a file is read piece by piece: longer than `WHOLE_S`, or of unknown length."""
+    with opened(path, channel) as (file, _):
+        return bool(file.frames > WHOLE_S * file.samplerate)
+
+
 def check_rate(sample_rate: int, name: str = "The signal") -> int:
     """Return a sample rate that markers can be taken at.
 
@@ -165,7 +215,7 @@ def preset_audio(preset: str) -> AudioSettings:
 
 
 def measure(
-    prepared: Prepared,
+    prepared: Prepared | PreparedFile,
     names: tuple[str, ...],
     preset: str,
     audio: AudioSettings,
@@ -175,8 +225,7 @@ def measure(
     """Take markers of spans prepared with `audio`; see `extract` for the columns."""
     from voicerisk.biomarkers.span import measure_span  # compiles, so only when something is measured
 
-    n_frames = sum(len(span.starts) for span in prepared.spans)
-    if pitch is not None and pitch.shape != (n_frames,):
+    if pitch is not None and pitch.shape != (n_frames := sum(len(span.starts) for span in prepared.spans),):
         raise BiomarkerError(f"The pitch given has shape {pitch.shape}, but there are {n_frames} frames.")
     tables: dict[str, list[Any]] = {name: [] for name in ("segment", "frame", "time_s", "silent", *names)}
     done = 0
@@ -192,12 +241,14 @@ def measure(
         for name in names:
             tables[name].append(values[name])
     empty = {"segment": np.int32, "frame": np.int32, "silent": np.bool_}
-    return pd.DataFrame(
-        {
-            name: np.concatenate(parts) if parts else np.empty(0, empty.get(name, np.float64))
-            for name, parts in tables.items()
-        }
-    )
+
+    def joined(name: str) -> NDArray[Any]:
+        parts = tables.pop(name)  # each column is held once
+        if not parts:
+            return np.empty(0, empty.get(name, np.float64))
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+    return pd.DataFrame({name: joined(name) for name in list(tables)}, copy=False)
 
 
 def _as_float(signal: ArrayLike) -> Floats:

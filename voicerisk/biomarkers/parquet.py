@@ -15,6 +15,7 @@ from voicerisk.errors import BiomarkerError
 from voicerisk.files import PRIVATE, replacing
 
 VERSION_KEY = b"voicerisk.definition_version"
+ROWS = 1 << 15  # that are encoded at a time
 CATALOGUE_KEY = b"voicerisk.catalogue"
 
 
@@ -40,7 +41,7 @@ def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> 
     metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
     metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
     with replacing(path, mode) as temporary:
-        pq.write_table(arrow.replace_schema_metadata(metadata), temporary)
+        pq.write_table(arrow.replace_schema_metadata(metadata), temporary, row_group_size=ROWS)
 
 
 def read_definitions(path: Path) -> tuple[str, list[dict[str, Any]]]:

@@ -1,5 +1,7 @@
 """Smoothing of marker tracks along time."""
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -15,21 +17,33 @@ def median_smooth(hz: Floats, half: int) -> Floats:
     The window is `half` frames to either side (fewer at the ends), of the original values; missing values in
     it count as the current one. Missing values stay missing.
     """
-    n = len(hz)
-    if not n or not half:
-        return hz.copy()
-    place = np.arange(n)[:, None] + np.arange(-half, half + 1)[None, :]
-    inside = (place >= 0) & (place < n)
-    window = hz[np.clip(place, 0, n - 1)]
-    window = np.where(np.isnan(window), hz[:, None], window)
-    window[~inside] = np.nan
-    known = ~np.isnan(hz)
     out = hz.copy()
-    middle = np.nanmedian(window[known], axis=1) if known.any() else np.empty(0)
-    current = hz[known]
-    jump = np.abs(12 * np.log2(current / middle)) > SEMITONES_OF_JUMP
-    out[known] = np.where(jump, middle, current)
+    if half:
+        _median_smooth(hz, half, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _median_smooth(hz: Floats, half: int, out: Floats) -> None:
+    n = len(hz)
+    window = np.empty(2 * half + 1)
+    for i in range(n):
+        if np.isnan(hz[i]):
+            continue
+        count = 0
+        for k in range(max(0, i - half), min(n, i + half + 1)):
+            value = hz[i] if np.isnan(hz[k]) else hz[k]
+            place = count
+            while place > 0 and window[place - 1] > value:
+                window[place] = window[place - 1]
+                place -= 1
+            window[place] = value
+            count += 1
+        middle = window[count // 2]
+        if count % 2 == 0:
+            middle = (window[count // 2 - 1] + middle) / 2
+        if abs(12 * math.log2(hz[i] / middle)) > SEMITONES_OF_JUMP:
+            out[i] = middle
 
 
 def median_of_three(track: Floats) -> Floats:

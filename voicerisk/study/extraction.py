@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voicerisk.audio import AudioSettings, channel_table, read_recording
-from voicerisk.biomarkers import BiomarkerSettings, extract_call, keep_frames, summarise_segments
+from voicerisk.audio import AudioSettings, Recording, channel_table, read_recording
+from voicerisk.biomarkers import (
+    BiomarkerSettings,
+    extract_call,
+    extract_file,
+    is_long,
+    keep_frames,
+    summarise_segments,
+)
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
@@ -157,12 +164,17 @@ def _extract_one(
     biomarkers: BiomarkerSettings,
     stem: Path,
 ) -> None:
-    recording = read_recording(Path(path), channel=audio.channel, resample_hz=audio.resample_hz)
-    call = extract_call(recording, spans, audio, biomarkers, name=name)
+    source: Path | Recording = Path(path)
+    if is_long(Path(path), audio.channel):
+        call = extract_file(path, spans, audio, biomarkers, name=name)
+    else:
+        recording = read_recording(path, audio.channel, audio.resample_hz)
+        call = extract_call(recording, spans, audio, biomarkers, name=name)
+        if recording.sample_rate == recording.file_rate:
+            source = recording
     write_parquet(stem.with_suffix(".parquet"), call.frames)
-    channel = {
-        key: _json_value(value) for key, value in channel_table(recording, spans).items() if key != "call_id"
-    }
+    row = channel_table(source, spans, channel=audio.channel)
+    channel = {key: _json_value(value) for key, value in row.items() if key != "call_id"}
     # Written last: its presence says that the call is done.
     write_json(
         stem.with_suffix(".json"), {"counts": call.counts.to_dict("records"), "channel": channel}, PRIVATE
