@@ -34,3 +34,6 @@ bridge_save_rds <- function(value, path) {
   saveRDS(value, path)
   file.size(path)
 }
+
+# A model file applied by plain R, for the comparison with Python.
+bridge_score <- function(path, newdata) vr_score(vr_read_model(path), newdata)

@@ -2,20 +2,23 @@
 
 #' Read the results folder of a study
 #'
-#' Reads every CSV and every RDS file below the folder with base R alone. Identifiers stay text, so that a caller "007"
-#' keeps its zeros. Parquet files are not read; `voicerisk export-r` writes them as RDS.
+#' Reads every CSV and every RDS file below the folder, and the boosted model `boost/model.json`, with base R alone.
+#' Identifiers stay text, so that a caller "007" keeps its zeros. Parquet files are not read; `voicerisk export-r` writes
+#' them as RDS.
 #'
 #' @param path Results folder of `voicerisk run`.
 #' @return A named list of data frames and models, named by their path without extension
-#'   (for example `metrics`, `gamm/curves`, `export_r/frames`).
+#'   (for example `metrics`, `gamm/curves`, `export_r/frames`; `boost/model` is for [vr_score()]).
 #' @export
 vr_read_study <- function(path) {
   if (!dir.exists(path)) refuse("there is no folder ", path, ".")
   files <- list.files(path, pattern = "\\.(csv|rds)$", recursive = TRUE)
+  if (file.exists(file.path(path, "boost", "model.json"))) files <- c(files, "boost/model.json")
   if (!length(files)) refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
   read <- function(file) {
     full <- file.path(path, file)
     if (grepl("\\.rds$", file)) return(readRDS(full))
+    if (grepl("\\.json$", file)) return(vr_read_model(full))
     if (file.size(full) <= 1L) return(data.frame())
     header <- names(utils::read.csv(full, nrows = 1L, check.names = FALSE))
     ids <- intersect(header, c("call_id", "caller_id", "label", "file"))
@@ -28,5 +31,5 @@ vr_read_study <- function(path) {
     }
     table
   }
-  stats::setNames(lapply(files, read), sub("\\.(csv|rds)$", "", files))
+  stats::setNames(lapply(files, read), sub("\\.(csv|rds|json)$", "", files))
 }

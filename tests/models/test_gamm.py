@@ -79,7 +79,7 @@ def test_committed_reference(worker, tmp_path, method):
     np.testing.assert_allclose(fit.smooths["edf"], smooth["edf"][:n], atol=1e-4)
     np.testing.assert_allclose(fit.smooths["ref_df"], smooth["Ref.df"][:n], atol=1e-4)
     np.testing.assert_allclose(fit.smooths["statistic"], smooth["Chi.sq"][:n], rtol=1e-6)
-    # Below 1e-12 both are rounding errors of the inversion (R's own can be negative); ours are never negative.
+    # Below 1e-12 both are rounding errors of the inversion (R can go negative); ours are never negative.
     assert (fit.smooths["p_value"] >= 0).all()
     floor = 1e-12
     ours, theirs = np.maximum(fit.smooths["p_value"], floor), np.maximum(smooth["p-value"][:n], floor)

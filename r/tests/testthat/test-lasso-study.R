@@ -35,3 +35,39 @@ test_that("a study folder is read with identifiers as text", {
   expect_equal(nrow(study[["gamm/terms"]]), 0)
   expect_error(vr_read_study(file.path(folder, "absent")), "there is no folder")
 })
+
+test_that("SHA-256 is that of the standard's examples", {
+  expect_equal(
+    voicerisk:::sha256(charToRaw("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+  )
+  expect_equal(
+    voicerisk:::sha256(charToRaw("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
+    "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+  )
+  expect_equal(voicerisk:::sha256(raw()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+})
+
+test_that("a model file is read, checked and applied", {
+  content <- paste0(
+    '{"effects":[{"high":1.0,"intervals":1,"low":0.0,"marker":"dom","polynomials":[[0.0,2.0,0.0,0.0],[2.0,2.0,0.0,0.0],',
+    '[0.0,0.0,0.0,0.0],[0.0,2.0,0.0,0.0]],"sex":"male"}],"markers":["dom"],"may_be_missing":["dom"],"needs_sex":true,',
+    '"notes":{},"offset":0.5,"outside":"clamp","sex_effect":{"female":0.0,"male":-1.0}}'
+  )
+  write <- function(content, sum = voicerisk:::sha256(charToRaw(content))) {
+    file <- tempfile(fileext = ".json")
+    writeLines(paste0('{"format": "voicerisk-gamboost", "version": 1, "sha256": "', sum, '",\n "model": ', content, "}"), file)
+    file
+  }
+  model <- vr_read_model(write(content))
+  rows <- data.frame(dom = c(0.25, 0.25, 9, NA), sex = c("F", "M", "male", "Male"))
+  scores <- vr_score(model, rows)
+  expect_equal(scores$log_odds, c(0.5, 0, 1.5, -0.5))
+  expect_equal(scores$dom_outside, c(FALSE, FALSE, TRUE, FALSE))
+  expect_error(vr_read_model(write(sub("0.5", "0.6", content, fixed = TRUE), voicerisk:::sha256(charToRaw(content)))), "damaged or was edited")
+  expect_error(vr_score(model, data.frame(dom = 1, sex = "x")), "must be female or male")
+  folder <- tempfile()
+  dir.create(file.path(folder, "boost"), recursive = TRUE)
+  file.copy(write(content), file.path(folder, "boost", "model.json"))
+  writeLines("call_id\n007", file.path(folder, "calls.csv"))
+  expect_s3_class(vr_read_study(folder)[["boost/model"]], "vr_model")
+})
