@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.audio import AudioSettings, read_recording
-from voicerisk.biomarkers import BiomarkerSettings, extract_call, preset_audio, write_marker_table
+from voicerisk.audio import AudioSettings
+from voicerisk.biomarkers import BiomarkerSettings, extract_file, preset_audio, write_marker_table
 from voicerisk.cohort import read_audacity, read_textgrid
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, write_csv
@@ -42,7 +42,12 @@ def jobs_of(source: Path) -> list[Job]:
         raise StudyError(f"{source} is not there; name a recording, a folder or a table of calls.")
     if source.suffix.lower() != ".csv":
         return [Job(source.stem, source)]
-    table = pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    try:
+        table = pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as broken:
+        raise StudyError(f"{source.name} cannot be read as a table: {str(broken).strip()}.") from broken
+    if table.empty:
+        raise StudyError(f"{source.name} names no recording; it has no row.")
     if "file" not in table:
         raise StudyError(f"{source.name} has no column file; its columns are {', '.join(table.columns)}.")
     ids = table["call_id"] if "call_id" in table else table["file"]
@@ -113,7 +118,7 @@ def extract_files(
         tables.append(table)
         if progress:
             progress(len(tables), len(wanted))
-    every = pd.concat(tables, ignore_index=True)
+    every = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
     if out.suffix == ".csv":
         write_csv(out, every, PRIVATE)
     else:
@@ -124,7 +129,6 @@ def extract_files(
 def _frames_of(
     job: Job, audio: AudioSettings, settings: BiomarkerSettings, labels: tuple[str, ...]
 ) -> pd.DataFrame:
-    recording = read_recording(job.path, channel=audio.channel, resample_hz=audio.resample_hz)
     spans: Any = None
     if job.track is not None:
         read = read_textgrid if job.track.suffix.lower() == ".textgrid" else read_audacity
@@ -135,6 +139,6 @@ def _frames_of(
             raise StudyError(
                 f"{job.track} has no span with one of the labels {', '.join(labels) or '(any)'}."
             )
-    frames = extract_call(recording, spans, audio, settings, name=str(job.path)).frames
+    frames = extract_file(job.path, spans, audio, settings).frames
     frames.insert(0, "call_id", job.call_id)
     return frames

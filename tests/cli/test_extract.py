@@ -1,0 +1,180 @@
+"""`voicerisk extract`: one recording, a folder, a table of calls, and what is refused."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from voicerisk.biomarkers import DEFINITION_VERSION, chosen, extract, read_definitions
+from voicerisk.cli import main
+
+HEAD = ["call_id", "segment", "frame", "time_s", "silent"]
+
+
+@pytest.fixture
+def sound() -> np.ndarray:
+    """One and a half seconds of a vowel, on the 16-bit grid."""
+    t = np.arange(12000) / 8000
+    vowel = sum(np.sin(2 * np.pi * 150 * k * t + k) / k for k in range(1, 20))
+    return np.rint(3000 * vowel) / 32768
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run the command in this process; returns its exit code and what it printed."""
+    monkeypatch.setattr(sys.modules["voicerisk.cli.app"].signal, "signal", lambda *_: None)
+
+    def run(*words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["voicerisk", "extract", *map(str, words), "--jobs", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), " ".join((printed.out + printed.err).split())
+
+    return run
+
+
+def write(folder: Path, name: str, samples: np.ndarray, **keys: object) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 8000, **keys)
+    return path
+
+
+def test_one_recording_becomes_a_table_with_its_definitions(command, sound, tmp_path):
+    path = write(tmp_path, "a.wav", sound)
+    out = tmp_path / "frames.parquet"
+    code, said = command(path, "--out", out)
+    assert code == 0
+    table = pd.read_parquet(out)
+    assert list(table.columns) == [*HEAD, *chosen("all")]
+    assert (table["call_id"] == "a").all()
+    assert f"{len(table)} frames" in said
+    whole = extract(sound, 8000)
+    pd.testing.assert_frame_equal(table.drop(columns="call_id"), whole, check_exact=True)
+    version, rows = read_definitions(out)
+    assert version == DEFINITION_VERSION
+    assert [row["name"] for row in rows] == list(chosen("all"))
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_of_any_formats_becomes_one_csv(command, sound, tmp_path):
+    write(tmp_path, "calls/b.flac", sound)
+    write(tmp_path, "calls/night/a.wav", sound[:8000], subtype="ULAW")
+    (tmp_path / "calls" / "notes.txt").write_text("not a recording")
+    out = tmp_path / "frames.csv"
+    code, _ = command(tmp_path / "calls", "-o", out, "--markers", "pitch,rms_db", "--preset", "published")
+    assert code == 0
+    table = pd.read_csv(out)
+    assert list(table.columns) == [*HEAD, "rms_db", "pitch"]
+    assert table["call_id"].unique().tolist() == ["b", "night/a"]
+    assert table["call_id"].value_counts().to_dict() == {"b": 73, "night/a": 48}
+
+
+def test_a_table_of_calls_names_files_ids_and_labels(command, sound, tmp_path):
+    write(tmp_path, "sound/one.wav", np.column_stack([sound, np.zeros_like(sound)]))
+    write(tmp_path, "sound/two.wav", np.column_stack([0.5 * sound, np.zeros_like(sound)]))
+    (tmp_path / "one.txt").write_text("0.1\t0.5\tcaller\n0.6\t0.9\tcounsellor\n1.0\t1.4\tcaller\n")
+    pd.DataFrame(
+        {"call_id": ["c1", "c2"], "file": ["sound/one.wav", "sound/two.wav"], "labels": ["one.txt", ""]}
+    ).to_csv(tmp_path / "calls.csv", index=False)
+    out = tmp_path / "frames.parquet"
+    code, _ = command(
+        tmp_path / "calls.csv", "-o", out, "--markers", "named", "--labels", "caller", "--channel", "left"
+    )
+    assert code == 0
+    table = pd.read_parquet(out)
+    assert set(table.columns) == {*HEAD, *chosen("named")}
+    first = table[table["call_id"] == "c1"]
+    expected = extract(sound, 8000, spans=[(0.1, 0.5), (1.0, 1.4)], markers="named")
+    np.testing.assert_allclose(first["quartile50"], expected["quartile50"])
+    np.testing.assert_allclose(first["time_s"], expected["time_s"])
+    assert (table["call_id"] == "c2").sum() == 73
+
+
+def test_results_do_not_depend_on_the_number_of_jobs(sound, tmp_path):
+    from voicerisk.study.markers_of_files import extract_files
+
+    for name in ("a", "b", "c"):
+        write(tmp_path, f"calls/{name}.wav", sound[: 9000 + 100 * ord(name)])
+    moves: list[tuple[int, int]] = []
+    one = extract_files(
+        tmp_path / "calls", tmp_path / "one.csv", ["entropy"], progress=lambda *m: moves.append(m)
+    )
+    two = extract_files(tmp_path / "calls", tmp_path / "two.csv", ["entropy"], jobs=2)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    assert moves == [(1, 3), (2, 3), (3, 3)]
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def broken_wav(folder: Path, sound: np.ndarray) -> Path:
+    path = write(folder, "calls/broken.wav", sound)
+    path.write_bytes(path.read_bytes()[:5000])
+    return folder / "calls"
+
+
+def stereo(folder: Path, sound: np.ndarray) -> Path:
+    return write(folder, "both.wav", np.column_stack([sound, sound]))
+
+
+def calls_without_file(folder: Path, sound: np.ndarray) -> Path:
+    (folder / "calls.csv").write_text("call_id,recording\na,a.wav\n")
+    return folder / "calls.csv"
+
+
+def calls_twice(folder: Path, sound: np.ndarray) -> Path:
+    write(folder, "a.wav", sound)
+    (folder / "calls.csv").write_text("call_id,file\na,a.wav\na,a.wav\n")
+    return folder / "calls.csv"
+
+
+def calls_with_a_missing_file(folder: Path, sound: np.ndarray) -> Path:
+    write(folder, "a.wav", sound)
+    (folder / "calls.csv").write_text("call_id,file\na,a.wav\nb,b.wav\n")
+    return folder / "calls.csv"
+
+
+def empty_table(folder: Path, sound: np.ndarray) -> Path:
+    (folder / "calls.csv").write_text("call_id,file\n")
+    return folder / "calls.csv"
+
+
+def empty_folder(folder: Path, sound: np.ndarray) -> Path:
+    return folder
+
+
+def nothing(folder: Path, sound: np.ndarray) -> Path:
+    return folder / "nowhere.wav"
+
+
+def good(folder: Path, sound: np.ndarray) -> Path:
+    return write(folder, "a.wav", sound)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (broken_wav, (), "broken.wav is truncated"),
+        (stereo, (), "both.wav has 2 channels; name the caller's"),
+        (stereo, ("--channel", "3"), "both.wav has 2 channels, so [audio] channel = 3"),
+        (calls_without_file, (), "calls.csv has no column file; its columns are call_id, recording"),
+        (calls_twice, (), "calls.csv, row 3: 'a' is there twice"),
+        (calls_with_a_missing_file, (), "calls.csv, row 3: file 'b.wav' is not there"),
+        (empty_table, (), "calls.csv names no recording"),
+        (empty_folder, (), "holds no recording"),
+        (nothing, (), "nowhere.wav is not there"),
+        (good, ("--markers", "loudnes"), "'loudnes' is no marker of the preset 'published'; did you mean"),
+        (good, ("--preset", "soundgen"), "did you mean 'soundgen-2.5.1'"),
+        (good, ("--out", "frames.xlsx"), "must end in .parquet or .csv"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)  # fmt: skip
+def test_what_cannot_be_extracted_is_named(command, sound, tmp_path, source, options, message):
+    out = () if "--out" in options else ("--out", tmp_path / "frames.parquet")
+    code, said = command(source(tmp_path, sound), *out, *options)
+    assert code == 1
+    assert message in said
+    assert not (tmp_path / "frames.parquet").exists()
