@@ -18,12 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from voicerisk.errors import RBridgeError
 from voicerisk.models import (
     BoostData,
+    JointLanes,
     Lane,
     LazyLanes,
+    fit_jointly,
     fit_lanes,
     learners_for,
     read_model,
@@ -137,6 +140,49 @@ def against_mboost(rows: int = 5_000, steps: int = 100) -> str:
     )
 
 
+def patience(rows: int = 60_000, outer: int = 3, steps: int = 300) -> Iterator[str]:
+    """Tune outer folds on ten inner ones, with all steps and halting early."""
+    data = cohort(rows, 100)
+    every = inner_folds(data, outer * INNER)
+    sets = []
+    for left_out in range(outer):
+        inner = [every[left_out * INNER + i] for i in range(INNER)]
+        training = data.caller != left_out
+        whole = np.zeros(rows)
+        whole[training] = training_weights(data.caller[training], data.y[training], 0.4)
+        held_out = tuple(np.flatnonzero(training & (data.caller % INNER == i)) for i in range(INNER))
+        sets.append(
+            JointLanes(
+                inner,
+                held_out,
+                tuple(whole[part] for part in held_out),
+                Lane(f"outer {left_out}", whole, inner[0].learners, boundary="train", outside="clamp"),
+            )
+        )
+    list(fit_jointly(data, sets, 1, 0.1, 1))
+    for steps_of_patience in (steps, 100, 50):
+        cpu = time.process_time()
+        fitted = list(fit_jointly(data, sets, steps, 0.1, steps_of_patience))
+        cpu = time.process_time() - cpu
+        chosen = []
+        for one, paths in zip(sets, fitted, strict=True):
+            groups = [_by_caller(data, part) for part in one.held_out]
+            total = sum(
+                np.array([whole[rows_].sum() for rows_ in own]) @ path.held_out_path(own)[1]
+                for own, path in zip(groups, paths, strict=False)
+            )
+            chosen.append(int(np.argmin(total)))
+        taken = [paths[0].mstop for paths in fitted]
+        yield (
+            f"patience {steps_of_patience:>3}: {rows} rows, {outer} x ({INNER} + 1) fits, {cpu:6.2f} CPU s, "
+            f"steps taken {taken}, chosen {chosen}"
+        )
+
+
+def _by_caller(data: BoostData, rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[data.caller[rows] == caller] for caller in np.unique(data.caller[rows])]
+
+
 def scoring(frames: int = 1_000_000) -> str:
     """Score frames by a model read from its file, contributions included; numba must not be loaded for it."""
     data = cohort(20_000, 40)
@@ -150,10 +196,15 @@ def scoring(frames: int = 1_000_000) -> str:
     sex = rng.integers(0, 2, frames).astype(np.int8)
     cpu = time.process_time()
     model.contributions(columns, sex)
-    cpu = time.process_time() - cpu
+    arrays = time.process_time() - cpu
+    table = pd.DataFrame(columns).assign(sex=np.where(sex == 1, "male", "female"))
+    cpu = time.process_time()
+    model.score(table)
+    tables = time.process_time() - cpu
     return (
-        f"scoring a saved model ({size / 1000:.0f} kB, {len(model.effects)} curves) with contributions: "
-        f"{frames / cpu / 1e6:.2f} million frames a CPU second"
+        f"scoring a saved model ({size / 1000:.0f} kB, {len(model.effects)} curves): contributions of "
+        f"arrays {frames / arrays / 1e6:.2f}, a whole table with probabilities and flags "
+        f"{frames / tables / 1e6:.2f} million frames a CPU second"
     )
 
 
@@ -171,6 +222,8 @@ def main() -> None:
     learners = 2 * MARKERS
 
     for line in growth():
+        print(line, flush=True)
+    for line in patience():
         print(line, flush=True)
     print(scoring(), flush=True)
     print(against_mboost(), flush=True)

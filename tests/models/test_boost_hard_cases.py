@@ -15,8 +15,9 @@ CASES = (
     "linear_and_intercept", "glm",
 )  # fmt: skip
 # R's lambda carries rounding noise where a spline column has next to no data, and its root search stops at
-# 1.5e-8 absolute. Largest relative difference seen on these data: 5e-5.
-LAMBDA_RTOL = 2e-4
+# 1.5e-8 absolute. Largest relative difference seen on these data: 2e-6. It moves the risk by up to 3e-8 and
+# the fit by up to 2e-7; with R's lambda 3e-15 and 1e-12 are seen (large_offset_of_x: 6e-12 and 2e-11).
+LAMBDA_RTOL = 2e-5
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def test_path_and_values_are_mboosts(hard, name):
     assert own.selected.tolist() == ref["selected"]
     assert own.offset / scale == pytest.approx(ref["offset"], abs=1e-13)
     np.testing.assert_allclose([one.penalty for one in own.learners], ref["lambda"], rtol=LAMBDA_RTOL)
-    np.testing.assert_allclose(own.risk, ref["risk"], rtol=1e-6)
-    np.testing.assert_allclose(own.link() / scale, ref["link"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(own.risk, ref["risk"], rtol=1e-7)
+    np.testing.assert_allclose(own.link() / scale, ref["link"], rtol=0, atol=1e-6)
 
     theirs = dict(zip((one.learner for one in own.learners), ref["lambda"], strict=True))
     given = tuple(
@@ -56,4 +57,4 @@ def test_path_and_values_are_mboosts(hard, name):
     (same,) = fit_lanes(data, [replace(lane, learners=given)], steps, family=ref["family"])
     assert same.selected.tolist() == ref["selected"]
     np.testing.assert_allclose(same.risk, ref["risk"], rtol=1e-10)
-    np.testing.assert_allclose(same.link() / scale, ref["link"], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(same.link() / scale, ref["link"], rtol=0, atol=1e-9)

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -126,25 +125,35 @@ from pathlib import Path
 from test_boost_lanes import loco, simulate
 from voicerisk.models import fit_lanes_in_folder, learners_for
 data = simulate(6000, 40)
-for path in fit_lanes_in_folder(data, loco(data, learners_for(("a", "b", "c"))), 60, 0.1, Path({folder!r})):
-    print(path.key, flush=True)
+paths = fit_lanes_in_folder(data, loco(data, learners_for(("a", "b", "c"))), 60, 0.1, Path({folder!r}))
+for _ in range(18):
+    next(paths)
+Path({folder!r}, ".half.npz.tmp").write_bytes(b"PK")  # what a kill in the midst of writing leaves
+print("half way", flush=True)
+sys.stdin.read()  # until the kill: how fast either process is does not matter
 """
 
 
 @pytest.mark.slow
 def test_killed_and_resumed_gives_the_same_result(tmp_path, request):
     script = KILLED.format(root=str(request.path.parent), folder=str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    for _ in range(18):
-        process.stdout.readline()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    time.sleep(0.05)
-    done = len(list(tmp_path.glob("[!.]*.npz")))  # a file the kill cut short is hidden, and stays
-    assert 17 <= done < 40
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "half way\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(list(tmp_path.glob("[!.]*.npz"))) == 18
     data = simulate(6000, 40)
     lanes = loco(data, learners_for(("a", "b", "c")))
-    resumed = list(fit_lanes_in_folder(data, lanes, 60, 0.1, tmp_path))
+    fitted = []
+
+    def counting(data, lanes, *args, **options):
+        fitted.append(len(lanes))
+        return fit_lanes(data, lanes, *args, **options)
+
+    resumed = list(fit_lanes_in_folder(data, lanes, 60, 0.1, tmp_path, fit=counting))
+    assert fitted == [22]
     for one, other in zip(resumed, fit_lanes(data, LazyLanes(lanes.__getitem__, 40), 60), strict=True):
         same(one, other)
     assert len(list(tmp_path.glob("[!.]*.npz"))) == 40

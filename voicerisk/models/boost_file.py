@@ -105,17 +105,7 @@ class ScoringModel:
         if sex is not None and self.needs_sex:
             base += np.array([self.sex_effect.get(name, 0.0) for name in SEXES])[sex]
         for marker in self.markers:
-            missing = np.isnan(columns[marker])
-            if missing.any() and marker not in self.availability:
-                raise ModelError(
-                    f"{marker} is missing in {missing.sum()} rows (first: row {np.flatnonzero(missing)[0]}), "
-                    "which this model did not see in its training; leave these rows out."
-                )
-            infinite = np.isinf(columns[marker])
-            if infinite.any():
-                raise ModelError(
-                    f"{marker} is infinite in row {np.flatnonzero(infinite)[0]}; use NaN for a missing value."
-                )
+            self._check_values(marker, columns[marker])
         curves: dict[tuple[str, Grid], Floats] = {}
         for effect in self.effects:
             both = curves.setdefault((effect.marker, effect.grid), np.zeros((2, *effect.polynomials.shape)))
@@ -171,7 +161,7 @@ class ScoringModel:
         result |= dict(zip(self.markers, parts, strict=True))
         result["n_outside"] = np.sum(list(outside.values()), axis=0, dtype=np.int64) if outside else 0
         result |= {f"{name}_outside": flags for name, flags in outside.items()}
-        return pd.DataFrame(result, index=table.index)
+        return pd.DataFrame(result, index=table.index, copy=False)
 
     def outside_range(self, columns: Mapping[str, Floats]) -> dict[str, NDArray[np.bool_]]:
         """Return, by marker, which rows lie beyond the range of the training rows' knots."""
@@ -179,6 +169,22 @@ class ScoringModel:
         return {
             name: (columns[name] < grid.low) | (columns[name] > grid.high) for name, grid in ranges.items()
         }
+
+    def _check_values(self, marker: str, values: Floats) -> None:
+        """Refuse infinite values, and missing ones that the model has not seen."""
+        if np.isfinite(values).all():
+            return
+        missing = np.isnan(values)
+        if missing.any() and marker not in self.availability:
+            raise ModelError(
+                f"{marker} is missing in {missing.sum()} rows (first: row {np.flatnonzero(missing)[0]}), "
+                "which this model did not see in its training; leave these rows out."
+            )
+        infinite = np.isinf(values)
+        if infinite.any():
+            raise ModelError(
+                f"{marker} is infinite in row {np.flatnonzero(infinite)[0]}; use NaN for a missing value."
+            )
 
     def _checked(self, columns: Mapping[str, Floats], sex: NDArray[np.int8] | None) -> int:
         for name in self.markers:
