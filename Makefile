@@ -1,5 +1,5 @@
 # Every target sets up what it needs; the second time that costs a fraction of a second.
-.PHONY: help setup demo test lint vignettes bench clean
+.PHONY: help setup demo test lint vignettes docs bench clean
 PY := .venv/bin/python
 JOBS ?= $(shell nproc)
 export OMP_NUM_THREADS := 1
@@ -27,6 +27,9 @@ lint: setup      ## style, types, who may import whom
 
 vignettes: setup ## execute the vignettes and write HTML
 	@bash scripts/vignettes.sh
+
+docs: setup      ## build the documentation site (docs/_build/html); executes the vignettes
+	@bash scripts/docs.sh
 
 bench: setup     ## measure speed; prints ratios against named peers
 	@for file in benchmarks/*.py; do echo "# $$file"; $(PY) $$file; done

@@ -1,0 +1,65 @@
+"""Sphinx configuration: `make docs` builds docs/_build/html, offline, with warnings as errors."""
+
+from importlib.metadata import version as installed
+
+project = "voicerisk"
+author = "The voicerisk authors"
+project_copyright = "the voicerisk authors, GPL-2.0-or-later"
+version = release = installed("voicerisk")
+
+# The sources are the project itself, so that a link between a page, a vignette and the changelog is the same
+# in the repository and on the site.
+root_doc = "docs/index"
+include_patterns = ["docs/**", "vignettes/**", "CONTRIBUTING.md", "CHANGELOG.md"]
+exclude_patterns = [
+    ".*",
+    "**/.*",
+    "demo",
+    "r",
+    "tests",
+    "voicerisk",
+    "**/_build",
+    "vignettes/notebooks",
+    "docs/_templates",
+]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_design"]
+
+# ---- pages and vignettes -------------------------------------------------------------------------
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+myst_title_to_header = True
+nb_execution_mode = "cache"
+nb_execution_cache_path = "docs/_build/executed"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+# A header of knitr's notebooks is for rmarkdown.
+# A page that stands in no list yet is found by the search. `%%R` cells are R inside Python, and CSV has no lexer: both are shown as plain text.
+suppress_warnings = ["myst.topmatter", "misc.highlighting_failure", "toc.not_included"]
+
+# ---- reference from docstrings -------------------------------------------------------------------
+templates_path = ["docs/_templates"]  # from the root of the sources
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+default_role = "literal"
+
+# ---- look ----------------------------------------------------------------------------------------
+html_theme = "pydata_sphinx_theme"
+html_title = f"voicerisk {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+}

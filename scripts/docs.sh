@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds the documentation into docs/_build/html, without network and with warnings as errors. The vignettes are
+# executed on the way; an executed one is kept until it, the code or the R functions change.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/docs_extra.sh
+export PATH="$PWD/.venv/bin:$PATH"
+build=docs/_build
+mkdir -p "$build"
+
+code=$(find voicerisk r/R -name '*.py' -o -name '*.R' -o -name '*.toml' | LC_ALL=C sort | xargs cat | sha256sum)
+if [ "$(cat "$build/code.sha256" 2>/dev/null)" != "$code" ]; then
+  rm -rf "$build/executed" vignettes/knitted
+  echo "$code" > "$build/code.sha256"
+fi
+
+# Pages that are written by the code itself: commands, R functions, and the vignette that R knits.
+typer voicerisk.cli utils docs --name voicerisk --title Commands --output docs/reference/cli.md >/dev/null
+Rscript --vanilla scripts/r_reference.R docs/reference/r_functions.md
+for file in vignettes/*.Rmd; do
+  name=$(basename "$file" .Rmd)
+  page=vignettes/knitted/$name.md
+  if [ ! -e "$page" ] || [ "$file" -nt "$page" ]; then
+    mkdir -p vignettes/knitted
+    (cd vignettes/knitted && Rscript --vanilla -e \
+      'knitr::opts_knit$set(root.dir = dirname(getwd())); knitr::knit(commandArgs(TRUE)[1], quiet = TRUE)' "../$name.Rmd" >/dev/null)
+  fi
+done
+
+sphinx-build --quiet --fail-on-warning --keep-going -b html -c docs -d "$build/doctrees" . "$build/html"
+echo '<!doctype html><meta http-equiv="refresh" content="0; url=docs/index.html"><a href="docs/index.html">voicerisk</a>' \
+  > "$build/html/index.html"
+echo "Open $build/html/index.html"
