@@ -58,9 +58,9 @@ vr_adopt <- function(model) {
 #' Tables of a boosted model fitted in R
 #'
 #' @param model A binomial `mboost`, `gamboost` or `glmboost`-like model of mboost with named base-learners.
-#' @return A list of data frames: `path` (step, learner, risk), `learners` (learner, frequency, importance) and
-#'   `partial_effects` (learner, marker, by, x, estimate: log-odds at the rows where the learner acts, centred there;
-#'   a factor's levels stand in `by`).
+#' @return A list of data frames: `path` (step, learner, risk), `learners` (learner, frequency, importance),
+#'   `partial_effects` (learner, marker, by, x, estimate: log-odds at the rows where the learner acts, centred there; all
+#'   learners of a marker and `by` are one curve) and `levels` (learner, marker, level, estimate: the same of factors).
 #' @export
 vr_adopt_boost <- function(model) {
   need_package("mboost")
@@ -74,28 +74,69 @@ vr_adopt_boost <- function(model) {
   risk <- unname(model$risk())
   fall <- -diff(risk)
   sum_by <- function(values) as.vector(tapply(values, factor(chosen, seq_along(learner)), sum, default = 0))
-  effects <- lapply(sort(unique(chosen)), function(i) {
+  parts <- lapply(sort(unique(chosen)), function(i) {
     frame <- model$model.frame(which = i)[[1L]]
-    value <- scale * drop(stats::predict(model, which = i))
-    x <- frame[[1L]]
-    acts <- rep(TRUE, length(value))
-    if (ncol(frame) > 1L && is.numeric(frame[[2L]])) acts <- frame[[2L]] != 0
-    by <- if (is.factor(x)) as.character(x) else if (ncol(frame) > 1L) names(frame)[2L] else ""
-    out <- data.frame(
-      learner = learner[i], marker = names(frame)[1L], by = by, x = if (is.numeric(x)) x else NA_real_,
-      estimate = unname(value) - mean(value[acts])
-    )[acts, , drop = FALSE]
-    out <- out[!duplicated(out[c("by", "x")]), , drop = FALSE]
-    out[order(out$by, out$x), , drop = FALSE]
+    adopted_learner(frame, learner[i], scale * drop(stats::predict(model, which = i)))
   })
-  effects <- do.call(rbind, effects)
-  rownames(effects) <- NULL
+  curves <- Filter(function(part) is.numeric(part$x), parts)
+  levels <- Filter(function(part) !is.numeric(part$x), parts)
   list(
     path = data.frame(step = seq_along(risk) - 1L, learner = c("", learner[chosen]), risk = risk),
     learners = data.frame(
       learner = learner, frequency = sum_by(rep(1, length(chosen))) / max(length(chosen), 1L),
       importance = sum_by(fall) / length(model$response)
     ),
-    partial_effects = effects
+    partial_effects = adopted_curves(curves), levels = adopted_levels(levels)
   )
+}
+
+# What one learner says of each row: its marker, by what it is taken ("" = nothing), where it acts, its value there.
+adopted_learner <- function(frame, name, value) {
+  x <- frame[[1L]]
+  acts <- rep(TRUE, length(value))
+  by <- ""
+  if (ncol(frame) > 1L) {
+    other <- frame[[2L]]
+    by <- names(frame)[2L]
+    if (is.factor(other) && nlevels(other) == 2L) {
+      # mboost's own by = factor acts on the rows of the second level alone.
+      by <- levels(other)[2L]
+      acts <- other == by
+    } else if (is.numeric(other)) {
+      acts <- other != 0
+    }
+  }
+  list(learner = name, marker = names(frame)[1L], by = by, x = x, acts = acts, value = unname(value))
+}
+
+# Curves: learners of one marker and `by` are one curve, centred over the rows where they act.
+adopted_curves <- function(parts) {
+  key <- vapply(parts, function(part) paste(part$marker, part$by, sep = "\r"), "")
+  tables <- lapply(unique(key), function(one) {
+    mine <- parts[key == one]
+    acts <- mine[[1L]]$acts
+    value <- Reduce(`+`, lapply(mine, `[[`, "value"))[acts]
+    x <- mine[[1L]]$x[acts]
+    first <- which(!duplicated(x))
+    first <- first[order(x[first])]
+    data.frame(
+      learner = paste(vapply(mine, `[[`, "", "learner"), collapse = " + "), marker = mine[[1L]]$marker,
+      by = mine[[1L]]$by, x = as.numeric(x[first]), estimate = value[first] - mean(value)
+    )
+  })
+  empty <- data.frame(learner = character(), marker = character(), by = character(), x = numeric(), estimate = numeric())
+  do.call(rbind, c(list(empty), tables))
+}
+
+adopted_levels <- function(parts) {
+  tables <- lapply(parts, function(part) {
+    first <- which(!duplicated(part$x))
+    first <- first[order(part$x[first])]
+    data.frame(
+      learner = part$learner, marker = part$marker, level = as.character(part$x[first]),
+      estimate = part$value[first] - mean(part$value)
+    )
+  })
+  empty <- data.frame(learner = character(), marker = character(), level = character(), estimate = numeric())
+  do.call(rbind, c(list(empty), tables))
 }

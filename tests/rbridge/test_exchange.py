@@ -3,12 +3,14 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import voicerisk
 from voicerisk.errors import RBridgeError
 from voicerisk.models import GamBoost, GammSettings, fit_gamm
 from voicerisk.rbridge import Worker, export_r, import_rds
@@ -129,11 +131,17 @@ def saved(tmp_path_factory):
         suppressMessages(library(mgcv)); set.seed(1); n <- 300
         d <- data.frame(x = rnorm(n), z = rnorm(n), sex = factor(rep(c("f", "m"), n / 2)),
           g = factor(rep(1:30, each = 10)))
-        d$y <- rbinom(n, 1, plogis(d$x))
+        d$y <- rbinom(n, 1, plogis(d$x + 2 * (d$sex == "m")))
         b <- binomial()
         m <- gam(y ~ sex + s(x, by = sex) + s(z) + s(g, bs = "re"), data = d, family = b, method = "REML")
-        write.csv(summary(m, re.test = FALSE)$s.table, "smooths.csv")
+        write.csv(summary(m, re.test = FALSE)$s.table, "gam.csv")
         saveRDS(m, "gam.rds")
+        m <- bam(y ~ sex + s(x, by = sex) + s(g, bs = "re"), data = d, family = b, discrete = TRUE)
+        write.csv(summary(m, re.test = FALSE)$s.table, "bam.csv")
+        saveRDS(m, "bam.rds")
+        m <- gamm(y ~ sex + s(x, by = sex), data = d, family = b, random = list(g = ~1), verbosePQL = FALSE)
+        write.csv(summary(m$gam)$s.table, "gamm.csv")
+        saveRDS(m, "gamm.rds")
         saveRDS(gam(x ~ s(z), data = d), "gaussian.rds")
         saveRDS(gam(y ~ te(x, z), data = d, family = b), "surface.rds")
         saveRDS(glm(y ~ x, data = d, family = b), "glm.rds")
@@ -142,6 +150,8 @@ def saved(tmp_path_factory):
           suppressMessages(library(mboost)); d$y <- factor(d$y); d$m <- as.numeric(d$sex == "m")
           m <- gamboost(y ~ bols(sex) + bbs(x) + bbs(z, by = m), data = d, family = Binomial())
           write.csv(data.frame(risk = m$risk()), "risk.csv")
+          o <- order(d$x)
+          write.csv(data.frame(x = d$x[o], half = as.numeric(predict(m, which = 2))[o]), "effect.csv")
           saveRDS(m, "mboost.rds")
         }
     """
@@ -149,17 +159,33 @@ def saved(tmp_path_factory):
     return folder
 
 
-def test_a_gam_fitted_in_r_gives_our_tables(saved, worker):
-    model = import_rds(saved / "gam.rds", points=20, worker=worker)
+@pytest.mark.parametrize("engine", ["gam", "bam", "gamm"])
+def test_a_gam_fitted_in_r_gives_our_tables_and_figures(saved, worker, engine):
+    model = voicerisk.import_rds(saved / f"{engine}.rds", points=20, worker=worker)
     assert model.kind == "mgcv"
-    expected = pd.read_csv(saved / "smooths.csv")
+    expected = pd.read_csv(saved / f"{engine}.csv")
     smooths = model.tables["smooths"]
-    assert smooths["marker"].tolist() == ["x", "x", "z"]
-    assert smooths["sex"].tolist() == ["f", "m", "all"]
-    np.testing.assert_allclose(smooths["edf"], expected["edf"][:3], rtol=1e-10)
-    np.testing.assert_allclose(smooths["p_value"], expected["p-value"][:3], rtol=1e-8)
-    assert len(model.tables["curves"]) == 60
-    assert model.tables["variance"]["group"].tolist() == ["g"]
+    n = 3 if engine == "gam" else 2
+    assert smooths["marker"].tolist() == ["x", "x", "z"][:n]
+    assert smooths["sex"].tolist() == ["female", "male", "all"][:n]  # f and m in the model
+    np.testing.assert_allclose(smooths["edf"], expected["edf"][:n], rtol=1e-10)
+    np.testing.assert_allclose(np.log(smooths["p_value"]), np.log(expected["p-value"][:n]), atol=1e-6)
+    assert len(model.tables["curves"]) == 20 * n
+    if engine != "gamm":  # adopted without the names of its groups
+        assert model.tables["variance"]["group"].tolist() == ["g"]
+    from voicerisk.figures import gamm_curves
+
+    figure = gamm_curves(model.tables["curves"], smooths=smooths)
+    assert len(figure.axes) >= len(set(smooths["marker"]))
+
+
+def test_import_rds_stands_at_the_top_and_loads_no_r():
+    code = (
+        "import sys, voicerisk; assert voicerisk.import_rds; "
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('rpy2', 'numba', 'matplotlib')))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -195,3 +221,14 @@ def test_a_boosted_model_fitted_in_r_gives_our_tables(saved, worker):
     assert model.tables["learners"]["frequency"].sum() == pytest.approx(1.0)
     effects = model.tables["partial_effects"].query("marker == 'x'")
     assert effects["estimate"].iloc[-1] > effects["estimate"].iloc[0]
+    assert set(effects["sex"]) == {"all"}
+    assert set(model.tables["partial_effects"].query("marker == 'z'")["sex"]) == {"male"}
+    assert model.tables["levels"]["level"].tolist() == ["f", "m"]
+    by_hand = pd.read_csv(saved / "effect.csv")  # twice mboost's half log-odds
+    np.testing.assert_allclose(effects["x"], by_hand["x"], rtol=1e-12)
+    np.testing.assert_allclose(
+        effects["estimate"], 2 * (by_hand["half"] - by_hand["half"].mean()), atol=1e-10
+    )
+    from voicerisk.figures import partial_effects
+
+    assert partial_effects(model.tables["partial_effects"]).axes

@@ -168,6 +168,15 @@ def _script(
     return text
 
 
+_SEXES = {"female": "female", "f": "female", "women": "female", "male": "male", "m": "male", "men": "male"}
+
+
+def _sexes(column: pd.Series, other: str | None) -> pd.Series:
+    """Spell sexes out; what is none becomes `other`, or stays."""
+    spelt = column.astype(object).map(lambda value: _SEXES.get(str(value).strip().lower()))
+    return spelt.fillna(column if other is None else other)
+
+
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
     """A model fitted in R, as the tables that the models fitted here give.
@@ -177,8 +186,10 @@ class ImportedModel:
     kind : str
         'mgcv' or 'mboost'.
     tables : dict of DataFrame
-        mgcv: `smooths`, `terms`, `variance`, `fit`, `curves` (as `GammFit`'s). mboost: `path`, `learners`,
-        `partial_effects`. All in log-odds (mboost's half log-odds are doubled).
+        mgcv: `smooths`, `terms`, `variance`, `fit`, `curves`, as `GammFit`'s. mboost: `path`, `learners`,
+        `partial_effects` (the columns of `GamBoost.partial_effects`, and learner and by), `levels`. All in
+        log-odds (mboost's half log-odds are doubled). The functions of `voicerisk.figures` draw `curves` and
+        `partial_effects`. A sex written female/male/f/m/women/men in any case is spelt 'female' or 'male'.
     warnings : tuple of str
         R's own warnings.
     """
@@ -226,4 +237,9 @@ def import_rds(
         options = {"points": points, "level": confidence, "draws": draws}
         answer = r.call("bridge_import", model=Rds(file), args=options, seed=seed)
     tables = {name: part for name, part in answer.value.items() if isinstance(part, pd.DataFrame)}
+    for name, table in tables.items():
+        if name == "partial_effects":
+            tables[name] = table.assign(sex=_sexes(table["by"], "all"))
+        elif "sex" in table:
+            tables[name] = table.assign(sex=_sexes(table["sex"], None))
     return ImportedModel(str(answer.value["kind"][0]), tables, answer.warnings)
