@@ -35,7 +35,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
 # A header of knitr's notebooks is for rmarkdown.
-# A page that stands in no list yet is found by the search. `%%R` cells are R inside Python, and CSV has no lexer: both are shown as plain text.
+# A page that stands in no list yet is found by the search. `%%R` cells are R inside Python, and CSV has
+# no lexer: both are shown as plain text.
 suppress_warnings = ["myst.topmatter", "misc.highlighting_failure", "toc.not_included"]
 
 # ---- reference from docstrings -------------------------------------------------------------------

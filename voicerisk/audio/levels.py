@@ -34,9 +34,9 @@ class Level:
     mean : float
         Mean sample (DC offset).
     peak : float
-        max |x|, before the mean is taken off.
+        max abs(x), before the mean is taken off.
     centred_peak : float
-        max |x - mean|; 0 where the extent is constant.
+        max abs(x - mean); 0 where the extent is constant.
     rms : float
         Root mean square of x - mean; 0 where the extent is constant.
     """
@@ -135,9 +135,9 @@ def level_over(parts: Iterable[Floats]) -> Level:
 
 
 def extent_scaling(level: Level) -> Scaling:
-    """Scale as soundgen 2.5.1 does: centred, divided by max |x - mean|, 70 dB at the extent's RMS.
+    """Scale as soundgen 2.5.1 does: centred, divided by max abs(x - mean), 70 dB at the extent's RMS.
 
-    The loudness constant is C = (max|x - mean| / rms) 10^(70/20) peak. A constant extent becomes all zero.
+    The loudness constant is C = (max abs(x - mean) / rms) 10^(70/20) peak. A constant extent becomes all zero.
     """
     if level.centred_peak == 0.0:
         return Scaling(level.mean, 1.0, 0.0, 0.0)
