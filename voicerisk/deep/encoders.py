@@ -236,7 +236,9 @@ class TextEncoder:
         tokens = torch.tensor([one + [pad] * (longest - len(one)) for one in ids])
         mask = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids])
         with torch.inference_mode():
-            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state[:, :longest]
+            device = self.model.device
+            hidden = self.model(input_ids=tokens.to(device), attention_mask=mask.to(device))
+            hidden = hidden.last_hidden_state[:, :longest].cpu()
             if self.settings.pooling == "first":
                 pooled = hidden[:, 0]
             else:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -139,8 +140,8 @@ def classify(scores: pd.Series, target: TargetSettings, file: str = "cases") -> 
     odd = given & ~numbers.between(target.lowest, target.highest)
     if odd.any():
         raise MultitaskError(
-            f"{file}, row {_first(odd)}: {target.column} is {scores[odd].iloc[0]!r}; it must be a number from "
-            f"{target.lowest:g} to {target.highest:g}."
+            f"{file}, row {_first(odd)}: {target.column} is {scores[odd].iloc[0]!r}; it must be a number "
+            f"from {target.lowest:g} to {target.highest:g}."
         )
     place = np.searchsorted(np.asarray(target.cuts), numbers.fillna(target.lowest).to_numpy(), side="right")
     names = pd.Series(np.asarray(target.classes, dtype=object)[place], index=scores.index)
@@ -149,7 +150,8 @@ def classify(scores: pd.Series, target: TargetSettings, file: str = "cases") -> 
 
 def _leave(table: pd.DataFrame, settings: MultitaskSettings, kinds: set[str], notes: list[str]) -> Cases:
     flow = [{"step": "read", "reason": "", "n": 0, "remaining": len(table)}]
-    rules = [(f"no {settings.targets[name].column}", table[name] == "") for name in TARGETS]
+    columns = {name: target.column for name, target in settings.targets.items()}
+    rules: list[tuple[str, Any]] = [(f"no {columns[name]}", table[name] == "") for name in TARGETS]
     lacks = {"audio": table["audio"] == "", "text": table["transcript"] == ""}
     if settings.missing == "exclude":
         rules += [(f"no {'recording' if k == 'audio' else 'transcript'}", lacks[k]) for k in sorted(kinds)]

@@ -1,4 +1,4 @@
-"""Embeddings of each case by input symbol, their scaling on training rows, and what happens to missing ones."""
+"""Embeddings of each case by input symbol, their scaling on training rows, and missing ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

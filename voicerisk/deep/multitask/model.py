@@ -1,4 +1,4 @@
-"""One model: scaling, the shared network, its training, and risks of new cases, also where a modality is missing."""
+"""One model: scaling, the shared network, its training, and risks of new cases, a modality missing or not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

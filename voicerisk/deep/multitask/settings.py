@@ -6,6 +6,7 @@ recording are used, or the shape of the decay of its learning rate; those are ou
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from voicerisk.errors import MultitaskError
@@ -56,7 +57,7 @@ class TargetSettings:
                 f"{len(self.classes) - 1} cuts, not {len(self.cuts)}."
             )
         edges = (self.lowest, *self.cuts, self.highest)
-        if self.cuts and any(a >= b for a, b in zip(edges[:-1], edges[1:], strict=True)):
+        if self.cuts and any(a >= b for a, b in pairwise(edges)):
             raise MultitaskError(
                 f"[multitask] the cuts of {self.column!r} must rise from {self.lowest:g} to "
                 f"{self.highest:g}, not {list(self.cuts)}."

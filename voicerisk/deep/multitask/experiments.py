@@ -1,0 +1,296 @@
+"""The paper's three experiments over all inputs: the same folds for every model, predictions out of fold."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.deep.multitask.folds import Fold, make_folds
+from voicerisk.deep.multitask.inputs import Features
+from voicerisk.deep.multitask.model import fit_model
+from voicerisk.deep.multitask.settings import NetworkSettings
+from voicerisk.errors import MultitaskError
+
+Progress = Callable[[int, int], None]
+TASKS = {"severity": ("severity",), "risk": ("risk",), "both": ("severity", "risk")}
+STL, MTL = "stl", "mtl"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One experiment with one input combination, over all folds.
+
+    Parameters
+    ----------
+    protocol : {'published', 'nested'}
+    experiment : {'severity', 'risk', 'both'}
+    combination : str
+        As "W+E".
+    """
+
+    protocol: str
+    experiment: str
+    combination: str
+
+    @property
+    def model(self) -> str:
+        """Name in the predictions table: 'stl:W+E' or 'mtl:W+E'."""
+        return f"{MTL if self.experiment == 'both' else STL}:{self.combination}"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that are trained."""
+        return TASKS[self.experiment]
+
+    @property
+    def key(self) -> str:
+        """Stable name of the run."""
+        return f"{self.protocol}-{self.experiment}-{self.combination.replace('+', '_')}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunOutcome:
+    """What one run left behind.
+
+    Parameters
+    ----------
+    predictions : mapping of str to DataFrame
+        Task -> predictions table of several classes, `p_raw_<class>` and `p_<class>`.
+    hidden : mapping of str to DataFrame
+        The same with one modality missing at prediction time: model 'mtl:W+E without audio'. Empty for
+        inputs of one modality.
+    history : DataFrame
+        protocol, model, experiment, repeat, fold and the history of training.
+    provenance : list of dict
+        model, experiment, repeat, fold, and the persons that the weights, the scaling, the stopping and the
+        temperature have seen.
+    """
+
+    predictions: Mapping[str, pd.DataFrame]
+    hidden: Mapping[str, pd.DataFrame]
+    history: pd.DataFrame
+    provenance: list[dict[str, Any]]
+
+
+def plan_runs(
+    protocols: Sequence[str], experiments: Sequence[str], combinations: Sequence[str]
+) -> tuple[Run, ...]:
+    """Return every run, by protocol, input and experiment."""
+    return tuple(
+        Run(protocol, experiment, combination)
+        for protocol in protocols
+        for combination in combinations
+        for experiment in experiments
+    )
+
+
+def class_numbers(cases: pd.DataFrame, classes: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return the class number of each case, by task.
+
+    Raises
+    ------
+    MultitaskError
+        For a label that is none of the classes.
+    """
+    out = {}
+    for task, names in classes.items():
+        number = cases[task].map({name: k for k, name in enumerate(names)})
+        if number.isna().any():
+            label = cases[task][number.isna()].iloc[0]
+            raise MultitaskError(f"The {task} of a case is {label!r}, none of {', '.join(names)}.")
+        out[task] = number.to_numpy(dtype=np.int64)
+    return out
+
+
+def run_one(
+    run: Run,
+    cases: pd.DataFrame,
+    features: Features,
+    classes: Mapping[str, Sequence[str]],
+    folds: Sequence[Fold],
+    settings: NetworkSettings,
+    seed: int,
+    progress: Progress | None = None,
+) -> RunOutcome:
+    """Train one experiment in every fold and score the cases held out.
+
+    Parameters
+    ----------
+    run : Run
+    cases : DataFrame
+        case_id, person_id, and a column of class names a task.
+    features : Features
+        In the order of the cases.
+    classes : mapping of str to sequence of str
+    folds : sequence of Fold
+        From `make_folds`; the same for every run of a protocol.
+    settings : NetworkSettings
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    RunOutcome
+    """
+    from voicerisk.deep.training import seed_of
+
+    blocks = features.of(run.combination)
+    labels = {task: number for task, number in class_numbers(cases, classes).items() if task in run.tasks}
+    kinds = features.kinds(run.combination)
+    persons = cases["person_id"].to_numpy(dtype=str)
+    published = run.protocol == "published"
+    tables: dict[str, list[pd.DataFrame]] = {task: [] for task in run.tasks}
+    without: dict[str, list[pd.DataFrame]] = {task: [] for task in run.tasks if len(kinds) > 1}
+    histories, provenance = [], []
+    for done, fold in enumerate(folds):
+        # Single- and multitask models of an input start from the same seed, so that it does not part them.
+        start = seed_of(seed, fold.repeat, fold.fold)
+        model = fit_model(
+            blocks,
+            features.modalities,
+            labels,
+            classes,
+            fold.fit,
+            fold.validation,
+            settings,
+            start,
+            published,
+        )
+        for task, found in model.predict(blocks, fold.test).items():
+            tables[task].append(prediction_rows(run.protocol, run.model, task, fold, cases, classes, *found))
+        for kind in kinds if len(kinds) > 1 else ():
+            name = f"{run.model} without {kind}"
+            for task, found in model.predict(blocks, fold.test, hide=(kind,)).items():
+                without[task].append(prediction_rows(run.protocol, name, task, fold, cases, classes, *found))
+        place: dict[str, Any] = {
+            "protocol": run.protocol, "model": run.model, "experiment": run.experiment,
+        }  # fmt: skip
+        place |= {"repeat": fold.repeat, "fold": fold.fold}
+        histories.append(model.history.assign(**place))
+        fit, stop = (sorted(set(persons[rows])) for rows in (fold.fit, fold.validation))
+        saw: dict[str, Any] = {"weights": fit, "scaling": fit, "stopping": stop}
+        provenance.append({**place, "saw": saw if published else saw | {"temperature": stop}})
+        if progress is not None:
+            progress(done + 1, len(folds))
+    history = pd.concat(histories, ignore_index=True)
+    return RunOutcome(
+        {task: pd.concat(parts, ignore_index=True) for task, parts in tables.items()},
+        {task: pd.concat(parts, ignore_index=True) for task, parts in without.items()},
+        history[[*place, *(name for name in history.columns if name not in place)]],
+        provenance,
+    )
+
+
+def prediction_rows(
+    protocol: str,
+    model: str,
+    task: str,
+    fold: Fold,
+    cases: pd.DataFrame,
+    classes: Mapping[str, Sequence[str]],
+    p_raw: np.ndarray,
+    p: np.ndarray,
+) -> pd.DataFrame:
+    """Return the predictions of the cases that a fold held out; a case is a call, a person its caller."""
+    held = cases.iloc[fold.test]
+    ids = {name: held[name].to_numpy(dtype=str) for name in ("case_id", "person_id", task)}
+    names = classes[task]
+    return pd.DataFrame(
+        {
+            "protocol": protocol, "model": model, "target": task, "design": "grouped_kfold",
+            "repeat": fold.repeat, "fold": fold.fold, "unit": "call",
+            "call_id": ids["case_id"], "caller_id": ids["person_id"],
+            "segment": np.nan, "frame": np.nan, "time_s": np.nan, "y": ids[task],
+            **{f"p_raw_{name}": np.clip(p_raw[:, k], 0.0, 1.0) for k, name in enumerate(names)},
+            **{f"p_{name}": np.clip(p[:, k], 0.0, 1.0) for k, name in enumerate(names)},
+            "threshold": np.nan, "weight": 1.0,
+        }
+    )  # fmt: skip
+
+
+def run_experiments(
+    cases: pd.DataFrame,
+    features: Features,
+    classes: Mapping[str, Sequence[str]],
+    combinations: Sequence[str],
+    settings: NetworkSettings,
+    *,
+    protocols: Sequence[str] = ("nested",),
+    experiments: Sequence[str] = ("severity", "risk", "both"),
+    k: int = 10,
+    repeats: int = 1,
+    validation_share: float = 0.15,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Run experiments on embeddings that are there already.
+
+    Parameters
+    ----------
+    cases : DataFrame
+        case_id, person_id, severity and risk (class names).
+    features : Features
+    classes : mapping of str to sequence of str
+        Classes of 'severity' and of 'risk', from least to most severe.
+    combinations : sequence of str
+    settings : NetworkSettings
+    protocols, experiments : sequence of str
+    k, repeats, validation_share, seed
+        As in `MultitaskSettings`.
+    progress : callable, optional
+        Called as progress(done, total), in folds.
+
+    Returns
+    -------
+    dict
+        Task -> predictions table (checked), all runs and both baselines that need no demographics.
+
+    Examples
+    --------
+    >>> from voicerisk.deep.multitask import simulate_tasks
+    >>> data = simulate_tasks(60, relation="shared", seed=1)
+    >>> small = NetworkSettings(hidden=(8,), epochs=3)
+    >>> found = run_experiments(data.cases, data.features, data.classes, ["E"], small, k=3)
+    >>> sorted(found["risk"]["model"].unique())
+    ['majority', 'mtl:E', 'stl:E']
+    """
+    from voicerisk.deep.multitask.baselines import majority
+    from voicerisk.validation import check_predictions
+
+    tables: dict[str, list[pd.DataFrame]] = {task: [] for task in classes}
+    runs = plan_runs(protocols, experiments, combinations)
+    for number, (run, folds) in enumerate(
+        _with_folds(runs, cases, classes, k, repeats, validation_share, seed)
+    ):
+
+        def move(done: int, total: int, number: int = number) -> None:
+            if progress is not None:
+                progress(number * total + done, len(runs) * total)
+
+        outcome = run_one(run, cases, features, classes, folds, settings, seed, move)
+        for task, table in outcome.predictions.items():
+            tables[task].append(table)
+    for protocol in protocols:
+        folds = make_folds(cases, classes, k, repeats, validation_share, seed, protocol == "published")
+        for task in classes:
+            tables[task].append(majority(protocol, task, cases, classes, folds))
+    found = {task: pd.concat(parts, ignore_index=True) for task, parts in tables.items()}
+    for table in found.values():
+        check_predictions(table)
+    return found
+
+
+def _with_folds(
+    runs: Sequence[Run],
+    cases: pd.DataFrame,
+    classes: Mapping[str, Sequence[str]],
+    k: int,
+    repeats: int,
+    validation_share: float,
+    seed: int,
+) -> Iterator[tuple[Run, tuple[Fold, ...]]]:
+    for run in runs:
+        published = run.protocol == "published"
+        yield run, make_folds(cases, classes, k, repeats, validation_share, seed, published)
