@@ -4,12 +4,14 @@ Run: python benchmarks/extract.py [FOLDER WITH WAV FILES]
 
 The folder defaults to VOICERISK_REAL; without either, speech is synthesised (and the line says so). One JSON
 line a peer: CPU seconds per second of audio, microseconds a 20 ms frame, and how often the cost of all 36
-markers that is.
+markers that is. Two more lines give the peak memory of a process that takes the markers of an hour.
 """
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,7 @@ from voicerisk.biomarkers import extract
 
 RATE = 8000
 AT_LEAST_S = 60.0
-RUNS = 5
+RUNS = 9
 # recorded with soundgen 2.8.0 on a 73 s file (2.5.1, first 20 s: 0.760), not measured here
 SOUNDGEN_CPU_PER_S = 0.614
 
@@ -108,6 +110,40 @@ def peers(samples: np.ndarray) -> dict[str, Callable[[], object] | None]:
     return runs
 
 
+HOUR = """
+import resource, sys
+from voicerisk.audio import AudioSettings
+from voicerisk.biomarkers import BiomarkerSettings, extract_file
+if sys.argv[2] != "nothing":
+    extract_file(sys.argv[1], None, AudioSettings(), BiomarkerSettings(set=sys.argv[2]))
+else:
+    extract_file(sys.argv[1], [(0.0, 10.0)], AudioSettings(), BiomarkerSettings(set="all"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def memory_of_an_hour(samples: np.ndarray) -> None:
+    """Print the peak resident memory of a process that takes markers of an hour of this sound."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hour.wav"
+        with soundfile.SoundFile(path, "w", RATE, 1, subtype="PCM_16") as file:
+            while file.frames < 3600 * RATE:
+                file.write(samples[: 3600 * RATE - file.frames])
+        peaks = {}
+        for which in ("nothing", "named", "all"):
+            done = subprocess.run(
+                [sys.executable, "-c", HOUR, str(path), which], capture_output=True, text=True, check=True
+            )
+            peaks[which] = int(done.stdout) / 1024
+    for which in ("named", "all"):
+        line = {
+            "hour-long file, markers": which,
+            "peak_mb": round(peaks[which]),
+            "of that Python with its libraries": round(peaks["nothing"]),
+        }
+        print(json.dumps(line), flush=True)
+
+
 def main() -> None:
     samples, source = speech()
     seconds = len(samples) / RATE
@@ -137,6 +173,7 @@ def main() -> None:
                 "times_all_36": round(cost / ours, 3),
             }
         print(json.dumps(line), flush=True)
+    memory_of_an_hour(samples)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ AGREEMENT = {
     "novelty": (0.0, 0.98),
     "subDep": (0.2, 0.8),
     "flux": (0.0, 0.98),
+    "amEnvFreq": (0.0, 0.35),
+    "amEnvPurity": (0.0, 0.55),
 }
 
 

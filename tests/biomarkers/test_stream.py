@@ -41,6 +41,19 @@ def test_stream_equals_batch_whatever_the_blocks(espeak, data):
     )
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_each_marker_is_known_after_its_own_look_ahead(espeak, data):
+    # alone, so that no other marker's look-ahead lends it time
+    samples, rate = espeak
+    name = data.draw(st.sampled_from(streamable()))
+    first = data.draw(st.integers(0, 15000))
+    piece = samples[first : first + data.draw(st.integers(400, 25000))]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(piece)), max_size=40)))
+    ours = streamed(piece, rate, cuts, markers=[name])
+    assert_equal(ours, extract(piece, rate, markers=[name], audio=stream_audio()))
+
+
 @pytest.mark.parametrize("rate", [11025, 16000, 44100])
 def test_stream_equals_batch_at_other_rates(rate):
     rng = np.random.default_rng(rate)
@@ -75,6 +88,8 @@ def test_rows_come_no_later_than_the_look_ahead_and_a_step():
         assert got >= heard - 26  # a step of 25 frames, and the sample that tells the last frame
     assert Stream(8000, ["dom"]).look_ahead_s == pytest.approx(0.04)
     assert Stream(8000, ["pitch"]).look_ahead_s == pytest.approx(0.5)
+    assert Stream(8000, ["roughness"]).look_ahead_s == pytest.approx(0.16)
+    assert Stream(8000, ["fmDep"]).look_ahead_s == pytest.approx(1.28)
 
 
 def test_what_cannot_be_streamed_says_why():

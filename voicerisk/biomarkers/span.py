@@ -11,6 +11,7 @@ from voicerisk.audio.prepare import SpanFrames
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers import local, modulation
 from voicerisk.biomarkers.context import FLUX_SCALES, KERNEL, flux, novelty
+from voicerisk.biomarkers.envelope_windows import NAMES, EnvelopeWindows
 from voicerisk.biomarkers.harmonics import harmonic_markers
 from voicerisk.biomarkers.pitch import PathTracker, PitchSettings, pitch_candidates
 from voicerisk.biomarkers.plain import PlainSound
@@ -84,13 +85,21 @@ def measure_span(
     heard = ~span.silent if mask else np.ones(n_frames, np.bool_)
     if n_frames:
         chunks = _Chunks(span, sample_rate, wanted, sounds_soundgen, heard)
+        windows = None
+        if sounds_soundgen and wanted.intersection(NAMES):
+            windows = EnvelopeWindows(len(span.signal), sample_rate)
         for piece in _pieces(span, sample_rate, wanted, audio, pitch):
             rows = slice(piece.first, piece.end)
             found = _of_piece(piece, sample_rate, wanted, sounds_soundgen, kept if mask else None, heard)
             for name, column in found.items():
                 values[name][rows] = column
             chunks.take(piece)
+            if windows is not None:
+                windows.take(piece.signal, piece.origin, sample_rate // 10, piece.end == n_frames)
         values |= chunks.on_frames()
+        if windows is not None:
+            stretched = windows.on_frames(n_frames)
+            values |= {name: stretched[name] for name in NAMES if name in wanted}
     if mask:
         mask_noise(values, span.silent, sounds_soundgen)
     if "dom" in values:
