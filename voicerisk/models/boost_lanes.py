@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -157,7 +157,23 @@ def like_groups(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: i
                 )
                 members.append(best)
                 covered |= left.pop(best)
-            yield members
+            yield _side_by_side(members, {number: ranges[number - start] for number in members})
+
+
+def _side_by_side(members: list[int], ranges: Mapping[int, frozenset[tuple[object, ...]]]) -> list[int]:
+    """Order the lanes of a group so that those that share an uncommon range are neighbours.
+
+    The sums of a range are taken for an aligned quarter or half of the lanes where that is enough.
+    """
+    count = Counter(one for number in members for one in ranges[number])
+    rare = {number: {one for one in ranges[number] if 2 * count[one] < len(members)} for number in members}
+    left = sorted(members, key=lambda number: len(rare[number]))
+    order = [left.pop()]
+    while left:
+        near = max(left, key=lambda number: len(rare[number] & rare[order[-1]]))
+        left.remove(near)
+        order.append(near)
+    return order
 
 
 class GroupFit:
