@@ -88,7 +88,7 @@ def test_permutations_name_the_rung_that_leaks(null_cohort):
     calls, means = null_cohort
     rungs = [rung for rung in ladder() if rung.name in ("honest", "global_screening")]
     audit = audit_ladder(
-        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "grouped_kfold", n_permutations=4, rungs=rungs
+        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, "grouped_kfold", n_permutations=10, rungs=rungs
     )
     table = audit.table.set_index("rung")
     assert table.loc["global_screening", "null_verdict"] == "leak"

@@ -169,3 +169,12 @@ def test_leave_pair_out_needs_no_constant_prior():
     calls.loc[0, "y"] = 1 - other
     with pytest.raises(ValidationError, match="needs callers of one outcome"):
         leave_pair_out(calls, ridge_paths(calls.assign(x=0.0), ["x"]), SETTINGS)
+
+
+def test_a_few_permutations_accuse_nobody_by_chance():
+    assert judge_permutations("all", 0.6, np.array([0.8])).verdict == "fine"
+    # Two that happen to agree within 0.02 say little; many of the same spread say much.
+    assert judge_permutations("all", 0.6, np.array([0.58, 0.60])).verdict == "fine"
+    assert judge_permutations("all", 0.6, np.tile([0.58, 0.60], 20)).verdict == "leak"
+    # Where every permutation reaches 1 there is no doubt.
+    assert judge_permutations("all", 1.0, np.array([1.0, 1.0])).verdict == "leak"

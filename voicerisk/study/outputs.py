@@ -31,10 +31,14 @@ def write_metrics(
     metrics = compute_metrics(
         predictions,
         study.validation,
+        bootstrap_strata=study.validation.strata,
         subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
+        prevalence=study.validation.prevalence,
         progress=move,
     )
     write_csv(folder.file("metrics.csv"), metrics)
+    if study.validation.strata:
+        notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
     write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds.csv"))
     write_csv(folder.file("tuning.csv"), joined(folder, protocols, "tuning.csv"))
     provenance = {

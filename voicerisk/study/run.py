@@ -100,6 +100,7 @@ def run_study(
         ]
         stages.whole(tables, kept)
         metrics = stages.metrics(shown)
+        stages.apparent(shown, tables, kept)
         stages.show(shown)
         write_manifest(study, folder, shown)
         return RunResult(
@@ -338,6 +339,19 @@ class Stages:
             lambda move: write_metrics(study, self.folder, wanted, move),
         )
         return pd.read_csv(self.folder.file("metrics.csv"))
+
+    def apparent(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
+        """Score the callers that each protocol learned from, to stand beside the validated scores."""
+        from voicerisk.study.apparent import STAGE, write_apparent
+
+        study = self.study
+        mark = fingerprint(metrics=self.marks["metrics"], chosen=chosen, code=code_of("study/apparent"))
+        self.stage(
+            STAGE,
+            "Apparent performance",
+            mark,
+            lambda move: write_apparent(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
+        )
 
     def show(self, wanted: Sequence[str]) -> None:
         """Draw the figures and write the publication tables."""

@@ -129,6 +129,14 @@ def load_study(path: Path | str) -> Study:
         raise StudyError(
             f"{path.name}, [cohort]: moderator = {moderator!r} cannot be modelled yet; leave it out."
         )
+    within = rooms["validation"].strata
+    known_strata = ("outcome", "sex", *rooms["cohort"].strata)
+    for name in within:
+        if name not in known_strata:
+            raise StudyError(
+                f"{path.name}, [validation] strata: {name!r} is neither outcome, sex nor in [cohort] strata; "
+                "add it there."
+            )
     return Study(path=path, report=tables.get("report", {}), digest=hashlib.sha256(raw).hexdigest(), **rooms)
 
 

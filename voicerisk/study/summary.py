@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from voicerisk.study.apparent import spoken_optimism
 from voicerisk.study.run import RunResult
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
+    optimism = spoken_optimism(result.folder)
+    if optimism:
+        console.print(optimism, highlight=False)
     console.print(
         "Intervals take the cross-validated scores as given and leave out the variance of refitting.\n"
         "A research tool: never the sole basis of a clinical decision.",

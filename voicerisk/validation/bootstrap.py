@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import ValidationError
 from voicerisk.validation.thresholds import draw_callers
 
 OUTCOME = "outcome"
@@ -71,6 +72,11 @@ def caller_draws(
         for name in strata:
             if name == OUTCOME:
                 parts.append(np.where(share == 0, "0", np.where(share == 1, "1", "both")).astype(object))
+            elif name not in rows:
+                raise ValidationError(
+                    f"Callers cannot be drawn within {name!r}: it is neither 'outcome' nor a column of the "
+                    "predictions."
+                )
             else:
                 of_caller = rows.groupby("caller_id", sort=True)[name].first().astype(str)
                 parts.append(of_caller.to_numpy(dtype=object))

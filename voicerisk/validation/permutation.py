@@ -22,6 +22,7 @@ MakeFitPaths = Callable[[pd.DataFrame], FitPaths]
 
 SCHEMES = ("all", "strata")
 LEAST_LEAK = 0.02
+FEW = 10
 STREAM = 17
 
 
@@ -40,7 +41,8 @@ class PermutationTest:
     p_value : float
         (1 + number of null values >= observed) / (1 + B).
     tolerance : float
-        max(0.02, 3 sd / sqrt(B)).
+        max(0.02, 3 sd / sqrt(B)); below 10 permutations Student's t takes the place of the 3, and of one
+        permutation nothing follows.
     verdict : {'leak', 'hold-out bias', 'strata carry the outcome', 'fine'}
         'leak' where the null mean of scheme 'all' lies above 0.5 by more than the tolerance. Below by as
         much is 'hold-out bias', a note: leaving one out at 24 callers honestly gives about 0.47.
@@ -177,8 +179,7 @@ def permutation_test(
 
 def judge_permutations(scheme: str, observed: float, null: np.ndarray) -> PermutationTest:
     """Turn permuted AUROCs into a verdict; `permutation_test` without the refits."""
-    sd = float(null.std(ddof=1)) if len(null) > 1 else 0.0
-    tolerance = max(LEAST_LEAK, 3.0 * sd / np.sqrt(len(null)))
+    tolerance = _tolerance(null)
     p_value = float((1 + (null >= observed).sum()) / (1 + len(null)))
     mean = float(null.mean())
     if scheme == "all" and mean > 0.5 + tolerance:
@@ -205,6 +206,19 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray) -> Permut
             f"With outcomes shuffled the AUROC is {mean:.3f} on average, as it should be.",
         )
     return PermutationTest(scheme, observed, null, p_value, tolerance, verdict, finding)
+
+
+def _tolerance(null: np.ndarray) -> float:
+    """Return how far from 0.5 the mean of permuted AUROCs may lie by chance; infinite for a single one."""
+    from scipy.stats import norm, t
+
+    b = len(null)
+    if b < 2:
+        return np.inf
+    many = 3.0
+    # The spread of a few values says little: Student's t at the same tail probability.
+    factor = many if b >= FEW else float(t.isf(norm.sf(many), b - 1))
+    return max(LEAST_LEAK, factor * float(null.std(ddof=1)) / np.sqrt(b))
 
 
 def pipeline_auroc(

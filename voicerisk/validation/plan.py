@@ -102,6 +102,32 @@ def plan_folds(
     return planned, tuple(merged)
 
 
+def plan_whole(
+    callers: pd.DataFrame, settings: ValidationSettings, key: str, prior: float | None, inner: bool
+) -> OuterFold:
+    """Lay out one model of all callers that scores all callers, and the inner models that tune it.
+
+    Parameters
+    ----------
+    callers : DataFrame
+        `caller_table`.
+    settings : ValidationSettings
+    key : str
+    prior : float or None
+    inner : bool
+
+    Returns
+    -------
+    OuterFold
+        Of a design that keeps no frame rows.
+    """
+    strata = tuple(c for c in callers.columns if c not in ("caller_id", "pattern", "n_calls", "n_frames"))
+    place = (len(DESIGNS), 0, 0)
+    outer = _training_set(f"{key}/outer", callers, callers, prior, settings.seed, place)
+    splits = _inner_sets(key, callers, strata, prior, settings, place) if inner else ()
+    return OuterFold("grouped_kfold", 0, 0, outer, splits)
+
+
 def plan_size(calls: pd.DataFrame, settings: ValidationSettings) -> dict[str, int]:
     """Count the models each protocol will ask for, before anything runs.
 

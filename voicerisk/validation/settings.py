@@ -40,6 +40,12 @@ class ValidationSettings:
         The cut: mean of Youden cuts over bootstrapped callers, or the one Youden cut of the scores given.
     bootstraps : int
         Bootstraps of the threshold, at least 1 (the metrics have their own 2,000).
+    strata : sequence of str
+        Within what callers are drawn when metrics are bootstrapped: 'outcome', and columns of [cohort] strata
+        or sex. None for consecutive calls; outcome and sex where the study sampled so, as the paper did.
+        Strata of a single caller are merged, and it is said.
+    prevalence : float or None
+        Target prevalence, in (0, 1), at which predictive values and net benefit are shown as well.
     seed : int
         Not negative. Seed of folds, bootstraps and of everything random in a refit.
 
@@ -63,6 +69,8 @@ class ValidationSettings:
     fast: bool = False
     threshold: str = "bootstrap_youden"
     bootstraps: int = 1000
+    strata: Sequence[str] = ()
+    prevalence: float | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -74,6 +82,17 @@ class ValidationSettings:
             _whole(key, getattr(self, key), least)
         if not isinstance(self.fast, bool):
             raise ValidationError(f"[validation] fast must be true or false, not {self.fast!r}.")
+        strata = (self.strata,) if isinstance(self.strata, str) else tuple(self.strata)
+        object.__setattr__(self, "strata", strata)
+        if not all(isinstance(name, str) for name in strata) or len(set(strata)) != len(strata):
+            raise ValidationError(
+                f"[validation] strata must name columns, each once, not {list(strata)!r}; 'outcome' stands "
+                "for the outcome."
+            )
+        if self.prevalence is not None and not (_number(self.prevalence) and 0.0 < self.prevalence < 1.0):
+            raise ValidationError(
+                f"[validation] prevalence must be a share strictly between 0 and 1, not {self.prevalence!r}."
+            )
         if self.prior is not None and not (_number(self.prior) and 0.0 < self.prior < 1.0):
             raise ValidationError(
                 f"[validation] prior must be a probability strictly between 0 and 1, not {self.prior!r}; "

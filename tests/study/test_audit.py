@@ -1,0 +1,171 @@
+"""The audit of a study: it finds what was planted, names it, resumes, and does not depend on jobs."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import SETTINGS, marker_frames
+
+from voicerisk.study import load_study
+from voicerisk.study.audit import run_audit
+from voicerisk.study.audit_fits import caller_effects, dealt_anew, thinned
+from voicerisk.study.audit_steps import AuditOptions
+from voicerisk.study.design import ModelTables
+
+FEW = AuditOptions(permutations=2, frames_per_caller=20)
+
+
+def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(write_study, tmp_path, told):
+    study, out, reporter = load_study(write_study()), tmp_path / "out", told()
+    result = run_audit(study, out, FEW, reporter=reporter)
+    assert result.exit_code == 0
+    own = result.findings[result.findings["concerns"] == "the study"]
+    assert not (own["severity"] == "leak").any()
+    ladder = result.ladder.set_index("rung")
+    assert ladder.loc["honest", "leaked"] == ""
+    assert "knots" in ladder.loc["global_scaling", "leaked"]
+    assert {"screening", "knots"} <= set(ladder.loc["global_screening", "leaked"].split(", "))
+    assert "mstop" in ladder.loc["row_folds", "leaked"]
+    assert "threshold" in ladder.loc["holdout_threshold", "leaked"]
+    # M1: the caller effect holds the label of the caller left out, so that nothing is ranked wrongly,
+    # with shuffled outcomes as well.
+    assert ladder.loc["caller_effect", "auroc_call"] == ladder.loc["caller_effect", "null_mean"] == 1.0
+    assert "caller_effect" in ladder.loc["caller_effect", "leaked"]
+    named = set(result.findings["mechanism"])
+    assert {"global_screening", "caller_effect", "caller_effect_null", "holdout_threshold"} <= named
+
+    for name in ("ladder", "findings", "permutations", "tests", "controls", "columns", "sample_size"):
+        assert (out / "audit" / f"{name}.csv").is_file(), name
+    assert (pd.read_csv(out / "audit" / "ladder.csv")["frames_per_caller"] == 20).all()
+    assert (out / "audit" / "ladder_scores.csv").stat().st_mode & 0o077 == 0
+    for figure in ("audit_ladder", "permutation_null"):
+        assert (out / "figures" / f"{figure}.pdf").is_file()
+    assert any("Thinned" in note for note in reporter.notes)
+    assert any("about" in note and "models" in note for note in reporter.notes)
+
+    # Run again with another number of jobs: every step is found, and nothing changes, ...
+    before = (out / "audit" / "ladder.csv").read_bytes()
+    stamps = {file: file.stat().st_mtime_ns for file in (out / ".state" / "checkpoints").rglob("*.json")}
+    callers = [f"caller{i:02d}" for i in range(12)]
+    fold = {"held_out": ["caller03"], "seen": {"screening": {"callers": callers}}}
+    provenance = {"nested": {"callers": callers, "folds": {"loco": {"0": {"3": fold}}}}}
+    (out / "provenance.json").write_text(json.dumps(provenance))
+    again = run_audit(study, out, FEW, jobs=2, reporter=told())
+    assert (out / "audit" / "ladder.csv").read_bytes() == before
+    assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items())
+    # ... but for the provenance of an earlier run, which names a caller that was held out.
+    assert again.exit_code == 3
+    leak = again.findings.iloc[0]
+    assert leak["mechanism"] == "group_overlap" and "'screening'" in leak["finding"]
+    assert "caller03" in leak["evidence"]
+
+
+def test_the_command_finds_and_names_what_was_planted(write_study, tmp_path):
+    """M3: a running number in the order of the outcome as a marker; M5: one service that is all positive."""
+    from typer.testing import CliRunner
+
+    from voicerisk.cli import app
+
+    calls, frames = marker_frames()
+    calls = calls.sort_values("outcome", kind="stable").reset_index(drop=True)
+    calls["service"] = np.where(np.arange(12) >= 9, "000", "line")
+    calls["risk_folder"] = np.where(calls["outcome"] == 1, "imminent", "low")
+    number = dict(zip(calls["call_id"], range(12), strict=True))
+    frames["file_number"] = frames["call_id"].map(number).astype(float)
+    settings = SETTINGS.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
+    study = write_study(calls, frames, settings + '\n[screening]\nunit = "none"\n')
+    out = tmp_path / "out"
+    options = ["-o", str(out), "-B", "0", "--frames-per-caller", "10", "--pairs", "4", "-j", "1"]
+    ran = CliRunner().invoke(app, ["audit", str(study), *options])
+    assert ran.exit_code == 3, ran.output
+    assert "Exit code 3" in ran.output and "'file_number'" in ran.output
+    for heading in ("found in the study itself", "What each liberty does here", "leave pair out"):
+        assert heading in ran.output
+
+    findings = pd.read_csv(out / "audit" / "findings.csv")
+    found = findings[findings["concerns"] == "the study"].set_index("mechanism")
+    assert found.loc["index_column", "severity"] == "leak"
+    assert "file_number" in found.loc["index_column", "finding"]
+    assert "service = 000 have outcome 1" in found.loc["one_class_cell", "finding"]
+    # A column that the model is not given is a note, not a leak.
+    assert found.loc["caller_constant_column", "severity"] == "note"
+    assert "risk_folder" in found.loc["caller_constant_column", "finding"]
+    assert found.loc["sorted_by_outcome", "severity"] == "note"
+    controls = pd.read_csv(out / "audit" / "controls.csv").set_index("control")
+    assert "not estimable" in controls.loc["f", "expected"]
+
+
+def _tables(n_segments=(3, 1), y=(1, 0)) -> ModelTables:
+    calls = pd.DataFrame(
+        {"call_id": ["a", "b"], "caller_id": ["A", "B"], "sex": "female", "y": list(y), "n_frames": [6, 2]}
+    )
+    frames = pd.DataFrame(
+        {
+            "call_id": list("aaaaaabb"),
+            "caller_id": list("AAAAAABB"),
+            "segment": [0, 0, 1, 1, 2, 2, 0, 0],
+            "frame": [0, 1] * 4,
+            "time_s": np.arange(8.0),
+            "x": np.arange(8.0),
+        }
+    )
+    segments = pd.DataFrame(
+        {
+            "call_id": ["a"] * n_segments[0] + ["b"] * n_segments[1],
+            "caller_id": ["A"] * n_segments[0] + ["B"] * n_segments[1],
+            "segment": [*range(n_segments[0]), *range(n_segments[1])],
+            "n_frames": 2,
+            "x": 0.0,
+        }
+    )
+    return ModelTables(calls, frames, segments, ("x",))
+
+
+def test_caller_effects_solve_the_equation_of_the_random_intercept():
+    effects = caller_effects(_tables())
+    base = np.log(0.75 / 0.25)
+    for name, n, positive in (("A", 3, 3), ("B", 1, 0)):
+        p = 1.0 / (1.0 + np.exp(-(base + effects[name])))
+        # Posterior mode with variance 1: the score of the likelihood equals the effect.
+        assert abs(positive - n * p - effects[name]) < 1e-9
+    assert effects["A"] > 0 > effects["B"]
+
+
+def test_thinning_keeps_so_many_frames_a_caller_and_every_call():
+    tables = thinned(_tables(), 3)
+    assert tables.frames["call_id"].value_counts().to_dict() == {"a": 3, "b": 2}
+    assert tables.frames["x"].tolist() == [0.0, 2.0, 4.0, 6.0, 7.0]
+    assert tables.calls["n_frames"].tolist() == [3, 2]
+    assert thinned(_tables(), 99).frames.equals(_tables().frames)
+
+
+def test_segments_dealt_anew_keep_their_frames_together():
+    calls = pd.concat([_tables().calls] * 2, ignore_index=True)
+    first = _tables()
+    second = {}
+    for name in ("frames", "segments"):
+        table = getattr(first, name)
+        copy = table.assign(call_id=table["call_id"].str.upper() + "2", caller_id=table["caller_id"] + "2")
+        second[name] = pd.concat([table, copy], ignore_index=True)
+    calls["call_id"] = ["a", "b", "A2", "B2"]
+    calls["caller_id"] = ["A", "B", "A2", "B2"]
+    tables = ModelTables(calls, second["frames"], second["segments"], ("x",))
+    dealt = dealt_anew(tables, seed=2)
+    assert len(dealt.frames) == 16 and dealt.frames["call_id"].value_counts().to_dict() == {
+        "a": 6, "A2": 6, "b": 2, "B2": 2,
+    }  # fmt: skip
+    # Frames of one segment stay neighbours: x differs by 1 within a segment of two frames.
+    gaps = dealt.frames.groupby(["call_id", "segment"])["x"].agg(lambda v: v.max() - v.min())
+    assert (gaps == 1.0).all()
+    y = dict(zip(calls["call_id"], calls["y"], strict=True))
+    assert dealt.frames["x"].ge(6).equals(dealt.frames["call_id"].map(y).eq(0))
+
+
+def test_options_are_checked():
+    from voicerisk.errors import StudyError
+
+    with pytest.raises(StudyError, match="at least 1 frame"):
+        AuditOptions(frames_per_caller=0)
+    with pytest.raises(StudyError, match="number of permutations is -1"):
+        AuditOptions(permutations=-1)

@@ -1,0 +1,107 @@
+"""A saved model on another study: what it is worth there, and what is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import SETTINGS, marker_frames
+
+from voicerisk.cohort import load_cohort
+from voicerisk.errors import StudyError
+from voicerisk.study import load_study
+from voicerisk.study.external import by_group, validate_externally
+from voicerisk.study.inference import boost_study
+from voicerisk.study.reporter import Silent
+from voicerisk.study.run import Stages, open_results
+
+
+@pytest.fixture
+def developed(write_study, tmp_path):
+    """A model learned on one study, with the files that a run leaves beside it."""
+    calls, frames = marker_frames(callers=16, seed=4)
+    study = load_study(write_study(calls, frames, name="first"))
+    folder = open_results(study, tmp_path / "first_results")
+    with folder.locked():
+        tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+        boost_study(study, tables, ("x", "noise"), folder)
+    pd.DataFrame(
+        {"protocol": ["published"], "design": ["loco"], "fold": [np.nan], "threshold": [0.45]}
+    ).to_csv(folder.file("thresholds.csv"), index=False)
+    return folder.file("boost/model.json")
+
+
+def _second(write_study, shift=0.0, **columns):
+    calls, frames = marker_frames(callers=20, seed=9)
+    calls["service"] = np.where(np.arange(20) % 5 < 3, "line", "000")
+    calls["recorded_on"] = np.where(np.arange(20) < 10, "2020-03-01", "2021-07-15")
+    frames["x"] += shift
+    settings = SETTINGS.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
+    return load_study(write_study(calls.assign(**columns), frames, settings, name="second"))
+
+
+def test_discrimination_calibration_recalibration_groups_and_shift(developed, write_study, tmp_path, told):
+    study, reporter = _second(write_study, shift=1.0), told()
+    out = tmp_path / "second_results"
+    result = validate_externally(developed, study, out, time="recorded_on", reporter=reporter)
+
+    metrics = result.metrics[result.metrics["unit"] == "call"]
+    assert set(metrics["design"]) == {"external"}
+    groups = {"all", "sex=female", "service=000", "year=2020", "year=2021"}
+    assert groups <= set(metrics["subgroup"])
+    names = {"auroc", "sensitivity", "calibration_slope", "calibration_in_the_large", "brier", "net_benefit"}
+    assert names <= set(metrics["metric"])
+    # The saved cut is applied, not learned anew.
+    assert metrics.loc[metrics["metric"] == "sensitivity", "threshold"].eq(0.45).all()
+
+    # x was raised by one frame SD: risk is overstated, and recalibration brings the mean risk back.
+    whole = result.recalibration[result.recalibration["group"] == "all"].set_index("method")
+    assert whole.loc["in the large", "intercept"] < -0.3
+    assert whole.loc["in the large", "mean_p"] == pytest.approx(whole.loc["as is", "prevalence"], abs=1e-6)
+    assert whole.loc["as is", "brier"] == whole.loc["as is", "brier_left_out"]
+    assert whole.loc["in the large", "brier_left_out"] > whole.loc["in the large", "brier"]
+    assert {"service=000", "year=2021"} <= set(result.recalibration["group"])
+
+    shift = result.shift.set_index("marker")
+    assert shift.loc["x", "shifted"] and shift.loc["x", "difference"] > 0.5
+    assert shift.loc["x", "share_outside_knots"] > shift.loc["noise", "share_outside_knots"]
+    shown = by_group(result, ("year",))
+    assert shown["group"].tolist() == ["all", "year=2020", "year=2021"]
+
+    place = out / "external"
+    for name in ("metrics.csv", "recalibration.csv", "marker_shift.csv", "figures/calibration.pdf"):
+        assert (place / name).is_file(), name
+    assert (place / "predictions.parquet").stat().st_mode & 0o077 == 0
+    assert json.loads((place / "validation.json").read_text())["threshold"] == 0.45
+    assert any("cut is 0.4500" in note for note in reporter.notes)
+
+
+def test_without_the_models_study_there_is_no_cut_and_no_shift_and_it_is_said(
+    developed, write_study, tmp_path, told
+):
+    alone = tmp_path / "mailed" / "model.json"
+    alone.parent.mkdir()
+    alone.write_bytes(developed.read_bytes())
+    result = validate_externally(alone, _second(write_study), tmp_path / "out", reporter=told())
+    assert list(result.shift.columns) == ["marker", "share_outside_knots"]
+    assert not (result.metrics["metric"] == "sensitivity").any()
+    assert any("no cut" in note for note in result.notes)
+    assert any("shift of the markers is unknown" in note for note in result.notes)
+
+
+def test_what_cannot_be_compared_is_refused(developed, write_study, tmp_path):
+    study = _second(write_study)
+    with pytest.raises(StudyError, match="no column 'date'"):
+        validate_externally(developed, study, tmp_path / "a", time="date")
+    with pytest.raises(StudyError, match="which is no date and no year"):
+        validate_externally(developed, study, tmp_path / "a", time="service")
+    with pytest.raises(StudyError, match="from 0 to 1, not 2"):
+        validate_externally(developed, study, tmp_path / "a", threshold=2.0)
+    calls, frames = marker_frames()
+    lacking = load_study(write_study(calls, frames.drop(columns="noise"), name="third"))
+    with pytest.raises(StudyError, match="needs the marker noise"):
+        validate_externally(developed, lacking, tmp_path / "b")
+    text = SETTINGS.replace('frames = "markers.csv"', "") + "\n[audio]\npre_emphasis = 0.5\n"
+    other = load_study(write_study(settings=text, name="fourth"))
+    with pytest.raises(StudyError, match=r"learned with \[audio\] pre_emphasis = 0\.97"):
+        validate_externally(developed, other, tmp_path / "c")
