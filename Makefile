@@ -1,5 +1,5 @@
 # Every target sets up what it needs; the second time that costs a fraction of a second.
-.PHONY: help setup demo test lint vignettes docs bench clean
+.PHONY: help setup demo test test-deep lint vignettes docs bench clean
 PY := .venv/bin/python
 JOBS ?= $(shell nproc)
 export OMP_NUM_THREADS := 1
@@ -17,7 +17,11 @@ demo: setup      ## simulate a telephone cohort and run both protocols on it (de
 
 test: setup      ## all tests
 	@bash scripts/browser.sh
-	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal --ignore=tests/deep $(PYTEST_ARGS)
+
+test-deep: setup ## tests of the neural models; adds torch to .venv first, and says how large it is
+	@bash scripts/setup_deep.sh
+	@$(PY) -m pytest tests/deep $(PYTEST_ARGS)
 
 lint: setup      ## style, types, who may import whom
 	@.venv/bin/ruff check .

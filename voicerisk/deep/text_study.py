@@ -1,11 +1,9 @@
 """All stages of a study of text: messages in; predictions, metrics, explanations, figures and tables out."""
 
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,20 @@ from voicerisk.deep.text_settings import TextStudy
 from voicerisk.errors import StudyError, TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
-from voicerisk.study.outputs import without_folders
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.settings import plain
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
 
 TITLES = {"tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
-PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib", "torch", "transformers",
-            "tokenizers", "safetensors", "shap")  # fmt: skip
 # What a fit depends on; figures, explanations and settings of them do not change it.
 FITTED_BY = (
     "network", "encoder", "pooling", "vectors", "max_tokens", "max_words", "repeats", "seed", "test_share",
     "validation_share",
+)  # fmt: skip
+EXPLAINED_BY = (
+    "text", "deep/text_explain", "deep/message_explanations", "deep/word_explanations",
+    "deep/explanation_pages",
 )  # fmt: skip
 
 
@@ -247,7 +246,9 @@ class _Run:
 
     def metrics(self) -> None:
         mark = fingerprint(
-            parts={key: mark for key, mark in self.stages.marks.items() if "-" in key},
+            parts={
+                key: mark for key, mark in self.stages.marks.items() if key.startswith(self.text.protocols)
+            },
             settings=[
                 self.text.bootstraps,
                 dict(self.text.prevalence),
@@ -311,47 +312,56 @@ class _Run:
     # ----------------------------------------------------------------------------------------
 
     def explain(self) -> None:
-        """Explanations come with their own module."""
+        for name in self.text.explain.models:
+            protocol = self.text.protocols[-1]
+            mark = fingerprint(
+                model=self.stages.marks[f"{protocol}-{name}"],
+                settings=plain(self.text.explain),
+                code=code_of(*EXPLAINED_BY),
+            )
+            work = partial(self._explain, protocol, name)
+            self.stages.run(f"explain-{name}", f"Explanations, {TITLES[name]}", mark, work)
+
+    def _explain(self, protocol: str, name: str, move: Move) -> tuple[list[str], list[str]]:
+        from voicerisk.deep.text_explain import write_explanations
+        from voicerisk.deep.text_models import load_text_model
+
+        encoder, settings = self.pretrained.encoder, self.text.explain
+        place = self.folder.file(f"models/{protocol}/{name}/repeat_0")
+        model = load_text_model(place, encoder, self.pretrained.encoder_identity)
+        token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
+        out = self.folder.file("explanations")
+        out.mkdir(exist_ok=True)
+        out.chmod(0o700)
+        written, notes = write_explanations(
+            name, model, self.cohort, self.splits[0], settings, self.text.seed, out, mask_token=token,
+            lexicons=self._input(settings.lexicons) if settings.lexicons else None, progress=move,
+        )  # fmt: skip
+        return [f"explanations/{file}" for file in written], notes
 
     def show(self) -> None:
-        """Figures and tables come with their own module."""
+        from voicerisk.deep.text_show import write_figures, write_tables
+
+        mark = fingerprint(
+            marks=self.stages.marks, seed=self.text.seed,
+            code=code_of("figures", "report", "deep/text_show", "deep/text_results"),
+        )  # fmt: skip
+
+        def work(move: Move) -> tuple[list[str], list[str]]:
+            figures = write_figures(self.folder, self.text, self.cohort, move)
+            tables, notes = write_tables(self.folder, self.text)
+            return [*figures, *tables], notes
+
+        self.stages.run("show", "Figures and tables", mark, work)
 
     def manifest(self) -> None:
-        records = self.folder.records()
-        notes: dict[str, Any] = {protocol: {} for protocol in self.text.protocols}
-        for protocol in self.text.protocols:
-            for name, part in zip(self.text.models, self._parts(protocol), strict=True):
-                facts = json.loads(self.folder.file(f"{part}.json").read_text(encoding="utf-8"))["facts"]
-                notes[protocol][name] = {f"repeat {number}": one for number, one in enumerate(facts)}
-        write_json(
-            self.folder.file("manifest.json"),
-            {
-                "kind": "text",
-                "written": datetime.now(UTC).isoformat(timespec="seconds"),
-                "study_file": {"name": self.study.path.name, "sha256": self.study.digest},
-                "inputs": {Path(name).name: digest for name, digest in self.files.items()},
-                "encoder": self.pretrained.encoder_identity,
-                "settings": without_folders(self.study.as_dict()),
-                "seed": self.text.seed,
-                "protocols": list(self.text.protocols),
-                "protocol_notes": notes,
-                "versions": {"python": platform.python_version(), **_versions()},
-                "stages": {
-                    name: {key: record[key] for key in ("seconds", "notes", "outputs")}
-                    for name, record in records.items()
-                },
-            },
-        )
+        from voicerisk.deep.text_manifest import write_text_manifest
 
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+        parts = {
+            protocol: dict(zip(self.text.models, self._parts(protocol), strict=True))
+            for protocol in self.text.protocols
+        }
+        write_text_manifest(self.study, self.folder, self.files, self.pretrained.encoder_identity, parts)
 
 
 def _spoken(

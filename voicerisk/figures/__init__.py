@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voicerisk.figures.audit import audit_ladder, permutation_null
     from voicerisk.figures.benefit import decision_curves
+    from voicerisk.figures.classes import confusion, training_curves
     from voicerisk.figures.curves import difference_curves, gamm_curves, partial_effects
     from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
@@ -41,6 +42,8 @@ _HOME = {
     "gamm_curves": "curves",
     "partial_effects": "curves",
     "call_scores": "decisions",
+    "confusion": "classes",
+    "training_curves": "classes",
     "score_dots": "decisions",
     "threshold_distribution": "decisions",
     "curve_points": "discrimination",
@@ -75,6 +78,7 @@ __all__ = [
     "calibration",
     "calibration_points",
     "call_scores",
+    "confusion",
     "curve_points",
     "decision_curves",
     "difference_curves",
@@ -105,6 +109,7 @@ __all__ = [
     "stored",
     "subgroup_forest",
     "threshold_distribution",
+    "training_curves",
 ]
 
 

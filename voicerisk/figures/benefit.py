@@ -27,8 +27,9 @@ def decision_curves(
     Parameters
     ----------
     curve : DataFrame
-        Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none'; others are
-        left out), net_benefit, lower, upper, and where there are several, protocol. Constant columns
+        Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where
+        it is there 'maximum', the prevalence; others are left out), net_benefit, lower, upper, and where there
+        are several, protocol. Constant columns
         relevant_low and relevant_high stand in for `relevant`.
     labels : mapping of str to str
         Display names of protocols.
@@ -89,6 +90,16 @@ def decision_curves(
             zorder=3,
             label="model",
         )
+        top = rows[rows["strategy"] == "maximum"]
+        panel.plot(
+            top["threshold"],
+            top["net_benefit"],
+            color=style.accent,
+            linewidth=style.thin_pt * 1.3,
+            linestyle=(0, (1, 1.5)),
+            zorder=2,
+            label="maximum",
+        )
         if relevant is not None:
             for left, right in ((0.0, relevant[0]), (relevant[1], 1.0)):
                 panel.axvspan(left, right, color="white", alpha=0.65, linewidth=0, zorder=4)
@@ -108,5 +119,7 @@ def decision_curves(
         line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
         line_entry(Look("black", "-", ""), "act on none", style),
     ]
+    if (table["strategy"] == "maximum").any():
+        entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
     legend(figure, entries)
     return figure

@@ -112,6 +112,12 @@ DRAWINGS: Mapping[str, Drawing] = {
     "subgroup_forest": Drawing(
         "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."
     ),
+    "confusion": Drawing(
+        "classes", "Confusion of classes", "True classes against the likeliest one, rows summing to 1."
+    ),
+    "training_curves": Drawing(
+        "classes", "Training of the networks", "Loss by epoch on the rows that teach and on those that stop."
+    ),
     "audit_ladder": Drawing(
         "audit",
         "Audit ladder",

@@ -20,7 +20,8 @@ UNITS = {
     "frame_by_call": "frames, decided by call",
     "frame": "frames, each by itself",
 }
-UNIT_NOUNS = {"call": "calls", "caller": "callers", "span": "spans", "frame": "frames", "segment": "segments"}
+UNIT_NOUNS = {"call": "calls", "caller": "callers", "span": "spans", "frame": "frames", "segment": "segments",
+              "session": "sessions", "user": "users"}  # fmt: skip
 METRICS = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
@@ -38,6 +39,8 @@ METRICS = {
     "calibration_intercept": "Calibration in the large",
     "ici": "Integrated calibration index",
     "net_benefit": "Net benefit",
+    "f1": "F1",
+    "log_loss": "Log loss",
 }
 MINUS = "\u2212"
 

@@ -18,6 +18,7 @@ from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
 from voicerisk.report.checklist import checklist
+from voicerisk.report.class_tables import class_table, has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
@@ -36,7 +37,15 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
         "Both protocols side by side",
-        ("protocols_compared", "roc", "precision_recall", "calibration", "decision_curves"),
+        (
+            "protocols_compared",
+            "roc",
+            "precision_recall",
+            "confusion",
+            "calibration",
+            "decision_curves",
+            "training_curves",
+        ),
     ),
     ("calls", "Cuts and calls", ("threshold_distribution", "score_dots")),
     (
@@ -276,7 +285,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
 
     made: dict[str, list[PublicationTable]] = {}
     if results.metrics is not None:
-        made["performance"] = [performance_table(results.metrics)]
+        several = has_classes(results.metrics)
+        made["performance"] = [(class_table if several else performance_table)(results.metrics)]
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

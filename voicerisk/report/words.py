@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
+from voicerisk.report import class_tables
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
 
@@ -36,6 +37,8 @@ def in_short(results: Results) -> list[str]:
     metrics = results.metrics
     if metrics is None:
         return ["The study holds no metrics."]
+    if class_tables.has_classes(metrics):
+        return class_tables.in_short(metrics)
     table = one_interval(whole_group(metrics))
     calls = table[table["unit"] == "call"]
     if len(calls):

@@ -1,0 +1,181 @@
+"""Publication tables of several classes: performance by class, and the parts of the Brier score."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from voicerisk.errors import ReportError
+from voicerisk.figures.text import PERCENTILE, metric_name, need, number, ordered, whole_group
+from voicerisk.report.formats import MISSING, count, estimate
+from voicerisk.report.tables import GIVEN_SCORES, PublicationTable
+
+NO_LABELS: Mapping[str, str] = {}
+MACRO = "macro"
+OF_CLASS = ("ppv", "sensitivity", "f1", "auroc")
+OF_ALL = ("auroc", "ppv", "sensitivity", "f1", "accuracy", "brier", "log_loss")
+
+
+def has_classes(metrics: pd.DataFrame | None) -> bool:
+    """Say whether a metrics table is one of several classes."""
+    return metrics is not None and "class" in metrics and bool((metrics["class"] == MACRO).any())
+
+
+def class_table(
+    metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS, method: str = PERCENTILE
+) -> PublicationTable:
+    """Return precision, recall, F1 and AUROC of each class, and what belongs to all classes together.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics.csv of several classes.
+    labels : mapping of str to str
+        Display names of models and classes.
+    method : str
+        Which intervals to print.
+
+    Returns
+    -------
+    PublicationTable
+        One row a protocol, model and class.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or there is no row.
+    """
+    need(
+        metrics, ["protocol", "model", "unit", "class", "metric", "estimate", "lower", "upper"], "class table"
+    )
+    rows = whole_group(metrics)
+    rows = rows[(rows["unit"] == "call") & (rows["method"] == method)]
+    if rows.empty:
+        raise ReportError("class table: the metrics hold no sessions with these intervals.")
+    lines = []
+    for (protocol, model), part in rows.groupby(["protocol", "model"], sort=False):
+        for name in ordered(part["class"]):
+            here = part[part["class"].astype(str) == name].drop_duplicates("metric").set_index("metric")
+            every = name == MACRO
+            cells = [
+                estimate(*(float(here.loc[metric, key]) for key in ("estimate", "lower", "upper")))
+                if metric in here.index
+                else MISSING
+                for metric in (*OF_CLASS, "accuracy", "brier", "log_loss")
+            ]
+            n = MISSING if every else count(here["n_events"].iloc[0])
+            title = "all, unweighted mean" if every else labels.get(name, name)
+            lines.append([str(protocol).capitalize(), labels.get(str(model), str(model)), title, n, *cells])
+    heads = [
+        "Protocol", "Model", "Class", "n", "Precision", "Recall", "F1", "AUROC", "Accuracy", "Brier score",
+        "Log loss",
+    ]  # fmt: skip
+    notes = (
+        "Each class against the rest; decisions are for the class with the highest score. Means over "
+        "the repeats "
+        "that are shown; n is of the first one. 95% intervals in brackets. " + GIVEN_SCORES,
+        "The Brier score of all classes is the mean of the classes', not their sum.",
+    )
+    return PublicationTable("classes", "Performance by class", pd.DataFrame(lines, columns=heads), notes)
+
+
+def brier_table(
+    parts: pd.DataFrame, metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS
+) -> PublicationTable:
+    """Return the parts of the Brier score by class, and the skill against the baseline.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        protocol, model, class, reliability, resolution, uncertainty, within_bins, brier.
+    metrics : DataFrame
+        metrics.csv; its `brier_skill_against_*` rows.
+    labels : mapping of str to str
+
+    Returns
+    -------
+    PublicationTable
+    """
+    columns = ["reliability", "resolution", "uncertainty", "within_bins", "brier"]
+    need(parts, ["protocol", "model", "class", *columns], "Brier table")
+    skills = metrics[metrics["metric"].astype(str).str.startswith("brier_skill_against_")]
+    skill_of = {(row["protocol"], row["model"]): row for row in skills.to_dict("records")}
+    lines = []
+    for row in parts.to_dict("records"):
+        every = row["class"] == MACRO
+        found = skill_of.get((row["protocol"], row["model"])) if every else None
+        skill = estimate(found["estimate"], found["lower"], found["upper"]) if found else MISSING
+        title = "all, unweighted mean" if every else labels.get(str(row["class"]), str(row["class"]))
+        model = labels.get(str(row["model"]), str(row["model"]))
+        cells = [number(float(row[column]), 4) for column in columns]
+        lines.append([str(row["protocol"]).capitalize(), model, title, *cells, skill])
+    heads = [
+        "Protocol",
+        "Model",
+        "Class",
+        "Reliability",
+        "Resolution",
+        "Uncertainty",
+        "Within bins",
+        "Brier score",
+    ]
+    against = str(skills["metric"].iloc[0]).removeprefix("brier_skill_against_") if len(skills) else ""
+    last = f"Skill against {labels.get(against, against)}" if against else "Skill"
+    notes = (
+        "Brier score = reliability \u2212 resolution + uncertainty + within bins (variance less "
+        "covariance inside "
+        "the ten bins, without which the parts do not add up).",
+    )
+    return PublicationTable(
+        "brier", "Parts of the Brier score", pd.DataFrame(lines, columns=[*heads, last]), notes
+    )
+
+
+def repeats_table(repeats: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> PublicationTable:
+    """Return mean, standard deviation and range over all repeats, never the best alone.
+
+    Parameters
+    ----------
+    repeats : DataFrame
+        repeats.csv: protocol, model, repeat and metrics.
+    labels : mapping of str to str
+    """
+    lines = []
+    for (protocol, model), part in repeats.groupby(["protocol", "model"], sort=False):
+        cells = [
+            f"{number(part[metric].mean())} (SD {number(part[metric].std())}; "
+            f"{number(part[metric].min())} to "
+            f"{number(part[metric].max())})"
+            for metric in OF_ALL
+            if metric in part
+        ]
+        lines.append([str(protocol).capitalize(), labels.get(str(model), str(model)), str(len(part)), *cells])
+    heads = ["Protocol", "Model", "Repeats", *(metric_name(name) for name in OF_ALL if name in repeats)]
+    notes = ("Mean over all repeats (standard deviation; smallest to largest). Macro means over classes.",)
+    return PublicationTable("repeats", "All repeats", pd.DataFrame(lines, columns=heads), notes)
+
+
+def in_short(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> list[str]:
+    """Return what a hurried reader must know of a study of several classes.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics.csv of several classes.
+    labels : mapping of str to str
+    """
+    rows = whole_group(metrics)
+    rows = rows[(rows["class"] == MACRO) & (rows["method"] == PERCENTILE)]
+    lines = []
+    for (protocol, model), part in rows.groupby(["protocol", "model"], sort=False):
+        found = part.drop_duplicates("metric").set_index("metric")
+        if "auroc" not in found.index or "f1" not in found.index:
+            continue
+        one, f1 = found.loc["auroc"], found.loc["f1"]
+        lines.append(
+            f"{str(protocol).capitalize()} protocol, {labels.get(str(model), str(model))}: AUROC, mean "
+            f"of classes, "
+            f"{estimate(one['estimate'], one['lower'], one['upper'])}; F1, mean of classes, "
+            f"{estimate(f1['estimate'], f1['lower'], f1['upper'])}; {count(one['n'])} held-out sessions "
+            f"a repeat."
+        )
+    return lines
