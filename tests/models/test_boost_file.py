@@ -1,6 +1,8 @@
 """The saved model: what was fitted is what scores, and a bad file is refused."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -106,3 +108,21 @@ def test_rows_that_cannot_be_scored_say_why(fitted):
         scorer.score(gone)
     with pytest.raises(ModelError, match="sex is 'x'"):
         scorer.score(X.assign(sex="x"))
+
+
+def test_scoring_loads_neither_numba_nor_r(fitted, tmp_path):
+    model, _ = fitted
+    model.save(tmp_path / "model.json")
+    new, _ = table(50)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    script = (
+        "import sys, pandas as pd\n"
+        "from pathlib import Path\n"
+        "from voicerisk.models import read_model\n"
+        "scores = read_model(Path(sys.argv[1])).score(pd.read_csv(sys.argv[2]))\n"
+        "assert len(scores) == 50\n"
+        "print(*sorted({'numba', 'rpy2', 'sklearn'} & set(sys.modules)))\n"
+    )
+    files = [str(tmp_path / "model.json"), str(tmp_path / "new.csv")]
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
