@@ -18,7 +18,6 @@ NEEDED = (
     "matplotlib",
 )
 OPTIONAL = {
-    "great-tables": "pip install 'voicerisk[report]' adds tables in Word",
     "python-docx": "pip install 'voicerisk[report]' adds tables in Word",
     "webrtcvad-wheels": "pip install 'voicerisk[vad]' adds silence by voice activity",
 }

@@ -9,6 +9,7 @@ import pytest
 from voicerisk import figures
 from voicerisk.errors import ReportError
 from voicerisk.figures.style import MM_PER_INCH
+from voicerisk.figures.text import one_interval, p_value
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,9 @@ def test_gamm_curves_draw_the_table_they_are_given(made, drawn):
     panels = drawn["gamm"].axes
     assert len(panels) == len(made.MARKERS)
     for panel, marker in zip(panels, made.MARKERS, strict=True):
-        assert panel.get_xlabel().replace("\n", " ") == made.LABELS[marker]
+        name, _, unit = made.LABELS[marker].partition(" (")
+        assert panel.get_title(loc="left").replace("\n", " ") == name
+        assert panel.get_xlabel() == unit.removesuffix(")")
         lines = [line for line in panel.lines if len(line.get_xdata()) == 100]
         assert len(lines) == 2
         assert lines[0].get_linestyle() != lines[1].get_linestyle()
@@ -102,13 +105,38 @@ def test_gamm_curves_draw_the_table_they_are_given(made, drawn):
             np.testing.assert_array_equal(line.get_xdata(), rows["x"])
 
 
-def test_shared_scales_show_every_pointwise_band_in_full(made, drawn):
+def test_shared_scales_show_every_estimate_and_the_bands_where_callers_were(made, drawn):
     table = made.curves()
     limits = {panel.get_ylim() for panel in drawn["gamm"].axes}
     assert len(limits) == 1
     low, high = limits.pop()
+    assert low < table["estimate"].min() and high > table["estimate"].max()
+    low, high = figures.gamm_curves(table, made.LABELS).axes[0].get_ylim()
     assert low < table["lower"].min() and high > table["upper"].max()
+    seen = made.observed()
+    for (marker, sex), rows in table.groupby(["marker", "sex"]):
+        mine = seen[(seen["marker"] == marker) & (seen["sex"] == sex)]["x"]
+        inside = rows["x"].between(mine.quantile(0.01), mine.quantile(0.99))
+        low, high = drawn["gamm"].axes[0].get_ylim()
+        assert low < rows.loc[inside, "lower"].min() and high > rows.loc[inside, "upper"].max()
     assert len({panel.get_ylim() for panel in drawn["free"].axes}) == len(made.MARKERS)
+
+
+def test_tests_of_smooths_and_notes_are_printed(made):
+    smooths = made.smooths()
+    figure = figures.gamm_curves(made.curves().assign(note="Not to be read."), smooths=smooths)
+    row = smooths.iloc[0]
+    panel = figure.axes[[str(m) for m in made.curves()["marker"].unique()].index(row["marker"])]
+    said = [text.get_text() for text in panel.texts]
+    p = p_value(row["p_value"])
+    assert f"EDF {row['edf']:.1f}, P{p if p[0] in '<>' else '=' + p}" in said
+    assert figure.get_supxlabel() == "Not to be read."
+
+
+def test_intervals_say_that_they_take_scores_as_given(made):
+    assert "given these scores" in figures.protocols_compared(made.metrics()).get_supxlabel()
+    bare = one_interval(made.metrics()).assign(method="wilson")
+    assert figures.protocols_compared(bare, method="wilson").get_supxlabel() == ""
 
 
 def test_differences_shade_where_the_simultaneous_band_leaves_zero(made):

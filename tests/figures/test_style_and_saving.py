@@ -3,10 +3,12 @@
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from voicerisk import figures
 from voicerisk.errors import ReportError
@@ -139,6 +141,65 @@ def test_plain_and_number():
     assert plain("a$b\n\x00") == r"a\$b  "
     assert plain("x" * 30, 10) == "x" * 9 + "\u2026"
     assert number(-0.001) == "0.00" and number(-1.5, 1) == "\u22121.5" and number(np.nan) == "–"
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+SEES = {
+    "usual": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def _lab(colour: str, sees: object) -> np.ndarray:
+    """CIE L*a*b* (D65) of a colour as somebody sees it."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+    xyz = np.array(to_xyz) @ np.clip(np.asarray(sees) @ linear, 0, 1) / [0.95047, 1, 1.08883]
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("name", SEES)
+def test_colours_stay_apart_however_somebody_sees(name):
+    from voicerisk.figures.style import DEFAULT
+
+    def apart(one: str, other: str) -> float:
+        return float(np.linalg.norm(_lab(one, SEES[name]) - _lab(other, SEES[name])))
+
+    # A difference of about 2.3 is just noticed; lines and markers want ten times that.
+    for one, other in (("female", "male"), ("published", "nested"), ("positive", "negative")):
+        assert apart(getattr(DEFAULT, one), getattr(DEFAULT, other)) >= 25, (one, other)
+    # The first four of the sequence also differ in line style, marker and filling.
+    assert min(apart(*pair) for pair in combinations(DEFAULT.sequence[:4], 2)) >= 14
+    for colour in ("female", "male", "published", "nested", "positive", "accent"):
+        assert apart(getattr(DEFAULT, colour), "white") >= 40
+
+
+def test_text_in_colour_can_be_read():
+    from voicerisk.figures.style import DEFAULT, ink
+
+    for colour in (DEFAULT.female, DEFAULT.male, DEFAULT.published, DEFAULT.accent, *DEFAULT.sequence):
+        linear = ((_lab(ink(colour), np.eye(3))[0] + 16) / 116) ** 3
+        assert 1.05 / (linear + 0.05) >= 4.49
 
 
 def test_default_colours_differ_in_grey_or_in_form():

@@ -123,6 +123,46 @@ def test_performance_refuses_two_rows_for_one_cell(made):
         report.performance_table(pd.concat([metrics, metrics]))
 
 
+def test_rows_of_callers_are_left_out_where_they_only_repeat_the_calls(made):
+    metrics = made.metrics().query("unit != 'caller'")
+    calls = metrics[metrics["unit"] == "call"].assign(n_callers=lambda table: table["n"])
+    twins = pd.concat([calls, calls.assign(unit="caller")], ignore_index=True)
+    table = report.performance_table(twins)
+    assert set(table.cells["Unit"]) == {"Calls"} and "Every caller has one call" in table.notes[-1]
+    other = twins.assign(
+        estimate=np.where(twins["unit"] == "caller", 0.9 * twins["estimate"], twins["estimate"])
+    )
+    assert set(report.performance_table(other).cells["Unit"]) == {"Calls", "Callers"}
+
+
+def test_what_is_not_one_is_not_printed_as_one():
+    assert report.estimate(0.9968, 0.98, 1.0) == "0.997 (0.98 to 1.00)"
+    assert report.estimate(1.0, 0.9999, 1.0) == "1.00 (0.9999 to 1.00)"
+    assert report.estimate(-0.001, -0.2, 0.3) == "0.00 (−0.20 to 0.30)"
+
+
+def test_audit_in_plain_words(made):
+    from types import SimpleNamespace
+
+    from voicerisk.report import words
+
+    def said(findings, tests=None):
+        return words.audited(SimpleNamespace(findings=findings, tests=tests, manifest={}))
+
+    assert "has not been run" in said(None)[0] and "`voicerisk audit STUDY.toml" in said(None)[0]
+    rows = pd.DataFrame(
+        {"concerns": ["the study", "the ladder", "the study"], "severity": ["bias", "leak", "note"],
+         "finding": "f", "evidence": "e", "remedy": "r"}
+    )  # fmt: skip
+    tests = pd.DataFrame({"says": ["Shuffled outcomes give 0.5."]})
+    lines = said(rows, tests)
+    assert lines[0].startswith("The audit found no leak in the study") and "1 reason why" in lines[1]
+    assert lines[-1] == "Shuffled outcomes give 0.5."
+    assert "1 leak in the study itself" in said(rows.assign(severity=["leak", "leak", "note"]))[0]
+    table = report.findings_list(rows).cells
+    assert list(table["Concerns"]) == ["the study", "the study", "the ladder"]
+
+
 def test_biomarker_dictionary_keeps_order_and_names_unknown_markers():
     catalogue = pd.DataFrame(
         {"name": ["a", "b"], "label": ["A", "B"], "unit": ["Hz", ""], "description": "d", "definition": "f"}
@@ -136,7 +176,10 @@ def test_biomarker_dictionary_keeps_order_and_names_unknown_markers():
 def test_thresholds_table(made):
     thresholds = made.thresholds()
     cells = report.thresholds_table(thresholds).cells.set_index("Protocol")
-    assert cells.loc["Published", "Folds"] == "1" and cells.loc["Nested", "Folds"] == "48"
+    assert (
+        cells.loc["Published", "Cuts"] == "one for all folds" and cells.loc["Published", "Cut, range"] == "–"
+    )
+    assert cells.loc["Nested", "Cuts"] == "one a fold, 48"
     assert cells.loc["Published", "Cut, median (IQR)"] == "0.46"
     thresholds.loc[thresholds.index[-1], "threshold"] = np.nan
     assert (

@@ -47,6 +47,21 @@ def test_latex_is_escaped(hostile):
     assert latex_text("\\") == r"\textbackslash{}"
 
 
+def test_latex_sets_long_texts_as_paragraphs():
+    cells = pd.DataFrame({"Name": ["a"], "Definition": ["word " * 30], "Source": ["book " * 12]})
+    text = report.to_latex(report.PublicationTable("t", "T", cells))
+    kinds = re.search(r"begin\{tabular\}\{(.*)\}$", text, re.M)[1]
+    widths = [float(width) for width in re.findall(r"p\{([\d.]+)\\linewidth\}", kinds)]
+    assert kinds.startswith("lp{") and len(widths) == 2 and 0.4 <= sum(widths) <= 0.95
+
+
+def test_html_page_stands_alone(hostile, tmp_path):
+    (path,) = report.write_table(hostile, tmp_path, ("html",))
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>") and '<meta charset="utf-8">' in text
+    assert "<title>Calls &amp; &lt;i&gt;more&lt;/i&gt;</title>" in text and "<script" not in text
+
+
 def test_word_holds_every_cell(hostile, tmp_path):
     docx = pytest.importorskip("docx")
     report.write_docx([hostile, hostile], tmp_path / "t.docx")

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, line_entry, new_figure, panels, point_entry
+from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, panels, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing
-from voicerisk.figures.text import metric_name, need, number, ordered, plain
+from voicerisk.figures.text import GIVEN_SCORES, metric_name, need, number, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
@@ -36,7 +36,8 @@ def audit_ladder(
     ----------
     ladder : DataFrame
         The audit's table as the validation writes it, one row a rung from honest to published: columns
-        rung, label, one column a metric, null_mean (mean AUROC over permuted outcomes). Or in long form:
+        rung, label, one column a metric, null_mean (mean AUROC over permuted outcomes), lower and upper (of
+        the AUROC of calls). Or in long form:
         rung (0 = honest), name, metric, estimate, and where known lower, upper and null_mean.
     labels : mapping of str to str
         Display names of rungs and metrics.
@@ -115,6 +116,8 @@ def audit_ladder(
     if nulls:
         entries.append(point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes", style))
     legend(figure, entries)
+    if "lower" in table and table["lower"].notna().any():
+        foot_note(figure, GIVEN_SCORES, style)
     return figure
 
 
@@ -137,6 +140,8 @@ def _long(ladder: pd.DataFrame) -> pd.DataFrame:
                         "metric": metric,
                         "estimate": ladder[metric].to_numpy(float),
                         "null_mean": null,
+                        "lower": ladder["lower"] if metric == "auroc_call" and "lower" in ladder else np.nan,
+                        "upper": ladder["upper"] if metric == "auroc_call" and "upper" in ladder else np.nan,
                     }
                 )
             )

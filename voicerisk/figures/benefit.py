@@ -1,14 +1,16 @@
 """Is acting on the model better than treating everybody or nobody: decision curves."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from voicerisk.figures.layout import legend, line_entry, panels
+from voicerisk.figures.layout import foot_note, legend, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import PROTOCOLS, need, only, ordered, plain
+from voicerisk.figures.text import GIVEN_SCORES, PROTOCOLS, need, only, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -27,10 +29,9 @@ def decision_curves(
     Parameters
     ----------
     curve : DataFrame
-        Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where
-        it is there 'maximum', the prevalence; others are left out), net_benefit, lower, upper, and where there
-        are several, protocol. Constant columns
-        relevant_low and relevant_high stand in for `relevant`.
+        Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where it
+        is there 'maximum', the prevalence; others are left out), net_benefit, lower, upper, and where there
+        are several, protocol. Constant columns relevant_low and relevant_high stand in for `relevant`.
     labels : mapping of str to str
         Display names of protocols.
     relevant : (float, float), optional
@@ -111,7 +112,7 @@ def decision_curves(
         panel.set_ylabel("net benefit")
         if protocol != "model":
             panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
-    entries = []
+    entries: list[tuple[Any, str]] = []
     for position, name in enumerate(protocols):
         solid = Look(look(name, style, position).colour, "-", "")
         entries.append(line_entry(solid, "model" if name == "model" else f"model, {plain(name)}", style))
@@ -119,7 +120,10 @@ def decision_curves(
         line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
         line_entry(Look("black", "-", ""), "act on none", style),
     ]
-    if (table["strategy"] == "maximum").any():
-        entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
+    if relevant is not None:
+        grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
+        entries.append((grey, "nobody would act on"))
     legend(figure, entries)
+    if "lower" in table and table["lower"].notna().any():
+        foot_note(figure, GIVEN_SCORES, style)
     return figure

@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, line_entry, panels, rug
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.text import name_of, need, ordered, plain
+from voicerisk.figures.layout import foot_note, legend, letter, line_entry, panels, rug
+from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
+from voicerisk.figures.text import name_of, need, number, ordered, p_value, plain
 
 Scales = Literal["shared", "free"]
 NO_LABELS: Mapping[str, str] = {}
+CONTRASTS = {"male - female": "men minus women", "female - male": "women minus men"}
 SEX_NAMES = {"female": "women", "male": "men", "all": "all callers"}
 
 
@@ -25,6 +27,7 @@ def gamm_curves(
     labels: Mapping[str, str] = NO_LABELS,
     *,
     observed: pd.DataFrame | None = None,
+    smooths: pd.DataFrame | None = None,
     scales: Scales = "shared",
     columns: int | None = None,
     width_mm: float | None = None,
@@ -33,21 +36,24 @@ def gamm_curves(
     """Draw one panel a marker with the curves of women and men overlaid (the paper's Figure 1).
 
     The darker band is pointwise, the lighter one simultaneous (it covers the whole curve at the stated
-    level).
+    level). Above the curves stand EDF and P of each sex.
 
     Parameters
     ----------
     curves : DataFrame
         Columns marker, sex, x (in the marker's unit), estimate, lower, upper, and where there are some
         lower_simultaneous, upper_simultaneous, level, scale. Estimates are on the scale of `scale`
-        (log-odds).
+        (log-odds). A constant column note is printed below.
     labels : mapping of str to str
         Marker to label with unit.
     observed : DataFrame, optional
         Rug: columns marker, sex, x, the observed values.
+    smooths : DataFrame, optional
+        Columns marker, sex, edf, p_value.
     scales : {'shared', 'free'}
-        Whether all panels have the same vertical axis, so that strengths can be compared. Simultaneous bands
-        may then run out of the panel; estimates and pointwise bands never do.
+        Whether all panels have the same vertical axis, so that strengths can be compared. It holds every
+        estimate, and the pointwise bands over the middle 98 % of the observed values (without `observed`, all
+        of them); where hardly anyone was observed, bands may run out of the panel.
     columns : int, optional
         Panels in a row.
     width_mm : float, optional
@@ -72,13 +78,12 @@ def gamm_curves(
     >>> table = pd.DataFrame({"marker": "entropy", "sex": "female", "x": x, "estimate": x,
     ...                       "lower": x - .2, "upper": x + .2})
     >>> figure = gamm_curves(table, {"entropy": "Entropy"})
-    >>> figure.axes[0].get_xlabel()
+    >>> figure.axes[0].get_title(loc="left")
     'Entropy'
     """
     need(curves, ["marker", "sex", "x", "estimate", "lower", "upper"], "GAMM curves")
-    level = _level(curves)
     scale = str(curves["scale"].iloc[0]) if "scale" in curves else "log-odds"
-    return _small_multiples(
+    figure = _small_multiples(
         curves,
         labels,
         observed,
@@ -87,9 +92,15 @@ def gamm_curves(
         width_mm,
         style,
         f"effect on risk ({scale})",
-        level,
+        _level(curves),
         zero=True,
     )
+    if smooths is not None:
+        need(smooths, ["marker", "sex", "edf", "p_value"], "GAMM curves, smooths")
+        for panel, marker in zip(figure.axes, ordered(curves["marker"]), strict=True):
+            _tests(panel, smooths[smooths["marker"].astype(str) == marker], ordered(curves["sex"]), style)
+    _note(figure, curves, style)
+    return figure
 
 
 @drawing
@@ -172,7 +183,7 @@ def difference_curves(
     """
     need(differences, ["marker", "x", "estimate", "lower", "upper"], "difference curves")
     contrast = str(differences["contrast"].iloc[0]) if "contrast" in differences else "women minus men"
-    table = differences.assign(sex=contrast)
+    table = differences.assign(sex=CONTRASTS.get(contrast, contrast))
     figure = _small_multiples(
         table,
         labels,
@@ -201,7 +212,38 @@ def difference_curves(
             linewidth=0,
             zorder=0,
         )
+    shaded = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
+    names = [line_entry(look(str(table["sex"].iloc[0]), style), plain(table["sex"].iloc[0]), style)]
+    figure.legends[0].remove()
+    legend(figure, [*names, *_band_entries(table, _level(table), style), (shaded, "band excludes 0")])
+    _note(figure, differences, style)
     return figure
+
+
+def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
+    """Write EDF and P of each sex."""
+    for position, sex in enumerate(sexes[:2]):
+        mine = rows[rows["sex"].astype(str) == sex]
+        if len(mine) == 1 and mine["p_value"].notna().all():
+            p = p_value(float(mine["p_value"].iloc[0]))
+            panel.annotate(
+                f"EDF {number(float(mine['edf'].iloc[0]), 1)}, P{p if p[0] in '<>' else '=' + p}",
+                (position, 1.0),
+                xycoords="axes fraction",
+                xytext=(0, -1.5),
+                textcoords="offset points",
+                ha="right" if position else "left",
+                va="top",
+                fontsize=style.small_pt * 0.92,
+                color=ink(look(sex, style, position).colour),
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
+                zorder=5,
+            )
+
+
+def _note(figure: Figure, table: pd.DataFrame, style: Style) -> None:
+    if "note" in table and table["note"].notna().any():
+        foot_note(figure, str(table["note"].dropna().iloc[0]), style)
 
 
 def _level(table: pd.DataFrame) -> float | None:
@@ -229,28 +271,42 @@ def _small_multiples(
     markers = ordered(table["marker"])
     sexes = ordered(table["sex"])
     figure, axes = panels(
-        len(markers), style, width_mm, columns=columns, ratio=0.78, sharey=(scales == "shared"), extra_mm=12.0
+        len(markers), style, width_mm, columns=columns, ratio=0.82, sharey=(scales == "shared"), extra_mm=12.0
     )
+    position_of = {marker: position for position, marker in enumerate(markers)}
     for panel, marker in zip(axes, markers, strict=True):
         rows = table[table["marker"].astype(str) == marker]
         if zero:
             panel.axhline(0, color=style.neutral, linewidth=style.thin_pt, zorder=0)
         for position, sex in enumerate(sexes):
             _curve(panel, rows[rows["sex"].astype(str) == sex], sex, position, style)
+            if "lower" not in rows and not rows["estimate"].to_numpy(float).any() and position == 0:
+                panel.annotate(
+                    "never chosen",
+                    (0.5, 0.95),
+                    xycoords="axes fraction",
+                    ha="center",
+                    va="top",
+                    fontsize=style.small_pt,
+                    fontstyle="italic",
+                )
             if observed is not None:
                 mine = observed[observed["marker"].astype(str) == marker]
                 if "sex" in observed and len(sexes) > 1:
                     mine = mine[mine["sex"].astype(str) == sex]
                 if position == 0 or len(sexes) > 1:
                     rug(panel, mine["x"], look(sex, style, position).colour, style, row=position)
-        panel.set_xlabel(_fold_label(name_of(marker, labels)))
+        name, unit = _name_and_unit(name_of(marker, labels))
+        panel.set_title(_fold_label(name, 24))
+        panel.set(xlabel=unit, label=name_of(marker, labels))  # the label is what hovering says
+        letter(panel, position_of[marker], style)
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.yaxis.set_major_locator(MaxNLocator(5))
     if scales == "shared":
-        axes[0].set_ylim(_limits(table))
+        axes[0].set_ylim(_limits(table, observed))
     else:
         for panel, marker in zip(axes, markers, strict=True):
-            panel.set_ylim(_limits(table[table["marker"].astype(str) == marker]))
+            panel.set_ylim(_limits(table[table["marker"].astype(str) == marker], observed))
     figure.supylabel(y_label, fontsize=style.font_pt)
     entries = [
         line_entry(look(sex, style, position), plain(SEX_NAMES.get(sex, sex)), style)
@@ -296,19 +352,35 @@ def _curve(panel: Axes, rows: pd.DataFrame, sex: str, position: int, style: Styl
     )
 
 
-def _limits(table: pd.DataFrame) -> tuple[float, float]:
-    """Return limits that hold every estimate and pointwise band, with room below for the rug."""
-    columns = [column for column in ("estimate", "lower", "upper") if column in table]
-    values = table[columns].to_numpy(float)
+def _limits(table: pd.DataFrame, observed: pd.DataFrame | None) -> tuple[float, float]:
+    """Return limits that hold every estimate and the bands where callers were, with room for the rug."""
+    parts = [table["estimate"].to_numpy(float)]
+    if "lower" in table:
+        rows = table if observed is None or observed.empty else _where_observed(table, observed)
+        parts += [rows[column].to_numpy(float) for column in ("lower", "upper")]
+    values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     span = (high - low) or 1.0
-    return low - 0.14 * span, high + 0.06 * span
+    return low - 0.14 * span, high + 0.12 * span
+
+
+def _where_observed(table: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of curves within the middle 98 % of what was observed."""
+    key = ["marker", "sex"] if "sex" in observed and observed["sex"].isin(table["sex"]).any() else ["marker"]
+    ends = observed.groupby(key, observed=True)["x"].quantile(np.array([0.01, 0.99])).unstack()
+    ends.columns = pd.Index(["_low", "_high"])
+    near = table.merge(ends.reset_index(), on=key, how="left")
+    return near[~((near["x"] < near["_low"]) | (near["x"] > near["_high"]))]
+
+
+def _name_and_unit(label: str) -> tuple[str, str]:
+    """Split 'RMS level (dB)' into the name for the title and the unit for the axis."""
+    at = label.rfind(" (")
+    return (label[:at], label[at + 2 : -1]) if at > 0 and label.endswith(")") else (label, "")
 
 
 def _band_entries(table: pd.DataFrame, level: float | None, style: Style) -> list[tuple[object, str]]:
-    from matplotlib.patches import Patch
-
     percent = f"{100 * level:g}\u2009%" if level is not None else ""
     entries: list[tuple[object, str]] = []
     for column, name, strength in (("lower", "pointwise", 1.0), ("lower_simultaneous", "simultaneous", 0.5)):
@@ -319,10 +391,9 @@ def _band_entries(table: pd.DataFrame, level: float | None, style: Style) -> lis
 
 
 def _fold_label(label: str, longest: int = 26) -> str:
-    """Break a long axis label once, at the space nearest its middle or before the unit."""
+    """Break a long label once, at the space nearest its middle."""
     if len(label) <= longest or " " not in label:
         return label
     spaces = [index for index, character in enumerate(label) if character == " "]
-    unit = label.rfind(" (")
-    cut = unit if 0 < unit <= longest else min(spaces, key=lambda index: abs(index - len(label) / 2))
+    cut = min(spaces, key=lambda index: abs(index - len(label) / 2))
     return label[:cut] + "\n" + label[cut + 1 :]

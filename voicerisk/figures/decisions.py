@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.text import DESIGNS, PROTOCOLS, need, number, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
@@ -63,6 +63,7 @@ def threshold_distribution(
     )
     for column, protocol in enumerate(protocols):
         drawn = look(protocol, style, column)
+        titled = grid[0, column]
         mine = table[table["protocol"].astype(str) == protocol]
         if draws is not None:
             values = (
@@ -79,9 +80,10 @@ def threshold_distribution(
                 )
                 grid[0, column].set_ylabel(f"bootstrap cuts (n = {values.size})")
             else:
-                grid[0, column].axis("off")
+                grid[0, column].remove()
+                titled = grid[-1, column]
         _fold_cuts(grid[-1, column], mine, drawn, style)
-        grid[0, column].set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        titled.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
         grid[-1, column].set_xlabel("cut on the call score")
     grid[-1, 0].set_xlim(-0.02, 1.02)
     drawn = look(protocols[-1], style, len(protocols) - 1)
@@ -293,7 +295,7 @@ def _name_wrong(
             ha="left" if side > 0 else "right",
             va="center",
             fontsize=style.small_pt,
-            color=style.accent,
+            color=ink(style.accent),
             arrowprops={
                 "arrowstyle": "-",
                 "linewidth": style.thin_pt * 0.7,

@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, line_entry, panels, unit_limits
+from voicerisk.figures.layout import foot_note, legend, line_entry, panels, unit_limits
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
 from voicerisk.figures.text import (
     DESIGNS,
     PROTOCOLS,
+    given_scores,
+    inside,
     name_of,
     need,
-    number,
     one_interval,
     ordered,
     plain,
@@ -225,6 +226,10 @@ def _panels(
             for i, name in enumerate(series)
         ],
     )
+    if metrics is not None:
+        used = one_interval(metrics[metrics["metric"] == metric])
+        if given_scores(used):
+            foot_note(figure, given_scores(used), style)
     return figure
 
 
@@ -323,5 +328,5 @@ def _note(metrics: pd.DataFrame | None, metric: str, series: str, model: str, de
         return ""
     row = rows.iloc[0]
     short = "AUROC" if metric == "auroc" else "AP"
-    interval = "" if pd.isna(row["lower"]) else f" ({number(row['lower'])} to {number(row['upper'])})"
-    return f"{name_of(series, {})}: {short} {number(row['estimate'])}{interval}"
+    interval = "" if pd.isna(row["lower"]) else f" ({inside(row['lower'])} to {inside(row['upper'])})"
+    return f"{name_of(series, {})}: {short} {inside(row['estimate'])}{interval}"

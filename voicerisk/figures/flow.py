@@ -195,8 +195,10 @@ def _group_boxes(
     need(groups, ["group", "unit", "n"], "exclusion flow, groups")
     names = list(dict.fromkeys(groups["group"].astype(str)))
     span = page.width - 2 * MARGIN
-    each = (span - 4.0 * (len(names) - 1)) / len(names)
-    centres = [MARGIN + position * (each + 4.0) + each / 2 for position in range(len(names))]
+    # Two groups stand under the two columns above, so that an arrow runs straight down.
+    between = BETWEEN if len(names) == 2 else 4.0
+    each = (span - between * (len(names) - 1)) / len(names)
+    centres = [MARGIN + position * (each + between) + each / 2 for position in range(len(names))]
     page.bars += [
         (middle, y, middle, y + 4.0),
         (min(middle, *centres), y + 4.0, max(middle, *centres), y + 4.0),

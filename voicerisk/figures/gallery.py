@@ -63,7 +63,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         "curves",
         "Markers and risk",
         "Smooth effect of each marker on risk, women and men overlaid, with bands.",
-        ("observed",),
+        ("observed", "smooths"),
     ),
     "difference_curves": Drawing(
         "curves",

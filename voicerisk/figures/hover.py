@@ -39,7 +39,7 @@ def hover_points(figure: Figure) -> list[Mapping[str, Any]]:
             found.append(
                 {
                     "series": name.replace(r"\$", "$"),
-                    "x_label": _flat(axes.get_xlabel()),
+                    "x_label": _flat(str(axes.get_label()) or axes.get_xlabel()),
                     "y_label": _flat(axes.get_ylabel()) or _flat(figure.get_supylabel()),
                     "points": [
                         [round(float(x), 1), round(height - float(y), 1), _short(a), _short(b)]

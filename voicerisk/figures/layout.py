@@ -1,5 +1,6 @@
 """Figures of an exact width in mm, panels in a grid, legends above them, and distribution rugs."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,6 +85,16 @@ def legend(figure: Figure, entries: Sequence[tuple[Any, str]], columns: int | No
             if sum(max(widths[start::columns]) for start in range(columns)) <= room:
                 break
     figure.legend([handle for handle, _ in entries], labels, loc="outside upper left", ncols=columns)
+
+
+def foot_note(figure: Figure, text: str, style: Style) -> None:
+    """Write what a reader must know of a figure's intervals below it, at the left, in small grey letters."""
+    size = style.small_pt
+    room = int((figure.get_figwidth() * 72 - 6) / (size * 0.54))
+    lines = "\n".join(textwrap.wrap(text, room))
+    height = figure.get_figheight() + (lines.count("\n") + 1) * size * 1.35 / 72
+    figure.set_figheight(height)
+    figure.supxlabel(lines, x=0.004, ha="left", fontsize=size, color="#4d4d4d", linespacing=1.15)
 
 
 def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:

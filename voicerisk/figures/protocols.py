@@ -9,13 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.text import (
     DESIGNS,
     PERCENTILE,
     PROTOCOLS,
     UNITS,
+    given_scores,
+    inside,
     metric_name,
     name_of,
     need,
@@ -120,6 +122,8 @@ def protocols_compared(
         "without information",
     )
     legend(figure, [*entries, without])
+    if given_scores(table):
+        foot_note(figure, given_scores(table), style)
     return figure
 
 
@@ -174,13 +178,13 @@ def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn: Look, style: Style) -
         )
     panel.plot([estimate], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt))
     panel.annotate(
-        number(estimate),
+        inside(estimate),
         (1.05, y),
         xycoords=("axes fraction", "data"),
         va="center",
         ha="left",
         fontsize=style.small_pt,
-        color=drawn.colour,
+        color=ink(drawn.colour),
         annotation_clip=False,
     )
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
+from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import PROTOCOLS, need, ordered, plain
+from voicerisk.figures.text import GIVEN_SCORES, PROTOCOLS, need, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 Floats = NDArray[np.float64]
@@ -244,6 +244,7 @@ def calibration(
             point_entry(Look(style.negative, "-", "s", False), "outcome 0 (down)", style),
         ]
     legend(figure, entries, columns=2)
+    foot_note(figure, GIVEN_SCORES, style)
     return figure
 
 

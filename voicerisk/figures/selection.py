@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, letter, line_entry, new_figure, panels, spread
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.text import name_of, need, only, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
@@ -151,7 +151,7 @@ def _coefficients(
             xytext=(1.04, place),
             textcoords=panel.get_yaxis_transform(),
             fontsize=style.small_pt,
-            color=colour,
+            color=ink(colour),
             va="center",
             annotation_clip=False,
             arrowprops={
@@ -250,7 +250,7 @@ def risk_path(
                     va="top",
                     ha="right",
                     fontsize=style.small_pt,
-                    color=style.accent,
+                    color=ink(style.accent),
                 )
             else:
                 values, counts = np.unique(stops, return_counts=True)

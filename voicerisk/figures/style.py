@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
@@ -60,8 +61,8 @@ class Style:
     band_alpha: float = 0.2
     female: str = "#D55E00"
     male: str = "#0072B2"
-    published: str = "#AA4488"
-    nested: str = "#00785A"
+    published: str = "#B34A92"
+    nested: str = "#005A43"
     positive: str = "#1A1A1A"
     negative: str = "#7A7A7A"
     accent: str = "#D55E00"
@@ -250,6 +251,24 @@ class Look:
         }
 
 
+def ink(colour: str) -> str:
+    """Return a colour dark enough for small text on white: a contrast of 4.5 or more (WCAG 2, level AA).
+
+    Examples
+    --------
+    >>> ink("#000000"), ink("#D55E00") < "#D55E00"
+    ('#000000', True)
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    shade = np.array(to_rgb(colour))
+    while True:
+        linear = np.where(shade <= 0.04045, shade / 12.92, ((shade + 0.055) / 1.055) ** 2.4)
+        if 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05) >= 4.5:
+            return str(to_hex(tuple(shade))).upper()  # type: ignore[arg-type]
+        shade = shade * 0.97
+
+
 LINES: tuple[Any, ...] = ("-", (0, (4, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -259,6 +278,8 @@ def look(name: str, style: Style, position: int = 0) -> Look:
     fixed = {
         "female": Look(style.female, LINES[0], "o"),
         "male": Look(style.male, LINES[1], "s", filled=False),
+        "men minus women": Look(style.positive, LINES[0], "o"),
+        "women minus men": Look(style.positive, LINES[0], "o"),
         "published": Look(style.published, LINES[1], "D", filled=False),
         "nested": Look(style.nested, LINES[0], "o"),
         "1": Look(style.positive, LINES[0], "^"),

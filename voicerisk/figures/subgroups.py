@@ -6,14 +6,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
 from voicerisk.figures.text import (
     PERCENTILE,
     PROTOCOLS,
+    given_scores,
+    inside,
     metric_name,
     need,
-    number,
     one_interval,
     ordered,
     plain,
@@ -100,7 +101,7 @@ def subgroup_forest(
             rows = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
             for row in rows.to_dict("records"):
                 y = -groups.index(row["subgroup"]) + offset
-                text = number(row["estimate"])
+                text = inside(row["estimate"])
                 if pd.isna(row["estimate"]):
                     text = "not estimable"
                 else:
@@ -116,7 +117,7 @@ def subgroup_forest(
                     xycoords=("axes fraction", "data"),
                     va="center",
                     fontsize=style.small_pt,
-                    color=drawn.colour,
+                    color=ink(drawn.colour),
                     annotation_clip=False,
                 )
         if metric == "auroc":
@@ -138,6 +139,8 @@ def subgroup_forest(
             for i, name in enumerate(protocols)
         ],
     )
+    if given_scores(table):
+        foot_note(figure, given_scores(table), style)
     return figure
 
 

@@ -43,6 +43,7 @@ METRICS = {
     "log_loss": "Log loss",
 }
 MINUS = "\u2212"
+MISSING = "–"
 
 
 def plain(value: object, longest: int | None = None) -> str:
@@ -77,11 +78,53 @@ def ordered(values: Iterable[object]) -> list[str]:
 def number(value: float, digits: int = 2) -> str:
     """Return a number with a proper minus sign and `digits` decimals; an en dash where it is missing."""
     if pd.isna(value):
-        return "–"
+        return MISSING
     text = f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    """Return a P value as AMA and JMIR print it.
+
+    Two digits from .01 on, three below, three also where two would carry it over .05; never 0 or 1.
+
+    Examples
+    --------
+    >>> [p_value(p) for p in (1e-9, 0.0014, 0.0123, 0.0496, 0.25, 0.9996)]
+    ['<.001', '.001', '.01', '.0496', '.25', '>.99']
+    """
+    if pd.isna(p):
+        return MISSING
+    if not 0 <= p <= 1:
+        raise ValueError(f"{p} is not a P value")
+    if p < 0.001:
+        return "<.001"
+    if p > 0.99:
+        return ">.99"
+    for digits in (2, 3, 4, 5):
+        text = f"{p:.{digits}f}"
+        if (digits >= 3 or p >= 0.01) and (float(text) < 0.05) == (p < 0.05):
+            break
+    return text[1:]
+
+
+def inside(value: float, digits: int = 2) -> str:
+    """Return a number as `number` does, but never 0 or 1 for what lies between them.
+
+    An AUROC of 0.997 is not 1.00.
+
+    Examples
+    --------
+    >>> [inside(value) for value in (0.997, 1.0, 0.82, 0.0004, -0.5)]
+    ['0.997', '1.00', '0.82', '0.0004', '−0.50']
+    """
+    text = number(value, digits)
+    while 0 < value < 1 and float(text) in (0.0, 1.0) and digits < 6:
+        digits += 1
+        text = number(value, digits)
+    return text
 
 
 def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
@@ -127,6 +170,19 @@ def metric_name(metric: str) -> str:
 
 
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
+
+
+GIVEN_SCORES = (
+    "Intervals: bootstrap of callers, given these scores; the variance of refitting the model is left out."
+)
+
+
+def given_scores(table: pd.DataFrame) -> str:
+    """Return the sentence on intervals that take the scores as given, where the table's methods say so."""
+    if "method" not in table:
+        return ""
+    methods = table.loc[table["lower"].notna(), "method"].dropna().astype(str)
+    return GIVEN_SCORES if methods.str.contains("given_scores").any() else ""
 
 
 def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:

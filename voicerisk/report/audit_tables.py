@@ -3,7 +3,7 @@
 import pandas as pd
 
 from voicerisk.figures.text import need, number
-from voicerisk.report.formats import MISSING
+from voicerisk.report.formats import MISSING, estimate
 from voicerisk.report.tables import PublicationTable
 
 _HEADS = {
@@ -25,22 +25,37 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
     ----------
     ladder : DataFrame
         The audit's table: rung, label, unit, auroc, and where there are some auroc_call, average_precision,
-        youden_j, accuracy_frame, brier, calibration_slope, null_mean, leaked.
+        youden_j, accuracy_frame, brier, calibration_slope, null_mean, leaked, lower and upper (of
+        auroc_call), change with change_lower and change_upper (from the rung above), frames_per_caller.
     """
     need(ladder, ["rung", "label", "unit", "auroc"], "audit table")
     names = [str(label).removeprefix("+ ") for label in ladder["label"]]
     cells = pd.DataFrame({"Rung": [f"{place}. {name}" for place, name in enumerate(names)]})
     cells["Unit"] = ladder["unit"].astype(str).to_numpy(dtype=object)
     for column, head in _HEADS.items():
-        if column in ladder:
+        if column == "auroc_call" and {"auroc_call", "lower", "upper"} <= set(ladder.columns):
+            cells[head] = _with_interval(ladder, "auroc_call", "lower", "upper")
+            if {"change", "change_lower", "change_upper"} <= set(ladder.columns):
+                cells["Change by this liberty"] = _with_interval(
+                    ladder, "change", "change_lower", "change_upper"
+                )
+        elif column in ladder:
             cells[head] = [number(value, 3 if column == "brier" else 2) for value in ladder[column]]
     if "leaked" in ladder:
         cells["Had seen held-out callers"] = [
             "nothing" if pd.isna(names) or not names else str(names) for names in ladder["leaked"]
         ]
-    note = "Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."
+    notes = ["Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."]
+    if "lower" in ladder:
+        notes.append("Intervals: bootstrap of callers, given these scores.")
+    if "frames_per_caller" in ladder and str(ladder["frames_per_caller"].iloc[0]) != "all":
+        notes.append(f"Thinned: {ladder['frames_per_caller'].iloc[0]} frames a caller, evenly spaced.")
     title = "What each liberty adds: from the nested to the published protocol"
-    return PublicationTable("audit", title, cells, (note,))
+    return PublicationTable("audit", title, cells, tuple(notes))
+
+
+def _with_interval(table: pd.DataFrame, value: str, lower: str, upper: str) -> list[str]:
+    return [estimate(*row) for row in table[[value, lower, upper]].itertuples(index=False, name=None)]
 
 
 def findings_list(findings: pd.DataFrame) -> PublicationTable:
@@ -49,13 +64,18 @@ def findings_list(findings: pd.DataFrame) -> PublicationTable:
     Parameters
     ----------
     findings : DataFrame
-        Columns severity ('leak', 'bias', 'note'), finding, evidence, remedy.
+        Columns severity ('leak', 'bias', 'note'), finding, evidence, remedy, and where known concerns ('the
+        study' or 'the ladder', whose liberties the audit took on purpose).
     """
     need(findings, ["severity", "finding", "evidence", "remedy"], "audit findings")
     order = findings["severity"].map({"leak": 0, "bias": 1}).fillna(2)
+    heads = {"severity": "Kind", "finding": "Finding", "evidence": "Evidence", "remedy": "Remedy"}
+    if "concerns" in findings:
+        order = order + 10 * (findings["concerns"] != "the study")
+        heads = {"concerns": "Concerns", **heads}
     rows = findings.iloc[order.argsort(kind="stable")]
-    cells = rows[["severity", "finding", "evidence", "remedy"]].astype("string").fillna(MISSING)
-    cells.columns = pd.Index(["Kind", "Finding", "Evidence", "Remedy"])
+    cells = rows[list(heads)].astype("string").fillna(MISSING)
+    cells.columns = pd.Index(heads.values())
     notes = (
         "Leak: the held-out caller's outcome, or who he is, entered. Bias: the number is not what it says, "
         "without any leak.",

@@ -6,42 +6,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from voicerisk.figures.text import MINUS, number
+from voicerisk.figures.text import MINUS, MISSING, inside, number, p_value
 
-MISSING = "–"
+__all__ = ["MISSING", "THIN", "count", "estimate", "interval", "mean_sd", "median_iqr", "p_value", "share"]
+
 THIN = "\u2009"
-
-
-def p_value(p: float) -> str:
-    """Return a P value as AMA and JMIR print it.
-
-    Two digits from .01 on, three below, three also where two would carry it over .05; never 0 or 1.
-
-    Examples
-    --------
-    >>> [p_value(p) for p in (1e-9, 0.0014, 0.0123, 0.0496, 0.25, 0.9996)]
-    ['<.001', '.001', '.01', '.0496', '.25', '>.99']
-    """
-    if pd.isna(p):
-        return MISSING
-    if not 0 <= p <= 1:
-        raise ValueError(f"{p} is not a P value")
-    if p < 0.001:
-        return "<.001"
-    if p > 0.99:
-        return ">.99"
-    for digits in (2, 3, 4, 5):
-        text = f"{p:.{digits}f}"
-        if (digits >= 3 or p >= 0.01) and (float(text) < 0.05) == (p < 0.05):
-            break
-    return text[1:]
 
 
 def interval(lower: float, upper: float, digits: int = 2) -> str:
     """Return an interval as 'a to b'; an en dash where an end is missing."""
     if pd.isna(lower) or pd.isna(upper):
         return MISSING
-    return f"{number(lower, digits)} to {number(upper, digits)}"
+    return f"{inside(lower, digits)} to {inside(upper, digits)}"
 
 
 def estimate(value: float, lower: float, upper: float, digits: int = 2) -> str:
@@ -55,8 +31,8 @@ def estimate(value: float, lower: float, upper: float, digits: int = 2) -> str:
     if pd.isna(value):
         return MISSING
     if pd.isna(lower) or pd.isna(upper):
-        return number(value, digits)
-    return f"{number(value, digits)} ({interval(lower, upper, digits)})"
+        return inside(value, digits)
+    return f"{inside(value, digits)} ({interval(lower, upper, digits)})"
 
 
 def count(n: float) -> str:

@@ -26,8 +26,8 @@ class Results:
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
-    findings : DataFrame or None
-        What the audit found (audit/findings.csv).
+    findings, tests : DataFrame or None
+        What the audit found, and its permutation tests (audit/findings.csv, audit/tests.csv).
     provenance : dict
         By protocol: callers seen by each learned object.
     figures : dict
@@ -46,6 +46,7 @@ class Results:
     gamm_notes: tuple[str, ...]
     provenance: dict[str, Any]
     findings: pd.DataFrame | None
+    tests: pd.DataFrame | None
     figures: Figures
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ def gather(study_dir: Path) -> Results:
         gamm_notes=tuple(str(note) for note in [*notes.get("notes", []), *notes.get("warnings", [])]),
         provenance=_json(study_dir / "provenance.json") or {},
         findings=_csv(study_dir / "audit" / "findings.csv"),
+        tests=_csv(study_dir / "audit" / "tests.csv"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
     )

@@ -265,7 +265,8 @@ def _sections(
     yield _Section("doubts", "What to keep in mind", [veil.text(line) for line in words.flags(results)])
     tables = _tables(results, veil, show_labels)
     for key, title, kinds in SECTIONS:
-        sentences = [veil.text(line) for line in words.audit(results.provenance)] if key == "audit" else []
+        said = [*words.audited(results), *words.audit(results.provenance)] if key == "audit" else []
+        sentences = [veil.text(line) for line in said]
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])

@@ -18,7 +18,7 @@ from voicerisk.figures.text import (
     ordered,
     whole_group,
 )
-from voicerisk.report.formats import MISSING, count, estimate, median_iqr, p_value
+from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
 
 NO_LABELS: Mapping[str, str] = {}
 SEXES = {"female": "Women", "male": "Men"}
@@ -180,6 +180,9 @@ def performance_table(
     )
     table = one_interval(whole_group(metrics), method)
     table = table[table["metric"].isin(list(shown))]
+    single = _one_call_each(table)
+    if single:
+        table = table[table["unit"] != "caller"]
     if table.empty:
         raise ReportError(
             f"performance table: the metrics table has none of {', '.join(shown)} for all callers."
@@ -218,8 +221,21 @@ def performance_table(
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",
+        *(["Every caller has one call: figures for callers are those for calls."] if single else []),
     )
     return PublicationTable("performance", "Performance under both protocols", cells, notes)
+
+
+def _one_call_each(table: pd.DataFrame) -> bool:
+    """Say whether rows of callers would only repeat those of calls."""
+    units = dict(iter(table.groupby("unit")))
+    if not {"call", "caller"} <= set(units):
+        return False
+    key = [column for column in ("protocol", "model", "design", "metric") if column in table]
+    both = units["call"].merge(units["caller"], on=key, how="outer", suffixes=("", "_caller"))
+    same = (both["n"] == both["n_caller"]) & (both["n"] == both["n_callers"])
+    gap = (both["estimate"] - both["estimate_caller"]).abs()
+    return bool(same.all() and (gap.fillna(0) < 1e-9).all())
 
 
 def _run_name(protocol: str, design: str, *model: str) -> str:
@@ -298,29 +314,32 @@ def thresholds_table(thresholds: pd.DataFrame) -> PublicationTable:
         row = {
             "Protocol": str(protocol).capitalize(),
             "Design": DESIGNS.get(str(design), str(design)),
-            "Folds": count(len(part)),
+            "Cuts": "one for all folds" if len(part) == 1 else f"one a fold, {count(len(part))}",
             "Without a cut": count(cuts.isna().sum()),
             "Cut, median (IQR)": number(cuts.iloc[0]) if len(part) == 1 else median_iqr(cuts, 2),
-            "Cut, range": f"{number(cuts.min())} to {number(cuts.max())}",
+            "Cut, range": MISSING if len(part) == 1 else interval(cuts.min(), cuts.max()),
         }
         for low, high in (("q025", "q975"),):
             if low in part and part[low].notna().any():
-                row["Bootstrap 2.5% to 97.5%, mean over folds"] = (
-                    f"{number(part[low].mean())} to {number(part[high].mean())}"
+                row["Bootstrap 2.5% to 97.5% (mean over folds)"] = interval(
+                    part[low].mean(), part[high].mean()
                 )
         for column, name in (
             ("mstop", "Boosting steps, median (IQR)"),
             ("n_selected", "Markers, median (IQR)"),
         ):
             if column in part:
-                row[name] = median_iqr(part[column], 0)
+                row[name] = number(part[column].iloc[0], 0) if len(part) == 1 else median_iqr(part[column], 0)
         rows.append(row)
     cells = pd.DataFrame(rows).fillna(MISSING)
     return PublicationTable(
         "thresholds",
         "Cuts on the call score",
         cells,
-        ("A call is decided as positive when its score reaches the cut of its fold.",),
+        (
+            "A call is decided as positive when its score reaches the cut of its fold. The published "
+            "protocol takes one cut from all hold-out scores and applies it to the same scores.",
+        ),
     )
 
 

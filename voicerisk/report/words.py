@@ -100,6 +100,35 @@ def flags(results: Results) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def audited(results: Results) -> list[str]:
+    """Return what the audit found, in plain words, or how to run it where it was not run."""
+    findings = results.findings
+    if findings is None:
+        name = results.manifest.get("study_file", {}).get("name", "STUDY.toml")
+        return [
+            "The audit has not been run on this study. "
+            f"`voicerisk audit {name} --out RESULTS` takes the liberties of the published protocol one at a "
+            "time, permutes outcomes, and says what leaks; this report then shows what it found."
+        ]
+    own = findings[findings["concerns"] == "the study"] if "concerns" in findings else findings
+    leaks, biases = (int((own["severity"] == kind).sum()) for kind in ("leak", "bias"))
+    lines = [
+        f"The audit found {count(leaks)} {'leak' if leaks == 1 else 'leaks'} in the study itself: the honest "
+        "numbers are not to be trusted before that is mended."
+        if leaks
+        else "The audit found no leak in the study and its honest pipeline."
+    ]
+    if biases:
+        lines.append(
+            f"It found {count(biases)} {'reason' if biases == 1 else 'reasons'} why a number is not what it "
+            "says, without any leak; the table of findings has them."
+        )
+    tests = results.tests
+    if tests is not None and "says" in tests:
+        lines += [str(text) for text in tests["says"].dropna()]
+    return lines
+
+
 def audit(provenance: Mapping[str, Any]) -> list[str]:
     """Return, for each protocol, which learned objects had seen the callers they were judged on."""
     from voicerisk.validation.provenance import leaks

@@ -11,6 +11,7 @@ from voicerisk.files import PRIVATE, PUBLIC, replacing, write_csv, write_text
 from voicerisk.report.tables import PublicationTable
 
 TABLE_FORMATS = ("csv", "html", "tex", "docx")
+LONG_TEXT = 32  # letters that a LaTeX column holds on one line
 _LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -45,6 +46,29 @@ _HTML = """<table class="publication">
 {% endfor %}"""
 
 
+# A page of its own, so that a browser shows a table as it is meant, and Word takes it over as a table.
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ table.title }}</title>
+<style>
+body { font: 11pt/1.4 "Times New Roman", Times, serif; margin: 2em; color: #000; background: #fff; }
+table { border-collapse: collapse; border-top: 1.5px solid; border-bottom: 1.5px solid; }
+caption { text-align: left; font-weight: bold; padding-bottom: .4em; }
+th, td { text-align: left; vertical-align: top; padding: .2em 1em .2em 0; }
+thead th { border-bottom: 1px solid; } tbody th { font-weight: normal; }
+.note { font-size: .9em; margin: .3em 0; }
+</style>
+</head>
+<body>
+{{ fragment }}
+</body>
+</html>
+"""
+
+
 def latex_text(value: object) -> str:
     r"""Return a value as literal LaTeX text.
 
@@ -69,14 +93,39 @@ def to_html(table: PublicationTable) -> str:
     return environment.from_string(_HTML).render(table=table)
 
 
+def to_html_page(table: PublicationTable) -> str:
+    """Return a table as a page of its own, with three rules as journals set tables."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_PAGE).render(table=table, fragment=Markup(to_html(table)))
+
+
+def _columns(table: PublicationTable) -> str:
+    """Return LaTeX's column types: long texts are set as paragraphs that share what the others leave."""
+    heads = [str(head) for head in table.cells.columns]
+    longest = [
+        max([len(head), *(len(str(cell)) for cell in table.cells.iloc[:, place])])
+        for place, head in enumerate(heads)
+    ]
+    long = [size for size in longest if size > LONG_TEXT]
+    if not long:
+        return "l" * len(heads)
+    left = max(0.4, 0.94 - 0.014 * sum(size for size in longest if size <= LONG_TEXT))
+    shares = sum(size**0.5 for size in long)
+    return "".join(
+        rf"p{{{left * size**0.5 / shares:.2f}\linewidth}}" if size > LONG_TEXT else "l" for size in longest
+    )
+
+
 def to_latex(table: PublicationTable) -> str:
     """Return a table as a LaTeX `table` environment (needs the package booktabs)."""
-    n = table.cells.shape[1]
     lines = [
         r"\begin{table}",
         rf"\caption{{{latex_text(table.title)}}}",
         rf"\label{{tab:{re.sub(r'[^a-z0-9]+', '-', table.name.lower())}}}",
-        r"\begin{tabular}{" + "l" * n + "}",
+        rf"\begin{{tabular}}{{{_columns(table)}}}",
         r"\toprule",
         " & ".join(latex_text(head) for head in table.cells.columns) + r" \\",
         r"\midrule",
@@ -156,7 +205,7 @@ def write_table(table: PublicationTable, folder: Path, formats: Sequence[str] = 
     mode = PRIVATE if table.private else PUBLIC
     writers: dict[str, Callable[[Path], None]] = {
         "csv": lambda path: write_csv(path, guarded(table.cells.astype(object)), mode),
-        "html": lambda path: write_text(path, to_html(table), mode),
+        "html": lambda path: write_text(path, to_html_page(table), mode),
         "tex": lambda path: write_text(path, to_latex(table), mode),
         "docx": lambda path: write_docx([table], path, mode),
     }

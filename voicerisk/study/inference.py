@@ -124,6 +124,12 @@ def gamm_table(
     return table.assign(**{name: of_rows(name) for name in covariates})
 
 
+def _sometimes_missing(effects: pd.DataFrame) -> pd.DataFrame:
+    """Keep markers that are missing somewhere: being available says nothing where it is always so."""
+    missing = effects.groupby("marker")["share_available"].transform("min") < 1
+    return effects[missing].reset_index(drop=True)
+
+
 def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
     """Fit one gamboost to all calls with the published settings; write effects, risk path and selection."""
     from voicerisk.models import GamBoost, scoring_model, write_model
@@ -146,7 +152,7 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
     risk = np.asarray(model.risk_path, dtype=float)
     effects = {
         "partial_effects": model.partial_effects(),
-        "availability_effects": model.availability_effects(),
+        "availability_effects": _sometimes_missing(model.availability_effects()),
         "risk_path": pd.DataFrame({"step": np.arange(len(risk)), "risk": risk}),
         "selection": model.selection_frequencies(),
         "importance": model.importance(),

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
+from voicerisk.errors import StudyError
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.listening import HeardCall
@@ -19,6 +21,10 @@ from voicerisk.study.settings import Study
 from voicerisk.validation import decision_curves
 
 RUG_ROWS = 400
+FLAT = (
+    "Not to be read: outcomes are constant within callers, so that the random intercepts explain them and "
+    "flatten every curve. The fit without them is the one to read."
+)
 # Boxes of the flow state what stays, so they are named by it.
 FLOW_LABELS = {
     "labels": "Spans with chosen labels",
@@ -139,6 +145,14 @@ def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> 
     yield from _of_data(study, folder)
     yield from _of_inference(study, folder)
     yield from _of_validation(study, folder, protocols)
+    yield from _of_audit(folder)
+
+
+def _of_audit(folder: ResultsFolder) -> Iterator[Picture]:
+    from voicerisk.study.audit import audit_pictures
+
+    for name, table in audit_pictures(folder):
+        yield Picture(name, table)
 
 
 def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
@@ -185,15 +199,18 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         yield Picture("lasso_path", path, constants=chosen)
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
-        curves = pd.read_csv(folder.file("gamm/curves.csv"))
+        curves, smooths = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("curves", "smooths"))
+        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level)
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
-            name = "gamm_curves" if model == notes["readable"] else f"gamm_curves--{model}"
-            rug = _rug(folder, list(part["marker"].unique()), study.gamm.level)
-            yield Picture(name, part, {"observed": rug})
-    differences = folder.file("gamm/differences.csv")
-    if differences.exists():
-        yield Picture("difference_curves", pd.read_csv(differences))
+            readable = model == notes["readable"]
+            name = "gamm_curves" if readable else f"gamm_curves--{model}"
+            if not readable:
+                part = part.assign(note=FLAT)
+            yield Picture(name, part, {"observed": rug, "smooths": smooths[smooths["model"] == model]})
+        differences = folder.file("gamm/differences.csv")
+        if differences.exists():
+            yield Picture("difference_curves", pd.read_csv(differences), {"observed": rug})
     effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
     if len(effects):
         yield Picture(
@@ -240,11 +257,66 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield Picture("calibration", curve, {"strip": strip})
         nested = predictions[predictions["protocol"] == "nested"]
         design = "loco" if (nested["design"] == "loco").any() else nested["design"].iloc[0]
-        yield Picture("decision_curves", decision_curves(nested[nested["design"] == design]))
+        curve = decision_curves(nested[nested["design"] == design])
+        yield Picture("decision_curves", curve, constants=_relevant(study))
+        target = study.validation.prevalence
+        if target is not None:
+            # p is a risk at the study's own share of positive calls; sensitivity and specificity carry over.
+            rows = nested[nested["design"] == design]
+            share = float(rows.drop_duplicates("call_id")["y"].mean())
+            curve = decision_curves(rows, prior=share, prevalence=target)
+            yield Picture(f"decision_curves--prevalence_{target:g}", curve, constants=_relevant(study))
         yield from _of_tuning(folder)
-    yield Picture("threshold_distribution", pd.read_csv(folder.file("thresholds.csv")))
+    thresholds = pd.read_csv(folder.file("thresholds.csv"))
+    yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
+
+
+def _relevant(study: Study) -> dict[str, float]:
+    """Return the risks somebody would act on, if `[report] risks_to_act_on` states them: [low, high]."""
+    stated = study.report.get("risks_to_act_on")
+    if stated is None:
+        return {}
+    numbers = (
+        isinstance(stated, list) and len(stated) == 2 and all(isinstance(x, int | float) for x in stated)
+    )
+    if not (numbers and 0 <= stated[0] < stated[1] <= 1):
+        raise StudyError(
+            f"[report] risks_to_act_on is {stated!r}; give two risks between 0 and 1, for example "
+            "[0.05, 0.3]."
+        )
+    return {"relevant_low": float(stated[0]), "relevant_high": float(stated[1])}
+
+
+def published_cuts(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the bootstrap cuts whose mean is the published protocol's cut.
+
+    Parameters
+    ----------
+    study : Study
+    predictions : DataFrame
+        The predictions table; the published protocol's leave-one-caller-out calls are used.
+
+    Returns
+    -------
+    DataFrame
+        Columns protocol, threshold: every optimal cut of every resample; empty where there is no such cut.
+    """
+    from voicerisk.validation.outer import CUT_STREAM
+    from voicerisk.validation.plan import stream
+    from voicerisk.validation.thresholds import draw_callers, youden_cuts
+
+    calls = predictions[(predictions["protocol"] == "published") & (predictions["unit"] == "call")]
+    calls = calls[calls["design"] == "loco"].sort_values(["caller_id", "call_id"], kind="stable")
+    settings = study.validation
+    if calls.empty or settings.threshold != "bootstrap_youden" or calls["p_raw"].nunique() == 1:
+        return pd.DataFrame(columns=["protocol", "threshold"])
+    score, y = calls["p_raw"].to_numpy(float), calls["y"].to_numpy(int)
+    groups = np.unique(calls["caller_id"].to_numpy(str), return_inverse=True)[1]
+    counts, _ = draw_callers(groups, y, settings.bootstraps, stream(settings.seed, CUT_STREAM, 0, 0))
+    cuts = np.concatenate([youden_cuts(score, y, row[groups])[0] for row in counts])
+    return pd.DataFrame({"protocol": "published", "threshold": cuts[np.isfinite(cuts)]})
 
 
 def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
