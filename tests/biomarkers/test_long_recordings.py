@@ -39,6 +39,27 @@ CASES = {
 }
 
 
+def test_resampling_and_voice_activity_hear_the_same_in_pieces(sound, tmp_path, monkeypatch):
+    path = tmp_path / "call.wav"
+    soundfile.write(path, np.column_stack([0 * sound, sound])[: 45 * 8000], 8000, subtype="PCM_24")
+    module = sys.modules["voicerisk.biomarkers.extract"]
+    for audio in (
+        AudioSettings(channel="right", resample_hz=16000, silence="vad"),
+        AudioSettings(channel=2, silence="noise-floor", extent="segment"),
+    ):
+        settings = BiomarkerSettings(set="named")
+        spans = [(0.4, 20.0), (20.5, 44.9)]
+        if audio.rule.rule == "vad":
+            pytest.importorskip("webrtcvad", reason="the extra 'vad' is not installed")
+        monkeypatch.setattr(module, "WHOLE_S", 900.0)
+        whole = extract_file(path, spans, audio, settings)
+        monkeypatch.setattr(module, "WHOLE_S", 5.0)
+        pieces = extract_file(path, spans, audio, settings)
+        pd.testing.assert_frame_equal(pieces.frames, whole.frames, check_exact=True)
+        pd.testing.assert_frame_equal(pieces.counts, whole.counts)
+        assert 0 < whole.frames["silent"].sum() < len(whole.frames)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_file_read_in_pieces_gives_the_same_numbers(sound, name, tmp_path):
     preset, audio, spans = CASES[name]

@@ -210,3 +210,38 @@ def test_memory_of_a_long_file_is_bounded():
     assert n == 29998
     # samples, their processed copies and 36 columns: about 150 bytes a sample
     assert (after - before) * 1024 < 8000 * 600 * 150
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=20, deadline=None)
+@given(
+    rate=st.sampled_from([8000, 9000, 11025, 16000, 22050, 44100]),
+    n_frames=st.integers(1, 12),
+    rest=st.floats(0, 0.99),
+    level=st.floats(-6, 0),
+    clip=st.booleans(),
+    hole=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_short_sounds_at_any_rate_give_values_in_range_or_nan(rate, n_frames, rest, level, clip, hole, seed):
+    rng = np.random.default_rng(seed)
+    hop = int(0.02 * rate)
+    n = hop * (n_frames + 1) + 1 + int(rest * hop)
+    t = np.arange(n) / rate
+    sound = sum(np.sin(2 * np.pi * 170 * k * t + k) / k for k in range(1, 15)) + 0.01 * rng.standard_normal(n)
+    sound *= 10**level / np.abs(sound).max()
+    if clip:
+        sound = np.clip(sound, -0.3 * np.abs(sound).max(), 0.3 * np.abs(sound).max())
+    if hole:
+        sound[n // 3 : n // 2] = 0.0
+    rows = catalogue().set_index("name")
+    for preset in ("published", "soundgen-2.5.1"):
+        for mask in (True, False):
+            table = extract(sound, rate, preset, mask=mask)
+            assert len(table) == n_frames
+            for name in chosen("all", preset):
+                values = table[name].dropna()
+                assert np.isfinite(values).all(), name
+                if rows.loc[name, "unit"] != "Hz":  # frequencies reach further at higher rates
+                    low, high = rows.loc[name, "minimum"], rows.loc[name, "maximum"]
+                    assert values.between(low - 1e-6, high + 1e-6).all(), name
