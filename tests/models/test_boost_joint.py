@@ -110,3 +110,11 @@ def test_unusable_patience_is_refused():
             BoostSettings(patience=patience)
     with pytest.raises(ModelError, match=r"needs boost\.engine"):
         BoostSettings(patience=50, engine="mboost")
+
+
+def test_a_set_without_inner_fits_is_refused():
+    (one,) = sets_of(noisy(), outer=1)
+    with pytest.raises(ModelError, match="has 0 inner fits, 0 groups"):
+        JointLanes([], (), (), one.outer)
+    with pytest.raises(ModelError, match="4 inner fits, 3 groups"):
+        JointLanes(one.inner, one.held_out[:3], one.weights, one.outer)

@@ -42,6 +42,13 @@ class JointLanes:
     weights: tuple[Floats, ...]
     outer: Lane
 
+    def __post_init__(self) -> None:
+        if not 0 < len(self.inner) == len(self.held_out) == len(self.weights):
+            raise ModelError(
+                f"The set of {self.outer.key} has {len(self.inner)} inner fits, {len(self.held_out)} groups "
+                f"of held-out rows and {len(self.weights)} of weights; there must be as many, and at least one."
+            )
+
 
 def fit_jointly(
     data: BoostData,
