@@ -46,7 +46,7 @@ class JointLanes:
         if not 0 < len(self.inner) == len(self.held_out) == len(self.weights):
             raise ModelError(
                 f"The set of {self.outer.key} has {len(self.inner)} inner fits, {len(self.held_out)} groups "
-                f"of held-out rows and {len(self.weights)} of weights; there must be as many, and at least one."
+                f"of held-out rows and {len(self.weights)} of weights; there must be as many, at least one."
             )
 
 
