@@ -54,7 +54,8 @@ def test_an_address_where_nothing_answers_is_an_error(monkeypatch):
         pass
 
 
-def test_the_command_takes_the_address_before_it_reads_recordings(monkeypatch, tmp_path):
+@pytest.mark.parametrize("command", ["run", "audit"])
+def test_the_command_asks_at_the_address_before_it_reads_recordings(command, monkeypatch, tmp_path):
     from voicerisk.cli import app
 
     monkeypatch.setattr(cluster, "WAIT", 1)

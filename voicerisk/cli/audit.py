@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.jobs import Jobs, cores
+from voicerisk.cli.jobs import Dask, Jobs, cores
 from voicerisk.cli.progress import ProgressBars, console
 
 
@@ -32,6 +32,7 @@ def audit(
         int, typer.Option(min=0, help="Splits of nested cross-validation, for the Brier score's error.")
     ] = 0,
     jobs: Jobs = None,
+    dask: Dask = None,
 ) -> None:
     """Look for leaks: from the honest to the published protocol, one liberty at a time.
 
@@ -41,10 +42,12 @@ def audit(
     from voicerisk.study import load_study
     from voicerisk.study.audit import AuditOptions, run_audit
     from voicerisk.study.audit_summary import print_audit
+    from voicerisk.study.cluster import on_cluster
 
     screen = console()
     options = AuditOptions(frames_per_caller, permutations, bootstraps, pairs, splits)
-    result = run_audit(load_study(study), out, options, jobs or cores(), ProgressBars(screen))
+    with on_cluster(dask):
+        result = run_audit(load_study(study), out, options, jobs or cores(), ProgressBars(screen))
     print_audit(result, screen)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
