@@ -15,7 +15,7 @@ from voicerisk.errors import BiomarkerError
 from voicerisk.files import PRIVATE, replacing
 
 VERSION_KEY = b"voicerisk.definition_version"
-ROWS = 1 << 15  # that are encoded at a time
+ROWS = 1 << 14  # that are encoded at a time
 CATALOGUE_KEY = b"voicerisk.catalogue"
 
 
@@ -36,12 +36,15 @@ def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> 
     rows = catalogue().set_index("name").loc[marker_columns(table)].reset_index()
     # JSON has no infinity: contexts without a bound are null
     records = json.loads(rows.to_json(orient="records"))
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    metadata = dict(arrow.schema.metadata or {})
+    schema = pa.Schema.from_pandas(table, preserve_index=False)
+    metadata = dict(schema.metadata or {})
     metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
     metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
-    with replacing(path, mode) as temporary:
-        pq.write_table(arrow.replace_schema_metadata(metadata), temporary, row_group_size=ROWS)
+    schema = schema.with_metadata(metadata)
+    with replacing(path, mode) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for first in range(0, max(len(table), 1), ROWS):
+            part = table.iloc[first : first + ROWS]
+            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
 def read_definitions(path: Path) -> tuple[str, list[dict[str, Any]]]:
