@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from voicerisk.models import BoostData, Lane, Learner, fit_lanes
+from voicerisk.models import BoostData, Lane, Learner, fit_lanes, splines
+from voicerisk.models.boost_setup import _rank_above
 
 CASES = (
     "degree_1", "degree_2", "differences_1_and_3", "case_weights", "counts", "held_out_and_masked", "ties",
@@ -58,3 +59,25 @@ def test_path_and_values_are_mboosts(hard, name):
     assert same.selected.tolist() == ref["selected"]
     np.testing.assert_allclose(same.risk, ref["risk"], rtol=1e-10)
     np.testing.assert_allclose(same.link() / scale, ref["link"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_the_rank_of_few_values_is_that_of_the_design(degree):
+    """Values on knots, on both edges and between: counted from moments as from the basis itself."""
+    rng = np.random.default_rng(degree)
+    grid = splines.Grid(0.0, 2.1, 21)
+    for _ in range(200):
+        count = int(rng.integers(1, 8))
+        places = np.where(rng.random(count) < 0.5, rng.integers(0, 22, count), 21 * rng.random(count))
+        x = np.clip(places * 0.1, 0.0, 2.1)
+        cell, t = grid.locate(x, "drop")
+        basis = np.zeros((count, 21 + degree))
+        for row, (k, position) in enumerate(zip(cell, t, strict=True)):
+            pieces = splines.basis_weights(degree)[:, : degree + 1]
+            basis[row, k : k + degree + 1] = (position ** np.arange(4)) @ pieces
+        powers = np.zeros((21, 7))
+        np.add.at(powers, cell, t[:, None] ** np.arange(7))
+        np.testing.assert_allclose(basis.T @ basis, splines.spline_gram(powers, degree), atol=1e-14)
+        rank = np.linalg.matrix_rank(basis, tol=1e-7)
+        for df in (2.5, 4.0, 5.0):
+            assert _rank_above(basis.T @ basis, powers, df) == (rank > df)
