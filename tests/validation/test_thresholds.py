@@ -142,3 +142,22 @@ def test_low_scores_that_mean_high_risk_by_negation():
     score, y = np.array([0.9, 0.8, 0.3, 0.2]), np.array([0, 0, 1, 1])
     assert automatic_direction(score, y) == "<="
     assert -youden_cut(-score, y)[0] == 0.3
+
+
+def test_a_cut_keeps_less_out_of_bag_than_it_promises(tables):
+    """cutpointr's boot_runs on d281: Youden index 0.559 in bag, 0.478 out of bag (means of 1,000)."""
+    from voicerisk.validation import ValidationSettings
+    from voicerisk.validation.cut_stability import cut_stability
+    from voicerisk.validation.external import external_rows
+
+    calls = tables["d281"].assign(call_id=lambda t: t["caller"].astype(str), caller_id=lambda t: t["call_id"])
+    calls = calls[["call_id", "caller_id", "y", "score"]]
+    score, calls = calls["score"].to_numpy(), calls.drop(columns="score")
+    rows = external_rows(calls, score, None, 0.3, "m")
+    table = cut_stability(rows, ValidationSettings(bootstraps=600)).set_index("quantity")
+    # R draws within outcome; the unstratified means differ by less than their Monte Carlo error of 0.004.
+    assert abs(table.loc["youden_bag", "mean"] - 0.5586) < 0.015
+    assert abs(table.loc["youden_oob", "mean"] - 0.4779) < 0.015
+    assert table.loc["cut", "n_boot"] == 600
+    flat = external_rows(calls, np.full(len(calls), 0.4), None, 0.3, "m")
+    assert cut_stability(flat, ValidationSettings(bootstraps=5)).empty

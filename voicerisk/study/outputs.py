@@ -16,6 +16,7 @@ from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.protocols import joined, part_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
+from voicerisk.validation.cut_stability import cut_stability
 from voicerisk.validation.utility import shift_prevalence
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
@@ -37,6 +38,8 @@ def write_metrics(
         progress=move,
     )
     write_csv(folder.file("metrics.csv"), metrics)
+    out_of_bag = cut_stability(predictions, study.validation)
+    write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
     if study.validation.strata:
         notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
     write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds.csv"))
@@ -64,6 +67,7 @@ def write_metrics(
     names = [
         "metrics.csv",
         "thresholds.csv",
+        "thresholds_out_of_bag.csv",
         "tuning.csv",
         "folds.csv",
         "provenance.json",
