@@ -137,7 +137,8 @@ def level_over(parts: Iterable[Floats]) -> Level:
 def extent_scaling(level: Level) -> Scaling:
     """Scale as soundgen 2.5.1 does: centred, divided by max abs(x - mean), 70 dB at the extent's RMS.
 
-    The loudness constant is C = (max abs(x - mean) / rms) 10^(70/20) peak. A constant extent becomes all zero.
+    The loudness constant is C = (max abs(x - mean) / rms) 10^(70/20) peak. A constant extent becomes all
+    zero.
     """
     if level.centred_peak == 0.0:
         return Scaling(level.mean, 1.0, 0.0, 0.0)

@@ -16,7 +16,8 @@ from voicerisk.biomarkers.extract import (
 from voicerisk.biomarkers.parquet import read_definitions, write_marker_table
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
 from voicerisk.biomarkers.settings import BiomarkerSettings
-from voicerisk.biomarkers.stream import Stream, stream_audio, streamable
+from voicerisk.biomarkers.stream import Stream
+from voicerisk.biomarkers.stream_settings import stream_audio, streamable
 
 __all__ = [
     "DEFINITION_VERSION",

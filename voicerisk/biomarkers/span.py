@@ -13,7 +13,8 @@ from voicerisk.biomarkers import local, modulation
 from voicerisk.biomarkers.context import FLUX_SCALES, KERNEL, flux, novelty
 from voicerisk.biomarkers.envelope_windows import NAMES, EnvelopeWindows
 from voicerisk.biomarkers.harmonics import harmonic_markers
-from voicerisk.biomarkers.pitch import PathTracker, PitchSettings, pitch_candidates
+from voicerisk.biomarkers.pitch import PitchSettings, pitch_candidates
+from voicerisk.biomarkers.pitch_path import PathTracker
 from voicerisk.biomarkers.plain import PlainSound
 from voicerisk.biomarkers.roughness import (
     LEAST,

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from voicerisk.audio import (
     AudioSettings,
     Level,
-    SilenceRule,
     SpanFrames,
     fixed_scaling,
     frame_rms,
@@ -22,7 +21,8 @@ from voicerisk.audio import (
     window_and_hop,
 )
 from voicerisk.audio.silence import silent_by_level
-from voicerisk.biomarkers.catalogue import chosen, markers
+from voicerisk.biomarkers.catalogue import markers
+from voicerisk.biomarkers.stream_settings import check_audio, stream_audio, stream_markers
 from voicerisk.errors import BiomarkerError
 
 Floats = NDArray[np.float64]
@@ -33,25 +33,6 @@ ROWS_KEPT = 24  # finished frames that smoothing, novelty and the vibrato still 
 CONTOUR_BEFORE = 20  # frames whose pitch the vibrato of a frame looks at
 CONTOUR_AFTER = 40
 MARGIN_S = 0.5  # of sound kept beside the frames that are finished
-REFERENCE_DBFS = -26.0  # RMS that counts as 70 dB: the nominal level of telephone speech (ITU-T P.56)
-
-
-def stream_audio() -> AudioSettings:
-    """Return the audio settings of a stream: calibration fixed at -26 dBFS, silence below -50 dBFS."""
-    return AudioSettings(
-        extent="segment", calibration=REFERENCE_DBFS, normalise=False, silence=SilenceRule("energy", -50.0)
-    )
-
-
-def streamable() -> tuple[str, ...]:
-    """Return the markers that a stream can take: those that are known a bounded time after their frame.
-
-    Examples
-    --------
-    >>> sorted(set(chosen("all")) - set(streamable()))
-    ['flux']
-    """
-    return tuple(name for name in chosen("all") if math.isfinite(markers()[name].look_ahead_ms))
 
 
 class Stream:
@@ -90,8 +71,8 @@ class Stream:
 
         self.audio = audio or stream_audio()
         self.sample_rate = check_rate(sample_rate)
-        self.markers = _stream_markers(markers)
-        _check_audio(self.audio)
+        self.markers = stream_markers(markers)
+        check_audio(self.audio)
         self._window, self._hop = window_and_hop(self.sample_rate)
         self._start()
 
@@ -102,7 +83,8 @@ class Stream:
 
     def _start(self) -> None:
         from voicerisk.biomarkers.modulation import envelope_step
-        from voicerisk.biomarkers.pitch import PathTracker, PitchSettings
+        from voicerisk.biomarkers.pitch import PitchSettings
+        from voicerisk.biomarkers.pitch_path import PathTracker
         from voicerisk.biomarkers.plain import CREST
         from voicerisk.biomarkers.span import FROM_CHUNKS, needed
 
@@ -380,30 +362,3 @@ class Stream:
                 self._chunks[name] = values[max(0, first - self._first_chunk) :].copy()
             self._first_chunk = max(self._first_chunk, first)
         self._first_row = keep
-
-
-def _stream_markers(wanted: Any) -> tuple[str, ...]:
-    """Names of the markers, or the reason why one cannot be streamed."""
-    able = streamable()
-    if wanted is None:
-        return able
-    names = chosen(wanted)
-    for name in names:
-        if name not in able:
-            raise BiomarkerError(
-                f"{name!r} cannot be streamed: it is known only when its span has ended; leave it out, or "
-                "extract it from the whole recording."
-            )
-    return names
-
-
-def _check_audio(audio: AudioSettings) -> None:
-    if audio.calibration == "extent":
-        raise BiomarkerError(
-            "A stream needs a fixed calibration; set [audio] calibration to a level in dBFS."
-        )
-    if audio.rule.rule not in ("energy", "none"):
-        raise BiomarkerError(
-            f"A stream cannot tell silence by the rule {audio.rule.rule!r}, which needs the whole recording; "
-            "set [audio] silence to 'energy' or 'none'."
-        )
