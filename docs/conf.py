@@ -32,7 +32,7 @@ myst_title_to_header = True
 nb_execution_mode = "cache"
 nb_execution_cache_path = "docs/_build/executed"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 900
 nb_merge_streams = True
 # A header of knitr's notebooks is for rmarkdown.
 # A page that stands in no list yet is found by the search. `%%R` cells are R inside Python, and CSV has
