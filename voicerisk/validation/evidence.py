@@ -1,8 +1,8 @@
 """Evidence for TRIPOD+AI and PROBAST+AI: what software can fill, and what a person must write.
 
-The table holds evidence, never a rating. Item numbers follow the 2024 checklist as the project knows it;
-verify
-them against the official form before a submission.
+The table holds evidence, never a rating. Item numbers follow TRIPOD+AI (BMJ 2024;385:e078378). Items 1 to 6c
+and 18f (code sharing) were compared with texts that cite the form; the others follow its published structure and
+are to be compared with the official form before a submission. PROBAST+AI is given by domain, without numbers.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ ITEMS: tuple[tuple[str, str, str, str, str], ...] = (
     ("TRIPOD+AI", "5b", "dates", AUTO, "dates"),
     ("TRIPOD+AI", "6a", "setting", COMPLETE, "setting"),
     ("TRIPOD+AI", "6b", "eligibility and exclusions", AUTO, "exclusions"),
+    ("TRIPOD+AI", "6c", "treatments received", PERSON, "treatment"),
     ("TRIPOD+AI", "7", "data preparation", AUTO, "preprocessing"),
     ("TRIPOD+AI", "8a", "outcome: definition and coding", COMPLETE, "outcome"),
     ("TRIPOD+AI", "8b", "outcome: assessors and their agreement", COMPLETE, "agreement"),
@@ -48,10 +49,11 @@ ITEMS: tuple[tuple[str, str, str, str, str], ...] = (
     ("TRIPOD+AI", "17", "ethics", PERSON, "ethics"),
     ("TRIPOD+AI", "18a", "funding", PERSON, "funding"),
     ("TRIPOD+AI", "18b", "conflicts of interest", PERSON, "conflicts"),
-    ("TRIPOD+AI", "18c", "protocol and registration", PERSON, "registration"),
-    ("TRIPOD+AI", "18d", "data", AUTO, "data_hashes"),
-    ("TRIPOD+AI", "18e", "code and versions", AUTO, "versions"),
-    ("TRIPOD+AI", "18f", "seeds", AUTO, "seeds"),
+    ("TRIPOD+AI", "18c", "protocol", PERSON, "protocol"),
+    ("TRIPOD+AI", "18d", "registration", PERSON, "registration"),
+    ("TRIPOD+AI", "18e", "data sharing", COMPLETE, "data_hashes"),
+    ("TRIPOD+AI", "18f", "code sharing: versions", COMPLETE, "versions"),
+    ("TRIPOD+AI", "18f", "code sharing: seeds", AUTO, "seeds"),
     ("TRIPOD+AI", "19", "patient and public involvement", PERSON, "involvement"),
     ("TRIPOD+AI", "20a", "flow of participants", AUTO, "flow"),
     ("TRIPOD+AI", "20b", "characteristics by class and service", AUTO, "characteristics"),
@@ -108,7 +110,7 @@ def reporting_evidence(facts: Mapping[str, str]) -> pd.DataFrame:
     Examples
     --------
     >>> table = reporting_evidence({"seeds": "folds and bootstraps: 1"})
-    >>> table.set_index("item")["evidence"]["18f"]
+    >>> table.set_index("fact")["evidence"]["seeds"]
     'folds and bootstraps: 1'
     """
     known = known_facts()
