@@ -28,6 +28,9 @@ class GammSettings:
         Random intercepts: any of 'caller', 'call' (within caller) and 'segment' (within call); may be empty.
     drop : bool
         Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
+    caller_split : bool
+        Whether a study also selects markers on one half of the callers and tests them on the other, which
+        gives tests that no selection has touched (`gamm/caller_split.csv`).
     """
 
     engine: str = "bam"
@@ -35,6 +38,7 @@ class GammSettings:
     k: int = 10
     random: tuple[str, ...] = ("caller",)
     drop: bool = False
+    caller_split: bool = False
 
     def __post_init__(self) -> None:
         given = [self.random] if isinstance(self.random, str) else self.random
@@ -55,8 +59,10 @@ class GammSettings:
                 "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
                 "segment."
             )
-        if not isinstance(self.drop, bool):
-            raise ModelError(f"[gamm] drop is {self.drop!r}; it must be true or false.")
+        for name in ("drop", "caller_split"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ModelError(f"[gamm] {name} is {value!r}; it must be true or false.")
 
 
 def check_table(

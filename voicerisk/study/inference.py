@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import VoiceriskError
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.study.design import ModelTables
@@ -52,7 +53,8 @@ GAMM_TABLES = ("smooths", "terms", "curves", "variance", "fit")
 
 def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
     """Fit the GAMM on all calls; write `gamm/*.csv`, `gamm/model.rds` and `gamm/notes.json`."""
-    for stale in [*folder.file("gamm").glob("model*.rds"), folder.file("gamm/differences.csv")]:
+    optional = [folder.file(f"gamm/{name}.csv") for name in ("differences", "caller_split")]
+    for stale in [*folder.file("gamm").glob("model*.rds"), *optional]:
         stale.unlink(missing_ok=True)
     if not chosen:
         note = "No GAMM: the screening left no marker."
@@ -93,10 +95,57 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         differences = gamm_tables.differences(fit.readable.rds_path, seed=study.validation.seed)
         write_csv(folder.file("gamm/differences.csv"), differences)
         written.append("gamm/differences.csv")
+    split, told = caller_split_study(study, tables, settings, fit.separated, folder)
+    written += split
     models = [
         file.relative_to(folder.path).as_posix() for file in sorted(folder.file("gamm").glob("model*.rds"))
     ]
-    return [*written, "gamm/notes.json", *models], list(dict.fromkeys(notes["notes"]))
+    return [*written, "gamm/notes.json", *models], list(dict.fromkeys([*notes["notes"], *told]))
+
+
+def caller_split_study(
+    study: Study, tables: ModelTables, settings: GammSettings, separated: bool, folder: ResultsFolder
+) -> Written:
+    """Select markers on one half of the callers, test them on the other; write `gamm/caller_split.csv`.
+
+    Where the outcome is constant within callers the tests are those without random intercepts, the caller as
+    the unit. Where a half is too small for the Lasso or the GAMM there is no table, and a note says why.
+    """
+    if not settings.caller_split:
+        return [], []
+    if study.screening.unit == "none":
+        return [], ["No caller split: nothing was selected, so the tests of the GAMM are as they stand."]
+    from voicerisk.models import fit_gamm
+    from voicerisk.models.gamm_adjust import caller_split
+
+    seed, calls = study.validation.seed, tables.calls
+    rows = screening_rows(tables, study.screening.unit)
+    lacking = "No caller split: "
+    try:
+        first, _ = caller_split(calls, y="y", seed=seed)
+        halves = [set(calls.loc[half, "caller_id"]) for half in (first, ~first)]
+        mine = np.isin(rows.caller.astype(str), [str(caller) for caller in halves[0]])
+        half = replace(rows, values=rows.values[mine], caller=rows.caller[mine], y=rows.y[mine])
+        chosen = screen_all(half, study.screening, study.validation.inner_folds, None, seed).selected
+        if not chosen:
+            return [], [f"{lacking}the Lasso on one half of the callers kept no marker."]
+        table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
+        fit = fit_gamm(
+            table[table["caller_id"].isin(halves[1])],
+            chosen,
+            replace(settings, random=() if separated else settings.random, drop=False),
+            covariates=study.cohort.covariates,
+            linear=[marker for marker in chosen if marker == "voiced"],
+            selected_on_same_labels=False,
+            seed=seed,
+        )
+    except VoiceriskError as failure:
+        return [], [f"{lacking}{failure}"]
+    smooths = fit.readable.smooths.assign(
+        n_callers_selected_on=len(halves[0]), n_callers_tested_on=len(halves[1])
+    )
+    write_csv(folder.file("gamm/caller_split.csv"), smooths)
+    return ["gamm/caller_split.csv"], []
 
 
 def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:

@@ -1,7 +1,7 @@
 """Which table of a study becomes which publication table."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -53,6 +53,23 @@ def _fit_notes(fit: pd.Series, study: Study) -> list[str]:
     ]
 
 
+def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str]) -> PublicationTable:
+    """Return the tests of markers that other callers selected."""
+    table = gamm_table(smooths, None, labels)
+    first = smooths.iloc[0]
+    note = (
+        f"Markers were selected on {first['n_callers_selected_on']} callers and tested on "
+        f"{first['n_callers_tested_on']} others, dealt out at random within sex and outcome; another deal "
+        "gives other markers and other P values."
+    )
+    return replace(
+        table,
+        name="gamm_caller_split",
+        title="Smooth effects tested on callers that selected nothing",
+        notes=(*table.notes, note),
+    )
+
+
 def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[PublicationTable]:
     from voicerisk.figures import call_scores
 
@@ -73,6 +90,9 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         table = gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
         fit = pd.read_csv(folder.file("gamm/fit.csv"))
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
+    split = folder.file("gamm/caller_split.csv")
+    if split.exists():
+        yield _split_table(pd.read_csv(split), labels)
     yield performance_table(pd.read_csv(folder.file("metrics.csv")))
     yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
     if study.biomarkers.frames is None:
