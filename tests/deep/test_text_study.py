@@ -1,0 +1,191 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from bags_of_words import Bags
+from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
+from tiny_encoders import build_xlm_roberta
+from typer.testing import CliRunner
+
+from voicerisk.cli import app
+from voicerisk.deep.text_settings import load_text_study
+from voicerisk.deep.text_study import run_text_study
+from voicerisk.errors import StudyError
+from voicerisk.report import write_report
+from voicerisk.text.vectors import write_vectors
+from voicerisk.validation.provenance import leaks
+from voicerisk.validation.tables import check_predictions
+
+STUDY = """
+[text]
+messages = "messages.csv"
+models = ["tfidf", "t_mlp", "w2v_mlp"]
+encoder = "encoder"
+vectors = "words.vec"
+max_tokens = 24
+repeats = 2
+bootstraps = 100
+prevalence = { NS = 0.9, SI = 0.07, ASE = 0.03 }
+
+[text.network]
+dense = 12
+lstm = 8
+hidden = 8
+filters = 8
+epochs = 6
+patience = 3
+learning_rate = 0.01
+
+[text.explain]
+models = ["t_mlp"]
+sessions = 1
+permutations = 20
+"""
+WORDS = [*EVERYDAY, *(word for own in OF_CLASS.values() for word in own)]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    messages = make_messages(120, users=100)
+    messages["label"] = messages.groupby("user_id")["label"].transform("first")
+    messages.to_csv(folder / "messages.csv", index=False)
+    build_xlm_roberta(folder / "encoder", list(messages["text"]))
+    with (folder / "words.vec").open("w") as stream:
+        write_vectors(stream, WORDS, np.stack([Bags().word(word) for word in WORDS]))
+    (folder / "study.toml").write_text(STUDY)
+    return folder / "study.toml"
+
+
+@pytest.fixture(scope="module")
+def results(study):
+    return run_text_study(load_text_study(study), study.parent / "results")
+
+
+def test_predictions_and_metrics_are_the_houses(results):
+    table = pd.read_parquet(results.folder / "predictions_nested.parquet")
+    check_predictions(table)
+    assert set(table["model"]) == {"tfidf", "t_mlp", "w2v_mlp"}
+    assert sorted(table["repeat"].unique()) == [0, 1]
+    assert (table["weight"] == 1).all()
+    keys = set(
+        zip(results.metrics["model"], results.metrics["class"], results.metrics["metric"], strict=True)
+    )
+    assert {("t_mlp", "ASE", "auroc"), ("t_mlp", "macro", "f1"), ("w2v_mlp", "SI", "ppv")} <= keys
+    assert ("t_mlp", "macro", "brier_skill_against_tfidf") in keys
+    parts = pd.read_csv(results.folder / "brier_parts.csv")
+    whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
+    np.testing.assert_allclose(whole, parts["brier"], atol=1e-12)
+    assert (parts["resolution"] <= parts["uncertainty"] + 1e-12).all()
+
+
+def test_nested_saw_no_held_out_user(results):
+    provenance = json.loads((results.folder / "provenance.json").read_text())
+    assert leaks(provenance["nested"]) == []
+    seen = provenance["nested"]["folds"]["holdout"]["0"]["0"]["seen"]
+    assert {"t_mlp: weights", "t_mlp: stopping", "w2v_mlp: vocabulary", "tfidf: recalibration"} <= set(seen)
+
+
+def test_published_repeats_the_paper_and_says_so(study, tmp_path, monkeypatch):
+    # Figures and tables are looked at in the other run.
+    monkeypatch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
+    quick = study.parent / "paper.toml"
+    quick.write_text(STUDY.replace('models = ["tfidf", "t_mlp", "w2v_mlp"]', 'models = ["tfidf", "t_mlp"]'))
+    results = run_text_study(load_text_study(quick, "paper"), tmp_path / "results")
+    table = pd.read_parquet(results.folder / "predictions_published.parquet")
+    check_predictions(table)
+    balanced = table.groupby(["model", "repeat", "y"])["weight"].sum().unstack()
+    assert (balanced.nunique(axis=1) == 1).all()
+    assert (table["p_ASE"] == table["p_raw_ASE"]).all()
+    provenance = json.loads((results.folder / "provenance.json").read_text())
+    found = {one["learned"] for one in leaks(provenance["published"])}
+    assert found == {"tfidf: stopping", "t_mlp: stopping"}
+    assert any("repeats what the paper did" in note for note in results.notes)
+    assert results.repeats.groupby("model")["best"].sum().tolist() == [1, 1]
+    rows = results.metrics[(results.metrics["class"] == "ASE") & (results.metrics["metric"] == "auroc")]
+    assert "row_bootstrap_duplicates_as_independent" in set(rows["method"])
+    page = write_report(results.folder).read_text()
+    assert "repeats what the paper did" in page
+
+
+def test_the_tfidf_baseline_finds_the_planted_words(results):
+    rows = results.repeats[(results.repeats["protocol"] == "nested") & (results.repeats["model"] == "tfidf")]
+    assert (rows["auroc"] > 0.9).all()
+
+
+def test_private_files_are_private_and_no_message_leaves_them(results):
+    public, private = [], []
+    for path in results.folder.rglob("*"):
+        if path.is_file() and ".state" not in path.parts:
+            (public if path.stat().st_mode & 0o044 else private).append(path)
+    names = {path.name for path in private}
+    assert {
+        "predictions_nested.parquet",
+        "sessions.csv",
+        "exclusions.csv",
+        "t_mlp.html",
+        "t_mlp.pdf",
+    } <= names
+    for path in public:
+        content = path.read_bytes().lower()
+        for word in ("tabletten", "abschiedsbrief", "bruecke"):
+            assert word.encode() not in content, path.name
+    shown = (results.folder / "explanations" / "t_mlp.html").read_text()
+    assert "tabletten" not in shown
+    assert "message 1 (" in shown
+    state = [path for path in (results.folder / ".state" / "embeddings").rglob("*") if path.is_file()]
+    assert state
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in state)
+
+
+def test_figures_tables_report_and_manifest_are_there(results):
+    figures = {path.stem for path in (results.folder / "figures").glob("*.pdf")}
+    assert {
+        "exclusion_flow", "roc--nested_t_mlp", "precision_recall--nested_w2v_mlp", "confusion--nested",
+        "calibration--nested_tfidf", "decision_curves--nested_ASE",
+        "decision_curves--nested_SI_at_prevalence",
+        "training_curves",
+    } <= figures  # fmt: skip
+    tables = {path.stem for path in (results.folder / "tables").glob("*.html")}
+    assert {"classes", "brier", "repeats", "classes_at_prevalence"} <= tables
+    manifest = json.loads((results.folder / "manifest.json").read_text())
+    assert manifest["kind"] == "text"
+    assert len(manifest["encoder"]) == 64
+    page = write_report(results.folder).read_text()
+    assert "Performance by class" in page
+    assert "tabletten" not in page
+
+
+def test_explanations_add_up(results):
+    table = pd.read_csv(results.folder / "explanations" / "t_mlp_messages.csv")
+    assert "text" not in table
+    total = table.groupby(["session_id", "class"])["contribution"].sum()
+    ends = table.drop_duplicates(["session_id", "class"]).set_index(["session_id", "class"])
+    np.testing.assert_allclose(total, (ends["full"] - ends["base"]).loc[total.index], atol=1e-8)
+
+
+def test_a_second_run_does_nothing_again_and_a_lost_model_is_made_anew(study, results, monkeypatch):
+    before = pd.read_parquet(results.folder / "predictions_nested.parquet")
+    monkeypatch.setattr(
+        "voicerisk.deep.text_protocol.fit_on_split", lambda *args: pytest.fail("was fitted again")
+    )
+    run_text_study(load_text_study(study), results.folder)
+    monkeypatch.undo()
+    shutil.rmtree(results.folder / "models" / "nested" / "t_mlp")
+    run_text_study(load_text_study(study), results.folder)
+    after = pd.read_parquet(results.folder / "predictions_nested.parquet")
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(study, tmp_path):
+    wrong = study.parent / "wrong.toml"
+    wrong.write_text(STUDY.replace("repeats", "repeets"))
+    with pytest.raises(StudyError, match=r"unknown key repeets in \[text\]; did you mean repeats"):
+        load_text_study(wrong)
+    done = CliRunner().invoke(app, ["text", "run", str(wrong), "--out", str(tmp_path / "o")])
+    assert done.exit_code != 0
+    wrong.write_text("[cohort]\ncalls = 'calls.csv'\n")
+    with pytest.raises(StudyError, match=r"no table \[text\]"):
+        load_text_study(wrong)
