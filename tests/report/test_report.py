@@ -93,6 +93,7 @@ def test_report_says_what_the_tables_say(page, made):
     assert "Nested protocol: in none of 48 folds had anything learned seen a held-out caller." in text
     assert "Nested protocol: in 2 of 48 folds there was no cut." in text
     assert "Separation: read the other fit." in text
+    assert "<code>voicerisk audit study.toml --out RESULTS</code>" in page[1].read_text(encoding="utf-8")
     assert "…/calls.csv" in text and "validation" in text
 
 

@@ -207,12 +207,12 @@ def difference_curves(
             1,
             where=(lower > 0) | (upper < 0),
             transform=axes.get_xaxis_transform(),
-            color=style.neutral,
-            alpha=0.18,
+            color=style.accent,
+            alpha=0.14,
             linewidth=0,
             zorder=0,
         )
-    shaded = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
+    shaded = Patch(facecolor=style.accent, alpha=0.3, linewidth=0)
     names = [line_entry(look(str(table["sex"].iloc[0]), style), plain(table["sex"].iloc[0]), style)]
     figure.legends[0].remove()
     legend(figure, [*names, *_band_entries(table, _level(table), style), (shaded, "band excludes 0")])

@@ -82,7 +82,7 @@ DRAWINGS: Mapping[str, Drawing] = {
     ),
     "protocols_compared": Drawing(
         "protocols",
-        "Both protocols side by side",
+        "Metrics under both protocols",
         "Discrimination and decisions under the published and the nested protocol, with intervals.",
     ),
     "roc": Drawing(

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -166,6 +167,7 @@ def write_report(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["marked"] = _marked
     manifest = results.manifest
     text = environment.from_string(page).render(
         title=title,
@@ -180,6 +182,13 @@ def write_report(
     path = out or study_dir / "report.html"
     write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
     return path
+
+
+def _marked(text: str) -> Any:
+    """Return a sentence, escaped, in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def salt_of(results: Results) -> str:

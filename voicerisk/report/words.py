@@ -94,8 +94,10 @@ def flags(results: Results) -> list[str]:
                 f"{name}: scores run against the outcome; R's pROC and cutpointr would "
                 "turn them round and report a high AUROC from a model that orders calls the wrong way."
             )
-    for stage in results.manifest.get("stages", {}).values():
-        lines += [str(note) for note in stage.get("notes", [])]
+    counted = results.manifest.get("protocol_notes", {})
+    for name, stage in results.manifest.get("stages", {}).items():
+        if name not in counted:  # what a protocol counted was said above
+            lines += [str(note) for note in stage.get("notes", [])]
     lines += list(results.gamm_notes)
     return list(dict.fromkeys(lines))
 
