@@ -30,10 +30,10 @@ def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(
     assert "threshold" in ladder.loc["holdout_threshold", "leaked"]
     # M1: the caller effect holds the label of the caller left out, so that nothing is ranked wrongly,
     # with shuffled outcomes as well.
-    assert ladder.loc["caller_effect", "auroc_call"] == ladder.loc["caller_effect", "null_mean"] == 1.0
+    assert ladder.loc["caller_effect", "auroc_call"] == 1.0 and ladder.loc["caller_effect", "null_mean"] > 0.9
     assert "caller_effect" in ladder.loc["caller_effect", "leaked"]
     named = set(result.findings["mechanism"])
-    assert {"global_screening", "caller_effect", "caller_effect_null", "holdout_threshold"} <= named
+    assert {"global_screening", "caller_effect", "holdout_threshold", "shifting_prior"} <= named
 
     for name in ("ladder", "findings", "permutations", "tests", "controls", "columns", "sample_size"):
         assert (out / "audit" / f"{name}.csv").is_file(), name

@@ -1,8 +1,9 @@
 """Evidence for TRIPOD+AI and PROBAST+AI: what software can fill, and what a person must write.
 
 The table holds evidence, never a rating. Item numbers follow TRIPOD+AI (BMJ 2024;385:e078378). Items 1 to 6c
-and 18f (code sharing) were compared with texts that cite the form; the others follow its published structure and
-are to be compared with the official form before a submission. PROBAST+AI is given by domain, without numbers.
+and 18f (code sharing) were compared with texts that cite the form; the others follow its published structure
+and are to be compared with the official form before a submission. PROBAST+AI is given by domain, without
+numbers.
 """
 
 from collections.abc import Mapping
