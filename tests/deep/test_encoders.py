@@ -81,6 +81,15 @@ def test_an_interrupted_cache_goes_on_with_the_same_bits(tmp_path, tiny_encoder,
     np.testing.assert_array_equal(resumed.embed(SENTENCES), whole)
 
 
+def test_texts_that_nobody_wrote_are_not_kept(tmp_path, tiny_encoder):
+    settings = EncoderSettings(tiny_encoder)
+    CachedEncoder(TextEncoder(settings), tmp_path).embed(SENTENCES[:2])
+    reading = CachedEncoder(TextEncoder(settings), tmp_path, write=False)
+    reading.embed([SENTENCES[0], "nie geschrieben"])
+    again = CachedEncoder(TextEncoder(settings), tmp_path)
+    assert len(again.cache) == 2
+
+
 def test_other_settings_or_weights_have_a_cache_of_their_own(tmp_path, tiny_encoder):
     one = TextEncoder(EncoderSettings(tiny_encoder, max_tokens=32))
     assert one.identity != TextEncoder(EncoderSettings(tiny_encoder, max_tokens=16)).identity

@@ -1,5 +1,6 @@
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from voicerisk.cli import app
 from voicerisk.deep.text_settings import load_text_study
 from voicerisk.deep.text_study import run_text_study
 from voicerisk.errors import StudyError
+from voicerisk.figures import make
 from voicerisk.report import write_report
 from voicerisk.text.vectors import write_vectors
 from voicerisk.validation.provenance import leaks
@@ -61,7 +63,10 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(study):
-    return run_text_study(load_text_study(study), study.parent / "results")
+    # One format is enough to see that every figure is drawn.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voicerisk.figures.make", partial(make, formats=("pdf",)), raising=False)
+        return run_text_study(load_text_study(study), study.parent / "results")
 
 
 def test_predictions_and_metrics_are_the_houses(results):
@@ -140,7 +145,7 @@ def test_private_files_are_private_and_no_message_leaves_them(results):
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in state)
 
 
-def test_figures_tables_report_and_manifest_are_there(results):
+def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
     figures = {path.stem for path in (results.folder / "figures").glob("*.pdf")}
     assert {
         "exclusion_flow", "roc--nested_t_mlp", "precision_recall--nested_w2v_mlp", "confusion--nested",
@@ -153,7 +158,8 @@ def test_figures_tables_report_and_manifest_are_there(results):
     manifest = json.loads((results.folder / "manifest.json").read_text())
     assert manifest["kind"] == "text"
     assert len(manifest["encoder"]) == 64
-    page = write_report(results.folder).read_text()
+    some = shutil.ignore_patterns("roc*", "precision*", "calibration*", "decision*", ".state")
+    page = write_report(shutil.copytree(results.folder, tmp_path / "few", ignore=some)).read_text()
     assert "Performance by class" in page
     assert "tabletten" not in page
 
@@ -173,6 +179,7 @@ def test_a_second_run_does_nothing_again_and_a_lost_model_is_made_anew(study, re
     )
     run_text_study(load_text_study(study), results.folder)
     monkeypatch.undo()
+    monkeypatch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
     shutil.rmtree(results.folder / "models" / "nested" / "t_mlp")
     run_text_study(load_text_study(study), results.folder)
     after = pd.read_parquet(results.folder / "predictions_nested.parquet")

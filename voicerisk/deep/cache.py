@@ -132,10 +132,14 @@ class CachedEncoder:
     encoder : TextEncoder
     folder : Path or None
         Where vectors are kept; None keeps them in memory alone.
+    write : bool
+        False: what is found on disk is used and new vectors stay in memory. For texts that nobody wrote, such
+        as messages with words left out.
     """
 
-    def __init__(self, encoder: TextEncoder, folder: Path | None) -> None:
+    def __init__(self, encoder: TextEncoder, folder: Path | None, *, write: bool = True) -> None:
         self.encoder = encoder
+        self.write = write
         self.cache = None if folder is None else EmbeddingCache(folder, encoder.identity)
         self._known: dict[str, np.ndarray] = {}
 
@@ -188,5 +192,5 @@ class CachedEncoder:
         self._keep(waiting)
 
     def _keep(self, texts: list[str]) -> None:
-        if self.cache is not None and texts:
+        if self.cache is not None and self.write and texts:
             self.cache.write([content_key(text) for text in texts], np.stack([self._known[t] for t in texts]))

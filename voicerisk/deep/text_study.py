@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.deep.cache import CachedEncoder
 from voicerisk.deep.stages import Move, Stages
 from voicerisk.deep.text_protocol import Pretrained, run_protocol
 from voicerisk.deep.text_settings import TextStudy
@@ -118,6 +119,10 @@ class _Run:
         self.pretrained = Pretrained()
         self.files: dict[str, str] = {}
 
+    @property
+    def _embeddings(self) -> Path | None:
+        return self.folder.state / "embeddings" if self.text.cache else None
+
     def _input(self, name: str) -> Path:
         return self.study.folder / Path(name).expanduser()
 
@@ -163,14 +168,12 @@ class _Run:
     def pretrain(self) -> None:
         encoder = vectors = None
         if "t_mlp" in self.text.models:
-            from voicerisk.deep.cache import CachedEncoder
             from voicerisk.deep.encoders import EncoderSettings, TextEncoder
 
             assert self.text.encoder is not None
             place = self._input(self.text.encoder)
             settings = EncoderSettings(place, self.text.max_tokens, self.text.pooling)
-            cache = self.folder.state / "embeddings" if self.text.cache else None
-            encoder = CachedEncoder(TextEncoder(settings), cache)
+            encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
             mark = fingerprint(sessions=self.stages.marks["sessions"], encoder=encoder.encoder.identity)
             self.stages.run("embeddings", "Message embeddings", mark, lambda move: self._embed(encoder, move))
         if "w2v_mlp" in self.text.models:
@@ -328,6 +331,9 @@ class _Run:
 
         encoder, settings = self.pretrained.encoder, self.text.explain
         place = self.folder.file(f"models/{protocol}/{name}/repeat_0")
+        if encoder is not None:
+            # Sessions with words left out are nobody's: their vectors are not kept.
+            encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
         model = load_text_model(place, encoder, self.pretrained.encoder_identity)
         token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
         out = self.folder.file("explanations")

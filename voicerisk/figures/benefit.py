@@ -123,6 +123,8 @@ def decision_curves(
     if relevant is not None:
         grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
         entries.append((grey, "nobody would act on"))
+    if (table["strategy"] == "maximum").any():
+        entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
     legend(figure, entries)
     if "lower" in table and table["lower"].notna().any():
         foot_note(figure, GIVEN_SCORES, style)
