@@ -8,7 +8,10 @@ export PATH="$PWD/.venv/bin:$PATH"
 build=docs/_build
 mkdir -p "$build"
 
-code=$(find voicerisk r/R -name '*.py' -o -name '*.R' -o -name '*.toml' | LC_ALL=C sort | xargs cat | sha256sum)
+code=$({
+  find voicerisk r/R -name '*.py' -o -name '*.R' -o -name '*.toml' | LC_ALL=C sort | xargs cat
+  echo "real recordings: ${VOICERISK_REAL:-none}"
+} | sha256sum)
 if [ "$(cat "$build/code.sha256" 2>/dev/null)" != "$code" ]; then
   rm -rf "$build/executed" vignettes/knitted
   echo "$code" > "$build/code.sha256"
