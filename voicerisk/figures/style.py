@@ -265,7 +265,7 @@ def ink(colour: str) -> str:
     while True:
         linear = np.where(shade <= 0.04045, shade / 12.92, ((shade + 0.055) / 1.055) ** 2.4)
         if 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05) >= 4.5:
-            return str(to_hex(tuple(shade))).upper()  # type: ignore[arg-type]
+            return str(to_hex(tuple(shade))).upper()
         shade = shade * 0.97
 
 
