@@ -101,6 +101,7 @@ def run_study(
         stages.whole(tables, kept)
         metrics = stages.metrics(shown)
         stages.apparent(shown, tables, kept)
+        stages.reporting(tables)
         stages.show(shown)
         write_manifest(study, folder, shown)
         return RunResult(
@@ -351,6 +352,22 @@ class Stages:
             "Apparent performance",
             mark,
             lambda move: write_apparent(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
+        )
+
+    def reporting(self, tables: ModelTables) -> None:
+        """Gather what the study can say of itself for TRIPOD+AI and PROBAST+AI."""
+        from voicerisk.study.reporting import write_reporting
+
+        study = self.study
+        findings = self.folder.file("audit/findings.csv")
+        mark = fingerprint(
+            marks=self.marks,
+            report=study.report,
+            audit=_digest(findings),
+            code=code_of("study/reporting", "validation/evidence"),
+        )
+        self.stage(
+            "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
         )
 
     def show(self, wanted: Sequence[str]) -> None:

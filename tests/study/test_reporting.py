@@ -1,0 +1,41 @@
+"""What a study says of itself, item by item."""
+
+from dataclasses import replace
+
+import pandas as pd
+from small_study import marker_frames
+
+from voicerisk.cohort import load_cohort
+from voicerisk.study import load_study
+from voicerisk.study.reporter import Silent
+from voicerisk.study.reporting import write_reporting
+from voicerisk.study.run import Stages, open_results
+
+
+def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tmp_path):
+    study = replace(
+        load_study(write_study(*marker_frames(callers=8))),
+        report={"ethics": "approved, 17/2021", "data": "on request", "house_rules": "ours"},
+    )
+    folder = open_results(study, tmp_path / "out")
+    with folder.locked():
+        tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+    method = "caller_bootstrap_percentile_given_scores"
+    row = {"protocol": "nested", "design": "loco", "unit": "call", "subgroup": "all", "metric": "auroc",
+           "method": method, "estimate": 0.81, "lower": 0.7, "upper": 0.9}  # fmt: skip
+    metrics = pd.DataFrame([row, row | {"subgroup": "sex=female", "estimate": 0.75}])
+    metrics.to_csv(folder.file("metrics.csv"), index=False)
+    folder.file("audit").mkdir()
+    pd.DataFrame({"concerns": ["the study"], "severity": ["leak"], "finding": ["A number leaked."]}).to_csv(
+        folder.file("audit/findings.csv"), index=False
+    )
+    write_reporting(study, tables, folder)
+    table = pd.read_csv(folder.file("reporting.csv")).set_index("fact")["evidence"]
+    assert table.notna().all()
+    assert table["ethics"] == "approved, 17/2021" and table["funding"] == "NOT REPORTED"
+    assert table["data_hashes"].startswith("on request; SHA-256")
+    assert "0.810 (0.700 to 0.900)" in table["performance"].iloc[0]
+    assert "sex=female: 0.750" in table["fairness"]
+    assert table["audit_flags"].iloc[0] == "leak: A number leaked"
+    assert "8 callers, 4 of them with the outcome" in table["sample_size"].iloc[0]
+    assert table["optimism"] == "NOT REPORTED"

@@ -1,0 +1,143 @@
+"""What a study can say of itself for TRIPOD+AI and PROBAST+AI, item by item; the rest is NOT REPORTED."""
+
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.files import write_csv
+from voicerisk.study.design import ModelTables
+from voicerisk.study.folder import ResultsFolder
+from voicerisk.study.settings import Study, plain
+from voicerisk.validation import reporting_evidence, riley_sample_size
+from voicerisk.validation.checks import one_class_cells
+from voicerisk.validation.evidence import known_facts
+
+FILE = "reporting.csv"
+# Keys of [report] whose name is not that of a fact.
+SAME = {"outcome_assessment": "outcome", "data": "data_hashes", "code": "versions"}
+
+
+def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) -> tuple[list[str], list[str]]:
+    """Write `reporting.csv`: checklist, item, topic, who fills it, fact, evidence.
+
+    Parameters
+    ----------
+    study : Study
+        What a person wrote under `[report]` is taken where its key is that of a fact.
+    tables : ModelTables
+    folder : ResultsFolder
+        With the tables of the stages before.
+    """
+    facts = _facts(study, tables, folder)
+    for key, value in study.report.items():
+        fact = SAME.get(str(key), str(key))
+        if fact in known_facts():
+            facts[fact] = _listed(part for part in (str(value).strip(), facts.get(fact, "")) if part)
+    write_csv(folder.file(FILE), reporting_evidence(facts))
+    return [FILE], []
+
+
+def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str, str]:
+    calls, validation = tables.calls, study.validation
+    by_caller = calls.groupby("caller_id")["y"].max()
+    positive = int(by_caller.sum())
+    candidates = len(tables.markers) * calls["sex"].nunique() * study.boost.df
+    needed = riley_sample_size(candidates, float(by_caller.mean()))
+    metrics = pd.read_csv(folder.file("metrics.csv"))
+    flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
+    gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
+    cells = one_class_cells(calls, list(dict.fromkeys(["sex", *study.cohort.strata])))
+    n = f"{len(calls)} calls of {len(by_caller)} callers, {positive} of them with the outcome"
+    prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
+    facts = {
+        "exclusions": _listed(
+            f"{row['reason']}: {row['n']} {row['unit']}s" for row in gone.to_dict("records")
+        )
+        or "no call was left out",
+        "flow": f"{n}; flow.csv, exclusions.csv",
+        "characteristics": "tables/cohort: by outcome",
+        "n_events": n,
+        "preprocessing": _settings(study.audio),
+        "predictors": f"{len(tables.markers)} markers: {', '.join(tables.markers)}",
+        "units": f"preset {study.biomarkers.preset}; definitions and units in tables/biomarkers",
+        "sample_size": f"{n}; {candidates:g} candidate degrees of freedom, {positive / candidates:.2f} "
+        f"callers with the outcome for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
+        "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
+        "split": f"whole callers; {', '.join(validation.designs)}, {validation.repeats} repeats of k-fold; "
+        f"folds spread over outcome and {', '.join(dict.fromkeys(['sex', *study.cohort.strata]))}",
+        "functional_form": _settings(study.boost),
+        "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
+        f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
+        "measures": ", ".join(sorted(set(metrics["metric"]))),
+        "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
+        "prediction": "mean probability of a call's frames; boost/model.json",
+        "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
+        "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
+        "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",
+        "data_hashes": "SHA-256 of the calls table and of every recording in manifest.json",
+        "versions": "manifest.json",
+        "seeds": f"{validation.seed} for folds, bootstraps and refits",
+        "full_model": "boost/model.json (knots, coefficients), boost/partial_effects.csv",
+        "performance": _performance(metrics),
+        "heterogeneity": _by_group(metrics, "sex="),
+        "fairness": _by_group(metrics, ""),
+        "spectrum": f"{by_caller.mean():.1%} of the callers have the outcome; a middle class that was left "
+        "out makes every measure look better than practice",
+        "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
+        "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
+    }
+    optimism = folder.file("optimism.csv")
+    if optimism.is_file():
+        rows = pd.read_csv(optimism).query("metric == 'auroc'")
+        facts["optimism"] = _listed(
+            f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
+            f"{row['validated']:.3f} validated"
+            for row in rows.to_dict("records")
+        )
+    audit = folder.file("audit/findings.csv")
+    if audit.is_file():
+        own = pd.read_csv(audit).query("concerns == 'the study'")
+        facts["audit_flags"] = (
+            _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
+            or "the audit found no leak, no bias and nothing to note"
+        )
+    return facts
+
+
+def _listed(parts: Any) -> str:
+    return "; ".join(str(part).rstrip(".") for part in parts)
+
+
+def _settings(values: Any) -> str:
+    return "; ".join(f"{key} = {value}" for key, value in plain(values).items() if value is not None)
+
+
+def _performance(metrics: pd.DataFrame) -> str:
+    shown = metrics[
+        (metrics["unit"] == "call")
+        & (metrics["subgroup"] == "all")
+        & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
+        & metrics["method"].str.contains("percentile", na=False)
+    ]
+    return _listed(
+        f"{row['protocol']}, {row['design']}: {row['metric']} {row['estimate']:.3f} ({row['lower']:.3f} to "
+        f"{row['upper']:.3f})"
+        for row in shown.to_dict("records")
+    )
+
+
+def _by_group(metrics: pd.DataFrame, but: str) -> str:
+    rows = metrics[
+        (metrics["unit"] == "call")
+        & (metrics["metric"] == "auroc")
+        & (metrics["subgroup"] != "all")
+        & metrics["method"].str.contains("percentile", na=False)
+        & (metrics["protocol"] == "nested")
+    ]
+    if but:
+        rows = rows[~rows["subgroup"].str.startswith(but)]
+    return _listed(
+        f"AUROC {row['subgroup']}: {row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f}), "
+        f"{row['design']}"
+        for row in rows.to_dict("records")
+    )
