@@ -1,16 +1,20 @@
 """Engine 'mboost' against the native engine and against committed fits; live where R has mboost."""
 
+import json
 import os
+import signal
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, learners_for
+from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, learners_for, mboost_engine
 from voicerisk.models.boost_spec import Learner
-from voicerisk.models.mboost_engine import fit_mboost
+from voicerisk.models.mboost_engine import fit_mboost, fit_mboost_in_folder
 from voicerisk.rbridge import call
+from voicerisk.study import load_study, run_study
 
 MBOOST = pytest.mark.mboost
 
@@ -151,8 +155,6 @@ def test_jobs_and_order_do_not_change_a_number(mboost):
 @MBOOST
 @pytest.mark.parametrize("name", ["n300", "n2000"])
 def test_committed_fit(mboost, reference, name):
-    import json
-
     expected = json.loads((reference / "mboost" / f"{name}_by_FM.json").read_text())
     table = pd.read_csv(reference / "mboost" / f"{name}_data.csv")
     markers = ["x1", "x2", "x3", "x4"]
@@ -202,3 +204,118 @@ def test_bad_settings_are_refused_before_r():
         fit_mboost(data, [lane], jobs=0)
     with pytest.raises(ModelError, match="mstop is -1"):
         fit_mboost(data, [lane], -1)
+
+
+@MBOOST
+def test_a_lane_without_learners_is_its_offset(mboost):
+    data = rows()
+    lane = Lane("empty", np.where(data.caller < 10, 2.0, 0.0), ())
+    (path,) = fit_mboost(data, [lane], 5)
+    (native,) = fit_lanes(data, [lane], 5, 0.1)
+    assert path.link()[0] == native.link()[0] == native.offset
+
+
+@MBOOST
+def test_leave_one_caller_out_goes_on_after_a_child_was_killed(mboost, monkeypatch, tmp_path):
+    data = rows()
+    learners = learners_for(data.columns)
+    lanes = [Lane(f"caller {i}", np.where(data.caller == i, 0.0, 1.0), learners) for i in range(6)]
+    whole = list(fit_mboost(data, lanes, 8, jobs=2))
+    asked = []
+    real = mboost_engine._fit_lane
+
+    def killing(child, data, names, lane, *rest):
+        asked.append(lane.key)
+        if lane.key == "caller 3":
+            os.kill(child.pid, signal.SIGKILL)
+        return real(child, data, names, lane, *rest)
+
+    monkeypatch.setattr(mboost_engine, "_fit_lane", killing)
+    with pytest.raises(RBridgeError, match=r"lane caller 3: The child process .* ended by signal 9"):
+        list(fit_mboost_in_folder(data, lanes, 8, 0.1, tmp_path))
+    assert len(list((tmp_path / "mboost").glob("*.npz"))) == 3
+    monkeypatch.setattr(mboost_engine, "_fit_lane", lambda *a: (asked.append(a[3].key), real(*a))[1])
+    asked.clear()
+    resumed = list(fit_mboost_in_folder(data, lanes, 8, 0.1, tmp_path, 2))
+    assert sorted(asked) == ["caller 3", "caller 4", "caller 5"]
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one.steps, other.steps)
+        np.testing.assert_array_equal(one.risk, other.risk)
+
+
+@MBOOST
+def test_ctrl_c_stops_every_child(mboost, monkeypatch):
+    data = rows()
+    learners = learners_for(data.columns)
+    children = []
+    real = mboost_engine._fit_lane
+
+    def watched(child, *rest):
+        children.append(child.pid)
+        return real(child, *rest)
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mboost_engine, "_fit_lane", watched)
+    lanes = [Lane(str(i), np.where(data.caller == i, 0.0, 1.0), learners) for i in range(6)]
+    with pytest.raises(KeyboardInterrupt):
+        list(fit_mboost(data, lanes, 200, jobs=2, progress=interrupt))
+    assert children
+    for pid in set(children):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@MBOOST
+def test_new_callers_and_strange_levels_never_meet_mboosts_own_matching(mboost):
+    data = rows()
+    caller = np.array([f"c{code:02d}" for code in data.caller])
+    table = pd.DataFrame(dict(data.columns)).assign(sex=np.where(data.sex == 1, "male", "female"))
+    model = GamBoost(engine="mboost", brandom=True, mstop=20).fit(table, data.y, groups=caller)
+    one_sex = table[table["sex"] == "male"].iloc[::-1]
+    expected = pd.Series(model.decision_function(table), index=table.index)
+    # One level alone, in another order: mboost's own predict would match codes by position, or fail.
+    np.testing.assert_array_equal(model.decision_function(one_sex), expected[one_sex.index])
+    with pytest.raises(ModelError, match="sex is 'other'"):
+        model.predict_proba(table.assign(sex="other"))
+
+
+@MBOOST
+@pytest.mark.slow
+def test_a_study_takes_the_engine(mboost, tmp_path):
+    """A study run with engine 'mboost' gives the native engine's scores, in both protocols."""
+    rng = np.random.default_rng(1)
+    calls = pd.DataFrame(
+        {
+            "call_id": [f"call{i:02d}" for i in range(12)],
+            "caller_id": [f"caller{i:02d}" for i in range(12)],
+            "sex": ["female", "male"] * 6,
+            "outcome": [(i // 2) % 2 for i in range(12)],
+            "file": [f"call{i:02d}.wav" for i in range(12)],
+        }
+    )
+    frames = calls.loc[calls.index.repeat(20), ["call_id", "outcome"]].reset_index(drop=True)
+    frames["segment"] = np.tile(np.arange(20) // 10, 12)
+    frames["frame"] = np.tile(np.arange(20) % 10, 12)
+    frames["x"] = rng.normal(size=240) + frames.pop("outcome")
+    frames["noise"] = rng.normal(size=240)
+    for file in calls["file"]:
+        soundfile.write(tmp_path / file, np.zeros(16_000), 8000, subtype="PCM_16")
+    calls.to_csv(tmp_path / "calls.csv", index=False)
+    frames.to_csv(tmp_path / "markers.csv", index=False)
+    found = {}
+    for engine in ("native", "mboost"):
+        file = tmp_path / f"{engine}.toml"
+        file.write_text(
+            '[cohort]\ncalls = "calls.csv"\noutcome = "outcome"\n[biomarkers]\nframes = "markers.csv"\n'
+            f'[screening]\nunit = "none"\n[gamm]\nk = 4\n[boost]\nengine = "{engine}"\nmstop = 8\n'
+            '[validation]\ndesigns = ["loco"]\nrepeats = 1\ninner_folds = 3\nbootstraps = 20\nseed = 3\n'
+        )
+        out = tmp_path / f"results_{engine}"
+        run_study(load_study(file), out, jobs=2)
+        found[engine] = pd.concat(
+            pd.read_parquet(out / f"predictions_{name}.parquet") for name in ("published", "nested")
+        )
+        assert json.loads((out / "manifest.json").read_text())["settings"]["boost"]["engine"] == engine
+    np.testing.assert_allclose(found["mboost"]["p_raw"], found["native"]["p_raw"], atol=1e-6)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import voicerisk
+from voicerisk.cli import app
 from voicerisk.errors import RBridgeError
 from voicerisk.models import GamBoost, GammSettings, fit_gamm
 from voicerisk.rbridge import Worker, export_r, import_rds
@@ -26,7 +28,7 @@ SETTINGS = {
 }
 
 
-def study(folder: Path, worker: Worker) -> Path:
+def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
     """Write what a finished run leaves: tables, the GAMM's files and the boosted model's risk."""
     rng = np.random.default_rng(4)
     caller = np.arange(24)
@@ -44,8 +46,8 @@ def study(folder: Path, worker: Worker) -> Path:
     frames["time_s"] = frames["frame"] * 0.02
     outcome = frames["call_id"].map(calls.set_index("call_id")["outcome"]).to_numpy()
     for marker in MARKERS:
-        level = np.repeat(rng.normal(size=120), 8)
-        frames[marker] = level + rng.normal(size=960) + 0.8 * outcome * (marker == "dom")
+        of_segment = np.repeat(rng.normal(size=120), 8)
+        frames[marker] = of_segment + rng.normal(size=960) + 0.8 * outcome * (marker == "dom")
     segments = frames.groupby(["call_id", "caller_id", "segment"], sort=False, as_index=False)[MARKERS].mean()
     segments["n_frames"] = 8
     frames.loc[rng.random(960) < 0.1, "entropy"] = np.nan
@@ -54,10 +56,13 @@ def study(folder: Path, worker: Worker) -> Path:
     calls.to_csv(folder / "calls.csv", index=False)
     frames.sample(frac=1, random_state=1).to_parquet(folder / "frames.parquet")
     segments.to_parquet(folder / "segments.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"settings": SETTINGS}))
-    joined = segments.merge(calls, on=["call_id", "caller_id"])
+    settings = {**SETTINGS, "gamm": {"level": level}}
+    (folder / "manifest.json").write_text(json.dumps({"settings": settings}))
+    rows = frames if level == "frame" else segments
+    # As a run does: in the order of the calls.
+    joined = calls[["call_id", "sex", "outcome"]].merge(rows, on="call_id", sort=False)
     path = folder / "gamm" / "model.rds"
-    fit = fit_gamm(joined, MARKERS, GammSettings(k=5), rds_path=path, worker=worker)
+    fit = fit_gamm(joined, MARKERS, GammSettings(level=level, k=5), rds_path=path, worker=worker)
     for name in ("smooths", "terms"):
         fit.table(name).to_csv(folder / "gamm" / f"{name}.csv", index=False)
     (folder / "gamm" / "notes.json").write_text(json.dumps({"kept": MARKERS}))
@@ -95,6 +100,34 @@ def test_fit_r_gives_the_numbers_of_the_study(exported):
     assert len(told) >= 6
     if "mboost is not installed" not in ran.stdout:
         assert any(line.startswith("Boosting") for line in told)
+
+
+def test_fit_r_refits_a_gamm_of_frames(tmp_path, worker):
+    source = study(tmp_path / "results", worker, level="frame")
+    ran = CliRunner().invoke(app, ["export-r", str(source), "--out", str(tmp_path / "home")])
+    assert ran.exit_code == 0, ran.output
+    assert "Rscript" in ran.output
+    script = (tmp_path / "home" / "fit.R").read_text()
+    assert "rows <- frames[complete.cases(frames[used]), ]" in script
+    assert "discrete = TRUE" in script
+    assert "reticulate" not in script
+    ran = rscript(tmp_path / "home")
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    told = [line for line in ran.stdout.splitlines() if "largest difference from the study" in line]
+    assert sum(line.startswith("GAMM") for line in told) >= 6
+    assert any(line.startswith("Boosting") for line in told) != ("mboost is not installed" in ran.stdout)
+
+
+def test_export_r_of_no_study_is_one_sentence(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-m", "voicerisk", "export-r", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode != 0
+    assert "holds no manifest.json" in " ".join(ran.stderr.split())
+    assert "Traceback" not in ran.stderr
 
 
 def test_fit_r_stops_where_a_number_differs(exported):

@@ -9,13 +9,14 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from voicerisk.errors import ModelError
+from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.models.boost_path import FittedLearner, LanePath
 from voicerisk.models.boost_spec import SEXES, BoostData, Lane, Learner, check_steps
 from voicerisk.models.splines import Floats, Grid, difference_matrix
@@ -29,13 +30,17 @@ def fit_mboost(
     lanes: Sequence[Lane],
     mstop: int = 100,
     nu: float = 0.1,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
     *,
     family: str = "adaboost",
-    jobs: int = 1,
     time_limit: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[LanePath]:
     """Boost every lane with R's mboost and yield the paths in the order of `lanes`.
+
+    Its parameters are those of `fit_lanes`, so that the two can be exchanged. Every fit runs in a child
+    process with an R of its own, which Ctrl-C stops and whose death is an error that names the lane; what was
+    yielded before is done. `fit_mboost_in_folder` keeps it on disk.
 
     The learners become ``bols(sex) + bbs(x, by = female) + bbs(x, by = male)`` with numeric 0/1 columns;
     where a marker has missing values its learner is taken by (available x sex) and the gaps hold the
@@ -52,14 +57,14 @@ def fit_mboost(
         Number of steps, >= 0.
     nu : float
         Step length.
-    family : {'adaboost', 'glm'}
-        mboost's ``Binomial()`` or ``Binomial(type = "glm")``.
     jobs : int
-        Child processes with an R each. Does not change any number.
-    time_limit : float, optional
-        Seconds for one lane.
+        Child processes with an R each, one a core. Does not change any number.
     progress : callable, optional
         Called as progress(done lanes, all lanes).
+    family : {'adaboost', 'glm'}
+        mboost's ``Binomial()`` or ``Binomial(type = "glm")``.
+    time_limit : float, optional
+        Seconds for one lane.
 
     Yields
     ------
@@ -106,6 +111,8 @@ def _run(
         child = idle.get()
         try:
             return _fit_lane(child, data, names, lane, mstop, nu, family, time_limit)
+        except RBridgeError as failure:
+            raise RBridgeError(f"Engine 'mboost', lane {lane.key}: {failure}") from failure
         finally:
             idle.put(child)
 
@@ -130,6 +137,29 @@ def _run(
         for child in children:
             child.close()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def fit_mboost_in_folder(
+    data: BoostData,
+    lanes: Sequence[Lane],
+    mstop: int,
+    nu: float,
+    folder: Path,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    family: str = "adaboost",
+) -> Iterator[LanePath]:
+    """As `fit_mboost`, keeping every finished lane in `folder`, so that a killed run goes on from there.
+
+    Parameters are those of `fit_mboost`; the files lie in `folder/mboost`, apart from those of the native
+    engine. With one lane a caller this is leave-one-caller-out that survives a crash.
+    """
+    from voicerisk.models.boost_resampling import fit_lanes_in_folder
+
+    return fit_lanes_in_folder(
+        data, lanes, mstop, nu, folder / "mboost", jobs, progress, family=family, fit=fit_mboost
+    )
 
 
 def _table(data: BoostData) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -184,10 +214,11 @@ def _fit_lane(
     if weights.shape != (data.n,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ModelError(f"Lane {lane.key} needs {data.n} finite weights >= 0; it has {weights.shape}.")
     if not lane.learners:
-        raise ModelError(
-            f"Lane {lane.key} has no learner; mboost fits none without one. Use engine 'native', which gives "
-            "the offset."
-        )
+        # mboost fits nothing without a learner; the model is the offset, whose formula both engines share.
+        from voicerisk.models.boost_lanes import fit_lanes
+
+        (path,) = fit_lanes(data, [lane], mstop, nu, family=family)
+        return path
     answer = child.call(
         "bridge_boost",
         data=Kept("boost_data"),

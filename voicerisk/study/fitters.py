@@ -145,7 +145,7 @@ class GamboostFitter:
         if self.boost.engine == "mboost":
             from voicerisk.models.mboost_engine import fit_mboost
 
-            return fit_mboost(data, lanes, self.mstop, self.boost.nu)
+            return fit_mboost(data, lanes, self.mstop, self.boost.nu, self.jobs)
         if cluster_cores():
             return fit_lanes_by_joblib(data, lanes, self.mstop, self.boost.nu)
         return fit_lanes(data, lanes, mstop=self.mstop, nu=self.boost.nu, threads=self.jobs)
