@@ -3,7 +3,8 @@
 Ridge logistic on caller means through the same protocols, folds and intervals as gamboost. Run one part,
 or all:
 
-    python benchmarks/validation.py null | loco | fixed | coverage | size | effect | scale [--cohorts N]
+    python benchmarks/validation.py null | loco | fixed | coverage | size | effect | gamboost | scale
+                                    [--cohorts N]
 
 Every line prints estimate (Monte Carlo standard error). Nothing here is asserted in tests.
 """
@@ -27,6 +28,7 @@ from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.ridge import ridge_logistic, ridge_paths
 
 CALLERS, POSITIVE, FRAMES, FEATURES, ICC = 281, 77, 30, 12, 0.3
+PARTS = ("null", "loco", "fixed", "coverage", "size", "effect", "gamboost", "scale")
 STEPLESS = replace(NESTED, tune_steps=False)
 SETTINGS = ValidationSettings(inner_folds=10)
 
@@ -163,7 +165,7 @@ def size(cohorts: int, permutations: int) -> dict[str, tuple[float, float]]:
     """Share of null cohorts in which the permutation test rejects at 5 %."""
     rejected, centre = [], []
     for s in range(cohorts):
-        table = cohort(30_000 + s, n=100, positive=27)
+        table = cohort(30_000 + s, n=60, positive=17)
         settings = replace(SETTINGS, seed=s)
         make = maker(table)
         observed = pipeline_auroc(plain(table), make(plain(table)), settings, STEPLESS)
@@ -190,6 +192,62 @@ def known_effect(cohorts: int) -> dict[str, tuple[float, float]]:
         outside = auroc(large["y"].to_numpy(), large[MARKERS].to_numpy() @ beta[1:])
         difference.append(inside - outside)
     return {"cv_minus_independent_auroc": mean_and_error(difference)}
+
+
+def gamboost_null(cohorts: int) -> dict[str, tuple[float, float]]:
+    """Nested call AUROC of gamboost with Lasso screening on noise, by one grouped 10-fold; without sex.
+
+    Also the share of folds in which the Lasso kept no marker, and the AUROC with screening off.
+    """
+    import tempfile
+    from pathlib import Path
+
+    from voicerisk.models import BoostSettings
+    from voicerisk.screening import ScreeningSettings
+    from voicerisk.study.design import FRAME_KEYS, ModelTables
+    from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+
+    settings = replace(SETTINGS, inner_folds=3, repeats=1)
+    found: dict[str, list[float]] = {"segment": [], "none": []}
+    empty: list[float] = []
+    for s in range(cohorts):
+        rng = np.random.default_rng([21, s])
+        y = np.zeros(CALLERS, dtype=int)
+        y[rng.permutation(CALLERS)[:POSITIVE]] = 1
+        ids = [f"c{i:04d}" for i in range(CALLERS)]
+        calls = pd.DataFrame({"call_id": ids, "caller_id": ids, "sex": "female", "y": y, "n_frames": FRAMES})
+        row = np.repeat(np.arange(CALLERS), FRAMES)
+        own = rng.normal(size=(CALLERS, FEATURES)) * np.sqrt(ICC)
+        values = own[row] + rng.normal(size=(len(row), FEATURES)) * np.sqrt(1 - ICC)
+        place = np.tile(np.arange(FRAMES), CALLERS)
+        frames = pd.DataFrame(values, columns=MARKERS).assign(
+            call_id=np.array(ids)[row], caller_id=np.array(ids)[row], segment=place // 10,
+            frame=place % 10, time_s=place * 0.02,
+        )[[*FRAME_KEYS, *MARKERS]]  # fmt: skip
+        segments = frames.groupby(["call_id", "caller_id", "segment"], as_index=False)[MARKERS].mean()
+        tables = ModelTables(calls, frames, segments.assign(n_frames=10), tuple(MARKERS))
+        for unit in found:
+            with tempfile.TemporaryDirectory() as place_of_fits:
+                fitter = GamboostFitter(
+                    tables, BoostSettings(), ScreeningSettings(unit=unit), settings.inner_folds,
+                    LearnedWhere(None, "train", "clamp"), 100, Path(place_of_fits), s,
+                )  # fmt: skip
+                kept: list[int] = []
+
+                def fit(sets, progress, fitter=fitter, kept=kept):  # type: ignore[no-untyped-def]
+                    for path in fitter(sets, progress):
+                        kept.append(len(path.notes["selected"]))
+                        yield path
+
+                table = calls[["call_id", "caller_id", "y", "n_frames"]]
+                found[unit].append(pipeline_auroc(table, fit, replace(settings, seed=s)))
+                if unit == "segment":
+                    empty.append(float(np.mean(np.array(kept) == 0)))
+    return {
+        "null_auroc_gamboost_screened": mean_and_error(found["segment"]),
+        "null_auroc_gamboost_no_screening": mean_and_error(found["none"]),
+        "share_of_folds_with_empty_screening": mean_and_error(empty),
+    }
 
 
 def scale() -> dict[str, tuple[float, float]]:
@@ -228,7 +286,9 @@ def scale() -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["null", "loco", "fixed", "coverage", "size", "effect", "scale"])
+    parser.add_argument(
+        "part", choices=["null", "loco", "fixed", "coverage", "size", "effect", "gamboost", "scale"]
+    )
     parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--n-boot", type=int, default=200)
     parser.add_argument("--effect", type=float, default=0.0)
@@ -240,6 +300,7 @@ def main() -> None:
         "coverage": lambda: coverage(asked.cohorts, asked.n_boot, asked.effect),
         "size": lambda: size(asked.cohorts, asked.n_boot),
         "effect": lambda: known_effect(asked.cohorts),
+        "gamboost": lambda: gamboost_null(asked.cohorts),
         "scale": scale,
     }
     found = parts[asked.part]()
