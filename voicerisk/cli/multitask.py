@@ -1,0 +1,50 @@
+"""`voicerisk multitask`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voicerisk.cli.app import app
+from voicerisk.cli.progress import ProgressBars, console, escape
+
+multitask = typer.Typer(
+    name="multitask",
+    no_args_is_help=True,
+    help="Depression severity and suicide risk from audio and text, in one network or two.",
+)
+app.add_typer(multitask)
+
+
+@multitask.callback()
+def _multitask() -> None:
+    """Depression severity and suicide risk from audio and text, in one network or two."""
+
+
+@multitask.command(epilog="Example: `voicerisk multitask run study.toml --out results --preset both`")
+def run(
+    study: Annotated[
+        Path, typer.Argument(help="The study file, with a table [multitask].", metavar="STUDY.toml")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results; a second run continues it.")
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="default, paper or both; default: as the study file says.", metavar="PRESET"),
+    ] = None,
+) -> None:
+    """Take recordings, transcripts and two scores to validated single- and multitask models.
+
+    Every stage is kept: the same command goes on after an interruption. No word of a transcript is printed.
+    """
+    from voicerisk.deep.multitask.study import run_multitask
+    from voicerisk.deep.multitask.study_file import load_multitask_study
+
+    screen = console()
+    result = run_multitask(load_multitask_study(study, preset), out, reporter=ProgressBars(screen))
+    for warning in result.notes[:1] if "published" in set(result.metrics["protocol"]) else ():
+        screen.print(f"[bold red]warning:[/] {escape(warning)}", highlight=False)
+    for sentence in result.sentences:
+        screen.print(f"  {escape(sentence)}", highlight=False)
+    screen.print(f"Results: {escape(str(result.folder))}/report.html", highlight=False, soft_wrap=True)

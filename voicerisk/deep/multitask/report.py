@@ -1,0 +1,128 @@
+"""Figures, publication tables and one page that holds them all, warnings first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib.util import find_spec
+
+import pandas as pd
+
+from voicerisk.deep.multitask import tables
+from voicerisk.deep.multitask.comparisons import transfer_sentences
+from voicerisk.deep.multitask.figures import heatmap_table, metric_heatmap
+from voicerisk.deep.multitask.study_file import MultitaskStudy
+from voicerisk.files import write_text
+from voicerisk.report.tables import PublicationTable
+from voicerisk.study.folder import ResultsFolder
+
+FIGURES = {"stl": "figure3_single_task", "mtl": "figure4_multitask"}
+TITLES = {"stl": "Single-task models", "mtl": "Multitask models"}
+HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Multitask study</title><style>
+body { font: 15px/1.45 sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
+table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto }
+th, td { padding: .2em .7em; text-align: left; border-bottom: 1px solid #ccc } caption { text-align: left;
+font-weight: bold } .note { font-size: .87em; margin: .2em 0 }
+.warning { border: 2px solid #a33; padding: .7em }
+img { max-width: 100% }
+</style></head><body>
+<h1>Depression severity and suicide risk: one model or two?</h1>
+<p>A research tool: nothing here is the sole basis of a clinical decision.</p>
+"""
+
+
+def write_report(
+    study: MultitaskStudy,
+    folder: ResultsFolder,
+    classes: Mapping[str, Sequence[str]],
+    warnings: Sequence[str],
+) -> list[str]:
+    """Write `figures/`, `tables/` and `report.html` from the tables of a results folder.
+
+    Parameters
+    ----------
+    study : MultitaskStudy
+    folder : ResultsFolder
+    classes : mapping of str to sequence of str
+    warnings : sequence of str
+        Shown before anything else.
+
+    Returns
+    -------
+    list of str
+        Names of the files, relative to the folder.
+    """
+    from voicerisk.figures import save
+    from voicerisk.report import write_table
+    from voicerisk.report.writers import to_html
+
+    labels = study.settings.labels
+    metrics = pd.read_csv(folder.file("metrics.csv"))
+    written: list[str] = []
+    body = [HEAD, *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
+    moved = folder.file("transfer.csv")
+    if moved.is_file():
+        body.append("<h2>What multitask learning does</h2>\n<ul>")
+        body += [f"<li>{escape(one)}</li>\n" for one in transfer_sentences(pd.read_csv(moved))]
+        body.append("</ul>\n")
+    notes = [note for record in folder.records().values() for note in record["notes"]]
+    body += [f'<p class="note">{escape(one)}</p>\n' for one in dict.fromkeys(notes)]
+    heat = heatmap_table(metrics, classes)
+    for protocol in heat["protocol"].unique():
+        for learning in ("stl", "mtl"):
+            part = heat[(heat["protocol"] == protocol) & (heat["learning"] == learning)]
+            if part.empty:
+                continue
+            stem = folder.file("figures") / f"{FIGURES[learning]}_{protocol}"
+            files = save(metric_heatmap(part, {**labels, **tables.TASK_NAMES}), part, stem)
+            written += [file.relative_to(folder.path).as_posix() for file in files]
+            title = f"{TITLES[learning]}, protocol {protocol}"
+            body.append(
+                f'<h2>{title}</h2>\n<img src="figures/{stem.name}.svg" alt="Heatmap: {title}">\n'
+                '<p class="note">Pooled out-of-fold predictions. ACC accuracy, R recall, P precision, S '
+                "specificity, F1, AUC; of severity unweighted means over classes, of risk the last class."
+                "</p>\n"
+            )
+    formats = ("csv", "html", "tex", "docx") if find_spec("docx") else ("csv", "html", "tex")
+    for table in _tables(study, folder, metrics, classes):
+        files = write_table(table, folder.file("tables"), formats)
+        written += [file.relative_to(folder.path).as_posix() for file in files]
+        body.append(to_html(table) + "\n")
+    write_text(folder.file("report.html"), "".join([*body, "</body></html>\n"]))
+    return [*written, "report.html"]
+
+
+def _tables(
+    study: MultitaskStudy, folder: ResultsFolder, metrics: pd.DataFrame, classes: Mapping[str, Sequence[str]]
+) -> Iterator[PublicationTable]:
+    def stored(name: str) -> pd.DataFrame | None:
+        file = folder.file(f"{name}.csv")
+        return pd.read_csv(file, keep_default_na=name != "demographics") if file.is_file() else None
+
+    if study.settings.demographics:
+        groups = pd.read_csv(folder.file("demographics.csv"), dtype={"value": str}).fillna({"value": ""})
+        for number, (task, names) in enumerate(classes.items(), start=2):
+            yield tables.demographics_publication(groups, task, names, number)
+    yield tables.settings_publication(study.settings.network)
+    transfer = stored("transfer")
+    if transfer is not None:
+        yield tables.transfer_publication(transfer, study.settings.labels)
+    yield tables.class_publication(metrics)
+    modalities = stored("modalities")
+    if modalities is not None:
+        yield tables.difference_publication(
+            modalities, "modalities", "What each modality is worth", ("kind",),
+            ("First: the model of both modalities. Holm within protocol, task and kind.",),
+        )  # fmt: skip
+    demographics = stored("against_demographics")
+    if demographics is not None:
+        yield tables.difference_publication(
+            demographics, "against_demographics", "Models against demographics alone", (),
+            ("Holm within protocol and task.",),
+        )  # fmt: skip
+    fusion, rescue = stored("fusion"), stored("rescue")
+    if fusion is not None and rescue is not None:
+        yield tables.difference_publication(
+            fusion, "fusion", "Late fusion with the voice score", (),
+            ("Fused: mean of both log-odds; nothing is learned. Holm within protocol.",),
+        )  # fmt: skip
+        yield tables.rescue_publication(rescue)
