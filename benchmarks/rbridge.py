@@ -1,12 +1,16 @@
 """What the bridge costs beside mgcv's own time, at the size of the published study.
 
-Run: python benchmarks/rbridge.py [ROWS] [MARKERS] [--no-fit]. Prints seconds and the child's peak memory.
+Run: python benchmarks/rbridge.py [ROWS] [MARKERS] [--no-fit]. Prints wall and CPU seconds
+(of parent and child together) and the child's peak memory.
 Nothing is asserted.
 """
 
+import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +37,18 @@ def peak_mb(pid: int) -> float:
     return next(float(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
-def line(what: str, seconds: float, pid: int | None = None) -> None:
-    print(f"{what:<30} {seconds:7.2f} s" + ("" if pid is None else f"  {peak_mb(pid):6.0f} MB"))
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of this process and of the child."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def timed(what: str, pid: int) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), cpu_s(pid)
+    yield
+    wall, cpu = time.perf_counter() - wall, cpu_s(pid) - cpu
+    print(f"{what:<34} {wall:7.2f} s  {cpu:7.2f} s CPU  {peak_mb(pid):6.0f} MB", flush=True)
 
 
 def main(rows: int, markers: int, fit: bool) -> None:
@@ -42,34 +56,31 @@ def main(rows: int, markers: int, fit: bool) -> None:
     size = table.memory_usage(deep=False).sum() / 1e6
     print(f"{rows:,} rows x {markers} markers + sex, caller, outcome: {size:.0f} MB")
     with Worker() as r:
-        started = time.perf_counter()
-        r.call("bridge_echo", value=1.0)
-        line("start the child and R", time.perf_counter() - started, r.pid)
-        started = time.perf_counter()
-        r.keep("frames", table)
-        line("send the table", time.perf_counter() - started, r.pid)
-        started = time.perf_counter()
-        back = r.call("bridge_echo", value=Kept("frames")).value
-        line("fetch the table", time.perf_counter() - started)
+        with timed("start the child and R", r.pid):
+            r.call("bridge_echo", value=1.0)
+        with timed("send the table", r.pid):
+            r.keep("frames", table)
+        with timed("fetch the table", r.pid):
+            back = r.call("bridge_echo", value=Kept("frames")).value
         np.testing.assert_array_equal(back["x0"], table["x0"])
         if not fit:
             return
         names = [f"x{i}" for i in range(markers)]
-        started = time.perf_counter()
-        answer = r.call(
-            "bridge_gamm",
-            data=Kept("frames"),
-            fit={"markers": names, "discrete": True, "k": 10},
-            points=100,
-            level=0.95,
-            draws=10_000,
-            rds=None,
-        )
-        wall = time.perf_counter() - started
+        with timed("bam(discrete), tables and curves", r.pid):
+            wall = time.perf_counter()
+            answer = r.call(
+                "bridge_gamm",
+                data=Kept("frames"),
+                fit={"markers": names, "discrete": True, "k": 10},
+                points=100,
+                level=0.95,
+                draws=10_000,
+                rds=None,
+            )
+            wall = time.perf_counter() - wall
         own = answer.value["fit"]["seconds"].iloc[0]
-        line("bam(discrete) by mgcv", own)
-        line("tables and curves in R", answer.seconds - own)
-        line("bridge beside that call", wall - answer.seconds, r.pid)
+        print(f"  of which mgcv's bam {own:.2f} s, the rest of R {answer.seconds - own:.2f} s")
+        print(f"  the bridge beside them {wall - answer.seconds:.2f} s")
     print(f"parent's peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

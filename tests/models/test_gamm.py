@@ -228,6 +228,24 @@ def test_doubling_every_row_leaves_the_caller_clustered_interval(worker):
 
 
 @pytest.mark.r
+def test_splitting_a_caller_moves_his_weight_and_no_curve(worker):
+    # Without random intercepts the fit knows no caller: only intervals and degrees of freedom may move.
+    rows = cohort(mixed=False)
+    settings = GammSettings(random=(), k=5)
+    half = (rows["caller_id"] == "c00") & (rows["segment"] >= 4)
+    once = fit_gamm(rows, ["x1"], settings, worker=worker)
+    split = fit_gamm(
+        rows.assign(caller_id=rows["caller_id"].mask(half, "c99")), ["x1"], settings, worker=worker
+    )
+    np.testing.assert_allclose(once.curves["estimate"], split.curves["estimate"], atol=1e-10)
+    np.testing.assert_allclose(once.terms["estimate"], split.terms["estimate"], atol=1e-10)
+    assert once.smooths["residual_df"].tolist() == [14, 14]
+    assert split.smooths["residual_df"].tolist() == [15, 14]  # c00 was a woman
+    assert (once.curves["se"] != split.curves["se"]).any()
+    np.testing.assert_array_equal(once.curves.isna(), split.curves.isna())
+
+
+@pytest.mark.r
 def test_same_seed_same_numbers(worker):
     one = fit_gamm(cohort(), ["x1"], GammSettings(k=5), seed=3, worker=worker)
     two = fit_gamm(cohort(), ["x1"], GammSettings(k=5), seed=3, worker=worker)
