@@ -10,7 +10,9 @@ from voicerisk.deep.multitask import (
     NetworkSettings,
     UncertaintyWeighting,
     fit_model,
+    load_model_file,
     make_folds,
+    save_model_file,
     simulate_tasks,
 )
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
@@ -150,6 +152,20 @@ def test_a_missing_modality_is_the_training_mean():
         model.predict({})
     with pytest.raises(MultitaskError, match="2 numbers a case; the model was trained with 5"):
         model.predict({"W": np.zeros((3, 2))})
+
+
+def test_a_model_file_gives_the_same_bits_back(tmp_path):
+    data, model = simulated_fit(("severity", "risk"))
+    file = tmp_path / "model.safetensors"
+    save_model_file(model, file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = load_model_file(file)
+    for task, (raw, p) in model.predict(data.features.blocks).items():
+        np.testing.assert_array_equal(again.predict(data.features.blocks)[task][0], raw)
+        np.testing.assert_array_equal(again.predict(data.features.blocks)[task][1], p)
+    file.write_bytes(b"nothing")
+    with pytest.raises(MultitaskError, match="not readable as safetensors"):
+        load_model_file(file)
 
 
 def test_temperature_is_learned_by_likelihood():

@@ -185,7 +185,8 @@ def test_the_machinery_runs_on_real_recordings(real_data, tmp_path):
             "case_id": calls["call_id"], "person_id": calls["caller_id"], "audio": calls["file"],
             "transcript": [f"{words[c]} {rng.choice(['heute', 'nicht', 'und'])}" for c in calls["condition"]],
             "emotion": calls["condition"],
-            "distress": np.where(calls["condition"] == "distressed", "distressed", "other"), "sex": calls["sex"],
+            "distress": np.where(calls["condition"] == "distressed", "distressed", "other"),
+            "sex": calls["sex"],
         }
     )  # fmt: skip
     # Files must lie in the folder of the table.

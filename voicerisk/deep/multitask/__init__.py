@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from voicerisk.deep.multitask.inputs import Features
     from voicerisk.deep.multitask.losses import UncertaintyWeighting
     from voicerisk.deep.multitask.model import MultitaskModel, fit_model
+    from voicerisk.deep.multitask.model_file import load_model_file, save_model_file
     from voicerisk.deep.multitask.simulate import simulate_tasks
+    from voicerisk.deep.multitask.study import run_multitask
+    from voicerisk.deep.multitask.study_file import load_multitask_study
 
 _HOME = {
     "Cases": "cases",
@@ -36,9 +39,13 @@ _HOME = {
     "demographics_only": "baselines",
     "fit_model": "model",
     "load_cases": "cases",
+    "load_model_file": "model_file",
+    "load_multitask_study": "study_file",
     "majority": "baselines",
     "make_folds": "folds",
     "run_experiments": "experiments",
+    "run_multitask": "study",
+    "save_model_file": "model_file",
     "simulate_tasks": "simulate",
     "transfer_sentences": "comparisons",
     "transfer_table": "comparisons",
@@ -59,9 +66,13 @@ __all__ = [
     "demographics_only",
     "fit_model",
     "load_cases",
+    "load_model_file",
+    "load_multitask_study",
     "majority",
     "make_folds",
     "run_experiments",
+    "run_multitask",
+    "save_model_file",
     "simulate_tasks",
     "transfer_sentences",
     "transfer_table",

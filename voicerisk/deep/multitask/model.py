@@ -78,7 +78,7 @@ def warmup_factor(step: int, total: int, warmup: float) -> float:
 class MultitaskModel:
     """A trained single- or multitask model of one input combination.
 
-    Made by `fit_model`; `save` and `load_model_file` write and read it.
+    Made by `fit_model`; `save_model_file` and `load_model_file` write and read it.
 
     Parameters
     ----------

@@ -1,0 +1,90 @@
+"""A trained model as one file: safetensors with its classes, inputs and scaling; no pickle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.deep.multitask.inputs import Scaling
+from voicerisk.deep.multitask.model import MultitaskModel
+from voicerisk.errors import MultitaskError
+from voicerisk.files import PRIVATE, replacing
+
+FORMAT = "voicerisk-multitask-1"
+
+
+def save_model_file(model: MultitaskModel, path: Path) -> None:
+    """Write a trained model (mode 0600: weights can tell about those they were learned from).
+
+    Parameters
+    ----------
+    model : MultitaskModel
+    path : Path
+        Ends in .safetensors.
+    """
+    from safetensors.numpy import save_file
+
+    network = {f"network.{name}": tensor.numpy() for name, tensor in model.network.state_dict().items()}
+    scaling = {
+        f"scaling.{symbol}.{part}": np.ascontiguousarray(getattr(one, part), dtype=np.float64)
+        for symbol, one in model.scalings.items()
+        for part in ("mean", "sd")
+    }
+    head = {
+        "format": FORMAT, "symbols": model.symbols, "modalities": model.modalities,
+        "classes": model.classes, "slopes": model.slopes, "layers": _layers(model),
+    }  # fmt: skip
+    with replacing(path, PRIVATE) as temporary:
+        save_file(network | scaling, temporary, metadata={"model": json.dumps(head)})
+
+
+def load_model_file(path: Path) -> MultitaskModel:
+    """Read a model that `save_model_file` wrote.
+
+    Returns
+    -------
+    MultitaskModel
+        Without its history; it predicts the same bits.
+
+    Raises
+    ------
+    MultitaskError
+        For a missing file, or one that is no such model.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from voicerisk.deep.multitask.network import SharedNetwork
+
+    if not Path(path).is_file():
+        raise MultitaskError(f"There is no model file {path}.")
+    try:
+        with safe_open(path, framework="np") as file:
+            head = json.loads((file.metadata() or {}).get("model", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as problem:
+        raise MultitaskError(f"{path} is not readable as safetensors ({problem}).") from None
+    if head.get("format") != FORMAT:
+        raise MultitaskError(f"{path} holds no multitask model of the format {FORMAT}.")
+    symbols = tuple(head["symbols"])
+    scalings = {s: Scaling(tensors[f"scaling.{s}.mean"], tensors[f"scaling.{s}.sd"]) for s in symbols}
+    sizes = {task: len(names) for task, names in head["classes"].items()}
+    n_inputs = sum(len(one.mean) for one in scalings.values())
+    # Dropout and the form of the loss play no part in prediction.
+    network = SharedNetwork(n_inputs, sizes, head["layers"], 0.0, "eq6")
+    own = {name[8:]: value for name, value in tensors.items() if name.startswith("network.")}
+    state = {name: torch.from_numpy(np.array(value)) for name, value in own.items()}
+    network.load_state_dict(state)
+    return MultitaskModel(
+        symbols, head["modalities"], head["classes"], scalings, network.eval(), head["slopes"], pd.DataFrame()
+    )
+
+
+def _layers(model: MultitaskModel) -> list[int]:
+    state = model.network.state_dict()
+    return [
+        int(tensor.shape[0])
+        for name, tensor in state.items()
+        if name.startswith("shared.") and tensor.ndim == 2
+    ]
