@@ -55,13 +55,14 @@ def trim_edges(samples: Floats, rate: int, trim_db: float = 40.0) -> Floats:
 
 
 def spectral_gate(
-    samples: Floats, rate: int, quantile: float = 0.1, floor_db: float = -20.0, above_db: float = 6.0
+    samples: Floats, rate: int, quantile: float = 0.1, floor_db: float = -20.0, above_db: float = 16.0
 ) -> Floats:
     """Turn down what does not stand out from the steady background.
 
     Short-time spectra (64 ms, Hann, a quarter step). The background of a frequency is the given quantile of
     its magnitude over time; bins less than `above_db` over it are turned down by `floor_db`, and the gains
-    are smoothed over 3 frames and 3 bins. Steady noise alone is removed, unlike by the paper's closed
+    are smoothed over 3 frames and 3 bins. Of steady Gaussian noise (Rayleigh magnitudes) 16 dB over the 10 %
+    quantile leaves about 1 bin in 100 open. Steady noise alone is removed, unlike by the paper's closed
     service.
 
     Parameters
