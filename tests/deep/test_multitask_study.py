@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from multitask_encoders import build_speech, build_text, write_study
 
 from voicerisk.deep.multitask.audio_encoder import AudioEncoder, embed_sounds
@@ -59,7 +60,8 @@ def test_every_experiment_input_and_baseline_is_there(finished):
         constant = result.metrics.query(f"model == 'majority' and target == '{task}' and metric == 'auroc'")
         assert (constant["estimate"] == 0.5).all()
     assert len(result.transfer) == 2 * len(INPUTS)
-    assert result.transfer["p_holm"].ge(result.transfer["p_value"]).all()
+    tested = result.transfer.dropna(subset=["p_value"])
+    assert tested["p_holm"].ge(tested["p_value"]).all()
     assert len(result.sentences) == 2
 
 
@@ -123,10 +125,7 @@ def test_a_second_run_keeps_everything_and_a_killed_one_goes_on_with_the_same_bi
         return honest(run, *rest)
 
     small = file.with_name("small.toml")
-    text = (
-        file.read_text().replace('preset = "both"', 'inputs = ["E", "W+E"]').replace("biomarkers = true", "")
-    )
-    small.write_text(text)
+    small.write_text(file.read_text().replace(json.dumps(INPUTS), '["W+E"]\npreset = "both"'))
     monkeypatch.setattr(study_module, "run_one", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_multitask(load_multitask_study(small), tmp_path / "out")
@@ -152,7 +151,9 @@ def test_padding_neighbours_and_cache_change_no_audio_embedding(encoders, tmp_pa
     longer = AudioEncoder(encoders["W"], window_s=0.5)
     window = rng.normal(size=3000)
     np.testing.assert_allclose(encoder.encode(window), longer.encode(window), atol=ROUNDING)
-    assert encoder.frames(4000) == 12  # ((4000 - 10) // 5 + 1 - 8) // 64 + 1
+    with torch.inference_mode():
+        hidden = encoder.model(torch.zeros(1, 4000)).last_hidden_state
+    assert encoder.frames(4000) == hidden.shape[1] == 13
     parts = [[window, rng.normal(size=1000)], [], [window]]
     first = embed_sounds(encoder, 3, parts.__getitem__, tmp_path)
     assert np.isnan(first[1]).all() and first.shape == (3, 16)
