@@ -64,7 +64,10 @@ def embed_cases(
     move = progress or (lambda symbol: lambda done, total: None)
     blocks: dict[str, np.ndarray] = {}
     notes: list[str] = []
+    used = {symbol for combination in settings.combinations for symbol in combination.split("+")}
     for symbol, kind in settings.modalities.items():
+        if symbol not in used:
+            continue
         if symbol == BIOMARKERS and settings.biomarkers:
             blocks[symbol] = voice_biomarkers(cases, settings.sound.channel, cache_folder, move(symbol))
         elif kind == "audio":
