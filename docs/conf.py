@@ -34,6 +34,7 @@ nb_execution_cache_path = "docs/_build/executed"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
 nb_merge_streams = True
+nb_output_stderr = "remove"
 # A header of knitr's notebooks is for rmarkdown.
 # A page that stands in no list yet is found by the search. `%%R` cells are R inside Python, and CSV has
 # no lexer: both are shown as plain text.
