@@ -66,7 +66,9 @@ def write_report(
         body.append("</ul>\n")
     notes = [note for record in folder.records().values() for note in record["notes"]]
     body += [f'<p class="note">{escape(one)}</p>\n' for one in dict.fromkeys(notes)]
+    order = {combination: number for number, combination in enumerate(study.settings.combinations)}
     heat = heatmap_table(metrics, classes)
+    heat = heat.sort_values("input", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     for protocol in heat["protocol"].unique():
         for learning in ("stl", "mtl"):
             part = heat[(heat["protocol"] == protocol) & (heat["learning"] == learning)]
