@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,7 +79,8 @@ def test_neither_neighbours_nor_order_nor_padding_matter(model, data):
 
 def test_networks_ignore_what_lies_behind_the_end():
     torch.manual_seed(0)
-    message, word = MessageNetwork(5, 3, SMALL).eval(), WordNetwork(torch.randn(9, 4), 3, SMALL).eval()
+    vectors = torch.cat([torch.zeros(1, 4), torch.randn(8, 4)])
+    message, word = MessageNetwork(5, 3, SMALL).eval(), WordNetwork(vectors, 3, SMALL).eval()
     x, w, n = torch.randn(3, 7, 5), torch.randint(1, 9, (3, 7)), torch.tensor([7, 3, 0])
     other_x, other_w = x.clone(), torch.cat([w.clone(), torch.zeros(3, 4, dtype=torch.long)], dim=1)
     other_x[1, 3:], other_x[2] = 99.0, -99.0
@@ -121,19 +124,36 @@ def test_the_vocabulary_holds_training_words_alone(data):
     assert "schule" in model.words
 
 
-@pytest.mark.parametrize("kind", ["drop", "background"])
-def test_the_planted_message_ranks_first_and_contributions_add_up(kind):
-    texts, labels = sessions()
-    model, _ = fit("t_mlp", texts, labels)
-    plain = ("heute schule mutter", "abend essen wetter musik", "film regen auto", "buch spiel haus")
-    session = (*plain[:2], "tabletten abschiedsbrief sterben", *plain[2:])
-    background = Background(kind, plain if kind == "background" else ())
-    found = explain_messages(model, session, 60, np.random.default_rng(0), background)
-    assert found.gap < 1e-8
-    assert found.values[:, 2].argmax() == 2
-    assert found.values[:, 0].argmin() == 2
-    whole = model.logits([session])[0]
-    np.testing.assert_allclose(found.full[2], whole[2] - whole[0], atol=1e-5)
+def one_message_tells(n=180, seed=4):
+    """Return sessions of four messages of which one, at a random place, has the words of the class."""
+    rng = np.random.default_rng(seed)
+    texts, labels, places = [], [], []
+    for number in range(n):
+        label = CLASSES[number % 3]
+        messages = [" ".join(rng.choice(EVERYDAY, 4)) for _ in range(4)]
+        place = int(rng.integers(4))
+        if label != "NS":
+            messages[place] = " ".join(rng.choice(OF_CLASS[label], 4))
+        texts.append(tuple(messages))
+        labels.append(label)
+        places.append(place)
+    return texts, np.array(labels), places
+
+
+def test_the_planted_message_ranks_first_and_contributions_add_up():
+    texts, labels, places = one_message_tells()
+    patient = replace(SMALL, epochs=60, patience=25)
+    model, _ = fit_message_model(texts, CLASSES, lesson(labels), Bags(), "bags", patient)
+    neutral = tuple(text for k in FIT if labels[k] == "NS" for text in texts[k])
+    for background in (Background(), Background("background", neutral)):
+        first = []
+        for k in [k for k in TEST if labels[k] == "ASE"][:10]:
+            found = explain_messages(model, texts[k], 20, np.random.default_rng(0), background)
+            assert found.gap < 1e-8
+            first.append(found.values[:, 2].argmax() == places[k])
+            whole = model.logits([texts[k]])[0]
+            np.testing.assert_allclose(found.full[2], whole[2] - whole[0], atol=1e-4)
+        assert np.mean(first) >= 0.8
 
 
 def test_sessions_to_explain_are_those_of_highest_risk_in_their_class(model, data):
