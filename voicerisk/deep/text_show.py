@@ -57,7 +57,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
     repeats, metrics = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
     shown = shown_predictions(pd.concat(read, ignore_index=True), repeats)
     for (protocol, model), table in shown.groupby(["protocol", "model"], sort=False):
-        suffix = f"{protocol}_{model}"
+        suffix = "_".join([str(protocol), str(model)])
         points = curve_points(_by_class(table, cohort.classes))
         own = metrics[(metrics["protocol"] == protocol) & (metrics["model"] == model)]
         of_class = own[own["class"].isin(cohort.classes)]

@@ -57,10 +57,10 @@ def confusion(
         share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
         panel.imshow(share, cmap="Greys", vmin=0, vmax=1.25)
         for (i, j), value in np.ndenumerate(share):
-            n = counts[i, j]
-            below = f"{n:.0f}" if float(n).is_integer() else number(n, 1)
+            n = float(counts[i, j])
+            below = f"{n:.0f}" if n.is_integer() else number(n, 1)
             colour = "white" if value > 0.6 else "black"
-            panel.text(j, i, f"{number(value)}\n({below})", ha="center", va="center", color=colour)
+            panel.text(j, i, f"{number(float(value))}\n({below})", ha="center", va="center", color=colour)
         panel.set_xticks(range(len(classes)), names)
         panel.set_yticks(range(len(classes)), names)
         panel.tick_params(length=0)

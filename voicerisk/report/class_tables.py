@@ -1,6 +1,7 @@
 """Publication tables of several classes: performance by class, and the parts of the Brier score."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -54,15 +55,11 @@ def class_table(
     lines = []
     for (protocol, model), part in rows.groupby(["protocol", "model"], sort=False):
         for name in ordered(part["class"]):
-            here = part[part["class"].astype(str) == name].drop_duplicates("metric").set_index("metric")
+            rows_of = part[part["class"].astype(str) == name].drop_duplicates("metric").to_dict("records")
+            here: dict[str, dict[Hashable, Any]] = {str(row["metric"]): row for row in rows_of}
             every = name == MACRO
-            cells = [
-                estimate(*(float(here.loc[metric, key]) for key in ("estimate", "lower", "upper")))
-                if metric in here.index
-                else MISSING
-                for metric in (*OF_CLASS, "accuracy", "brier", "log_loss")
-            ]
-            n = MISSING if every else count(here["n_events"].iloc[0])
+            cells = [_cell(here.get(metric)) for metric in (*OF_CLASS, "accuracy", "brier", "log_loss")]
+            n = MISSING if every else count(rows_of[0]["n_events"])
             title = "all, unweighted mean" if every else labels.get(name, name)
             lines.append([str(protocol).capitalize(), labels.get(str(model), str(model)), title, n, *cells])
     heads = [
@@ -167,15 +164,17 @@ def in_short(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> li
     rows = rows[(rows["class"] == MACRO) & (rows["method"] == PERCENTILE)]
     lines = []
     for (protocol, model), part in rows.groupby(["protocol", "model"], sort=False):
-        found = part.drop_duplicates("metric").set_index("metric")
-        if "auroc" not in found.index or "f1" not in found.index:
+        found = {str(row["metric"]): row for row in part.drop_duplicates("metric").to_dict("records")}
+        if "auroc" not in found or "f1" not in found:
             continue
-        one, f1 = found.loc["auroc"], found.loc["f1"]
         lines.append(
             f"{str(protocol).capitalize()} protocol, {labels.get(str(model), str(model))}: AUROC, mean "
             f"of classes, "
-            f"{estimate(one['estimate'], one['lower'], one['upper'])}; F1, mean of classes, "
-            f"{estimate(f1['estimate'], f1['lower'], f1['upper'])}; {count(one['n'])} held-out sessions "
-            f"a repeat."
+            f"{_cell(found['auroc'])}; F1, mean of classes, {_cell(found['f1'])}; "
+            f"{count(found['auroc']['n'])} held-out sessions a repeat."
         )
     return lines
+
+
+def _cell(row: Mapping[Hashable, Any] | None) -> str:
+    return MISSING if row is None else estimate(row["estimate"], row["lower"], row["upper"])
