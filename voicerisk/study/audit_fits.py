@@ -163,7 +163,9 @@ class AuditFits:
         weights = None if prior is None else training_weights(rows.caller, rows.y, prior)
         folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)
         table = pd.DataFrame(rows.values, columns=list(rows.markers))
-        return screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule).selected
+        # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
+        chosen = screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior)
+        return chosen.selected
 
 
 def _outcomes(calls: pd.DataFrame) -> dict[str, int]:
