@@ -138,6 +138,7 @@ def test_a_second_run_keeps_everything_and_a_killed_one_goes_on_with_the_same_bi
     assert "stopped on the very fold" in resumed.notes[0]
     for row in json.loads((resumed.folder / "provenance.json").read_text()):
         assert ("temperature" in row["saw"]) == (row["protocol"] == "nested")
+    monkeypatch.setattr(study_module, "run_one", honest)
     whole = run_multitask(load_multitask_study(small), tmp_path / "again")
     for name in ("predictions_risk", "predictions_severity", "missing_modality_risk"):
         pd.testing.assert_frame_equal(
