@@ -67,7 +67,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
         curve, strip = calibration_points(_pooled(_by_class(table, cohort.classes)))
         yield Picture(f"calibration--{suffix}", curve, {"strip": strip})
     for protocol, table in shown.groupby("protocol", sort=False):
-        yield Picture(f"confusion--{protocol}", _confusion(table, cohort.classes))
+        yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
         yield from _decision_curves(str(protocol), table, cohort.classes, settings)
     history = pd.read_csv(folder.file("tuning.csv"))
     if "train_loss" in history:
