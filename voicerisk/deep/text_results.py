@@ -92,7 +92,7 @@ def duplicated(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_metrics(
-    shown: pd.DataFrame, settings: TextSettings
+    shown: pd.DataFrame, predictions: pd.DataFrame, settings: TextSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
     """Measure the predictions that are shown.
 
@@ -100,6 +100,8 @@ def text_metrics(
     ----------
     shown : DataFrame
         From `shown_predictions`.
+    predictions : DataFrame
+        All repeats: models are compared on the same sessions, and the best repeat of each may be another one.
     settings : TextSettings
 
     Returns
@@ -126,7 +128,9 @@ def text_metrics(
         naive = measure(duplicated(published))
         parts.append(naive[naive["method"] == PERCENTILE].assign(method=DUPLICATES))
     if shown["model"].nunique() > 1:
-        parts.append(brier_skill(shown, settings.compared_with, settings.bootstraps, seed=settings.seed))
+        parts.append(
+            brier_skill(predictions, settings.compared_with, settings.bootstraps, seed=settings.seed)
+        )
     nested = shown[shown["protocol"] == NESTED]
     moved = None
     if settings.prevalence and len(nested):

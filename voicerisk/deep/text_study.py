@@ -285,7 +285,7 @@ class _Run:
         predictions = pd.concat(tables, ignore_index=True)
         repeats = by_repeat(predictions)
         shown = shown_predictions(predictions, repeats)
-        metrics, moved, notes = text_metrics(shown, self.text)
+        metrics, moved, notes = text_metrics(shown, predictions, self.text)
         write_csv(file("metrics.csv"), metrics)
         write_csv(file("repeats.csv"), repeats)
         write_csv(file("brier_parts.csv"), brier_parts(shown))
