@@ -1,6 +1,7 @@
 """Sphinx configuration: `make docs` builds docs/_build/html, offline, with warnings as errors."""
 
 from importlib.metadata import version as installed
+from typing import Any
 
 project = "voicerisk"
 author = "The voicerisk authors"
@@ -65,3 +66,15 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
 }
+
+
+def setup(app: Any) -> None:
+    """Leave out the methods that scikit-learn writes for metadata routing: their texts refer to its own site."""
+    app.connect("autodoc-skip-member", _is_of_scikit_learn)
+
+
+def _is_of_scikit_learn(
+    app: Any, what: str, name: str, found: object, skip: bool, options: object
+) -> bool | None:
+    routed = name.startswith("set_") and name.endswith("_request")
+    return True if routed or name == "get_metadata_routing" else None
