@@ -69,7 +69,7 @@ html_theme_options = {
 
 
 def setup(app: Any) -> None:
-    """Leave out the methods that scikit-learn writes for metadata routing: their texts refer to its own site."""
+    """Leave out methods that scikit-learn writes for metadata routing: their texts refer to its site."""
     app.connect("autodoc-skip-member", _is_of_scikit_learn)
 
 
