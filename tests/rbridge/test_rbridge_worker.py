@@ -135,12 +135,20 @@ def test_time_limit_stops_the_child():
     assert time.monotonic() - started < 60
 
 
-def test_ctrl_c_stops_the_child_and_is_passed_on():
+@pytest.fixture
+def listens_to_ctrl_c():
+    """A process that a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_the_child_and_is_passed_on(listens_to_ctrl_c):
     with Worker() as child:
         child.call("bridge_echo", value=1.0)
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            child.call("bridge_probe", what="forever")
+            child.call("bridge_probe", what="forever", time_limit=60)
         with pytest.raises(RBridgeError, match="was closed before"):
             child.call("bridge_echo", value=1.0)
     with pytest.raises(ProcessLookupError):
@@ -152,7 +160,7 @@ def test_a_killed_child_is_told():
         child.call("bridge_echo", value=1.0)
         threading.Timer(0.3, os.kill, (child.pid, signal.SIGKILL)).start()
         with pytest.raises(RBridgeError, match=r"ran R function bridge_probe ended by signal 9"):
-            child.call("bridge_probe", what="forever")
+            child.call("bridge_probe", what="forever", time_limit=60)
 
 
 def test_the_child_ends_with_its_parent():

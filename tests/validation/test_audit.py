@@ -142,6 +142,12 @@ def test_index_columns_and_columns_that_separate_are_found():
     # An identifier of its own for every caller tells nothing about others.
     told = caller_columns(rows, ["caller_id"]).iloc[0]
     assert told["auroc"] == 0.5 and not told["separates"]
+    # A column that says nothing scores one half, not less because each caller is left out of his own value.
+    balanced = calls.sort_values("y", ignore_index=True)
+    balanced["line"], balanced["side"] = "a", np.where(np.arange(len(calls)) % 2 == 0, "left", "right")
+    balanced["y"] = (np.arange(len(calls)) // 2) % 2
+    nothing = caller_columns(balanced, ["line", "side"]).set_index("column")["auroc"]
+    assert nothing["line"] == nothing["side"] == 0.5
     with pytest.raises(ValidationError, match="callers of both classes"):
         caller_columns(rows[rows["y"] == 1], ["number"])
 

@@ -163,6 +163,11 @@ def test_leave_pair_out_needs_no_constant_prior():
     calls, frames = cohort(12, 6, seed=1, effect=0.6)
     empty = leave_pair_out(calls, ridge_paths(calls.assign(x=0.0), ["x"]), SETTINGS, n_pairs=None)
     assert empty.auroc == 0.5 and empty.n_pairs == empty.all_pairs == 72 and empty.monte_carlo_se == 0
+    # Positives with 6 calls, the others with 1: the mean of equal scores must not break a tie.
+    many = calls.loc[calls.index.repeat(np.where(calls["y"] == 1, 6, 1))].reset_index(drop=True)
+    many["call_id"] = [f"k{number}" for number in range(len(many))]
+    tied = leave_pair_out(many, ridge_paths(many.assign(x=0.0), ["x"]), SETTINGS, n_pairs=None)
+    assert tied.auroc == 0.5
     told = leave_pair_out(calls, ridge_paths(with_means(calls, frames), ["x0"]), SETTINGS, n_pairs=40)
     assert 0.5 < told.auroc < 1 and told.n_pairs == 40 and told.monte_carlo_se > 0
     calls.loc[0, "caller_id"], other = calls.loc[1, "caller_id"], calls.loc[1, "y"]

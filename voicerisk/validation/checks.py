@@ -268,13 +268,15 @@ def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding
 
 
 def _share_among_others(value: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Score each caller by the share of positives among the callers with the same value.
+
+    One caller of each outcome is taken out of every value first. Taking out only the caller who is scored
+    would move the share against his own outcome: a column that says nothing would score below one half.
+    """
     code = np.unique(value, return_inverse=True)[1]
-    n, positive = np.bincount(code)[code] - 1, np.bincount(code, y)[code] - y
-    # The overall share is taken without the caller too, but with both classes weighing alike, or the share
-    # would
-    # move against the caller's own outcome.
-    base = 0.5
-    return np.where(n > 0, (positive + base) / (n + 1.0), base)
+    positive = np.maximum(np.bincount(code, y == 1) - 1, 0)[code]
+    negative = np.maximum(np.bincount(code, y == 0) - 1, 0)[code]
+    return np.asarray((positive + 0.5) / (positive + negative + 1.0))
 
 
 def _index_like(table: pd.DataFrame, column: str) -> bool:
