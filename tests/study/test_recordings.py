@@ -83,7 +83,7 @@ def test_recordings_become_a_validated_model(cohort, tmp_path):
     assert str(tmp_path) not in (out / "manifest.json").read_text()
 
     again = _voicerisk("run", cohort / "study.toml", "--out", out, "--jobs", 2)
-    assert again.returncode == 0 and again.stdout.count("unchanged, kept") == 8
+    assert again.returncode == 0 and again.stdout.count("unchanged, kept") == 10
 
 
 @pytest.mark.r

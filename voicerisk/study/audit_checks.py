@@ -170,7 +170,8 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
 def _sample_size(study: Study, tables: ModelTables) -> tuple[pd.DataFrame, list[Finding]]:
     """Compare the callers of the study with what Riley's criteria ask of its candidate terms."""
     by_caller = tables.calls.groupby("caller_id")["y"].max()
-    n, prevalence = len(by_caller), float(by_caller.mean())
+    # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
+    n, prevalence = len(by_caller), float(tables.calls.groupby("caller_id")["y"].mean().mean())
     sexes = tables.calls["sex"].nunique()
     candidates = len(tables.markers) * sexes * study.boost.df + (sexes > 1)
     needed = riley_sample_size(candidates, prevalence)

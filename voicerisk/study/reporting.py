@@ -42,7 +42,9 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     by_caller = calls.groupby("caller_id")["y"].max()
     positive = int(by_caller.sum())
     candidates = len(tables.markers) * calls["sex"].nunique() * study.boost.df
-    needed = riley_sample_size(candidates, float(by_caller.mean()))
+    # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
+    prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
+    needed = riley_sample_size(candidates, prevalence)
     metrics = pd.read_csv(folder.file("metrics.csv"))
     flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
