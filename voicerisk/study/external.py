@@ -152,6 +152,13 @@ def _or_none(value: float) -> float | None:
 
 def _same_markers(scorer: ScoringModel, study: Study, model: Path) -> None:
     """Refuse a study whose markers are other numbers than the model's."""
+    learned_on = scorer.notes.get("levels", "frame")
+    for name, levels in ((study.path.name, study.biomarkers.levels), (model.name, learned_on)):
+        if levels != "frame":
+            raise StudyError(
+                f"{name} has [biomarkers] levels = {levels}; only models of frames are validated on another "
+                "study (levels = frame)."
+            )
     if study.biomarkers.frames is not None:
         return
     preset = scorer.notes.get("preset")

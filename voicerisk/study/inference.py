@@ -214,6 +214,7 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
         "callers": callers,
         "audio": plain(study.audio),
         "preset": study.biomarkers.preset,
+        "levels": study.biomarkers.levels,
     }
     write_model(folder.file("boost/model.json"), scoring_model(model.path_, notes=notes))
     return [*(f"boost/{name}.csv" for name in effects), "boost/model.json"], []
