@@ -1,13 +1,11 @@
 """Reading the table `[text]` of a study file."""
 
-import hashlib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from voicerisk.errors import StudyError
-from voicerisk.study.settings import plain, settings_of
+from voicerisk.study.settings import plain, read_study_file, settings_of
 from voicerisk.text.settings import ExplainSettings, NetworkSettings, TextSettings
 
 
@@ -59,14 +57,7 @@ def load_text_study(path: Path | str, preset: str | None = None) -> TextStudy:
     VoiceriskError
         If the file is missing, is no TOML, or has an unknown key or value.
     """
-    path = Path(path).absolute()
-    try:
-        raw = path.read_bytes()
-        tables = tomllib.loads(raw.decode("utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise StudyError(f"There is no study file {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
+    path, tables, digest = read_study_file(path)
     if not isinstance(tables.get("text"), dict):
         raise StudyError(f'{path.name} has no table [text]; it must at least name messages = "messages.csv".')
     own = dict(tables["text"])
@@ -75,4 +66,4 @@ def load_text_study(path: Path | str, preset: str | None = None) -> TextStudy:
     if preset is not None:
         own["preset"] = preset
     text = settings_of(path.name, "text", TextSettings, own)
-    return TextStudy(path, text, tables.get("report", {}), hashlib.sha256(raw).hexdigest())
+    return TextStudy(path, text, tables.get("report", {}), digest)

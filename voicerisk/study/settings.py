@@ -98,20 +98,7 @@ def load_study(path: Path | str) -> Study:
         If the file is missing, is no TOML, or has an unknown table, key or value; the message names the
         nearest known one.
     """
-    path = Path(path).absolute()
-    if path.is_dir():
-        raise StudyError(f"{path} is a folder; name the study file in it, for example {path / 'study.toml'}.")
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise StudyError(
-            f"There is no study file {path}; `voicerisk simulate DIR` writes an example."
-        ) from None
-    try:
-        tables = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
-
+    path, tables, digest = read_study_file(path)
     known = [*_ROOMS, *_OTHER_TABLES]
     for name, table in tables.items():
         if name not in known:
@@ -137,7 +124,43 @@ def load_study(path: Path | str) -> Study:
                 f"{path.name}, [validation] strata: {name!r} is neither outcome, sex nor in [cohort] strata; "
                 "add it there."
             )
-    return Study(path=path, report=tables.get("report", {}), digest=hashlib.sha256(raw).hexdigest(), **rooms)
+    return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)
+
+
+def read_study_file(path: Path | str) -> tuple[Path, dict[str, Any], str]:
+    """Read the tables of a study file, whatever kind of study it describes.
+
+    Parameters
+    ----------
+    path : Path or str
+
+    Returns
+    -------
+    path : Path
+        Absolute.
+    tables : dict
+    digest : str
+        SHA-256 of the file's bytes.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or is no TOML.
+    """
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise StudyError(f"{path} is a folder; name the study file in it, for example {path / 'study.toml'}.")
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(
+            f"There is no study file {path}; `voicerisk simulate DIR` writes an example."
+        ) from None
+    try:
+        tables = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
+    return path, tables, hashlib.sha256(raw).hexdigest()
 
 
 def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:

@@ -1,7 +1,5 @@
 """Reading the table `[multitask]` of a study file."""
 
-import hashlib
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from voicerisk.deep.multitask.settings import (
     TargetSettings,
 )
 from voicerisk.errors import StudyError
-from voicerisk.study.settings import settings_of
+from voicerisk.study.settings import read_study_file, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,7 @@ def load_multitask_study(path: Path | str, preset: str | None = None) -> Multita
     VoiceriskError
         If the file is missing, is no TOML, or has an unknown key or value.
     """
-    path = Path(path).absolute()
-    try:
-        raw = path.read_bytes()
-        tables = tomllib.loads(raw.decode("utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise StudyError(f"There is no study file {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
+    path, tables, digest = read_study_file(path)
     if not isinstance(tables.get("multitask"), dict):
         raise StudyError(
             f'{path.name} has no table [multitask]; it must at least name cases = "cases.csv" and an input.'
@@ -82,4 +73,4 @@ def load_multitask_study(path: Path | str, preset: str | None = None) -> Multita
     if preset is not None:
         own["preset"] = preset
     settings = settings_of(path.name, "multitask", MultitaskSettings, own)
-    return MultitaskStudy(path, settings, hashlib.sha256(raw).hexdigest())
+    return MultitaskStudy(path, settings, digest)
