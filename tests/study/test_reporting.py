@@ -15,7 +15,14 @@ from voicerisk.study.run import Stages, open_results
 def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tmp_path):
     study = replace(
         load_study(write_study(*marker_frames(callers=8))),
-        report={"ethics": "approved, 17/2021", "data": "on request", "house_rules": "ours"},
+        report={
+            "ethics": "approved, 17/2021",
+            "data": "on request",
+            "blinding": "raters heard no scores",
+            "eligibility": "adults",
+            "limitations": "one line only",
+            "house_rules": "ours",
+        },
     )
     folder = open_results(study, tmp_path / "out")
     with folder.locked():
@@ -36,6 +43,12 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     assert table["data_hashes"].startswith("on request; SHA-256")
     assert "0.810 (0.700 to 0.900)" in table["performance"].iloc[0]
     assert "sex=female: 0.750" in table["fairness"]
-    assert table["audit_flags"].iloc[0] == "leak: A number leaked"
+    assert table["audit_flags"] == "leak: A number leaked"
+    # One answer of a person stands under every item that asks for it; none is dropped.
+    for fact in ("blinding", "predictor_blinding", "outcome_blinding"):
+        assert (table.loc[[fact]] == "raters heard no scores").all()
+    assert table["eligibility"] == "adults"
+    assert table["limitations"].startswith("one line only; ")
+    assert table["limitations"].endswith("leak: A number leaked")
     assert "8 callers, 4 of them with the outcome" in table["sample_size"].iloc[0]
     assert table["optimism"] == "NOT REPORTED"

@@ -53,8 +53,19 @@ def test_reporting_table_never_leaves_a_blank():
     assert (table["evidence"] != "").all()
     assert table.set_index("fact")["evidence"]["ethics"] == NOT_REPORTED
     assert (table["evidence"] != NOT_REPORTED).sum() == 1
-    numbers = {item.rstrip("abcdefg") for item in table["item"][table["checklist"] == "TRIPOD+AI"]}
-    assert numbers == {str(i) for i in range(1, 28)}
+    items = table.groupby("checklist")["item"].unique()
+    # 27 items, 52 with their parts: those with parts, and how many.
+    parts = {3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3}
+    own = [
+        f"{i}{'abcdefg'[j]}" if i in parts else f"{i}" for i in range(1, 28) for j in range(parts.get(i, 1))
+    ]
+    assert list(items["TRIPOD+AI"]) == own and len(own) == 52
+    # 16 questions on development and 18 on evaluation.
+    asked = {"development": (3, 4, 4, 5), "evaluation": (3, 4, 4, 7)}
+    own = [
+        f"{part} {d}.{q}" for part, n in asked.items() for d in range(1, 5) for q in range(1, n[d - 1] + 1)
+    ]
+    assert list(items["PROBAST+AI"]) == own and len(own) == 16 + 18
     assert set(table["fact"]) == set(known_facts())
     with pytest.raises(ValidationError, match="no fact 'seed'; the nearest known one is 'seeds'"):
         reporting_evidence({"seed": "1"})

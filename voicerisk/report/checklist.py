@@ -1,7 +1,7 @@
 """Evidence for TRIPOD+AI: what the study can show by itself, and what a person has to write.
 
-The table gives evidence, never a rating. Topics follow the statement (Collins et al., BMJ 2024;385:e078378);
-the numbers of its items are left to its own form.
+The table gives evidence, never a rating. Topics follow the statement (Collins et al., BMJ 2024;385:e078378),
+each with the numbers of the items it answers; `reporting.csv` goes through the form item by item.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from pandas import DataFrame
 
 from voicerisk.figures.text import metric_name, number, one_interval, whole_group
-from voicerisk.report.formats import count, estimate, share
+from voicerisk.report.formats import MISSING, count, estimate, share
 from voicerisk.report.gather import Results
 from voicerisk.report.tables import PublicationTable
 
@@ -37,6 +37,47 @@ PERSONAL: Mapping[str, str] = {
 }
 
 
+# Topic -> items of TRIPOD+AI that it answers, for what is measured and for the settings.
+ITEMS: Mapping[str, str] = {
+    "Participants, events and sample size": "10, 20b, 21",
+    "Flow of participants": "6b, 20a",
+    "Missing data": "11",
+    "Heterogeneity and fairness": "14, 23a, 23b",
+    "Data preparation": "7",
+    "Predictors": "9a, 9b",
+    "Selection of predictors": "9a, 12c",
+    "Model of the markers": "12b, 12c",
+    "Model of the score": "12b, 12c",
+    "Internal validation and tuning": "12a, 12c",
+    "Class imbalance": "13",
+    "Software": "18f",
+    "Intended use and users": "3b",
+    "Setting and source of the calls": "5a, 6a",
+    "Dates of the calls": "5b",
+    "Eligibility of callers": "6b",
+    "Who assessed the outcome, when and how": "8a, 8b",
+    "Blinding of outcome to predictors and of predictors to outcome": "8c, 9b",
+    "What was done with the callers": "6c",
+    "Why this sample size": "10",
+    "Ethics approval and consent": "17",
+    "Protocol and registration": "18c, 18d",
+    "Involvement of patients and public": "19",
+    "Funding": "18a",
+    "Conflicts of interest": "18b",
+    "Availability of data": "18e",
+    "Availability of code": "18f",
+    "Limitations": "26",
+    "Interpretation": "25",
+}
+
+
+def _item(topic: str) -> str:
+    """Return the items a topic answers; topics of a protocol begin alike, an author's own have none."""
+    if topic.startswith("Performance of calls"):
+        return "23a"
+    return "15" if topic.startswith("Cut on the score") else ITEMS.get(topic, MISSING)
+
+
 def checklist(results: Results) -> PublicationTable:
     """Return one row a topic of TRIPOD+AI, with its evidence and where that comes from.
 
@@ -48,13 +89,16 @@ def checklist(results: Results) -> PublicationTable:
     Returns
     -------
     PublicationTable
-        Columns Topic, Evidence, From ('measured', 'settings', 'the authors' or 'missing').
+        Columns Topic, Items (numbers of TRIPOD+AI), Evidence, From ('measured', 'settings', 'the authors' or
+        'missing').
     """
     rows = [*_measured(results), *_settings(results), *_personal(results)]
     cells = DataFrame(rows, columns=["Topic", "Evidence", "From"])
+    cells.insert(1, "Items", [_item(topic) for topic in cells["Topic"]])
     note = (
-        "Evidence, not a rating. Topics follow TRIPOD+AI (BMJ 2024;385:e078378). What the study cannot "
-        "know is asked for under [report] in the study file."
+        "Evidence, not a rating. Items are those of TRIPOD+AI (BMJ 2024;385:e078378); reporting.csv has "
+        "every item of it and of PROBAST+AI. What the study cannot know is asked for under [report] in the "
+        "study file."
     )
     return PublicationTable("tripod", "Evidence for TRIPOD+AI", cells, (note,))
 

@@ -13,8 +13,13 @@ from voicerisk.validation.checks import one_class_cells
 from voicerisk.validation.evidence import known_facts
 
 FILE = "reporting.csv"
-# Keys of [report] whose name is not that of a fact.
-SAME = {"outcome_assessment": "outcome", "data": "data_hashes", "code": "versions"}
+# Keys of [report] that answer facts of another name, or several.
+ANSWERS = {
+    "outcome_assessment": ("outcome",),
+    "data": ("data_hashes",),
+    "code": ("versions",),
+    "blinding": ("blinding", "predictor_blinding", "outcome_blinding"),
+}
 
 
 def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) -> tuple[list[str], list[str]]:
@@ -29,10 +34,11 @@ def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) ->
         With the tables of the stages before.
     """
     facts = _facts(study, tables, folder)
+    known = known_facts()
     for key, value in study.report.items():
-        fact = SAME.get(str(key), str(key))
-        if fact in known_facts():
-            facts[fact] = _listed(part for part in (str(value).strip(), facts.get(fact, "")) if part)
+        for fact in ANSWERS.get(str(key), (str(key),)):
+            if fact in known:
+                facts[fact] = _listed(part for part in (str(value).strip(), facts.get(fact, "")) if part)
     write_csv(folder.file(FILE), reporting_evidence(facts))
     return [FILE], []
 
@@ -48,7 +54,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     metrics = pd.read_csv(folder.file("metrics.csv"))
     flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
-    cells = one_class_cells(calls, list(dict.fromkeys(["sex", *study.cohort.strata])))
+    by = list(dict.fromkeys(["sex", *study.cohort.strata]))
+    cells = one_class_cells(calls, by)
     n = f"{len(calls)} calls of {len(by_caller)} callers, {positive} of them with the outcome"
     prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
     facts = {
@@ -66,10 +73,11 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         f"callers with the outcome for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
         "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
         "split": f"whole callers; {', '.join(validation.designs)}, {validation.repeats} repeats of k-fold; "
-        f"folds spread over outcome and {', '.join(dict.fromkeys(['sex', *study.cohort.strata]))}",
+        f"folds spread over outcome and {', '.join(by)}",
         "functional_form": _settings(study.boost),
         "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
         f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
+        "clusters": f"no term for {_named(by)} in the model beside sex; performance by each (metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
         "prediction": "mean probability of a call's frames; boost/model.json",
@@ -83,11 +91,20 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "performance": _performance(metrics),
         "heterogeneity": _by_group(metrics, "sex="),
         "fairness": _by_group(metrics, ""),
+        "predictor_assessors": "none: markers are computed; the spans of speech come from the label tracks",
+        "evaluation_weights": "metrics count every call once: training weights do not enter",
+        "updated_performance": "calibration and Brier score of the recalibrated risk p: metrics.csv",
+        "poor_input": f"missing values: {study.biomarkers.missing}; values beyond the training range are "
+        "counted by call and marker (voicerisk score)",
+        "users": "recordings with the caller's speech marked, and the caller's sex where the model has both",
         "spectrum": f"{by_caller.mean():.1%} of the callers have the outcome; a middle class that was left "
         "out makes every measure look better than practice",
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
         "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
     }
+    agreement = folder.file("agreement.csv")
+    if agreement.is_file():
+        facts["agreement"] = f"agreement of {pd.read_csv(agreement)['scale'].nunique()} scales: agreement.csv"
     optimism = folder.file("optimism.csv")
     if optimism.is_file():
         rows = pd.read_csv(optimism).query("metric == 'auroc'")
@@ -103,11 +120,23 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
             _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
             or "the audit found no leak, no bias and nothing to note"
         )
+    facts["limitations"] = _listed(
+        part
+        for part in (
+            f"{positive / candidates:.2f} callers with the outcome for each candidate degree of freedom",
+            "intervals given these scores are too short (docs/validation.md)",
+            facts.get("audit_flags", "the audit was not run"),
+        )
+    )
     return facts
 
 
 def _listed(parts: Any) -> str:
     return "; ".join(str(part).rstrip(".") for part in parts)
+
+
+def _named(columns: list[str]) -> str:
+    return ", ".join(column for column in columns if column != "sex") or "services (none named)"
 
 
 def _settings(values: Any) -> str:
