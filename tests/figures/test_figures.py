@@ -139,6 +139,22 @@ def test_intervals_say_that_they_take_scores_as_given(made):
     assert figures.protocols_compared(bare, method="wilson").get_supxlabel() == ""
 
 
+def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fixed(made):
+    from voicerisk.figures.text import COVERAGE, FIXED_MODEL
+
+    below = " ".join(figures.protocols_compared(made.metrics()).get_supxlabel().split())
+    assert below.endswith(COVERAGE) and "95%" in COVERAGE
+    elsewhere = made.metrics().query("protocol == 'nested' and design == 'loco'")
+    elsewhere = elsewhere.assign(protocol="saved", design="external")
+    forest = figures.subgroup_forest(elsewhere)
+    assert " ".join(forest.get_supxlabel().split()) == FIXED_MODEL
+    curve, strip = figures.calibration_points(made.predictions().query("protocol == 'nested'"))
+    figure = figures.calibration(curve.assign(protocol="saved"), strip=strip.assign(protocol="saved"))
+    assert " ".join(figure.get_supxlabel().split()) == FIXED_MODEL
+    # The score of a saved model is not recalibrated, and the axis must not say so.
+    assert "score as a risk" in [panel.get_xlabel() for panel in figure.axes]
+
+
 def test_differences_shade_where_the_simultaneous_band_leaves_zero(made):
     x = np.linspace(0, 1, 11)
     table = pd.DataFrame({"marker": "dom", "x": x, "estimate": x, "lower": x - 0.1, "upper": x + 0.1,

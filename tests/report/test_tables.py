@@ -214,3 +214,27 @@ def test_audit_tables(made):
     )
     table = report.findings_list(findings).cells
     assert list(table["Kind"]) == ["leak", "bias", "note"] and table["Remedy"].iloc[2] == "–"
+
+
+def test_the_whole_procedure_stands_beside_the_interval_given_scores_with_its_coverage():
+    from voicerisk.report.audit_tables import procedure_table, whole_procedure_line
+
+    rows = pd.DataFrame(
+        {
+            "quantity": ["auroc_loco", "auroc_loco_whole_procedure", "auroc_optimism"],
+            "estimate": [0.7, 0.7, 0.12],
+            "lower": [0.62, 0.58, float("nan")],
+            "upper": [0.78, 0.81, float("nan")],
+            "how": ["given these scores", "200 bootstraps", "200 bootstraps"],
+            "frames_per_caller": ["40"] * 3,
+        }
+    )
+    table = procedure_table(rows)
+    shown = table.cells.set_index("Quantity")["Estimate (95% interval)"]
+    assert shown["AUROC, leave one caller out, interval given these scores"] == "0.700 (0.620 to 0.780)"
+    assert shown["AUROC, leave one caller out, whole-procedure interval"] == "0.700 (0.580 to 0.810)"
+    assert shown["Optimism of the AUROC"] == "0.120"
+    assert "given these scores" in table.notes[0] and "whole procedure" in table.notes[0]
+    assert "Thinned: 40 frames a caller" in table.notes[1]
+    assert "0.70 (0.58 to 0.81). Thinned" in whole_procedure_line(rows)
+    assert whole_procedure_line(rows.iloc[:1]) == ""

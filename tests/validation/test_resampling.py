@@ -135,6 +135,19 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert found.out_of_bag.mean() < 0.6 and found.lower < 0.5 < found.upper
     assert found.optimism > 0.1 and found.corrected < found.apparent - 0.1
     assert found.estimate_632plus <= found.estimate_632 <= found.apparent
+    # About a cross-validated value: as wide as the out-of-bag values are apart, and moving with it.
+    low, high = found.around(0.45)
+    assert high - low == pytest.approx(found.upper - found.lower)
+    assert (low - 0.45) == pytest.approx(found.lower - found.out_of_bag.mean())
+    assert found.around(0.99)[1] == 1.0 and found.around(0.01)[0] == 0.0
+    assert found.around(-0.2, least=-1.0)[0] == pytest.approx(low - 0.65)
+
+
+def test_too_few_callers_to_bootstrap_the_whole_procedure_are_said():
+    # Two callers at risk: whoever is out of the bag leaves one in it, with whom there are no folds.
+    calls, frames = cohort(5, 2, seed=4)
+    with pytest.raises(ValidationError, match="None of the 5 bootstraps of callers had both classes"):
+        full_procedure(calls, _maker(with_means(calls, frames)), SETTINGS, n_boot=5)
 
 
 def test_632_plus_by_hand():

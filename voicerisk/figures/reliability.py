@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import GIVEN_SCORES, PROTOCOLS, need, ordered, plain
+from voicerisk.figures.text import FIXED_MODEL, GIVEN_SCORES, PROTOCOLS, SAVED, need, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 Floats = NDArray[np.float64]
@@ -228,7 +228,7 @@ def calibration(
         panel.set_yticks(*ticks)
         panel.tick_params(labelbottom=False)
         below.set_xticks(*ticks)
-        below.set_xlabel("predicted risk p (recalibrated)")
+        below.set_xlabel("score as a risk" if protocol == SAVED else "predicted risk p (recalibrated)")
         if strip is not None:
             _strip(below, strip[strip["protocol"].astype(str) == protocol], style)
     grid[0, 0].set_ylabel("observed share of positive calls")
@@ -244,7 +244,8 @@ def calibration(
             point_entry(Look(style.negative, "-", "s", False), "outcome 0 (down)", style),
         ]
     legend(figure, entries, columns=2)
-    foot_note(figure, GIVEN_SCORES, style)
+    fixed = (curve["protocol"] == SAVED).all()
+    foot_note(figure, FIXED_MODEL if fixed else GIVEN_SCORES, style)
     return figure
 
 

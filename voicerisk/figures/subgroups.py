@@ -47,7 +47,7 @@ def subgroup_forest(
     shown : sequence of str
         Metrics, one panel each.
     unit, design, method : str
-        Which rows to show.
+        Which rows to show; a table of one design only (another study) shows that one.
     width_mm : float, optional
         Width in mm.
     style : Style
@@ -81,6 +81,8 @@ def subgroup_forest(
         "subgroup forest",
     )
     table = one_interval(metrics, method)
+    if table["design"].nunique() == 1:
+        design = str(table["design"].iloc[0])
     table = table[(table["unit"] == unit) & (table["design"] == design) & table["metric"].isin(list(shown))]
     table = table.assign(subgroup=table["subgroup"].fillna("all").astype(str).replace("", "all"))
     groups = ordered(table["subgroup"])

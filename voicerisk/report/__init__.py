@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voicerisk.report.audit_tables import audit_table, findings_list
+    from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
     from voicerisk.report.calls import CallInReport
     from voicerisk.report.cohort_table import cohort_characteristics
     from voicerisk.report.export import export_study
@@ -33,6 +33,7 @@ _HOME = {
     "write_report": "html",
     "PublicationTable": "tables",
     "audit_table": "audit_tables",
+    "procedure_table": "audit_tables",
     "findings_list": "audit_tables",
     "biomarker_table": "tables",
     "cohort_characteristics": "cohort_table",
@@ -60,6 +61,7 @@ __all__ = [
     "missed_calls",
     "p_value",
     "performance_table",
+    "procedure_table",
     "thresholds_table",
     "to_html",
     "to_latex",

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from voicerisk.figures.text import need, number
+from voicerisk.figures.text import COVERAGE, need, number
 from voicerisk.report.formats import MISSING, estimate
 from voicerisk.report.tables import PublicationTable
+from voicerisk.validation.optimism import WHOLE_PROCEDURE
 
 _HEADS = {
     "auroc": "AUROC as printed",
@@ -47,11 +48,62 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
         ]
     notes = ["Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."]
     if "lower" in ladder:
-        notes.append("Intervals: bootstrap of callers, given these scores.")
-    if "frames_per_caller" in ladder and str(ladder["frames_per_caller"].iloc[0]) != "all":
-        notes.append(f"Thinned: {ladder['frames_per_caller'].iloc[0]} frames a caller, evenly spaced.")
+        notes.append(f"Intervals: bootstrap of callers, given these scores. {COVERAGE}")
+    notes += _thinning(ladder)
     title = "What each liberty adds: from the nested to the published protocol"
     return PublicationTable("audit", title, cells, tuple(notes))
+
+
+_QUANTITIES = {
+    "auroc_loco": "AUROC, leave one caller out, interval given these scores",
+    WHOLE_PROCEDURE: "AUROC, leave one caller out, whole-procedure interval",
+    "auroc_apparent": "AUROC on the callers learned from",
+    "auroc_out_of_bag": "AUROC out of bag",
+    "auroc_optimism": "Optimism of the AUROC",
+    "auroc_optimism_corrected": "AUROC, apparent less optimism",
+    "auroc_632": "AUROC, .632",
+    "auroc_632plus": "AUROC, .632+",
+    "auroc_leave_pair_out": "AUROC, pairs left out",
+    "brier_nested_cv": "Brier score, nested cross-validation",
+}
+
+
+def procedure_table(procedure: pd.DataFrame) -> PublicationTable:
+    """Return what bootstraps of the whole procedure found, beside the interval given the scores.
+
+    Parameters
+    ----------
+    procedure : DataFrame
+        The audit's table: quantity, estimate, lower, upper, how; frames_per_caller where it was thinned.
+    """
+    need(procedure, ["quantity", "estimate", "lower", "upper", "how"], "whole procedure")
+    names = [_QUANTITIES.get(str(name), str(name)) for name in procedure["quantity"]]
+    cells = pd.DataFrame({"Quantity": names})
+    cells["Estimate (95% interval)"] = [
+        estimate(row["estimate"], row["lower"], row["upper"], 3) for row in procedure.to_dict("records")
+    ]
+    cells["How"] = procedure["how"].astype(str).to_numpy(dtype=object)
+    notes = [COVERAGE, *_thinning(procedure)]
+    return PublicationTable("procedure", "The whole procedure, learned anew", cells, tuple(notes))
+
+
+def whole_procedure_line(procedure: pd.DataFrame) -> str:
+    """Say the AUROC with the interval that has the variance of learning; '' where there is none."""
+    rows = procedure[procedure["quantity"] == WHOLE_PROCEDURE]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    thinned = " ".join(_thinning(procedure))
+    return (
+        f"Nested, leave one caller out, with the variance of learning (whole procedure, bootstrapped): AUROC "
+        f"{estimate(row['estimate'], row['lower'], row['upper'])}. {thinned}".strip()
+    )
+
+
+def _thinning(table: pd.DataFrame) -> list[str]:
+    if "frames_per_caller" not in table or str(table["frames_per_caller"].iloc[0]) == "all":
+        return []
+    return [f"Thinned: {table['frames_per_caller'].iloc[0]} frames a caller, evenly spaced."]
 
 
 def _with_interval(table: pd.DataFrame, value: str, lower: str, upper: str) -> list[str]:

@@ -26,8 +26,8 @@ class Results:
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
-    findings, tests : DataFrame or None
-        What the audit found, and its permutation tests (audit/findings.csv, audit/tests.csv).
+    findings, tests, procedure : DataFrame or None
+        What the audit found, its permutation tests, and the bootstraps of the whole procedure (of `audit/`).
     provenance : dict
         By protocol: callers seen by each learned object.
     figures : dict
@@ -47,6 +47,7 @@ class Results:
     provenance: dict[str, Any]
     findings: pd.DataFrame | None
     tests: pd.DataFrame | None
+    procedure: pd.DataFrame | None
     figures: Figures
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -79,6 +80,7 @@ def gather(study_dir: Path) -> Results:
         provenance=_json(study_dir / "provenance.json") or {},
         findings=_csv(study_dir / "audit" / "findings.csv"),
         tests=_csv(study_dir / "audit" / "tests.csv"),
+        procedure=_csv(study_dir / "audit" / "procedure.csv"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
     )

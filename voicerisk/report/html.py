@@ -16,7 +16,7 @@ from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
-from voicerisk.report.audit_tables import audit_table, findings_list
+from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
 from voicerisk.report.checklist import checklist
 from voicerisk.report.class_tables import class_table, has_classes
@@ -309,6 +309,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         made["markers"] = [gamm_table(results.smooths, results.terms, results.labels)]
     ladders = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "audit_ladder"]
     made["audit"] = [audit_table(table) for table in ladders if "label" in table]
+    if results.procedure is not None and len(results.procedure) > 1:
+        made["audit"].append(procedure_table(results.procedure))
     if results.findings is not None:
         made["audit"].append(findings_list(results.findings.map(lambda one: veil.text(str(one)))))
     if results.calls is not None:

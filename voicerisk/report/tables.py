@@ -8,6 +8,7 @@ import pandas as pd
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.text import (
+    COVERAGE,
     DESIGNS,
     PERCENTILE,
     UNITS,
@@ -38,8 +39,8 @@ PERFORMANCE = (
     "calibration_intercept",
 )
 GIVEN_SCORES = (
-    "Intervals are percentiles over a bootstrap of callers that takes the cross-validated scores as given: "
-    "the variance from refitting the model is left out, so that they are too narrow."
+    "Intervals are percentiles over a bootstrap of callers, given these scores: it takes the cross-validated "
+    f"scores as given, so that the variance from refitting the model is left out. {COVERAGE}"
 )
 
 

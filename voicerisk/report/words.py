@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
+from voicerisk.figures.text import COVERAGE, DESIGNS, number, one_interval, whole_group
 from voicerisk.report import class_tables
+from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
 
@@ -65,6 +66,10 @@ def in_short(results: Results) -> list[str]:
                 "With the direction chosen from the same scores, as R's pROC does, this would read "
                 f"{number(auto)}."
             )
+    if results.procedure is not None:
+        lines += [line for line in (whole_procedure_line(results.procedure),) if line]
+    if len(found):
+        lines.append(f"Intervals are given these scores unless said otherwise. {COVERAGE}")
     if {"published", "nested"} <= set(loco):
         gap = loco["published"] - loco["nested"]
         side = "above" if gap > 0 else "below"

@@ -32,6 +32,7 @@ from voicerisk.validation.audit import ladder_size
 from voicerisk.validation.controls import control_findings
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.folds import caller_table
+from voicerisk.validation.optimism import WHOLE_PROCEDURE
 from voicerisk.validation.permutation import judge_permutations, strata_alone_auroc
 from voicerisk.validation.plan import plan_folds
 
@@ -301,6 +302,12 @@ class AuditSteps:
             self.fits.forget()
             used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
             rows += [
+                (
+                    WHOLE_PROCEDURE,
+                    rows[0][1],
+                    *whole.around(rows[0][1]),
+                    "spread of the out-of-bag values about that estimate: with the variance of learning",
+                ),
                 ("auroc_apparent", whole.apparent, np.nan, np.nan, "on the callers it learned from"),
                 ("auroc_out_of_bag", float(whole.out_of_bag.mean()), whole.lower, whole.upper, used),
                 ("auroc_optimism", whole.optimism, np.nan, np.nan, used),

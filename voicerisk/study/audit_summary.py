@@ -29,7 +29,7 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     screen.print(_ladder_table(result.ladder))
     screen.print(
         "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
-        "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
+        "callers given these scores, and its change from the rung above. 'As printed': what the rung would\n"
         "report. 'Shuffled': the mean of that over shuffled outcomes (grouped k-fold); far from 0.50, the\n"
         "rung finds something where there is nothing.",
         style="dim",
@@ -125,6 +125,8 @@ def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
 
 
 def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
+    from voicerisk.figures.text import COVERAGE
+
     screen.print("\n[bold]The whole procedure[/]")
     for row in procedure.to_dict("records"):
         name = str(row["quantity"]).replace("_", " ")
@@ -132,6 +134,7 @@ def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
         if pd.notna(row["lower"]):
             shown += f" ({row['lower']:.3f} to {row['upper']:.3f})"
         screen.print(f"  {name}: {shown}  [dim]{row['how']}[/]", highlight=False)
+    screen.print(f"  {COVERAGE}", style="dim", highlight=False)
 
 
 def _print_finding(row: dict[Any, Any], screen: "Console", remedy: bool = True) -> None:

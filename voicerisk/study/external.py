@@ -279,8 +279,7 @@ def _draw(study: Study, place: Path, rows: pd.DataFrame, metrics: pd.DataFrame, 
     make("calibration", curve, figures, parts={"strip": strip}, labels=labels)
     make("roc", curve_points(rows), figures, parts={"metrics": metrics}, labels=labels)
     if (metrics["subgroup"] != "all").any():
-        # The forest shows the design that a study always has; here there is one design only.
-        make("subgroup_forest", metrics.assign(design="loco"), figures, labels=labels)
+        make("subgroup_forest", metrics, figures, labels=labels)
 
 
 def by_group(result: ExternalResult, groups: tuple[str, ...] = ()) -> pd.DataFrame:

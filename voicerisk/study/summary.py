@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from voicerisk.figures.text import COVERAGE
+from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.study.apparent import spoken_optimism
 from voicerisk.study.run import RunResult
 
@@ -57,6 +59,13 @@ def _cell(row: dict[Hashable, Any]) -> str:
     return f"{row['estimate']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
 
 
+def _whole_procedure(result: RunResult) -> str:
+    """Say the whole-procedure interval where an audit of these results has one, else how to get it."""
+    file = result.folder / "audit" / "procedure.csv"
+    said = whole_procedure_line(pd.read_csv(file)) if file.is_file() else ""
+    return said or "`voicerisk audit --bootstraps 200` adds an interval with the variance of learning."
+
+
 def print_summary(result: RunResult, console: "Console") -> None:
     """Print the comparison and the places of the results."""
     from rich.table import Table
@@ -77,7 +86,8 @@ def print_summary(result: RunResult, console: "Console") -> None:
     if optimism:
         console.print(optimism, highlight=False)
     console.print(
-        "Intervals take the cross-validated scores as given and leave out the variance of refitting.\n"
+        f"Intervals are given these scores and leave out the variance of refitting. {COVERAGE}\n"
+        f"{_whole_procedure(result)}\n"
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",
     )

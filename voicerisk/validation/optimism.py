@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import ValidationError
 from voicerisk.validation.bootstrap import caller_draws
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
@@ -18,6 +19,8 @@ from voicerisk.validation.weights import training_weights
 
 COPY = "~"
 STREAM = 19
+# The row of procedure.csv with the cross-validated AUROC and `FullProcedure.around` it.
+WHOLE_PROCEDURE = "auroc_loco_whole_procedure"
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -40,7 +43,8 @@ class FullProcedure:
     estimate_632, estimate_632plus : float
         Efron and Tibshirani (1997).
     lower, upper : float
-        Percentiles of `out_of_bag`; they contain the variance of learning, unlike an interval given scores.
+        Percentiles of `out_of_bag`: they belong to its mean, which models of fewer distinct callers reach,
+        and contain the variance of learning, unlike an interval given scores.
     level : float
     skipped : int
         Bootstraps whose out-of-bag callers, or inner folds, lacked a class.
@@ -56,6 +60,36 @@ class FullProcedure:
     upper: float
     level: float
     skipped: int
+
+    def around(self, estimate: float, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:
+        """Return the spread of the out-of-bag values, moved to a cross-validated estimate.
+
+        Out-of-bag values are about as many standard errors apart as cross-validated ones of new cohorts:
+        those left out are fewer, but all come from the same callers. That is an approximation, not a theorem;
+        docs/validation.md has its coverage measured, beside that of the interval given scores.
+
+        Parameters
+        ----------
+        estimate : float
+            Of the same metric by leaving callers out, or by grouped k-fold.
+        least, most : float
+            Range of the metric, within which the interval is held; 0 to 1 for an AUROC, -1 to 1 for J.
+
+        Returns
+        -------
+        lower, upper : float
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> bag = np.linspace(0.5, 0.7, 41)
+        >>> found = FullProcedure(0.9, bag, 0.2, 0.7, 0.7, 0.7, 0.505, 0.695, 0.95, 0)
+        >>> [round(float(end), 3) for end in found.around(0.65)]
+        [0.555, 0.745]
+        """
+        tails = [(1.0 - self.level) / 2.0, (1.0 + self.level) / 2.0]
+        low, high = estimate + np.quantile(self.out_of_bag, tails) - self.out_of_bag.mean()
+        return max(float(low), least), min(float(high), most)
 
 
 def bootstrap_calls(calls: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
@@ -183,6 +217,11 @@ def full_procedure(
     Returns
     -------
     FullProcedure
+
+    Raises
+    ------
+    ValidationError
+        Where no bootstrap has both classes in the bag and out of it.
     """
     table = check_calls(calls)
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
@@ -214,6 +253,11 @@ def full_procedure(
                 keep(b, (float(out_of_bag[-1]), float(gaps[-1])))
         if progress is not None:
             progress(b + 1, n_boot)
+    if not out_of_bag:
+        raise ValidationError(
+            f"None of the {n_boot} bootstraps of callers had both classes in the bag and out of it: there "
+            "are too few callers to bootstrap the whole procedure."
+        )
     oob = np.array(out_of_bag)
     low, high = np.quantile(oob, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     optimism = float(np.mean(gaps))

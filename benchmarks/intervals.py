@@ -1,6 +1,6 @@
 """How often intervals of a cross-validated AUROC hold the truth, on cohorts whose truth is known.
 
-    python benchmarks/coverage.py [--callers 281] [--positive 77] [--effect 0] [--markers 12] [--cohorts 300]
+    python benchmarks/intervals.py [--callers 281] [--positive 77] [--effect 0] [--markers 12] [--cohorts 300]
                                   [--bootstraps 200] [--in-bag] [--first 0] [--minutes 30]
 
 Ridge logistic on standardised caller means (as `voicerisk.validation.ridge`), markers with ICC 0.3 over 30

@@ -1,0 +1,38 @@
+"""The whole procedure in an audit: beside the interval given the scores, with the coverage of both."""
+
+import io
+
+import pandas as pd
+import pytest
+from small_study import SETTINGS
+
+from voicerisk.figures.text import COVERAGE
+from voicerisk.study import load_study
+from voicerisk.study.audit import run_audit
+from voicerisk.study.audit_steps import AuditOptions
+from voicerisk.study.audit_summary import print_audit
+
+
+def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one_given_scores(
+    write_study, tmp_path, told
+):
+    from rich.console import Console
+
+    study = load_study(write_study(settings=SETTINGS + '\n[screening]\nunit = "none"\n'))
+    options = AuditOptions(permutations=0, bootstraps=8, frames_per_caller=10)
+    result = run_audit(study, tmp_path / "out", options, reporter=told())
+    rows = pd.read_csv(tmp_path / "out" / "audit" / "procedure.csv").set_index("quantity")
+    given, whole = rows.loc["auroc_loco"], rows.loc["auroc_loco_whole_procedure"]
+    assert whole["estimate"] == given["estimate"]
+    bag = rows.loc["auroc_out_of_bag"]
+    # The same spread about another centre, where neither end of the scale is met.
+    shift = whole["estimate"] - bag["estimate"]
+    assert whole["lower"] == pytest.approx(max(bag["lower"] + shift, 0.0))
+    assert whole["upper"] == pytest.approx(min(bag["upper"] + shift, 1.0))
+    assert "given these scores" in given["how"] and "variance of learning" in whole["how"]
+
+    shown = io.StringIO()
+    print_audit(result, Console(file=shown, width=200))
+    said = " ".join(shown.getvalue().split())
+    assert COVERAGE in said
+    assert f"auroc loco whole procedure: {whole['estimate']:.3f} ({whole['lower']:.3f} to" in said
