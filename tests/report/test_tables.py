@@ -221,7 +221,7 @@ def test_the_whole_procedure_stands_beside_the_interval_given_scores_with_its_co
 
     rows = pd.DataFrame(
         {
-            "quantity": ["auroc_loco", "auroc_loco_whole_procedure", "auroc_optimism"],
+            "quantity": ["auroc_kfold", "auroc_kfold_whole_procedure", "auroc_optimism"],
             "estimate": [0.7, 0.7, 0.12],
             "lower": [0.62, 0.58, float("nan")],
             "upper": [0.78, 0.81, float("nan")],
@@ -231,8 +231,8 @@ def test_the_whole_procedure_stands_beside_the_interval_given_scores_with_its_co
     )
     table = procedure_table(rows)
     shown = table.cells.set_index("Quantity")["Estimate (95% interval)"]
-    assert shown["AUROC, leave one caller out, interval given these scores"] == "0.700 (0.620 to 0.780)"
-    assert shown["AUROC, leave one caller out, whole-procedure interval"] == "0.700 (0.580 to 0.810)"
+    assert shown["AUROC, grouped k-fold, interval given these scores"] == "0.700 (0.620 to 0.780)"
+    assert shown["AUROC, grouped k-fold, whole-procedure interval"] == "0.700 (0.580 to 0.810)"
     assert shown["Optimism of the AUROC"] == "0.120"
     assert "given these scores" in table.notes[0] and "whole procedure" in table.notes[0]
     assert "Thinned: 40 frames a caller" in table.notes[1]

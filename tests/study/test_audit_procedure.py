@@ -22,7 +22,11 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     options = AuditOptions(permutations=0, bootstraps=8, frames_per_caller=10)
     result = run_audit(study, tmp_path / "out", options, reporter=told())
     rows = pd.read_csv(tmp_path / "out" / "audit" / "procedure.csv").set_index("quantity")
-    given, whole = rows.loc["auroc_loco"], rows.loc["auroc_loco_whole_procedure"]
+    given, whole = rows.loc["auroc_kfold"], rows.loc["auroc_kfold_whole_procedure"]
+    # The same folds as the audit's other k-fold numbers.
+    control = result.controls.set_index("control").loc["none"]
+    assert given["estimate"] == pytest.approx(control["auroc"])
+    assert given["lower"] <= given["estimate"] <= given["upper"]
     assert whole["estimate"] == given["estimate"]
     bag = rows.loc["auroc_out_of_bag"]
     # The same spread about another centre, where neither end of the scale is met.
@@ -35,4 +39,4 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     print_audit(result, Console(file=shown, width=200))
     said = " ".join(shown.getvalue().split())
     assert COVERAGE in said
-    assert f"auroc loco whole procedure: {whole['estimate']:.3f} ({whole['lower']:.3f} to" in said
+    assert f"auroc kfold whole procedure: {whole['estimate']:.3f} ({whole['lower']:.3f} to" in said

@@ -41,7 +41,7 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     assert table.notna().all()
     assert table["ethics"] == "approved, 17/2021" and table["funding"] == "NOT REPORTED"
     assert table["data_hashes"].startswith("on request; SHA-256")
-    assert "0.810 (0.700 to 0.900)" in table["performance"].iloc[0]
+    assert "0.810 (0.700 to 0.900)" in table["performance"]
     assert "sex=female: 0.750" in table["fairness"]
     assert table["audit_flags"] == "leak: A number leaked"
     # One answer of a person stands under every item that asks for it; none is dropped.
@@ -52,3 +52,6 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     assert table["limitations"].endswith("leak: A number leaked")
     assert "8 callers, 4 of them with the outcome" in table["sample_size"].iloc[0]
     assert table["optimism"] == "NOT REPORTED"
+    assert table["outcome"].iloc[0] == "column outcome of the calls table, 1 = at risk"
+    spread = "whole callers; loco, grouped_kfold, 1 repeats; folds spread over outcome and sex"
+    assert table["split"] == spread

@@ -5,7 +5,7 @@ import pandas as pd
 from voicerisk.figures.text import COVERAGE, need, number
 from voicerisk.report.formats import MISSING, estimate
 from voicerisk.report.tables import PublicationTable
-from voicerisk.validation.optimism import WHOLE_PROCEDURE
+from voicerisk.validation.optimism import KFOLD, WHOLE_PROCEDURE
 
 _HEADS = {
     "auroc": "AUROC as printed",
@@ -56,7 +56,8 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
 
 _QUANTITIES = {
     "auroc_loco": "AUROC, leave one caller out, interval given these scores",
-    WHOLE_PROCEDURE: "AUROC, leave one caller out, whole-procedure interval",
+    KFOLD: "AUROC, grouped k-fold, interval given these scores",
+    WHOLE_PROCEDURE: "AUROC, grouped k-fold, whole-procedure interval",
     "auroc_apparent": "AUROC on the callers learned from",
     "auroc_out_of_bag": "AUROC out of bag",
     "auroc_optimism": "Optimism of the AUROC",
@@ -95,8 +96,8 @@ def whole_procedure_line(procedure: pd.DataFrame) -> str:
     row = rows.iloc[0]
     thinned = " ".join(_thinning(procedure))
     return (
-        f"Nested, leave one caller out, with the variance of learning (whole procedure, bootstrapped): AUROC "
-        f"{estimate(row['estimate'], row['lower'], row['upper'])}. {thinned}".strip()
+        "Nested protocol, grouped k-fold, with the variance of learning (whole procedure, bootstrapped): "
+        f"AUROC of calls {estimate(row['estimate'], row['lower'], row['upper'])}. {thinned}".strip()
     )
 
 

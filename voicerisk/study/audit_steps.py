@@ -32,7 +32,7 @@ from voicerisk.validation.audit import ladder_size
 from voicerisk.validation.controls import control_findings
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.folds import caller_table
-from voicerisk.validation.optimism import WHOLE_PROCEDURE
+from voicerisk.validation.optimism import kfold_auroc, procedure_rows
 from voicerisk.validation.permutation import judge_permutations, strata_alone_auroc
 from voicerisk.validation.plan import plan_folds
 
@@ -151,6 +151,7 @@ class AuditSteps:
             "permutations": left * permutation + within * one_pipeline,
             "controls": 0 if "g" in self._kept("controls") else controls * one_pipeline,
             "whole procedure": max(0, self.options.bootstraps - len(self._kept("procedure"))) * (inner + 1),
+            "k-fold": one_pipeline if self.options.bootstraps and not self._kept("kfold") else 0,
             "pairs": self.options.pairs,
             "splits": self.options.splits * (folds + folds * (folds - 1) // 2),
         }
@@ -281,6 +282,14 @@ class AuditSteps:
         varying = [name for name in table.columns[1:] if table[name].nunique() > 1]
         return table[["call_id", *varying]] if varying else None
 
+    def _kfold(self) -> tuple[float, float, float]:
+        kept = self._kept("kfold")
+        if kept:
+            return kept["auroc"][0], kept["auroc"][1], kept["auroc"][2]
+        found = kfold_auroc(self.calls, self.fits.honest(self.calls), self.settings)
+        self._keep("kfold", "auroc", list(found))
+        return found
+
     def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> pd.DataFrame:
         """Bootstrap the whole procedure, leave pairs out, nest the cross-validation: what was asked for."""
         rows: list[tuple[str, float, float, float, str]] = []
@@ -300,21 +309,7 @@ class AuditSteps:
                 ),
             )  # fmt: skip
             self.fits.forget()
-            used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
-            rows += [
-                (
-                    WHOLE_PROCEDURE,
-                    rows[0][1],
-                    *whole.around(rows[0][1]),
-                    "spread of the out-of-bag values about that estimate: with the variance of learning",
-                ),
-                ("auroc_apparent", whole.apparent, np.nan, np.nan, "on the callers it learned from"),
-                ("auroc_out_of_bag", float(whole.out_of_bag.mean()), whole.lower, whole.upper, used),
-                ("auroc_optimism", whole.optimism, np.nan, np.nan, used),
-                ("auroc_optimism_corrected", whole.corrected, np.nan, np.nan, used),
-                ("auroc_632", whole.estimate_632, np.nan, np.nan, used),
-                ("auroc_632plus", whole.estimate_632plus, np.nan, np.nan, used),
-            ]
+            rows += procedure_rows(whole, self._staged("Grouped k-fold", sizes["k-fold"], self._kfold))
         if self.options.pairs:
             pairs = self._staged(
                 "Pairs of callers left out", sizes["pairs"],

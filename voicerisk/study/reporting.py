@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
 from voicerisk.study.design import ModelTables
 from voicerisk.study.folder import ResultsFolder
@@ -57,6 +58,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     by = list(dict.fromkeys(["sex", *study.cohort.strata]))
     cells = one_class_cells(calls, by)
     n = f"{len(calls)} calls of {len(by_caller)} callers, {positive} of them with the outcome"
+    repeats = f", {validation.repeats} repeats" if "grouped_kfold" in validation.designs else ""
     prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
     facts = {
         "exclusions": _listed(
@@ -66,13 +68,14 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "flow": f"{n}; flow.csv, exclusions.csv",
         "characteristics": "tables/cohort: by outcome",
         "n_events": n,
+        "outcome": _outcome(study.cohort),
         "preprocessing": _settings(study.audio),
         "predictors": f"{len(tables.markers)} markers: {', '.join(tables.markers)}",
         "units": f"preset {study.biomarkers.preset}; definitions and units in tables/biomarkers",
         "sample_size": f"{n}; {candidates:g} candidate degrees of freedom, {positive / candidates:.2f} "
         f"callers with the outcome for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
         "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
-        "split": f"whole callers; {', '.join(validation.designs)}, {validation.repeats} repeats of k-fold; "
+        "split": f"whole callers; {', '.join(validation.designs)}{repeats}; "
         f"folds spread over outcome and {', '.join(by)}",
         "functional_form": _settings(study.boost),
         "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
@@ -135,6 +138,12 @@ def _listed(parts: Any) -> str:
     return "; ".join(str(part).rstrip(".") for part in parts)
 
 
+def _outcome(cohort: CohortSettings) -> str:
+    if cohort.cssrs is None:
+        return f"column {cohort.outcome or 'outcome'} of the calls table, 1 = at risk"
+    return f"coded from C-SSRS ratings: {_settings(cohort.cssrs)}"
+
+
 def _named(columns: list[str]) -> str:
     return ", ".join(column for column in columns if column != "sex") or "services (none named)"
 
@@ -150,11 +159,12 @@ def _performance(metrics: pd.DataFrame) -> str:
         & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
         & metrics["method"].str.contains("percentile", na=False)
     ]
-    return _listed(
+    values = _listed(
         f"{row['protocol']}, {row['design']}: {row['metric']} {row['estimate']:.3f} ({row['lower']:.3f} to "
         f"{row['upper']:.3f})"
         for row in shown.to_dict("records")
     )
+    return f"95 % intervals given these scores: {values}; all in metrics.csv" if values else ""
 
 
 def _by_group(metrics: pd.DataFrame, but: str) -> str:

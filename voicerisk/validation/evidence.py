@@ -104,7 +104,7 @@ PROBAST_EVALUATION: tuple[tuple[str, str, str, str], ...] = (
     ("4.4", "evaluated on data without imbalance correction", AUTO, "evaluation_weights"),
     ("4.5", "no leakage between training and test data", AUTO, "audit_flags"),
     ("4.6", "all steps of development repeated inside resampling", AUTO, "screening_inside"),
-    ("4.7", "calibration, discrimination and net benefit evaluated", AUTO, "performance"),
+    ("4.7", "calibration, discrimination and net benefit evaluated", AUTO, "measures"),
 )
 ITEMS: tuple[tuple[str, str, str, str, str], ...] = (
     *((TRIPOD, *item) for item in TRIPOD_ITEMS),
