@@ -89,6 +89,24 @@ def test_without_the_models_study_there_is_no_cut_and_no_shift_and_it_is_said(
     assert any("shift of the markers is unknown" in note for note in result.notes)
 
 
+def test_frames_that_the_model_cannot_score_are_counted_not_fatal(developed, write_study, tmp_path, told):
+    whole = validate_externally(developed, _second(write_study), tmp_path / "whole", reporter=told())
+    calls, frames = marker_frames(callers=20, seed=9)
+    frames.loc[[3, 400], "x"] = np.nan
+    gaps = load_study(write_study(calls, frames, name="gaps"))
+    result = validate_externally(developed, gaps, tmp_path / "gaps_results", reporter=told())
+    assert any("2 of 800 frames were left out" in note and "(x in 2)" in note for note in result.notes)
+    area = [
+        one.metrics.query("unit == 'call' and subgroup == 'all' and metric == 'auroc'")["estimate"].iloc[0]
+        for one in (whole, result)
+    ]
+    assert area[1] == pytest.approx(area[0], abs=0.05)
+    frames.loc[frames["call_id"] == "call07", "x"] = np.nan
+    lost = load_study(write_study(calls, frames, name="lost"))
+    with pytest.raises(StudyError, match="Call call07 has no frame that the model can score: x in 42 frames"):
+        validate_externally(developed, lost, tmp_path / "lost_results")
+
+
 def test_what_cannot_be_compared_is_refused(developed, write_study, tmp_path):
     study = _second(write_study)
     with pytest.raises(StudyError, match="no column 'date'"):

@@ -111,7 +111,7 @@ def validate_externally(
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(model, threshold, notes)
-            frames = tables.frames.assign(sex=tables.of_frames("sex"))
+            frames = _scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")), notes)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
             score = p_raw[calls["call_id"]].to_numpy()
@@ -222,6 +222,33 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
             "2021-05-17."
         )
     return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
+
+
+def _scorable(scorer: ScoringModel, frames: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Leave out frames in which a marker is missing that the model never saw missing, and say how many.
+
+    Raises
+    ------
+    StudyError
+        Where a call would lose all its frames.
+    """
+    missing = frames[[marker for marker in scorer.markers if marker not in scorer.availability]].isna()
+    gone = missing.any(axis=1).to_numpy()
+    if not gone.any():
+        return frames
+    counts = missing.sum()
+    named = ", ".join(f"{marker} in {n}" for marker, n in counts[counts > 0].items())
+    empty = sorted(set(frames["call_id"]) - set(frames.loc[~gone, "call_id"]))
+    if empty:
+        raise StudyError(
+            f"Call {empty[0]} has no frame that the model can score: {named} frames of the study are "
+            "missing, which the model never saw in its training; leave such calls out by [cohort] where."
+        )
+    notes.append(
+        f"{gone.sum()} of {len(frames)} frames were left out: a marker is missing in them that the model "
+        f"never saw missing ({named})."
+    )
+    return frames[~gone]
 
 
 def _recalibrations(
