@@ -35,6 +35,8 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     assert whole["upper"] == pytest.approx(min(bag["upper"] + shift, 1.0))
     assert "given these scores" in given["how"] and "variance of learning" in whole["how"]
 
+    assert "need 100 or more" in whole["how"]
+
     shown = io.StringIO()
     print_audit(result, Console(file=shown, width=200))
     said = " ".join(shown.getvalue().split())

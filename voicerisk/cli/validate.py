@@ -47,32 +47,48 @@ def validate(
 
 
 def _print_groups(groups: "pd.DataFrame", screen: "Console") -> None:
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(title="Calls of the new study; intervals over callers, the model is fixed")
-    heads = ("group", "calls", "positive", "AUROC", "mean risk", "observed", "in the large", "slope")
-    for name in heads:
-        table.add_column(name, justify="left" if name == "group" else "right")
+    table = Table(
+        title="Calls of the new study; intervals over callers, the model is fixed", box=SIMPLE, pad_edge=False
+    )
+    for name in ("group", "events", "AUROC", "risk", "seen", "in large", "slope"):
+        # A group or an interval that is cut off says nothing.
+        table.add_column(
+            name, justify="left" if name == "group" else "right", no_wrap=name in ("group", "events", "AUROC")
+        )
     for row in groups.to_dict("records"):
         known = row["lower"] == row["lower"]
         area = f"{row['auroc']:.2f}" + (f" ({row['lower']:.2f} to {row['upper']:.2f})" if known else "")
-        cells = [f"{row[name]:.2f}" for name in ("mean_p", "prevalence", "in_the_large", "slope")]
-        table.add_row(row["group"], str(row["n"]), str(row["n_events"]), area, *cells)
+        cells = [_number(row[name]) for name in ("mean_p", "prevalence", "in_the_large", "slope")]
+        table.add_row(row["group"], f"{row['n_events']}/{row['n']}", area, *cells)
     screen.print()
     screen.print(table)
     screen.print(
-        "In the large: 0 where the mean risk is right, above 0 where risk is understated (log-odds).\n"
-        "Slope: 1 where risks spread as they should, below 1 where they are too extreme.",
+        "Events of calls; risk and seen: mean risk, share of events. In the large: 0 where the mean risk "
+        "is right, above 0 where risk is understated (log-odds). Slope: 1 where risks spread as they "
+        "should, below 1 where they are too extreme, above 1 where too timid; – where the scores separate "
+        "the outcomes, so that there is none.",
         style="dim",
     )
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if value != value else f"{value:.{digits}f}"
 
 
 def _print_recalibration(recalibration: "pd.DataFrame", screen: "Console") -> None:
     screen.print("\n[bold]Recalibration on all calls[/]")
     for row in recalibration[recalibration["group"] == "all"].to_dict("records"):
+        line = f"log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of the score"
+        if row["slope"] != row["slope"]:
+            line = "none: the scores separate the outcomes"
+        left_out = _number(row["brier_left_out"], 3)
+        if left_out == "–":
+            left_out = "not known (without some caller the scores separate the outcomes)"
         screen.print(
-            f"  {row['method']:<20} log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of "
-            f"the score; Brier {row['brier']:.3f}, {row['brier_left_out']:.3f} on callers left out",
+            f"  {row['method']:<20} {line}; Brier {_number(row['brier'], 3)}, on callers left out {left_out}",
             highlight=False,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, panels, point_entry
@@ -205,6 +206,7 @@ def permutation_null(
             f"mean {number(values.mean(), 3)}, observed {number(observed[0], 3)}, P = {p:.3g}"
         )
         panel.set_ylabel("permutations")
+        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     entries = [
         point_entry(Look(style.neutral, "", "s"), "permuted outcomes", style),
         line_entry(Look("black", (0, (3, 2)), ""), "their mean", style),

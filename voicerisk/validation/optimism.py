@@ -21,6 +21,7 @@ from voicerisk.validation.weights import training_weights
 COPY = "~"
 STREAM = 19
 DRAWS = 31
+ENOUGH = 100
 # Rows of procedure.csv: the grouped k-fold AUROC with its interval given these scores, and with that of
 # `FullProcedure.around`.
 KFOLD, WHOLE_PROCEDURE = "auroc_kfold", "auroc_kfold_whole_procedure"
@@ -310,6 +311,10 @@ def procedure_rows(
         From `kfold_auroc`.
     """
     used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
+    if whole.skipped:
+        used += f" ({whole.skipped} more lacked a class in the bag or out of it)"
+    if len(whole.out_of_bag) < ENOUGH:
+        used += f"; the ends of 95 % intervals need {ENOUGH} or more"
     spread = "the spread of the out-of-bag values about that estimate: with the variance of learning"
     bare = (np.nan, np.nan)
     return [
