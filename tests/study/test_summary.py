@@ -1,0 +1,34 @@
+"""What the console says at the end of a run about its intervals."""
+
+import io
+
+import pandas as pd
+
+from voicerisk.figures.text import COVERAGE
+from voicerisk.study.run import RunResult
+from voicerisk.study.summary import METHOD, print_summary
+
+
+def test_the_console_prints_the_coverage_and_the_whole_procedure_where_an_audit_has_it(tmp_path):
+    from rich.console import Console
+
+    row = {"protocol": "nested", "design": "grouped_kfold", "unit": "call", "subgroup": "all",
+           "metric": "auroc", "method": METHOD, "estimate": 0.7, "lower": 0.62, "upper": 0.78, "n": 60,
+           "n_events": 17, "n_callers": 60}  # fmt: skip
+    result = RunResult(tmp_path, pd.DataFrame([row]), pd.DataFrame(), pd.DataFrame())
+
+    def said() -> str:
+        shown = io.StringIO()
+        print_summary(result, Console(file=shown, width=100))
+        return " ".join(shown.getvalue().split())
+
+    before = said()
+    assert "0.70 (0.62 to 0.78)" in before and COVERAGE in before and "given these scores" in before
+    assert "`voicerisk audit --bootstraps 200` adds an interval" in before
+    (tmp_path / "audit").mkdir()
+    pd.DataFrame(
+        {"quantity": ["auroc_kfold_whole_procedure"], "estimate": [0.7], "lower": [0.55], "upper": [0.82],
+         "how": ["200 bootstraps"], "frames_per_caller": ["all"]}
+    ).to_csv(tmp_path / "audit" / "procedure.csv", index=False)  # fmt: skip
+    after = said()
+    assert "AUROC of calls 0.70 (0.55 to 0.82)." in after and "adds an interval" not in after
