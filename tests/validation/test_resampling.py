@@ -143,13 +143,6 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert found.around(-0.2, least=-1.0)[0] == pytest.approx(low - 0.65)
 
 
-def test_too_few_callers_to_bootstrap_the_whole_procedure_are_said():
-    # Two callers at risk: whoever is out of the bag leaves one in it, with whom there are no folds.
-    calls, frames = cohort(5, 2, seed=4)
-    with pytest.raises(ValidationError, match="None of the 5 bootstraps of callers had both classes"):
-        full_procedure(calls, _maker(with_means(calls, frames)), SETTINGS, n_boot=5)
-
-
 def test_632_plus_by_hand():
     # No overfitting: .632. Complete overfitting: the out-of-bag value.
     assert estimate_632plus(0.8, 0.8, 0.5) == pytest.approx(0.8)

@@ -11,6 +11,7 @@ from voicerisk.validation.bootstrap import caller_draws, percentile_interval
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.validation.permutation import MakeFitPaths, pipeline_scores
+from voicerisk.validation.protocols import LEAST_CALLERS
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.refit import FitPaths, Progress, TrainingSet, next_path
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
@@ -51,7 +52,8 @@ class FullProcedure:
         and contain the variance of learning, unlike an interval given scores.
     level : float
     skipped : int
-        Bootstraps whose out-of-bag callers, or inner folds, lacked a class.
+        Bootstraps whose out-of-bag callers lacked a class, or that held fewer than 4 different callers of
+        one, too few for inner folds that keep the copies of a caller together.
     """
 
     apparent: float
@@ -205,7 +207,8 @@ def full_procedure(
     calls : DataFrame
         call_id, caller_id, y, n_frames and strata.
     make_fit_paths : callable
-        Calls table (with `source_call_id`, which names the recording) -> refit function.
+        Calls table -> refit function. `source_call_id` names the recording and `source_caller_id` the person
+        that a copy stands for: whatever the refit deals to folds must keep a person's copies together.
     settings : ValidationSettings
     n_boot : int
     level : float
@@ -226,8 +229,10 @@ def full_procedure(
     Raises
     ------
     ValidationError
-        Where no bootstrap has both classes in the bag and out of it.
+        Where no bootstrap holds enough different callers to learn from.
     """
+    if n_boot < 1:
+        raise ValidationError(f"The whole procedure needs at least 1 bootstrap, not {n_boot}.")
     table = check_calls(calls)
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
@@ -246,7 +251,7 @@ def full_procedure(
         left_out = counts[code] == 0
         bag = bootstrap_calls(table, counts)
         distinct = table[~left_out]
-        if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= 2:
+        if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= LEAST_CALLERS["nested"]:
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
             seed = int(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)).generate_state(1)[0])
@@ -260,8 +265,8 @@ def full_procedure(
             progress(b + 1, n_boot)
     if not out_of_bag:
         raise ValidationError(
-            f"None of the {n_boot} bootstraps of callers had both classes in the bag and out of it: there "
-            "are too few callers to bootstrap the whole procedure."
+            f"None of {n_boot} bootstraps of callers held {LEAST_CALLERS['nested']} different callers of "
+            "each class and left out one of each: the cohort is too small to learn the whole procedure anew."
         )
     oob = np.array(out_of_bag)
     low, high = np.quantile(oob, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
@@ -312,7 +317,7 @@ def procedure_rows(
     """
     used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
     if whole.skipped:
-        used += f" ({whole.skipped} more lacked a class in the bag or out of it)"
+        used += f" ({whole.skipped} more had too few callers of a class in the bag or out of it)"
     if len(whole.out_of_bag) < ENOUGH:
         used += f"; the ends of 95 % intervals need {ENOUGH} or more"
     spread = "the spread of the out-of-bag values about that estimate: with the variance of learning"
