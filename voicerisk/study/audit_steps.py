@@ -22,6 +22,8 @@ from voicerisk.validation import (
     ValidationSettings,
     audit_ladder,
     full_procedure,
+    kfold_auroc,
+    kfold_rows,
     leave_pair_out,
     negative_controls,
     nested_cv_error,
@@ -32,7 +34,6 @@ from voicerisk.validation.audit import ladder_size
 from voicerisk.validation.controls import control_findings
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.folds import caller_table
-from voicerisk.validation.optimism import kfold_auroc, procedure_rows
 from voicerisk.validation.permutation import judge_permutations, strata_alone_auroc
 from voicerisk.validation.plan import plan_folds
 
@@ -283,12 +284,10 @@ class AuditSteps:
         return table[["call_id", *varying]] if varying else None
 
     def _kfold(self) -> tuple[float, float, float]:
-        kept = self._kept("kfold")
-        if kept:
-            return kept["auroc"][0], kept["auroc"][1], kept["auroc"][2]
-        found = kfold_auroc(self.calls, self.fits.honest(self.calls), self.settings)
-        self._keep("kfold", "auroc", list(found))
-        return found
+        if not self._kept("kfold"):
+            found = kfold_auroc(self.calls, self.fits.honest(self.calls), self.settings)
+            self._keep("kfold", "auroc", list(found))
+        return tuple(self._kept("kfold")["auroc"])
 
     def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> pd.DataFrame:
         """Bootstrap the whole procedure, leave pairs out, nest the cross-validation: what was asked for."""
@@ -309,7 +308,16 @@ class AuditSteps:
                 ),
             )  # fmt: skip
             self.fits.forget()
-            rows += procedure_rows(whole, self._staged("Grouped k-fold", sizes["k-fold"], self._kfold))
+            rows += kfold_rows(whole, self._staged("Grouped k-fold", sizes["k-fold"], self._kfold))
+            used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
+            rows += [
+                ("auroc_apparent", whole.apparent, np.nan, np.nan, "on the callers it learned from"),
+                ("auroc_out_of_bag", float(whole.out_of_bag.mean()), whole.lower, whole.upper, used),
+                ("auroc_optimism", whole.optimism, np.nan, np.nan, used),
+                ("auroc_optimism_corrected", whole.corrected, np.nan, np.nan, used),
+                ("auroc_632", whole.estimate_632, np.nan, np.nan, used),
+                ("auroc_632plus", whole.estimate_632plus, np.nan, np.nan, used),
+            ]
         if self.options.pairs:
             pairs = self._staged(
                 "Pairs of callers left out", sizes["pairs"],

@@ -29,7 +29,7 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     screen.print(_ladder_table(result.ladder))
     screen.print(
         "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
-        "callers given these scores, and its change from the rung above. 'As printed': what the rung would\n"
+        "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
         "report. 'Shuffled': the mean of that over shuffled outcomes (grouped k-fold); far from 0.50, the\n"
         "rung finds something where there is nothing.",
         style="dim",

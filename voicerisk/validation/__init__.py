@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from voicerisk.validation.plausibility import plausibility_bound, riley_sample_size
     from voicerisk.validation.ridge import ridge_paths
     from voicerisk.validation.utility import decision_curves
+    from voicerisk.validation.whole_procedure import kfold_auroc, kfold_rows
 
 __all__ = [
     "NESTED",
@@ -68,6 +69,8 @@ __all__ = [
     "fairness_gaps",
     "full_procedure",
     "grouped_folds",
+    "kfold_auroc",
+    "kfold_rows",
     "leave_pair_out",
     "marker_shift",
     "negative_controls",
@@ -100,6 +103,8 @@ _LATER = {
     "external_rows": "external",
     "fairness_gaps": "fairness",
     "full_procedure": "optimism",
+    "kfold_auroc": "whole_procedure",
+    "kfold_rows": "whole_procedure",
     "leave_pair_out": "nested_error",
     "marker_shift": "external",
     "negative_controls": "controls",

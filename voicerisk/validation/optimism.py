@@ -7,25 +7,19 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.bootstrap import caller_draws, percentile_interval
+from voicerisk.validation.bootstrap import caller_draws
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
-from voicerisk.validation.permutation import MakeFitPaths, pipeline_scores
+from voicerisk.validation.permutation import MakeFitPaths
 from voicerisk.validation.protocols import LEAST_CALLERS
-from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.refit import FitPaths, Progress, TrainingSet, next_path
-from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
+from voicerisk.validation.refit import Progress, TrainingSet, next_path
+from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.tables import check_calls
 from voicerisk.validation.tuning import choose_steps
 from voicerisk.validation.weights import training_weights
 
 COPY = "~"
 STREAM = 19
-DRAWS = 31
-ENOUGH = 100
-# Rows of procedure.csv: the grouped k-fold AUROC with its interval given these scores, and with that of
-# `FullProcedure.around`.
-KFOLD, WHOLE_PROCEDURE = "auroc_kfold", "auroc_kfold_whole_procedure"
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -276,62 +270,6 @@ def full_procedure(
         estimate_632plus(apparent, float(oob.mean()), no_information), float(low), float(high), level,
         n_boot - len(oob),
     )  # fmt: skip
-
-
-def kfold_auroc(
-    calls: pd.DataFrame, fit_paths: FitPaths, settings: ValidationSettings, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Return the AUROC of one grouped k-fold, and its caller-bootstrap interval given these scores.
-
-    Parameters
-    ----------
-    calls : DataFrame
-        call_id, caller_id, y, n_frames and strata.
-    fit_paths : FitPaths
-    settings : ValidationSettings
-    level : float
-
-    Returns
-    -------
-    auroc, lower, upper : float
-    """
-    table = check_calls(calls)
-    score, y = pipeline_scores(table, fit_paths, settings), table["y"].to_numpy()
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(DRAWS,)))
-    draws = caller_draws(table, METRIC_BOOTSTRAPS, rng)
-    code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
-    values = rank_statistics(score, y, code, draws.counts).auroc
-    return float(values[0]), *percentile_interval(values, draws, level)
-
-
-def procedure_rows(
-    whole: FullProcedure, kfold: tuple[float, float, float]
-) -> list[tuple[str, float, float, float, str]]:
-    """Return rows of procedure.csv: quantity, estimate, lower, upper, how.
-
-    Parameters
-    ----------
-    whole : FullProcedure
-    kfold : tuple of float
-        From `kfold_auroc`.
-    """
-    used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
-    if whole.skipped:
-        used += f" ({whole.skipped} more had too few callers of a class in the bag or out of it)"
-    if len(whole.out_of_bag) < ENOUGH:
-        used += f"; the ends of 95 % intervals need {ENOUGH} or more"
-    spread = "the spread of the out-of-bag values about that estimate: with the variance of learning"
-    bare = (np.nan, np.nan)
-    return [
-        (KFOLD, *kfold, "one grouped k-fold; caller bootstrap given these scores"),
-        (WHOLE_PROCEDURE, kfold[0], *whole.around(kfold[0]), f"{used}; {spread}"),
-        ("auroc_apparent", whole.apparent, *bare, "on the callers it learned from"),
-        ("auroc_out_of_bag", float(whole.out_of_bag.mean()), whole.lower, whole.upper, used),
-        ("auroc_optimism", whole.optimism, *bare, used),
-        ("auroc_optimism_corrected", whole.corrected, *bare, used),
-        ("auroc_632", whole.estimate_632, *bare, used),
-        ("auroc_632plus", whole.estimate_632plus, *bare, used),
-    ]
 
 
 def caller_classes(calls: pd.DataFrame) -> tuple[int, int]:
