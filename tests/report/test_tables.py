@@ -238,3 +238,4 @@ def test_the_whole_procedure_stands_beside_the_interval_given_scores_with_its_co
     assert "Thinned: 40 frames a caller" in table.notes[1]
     assert "0.70 (0.58 to 0.81). Thinned" in whole_procedure_line(rows)
     assert whole_procedure_line(rows.iloc[:1]) == ""
+    assert whole_procedure_line(rows.assign(lower=float("nan"))) == ""

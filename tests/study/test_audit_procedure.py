@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from small_study import SETTINGS
@@ -28,17 +29,12 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     assert given["estimate"] == pytest.approx(control["auroc"])
     assert given["lower"] <= given["estimate"] <= given["upper"]
     assert whole["estimate"] == given["estimate"]
-    bag = rows.loc["auroc_out_of_bag"]
-    # The same spread about another centre, where neither end of the scale is met.
-    shift = whole["estimate"] - bag["estimate"]
-    assert whole["lower"] == pytest.approx(max(bag["lower"] + shift, 0.0))
-    assert whole["upper"] == pytest.approx(min(bag["upper"] + shift, 1.0))
-    assert "given these scores" in given["how"] and "variance of learning" in whole["how"]
-
-    assert "need 100 or more" in whole["how"]
+    # A handful of bootstraps gives no interval, and says so instead of one that is too short.
+    assert np.isnan(whole["lower"]) and "too few for an interval; 20 or more" in whole["how"]
+    assert "given these scores" in given["how"]
 
     shown = io.StringIO()
     print_audit(result, Console(file=shown, width=200))
     said = " ".join(shown.getvalue().split())
     assert COVERAGE in said
-    assert f"auroc kfold whole procedure: {whole['estimate']:.3f} ({whole['lower']:.3f} to" in said
+    assert f"auroc kfold whole procedure: {whole['estimate']:.3f}" in said

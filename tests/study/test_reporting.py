@@ -30,7 +30,8 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     method = "caller_bootstrap_percentile_given_scores"
     row = {"protocol": "nested", "design": "loco", "unit": "call", "subgroup": "all", "metric": "auroc",
            "method": method, "estimate": 0.81, "lower": 0.7, "upper": 0.9}  # fmt: skip
-    metrics = pd.DataFrame([row, row | {"subgroup": "sex=female", "estimate": 0.75}])
+    bare = row | {"metric": "calibration_slope", "lower": float("nan"), "upper": float("nan")}
+    metrics = pd.DataFrame([row, row | {"subgroup": "sex=female", "estimate": 0.75}, bare])
     metrics.to_csv(folder.file("metrics.csv"), index=False)
     folder.file("audit").mkdir()
     pd.DataFrame({"concerns": ["the study"], "severity": ["leak"], "finding": ["A number leaked."]}).to_csv(
@@ -42,6 +43,7 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     assert table["ethics"] == "approved, 17/2021" and table["funding"] == "NOT REPORTED"
     assert table["data_hashes"].startswith("on request; SHA-256")
     assert "0.810 (0.700 to 0.900)" in table["performance"]
+    assert "calibration_slope 0.810 (no interval)" in table["performance"]
     assert "sex=female: 0.750" in table["fairness"]
     assert table["audit_flags"] == "leak: A number leaked"
     # One answer of a person stands under every item that asks for it; none is dropped.
@@ -50,7 +52,7 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     assert table["eligibility"] == "adults"
     assert table["limitations"].startswith("one line only; ")
     assert table["limitations"].endswith("leak: A number leaked")
-    assert "8 callers, 4 of them with the outcome" in table["sample_size"].iloc[0]
+    assert "8 calls of 8 callers; the outcome in 4 calls of 4 callers" in table["sample_size"].iloc[0]
     assert table["optimism"] == "NOT REPORTED"
     assert table["outcome"].iloc[0] == "column outcome of the calls table, 1 = at risk"
     spread = "whole callers; loco, grouped_kfold, 1 repeats; folds spread over outcome and sex"

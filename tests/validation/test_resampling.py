@@ -12,10 +12,12 @@ from voicerisk.validation.permutation import (
     judge_permutations,
     permutation_test,
     permute_outcomes,
+    pipeline_auroc,
     strata_alone_auroc,
 )
 from voicerisk.validation.ridge import ridge_paths
 from voicerisk.validation.tables import check_calls
+from voicerisk.validation.whole_procedure import kfold_auroc, kfold_rows
 
 from .toys import cohort, with_means
 
@@ -141,6 +143,15 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert (low - 0.45) == pytest.approx(found.lower - found.out_of_bag.mean())
     assert found.around(0.99)[1] == 1.0 and found.around(0.01)[0] == 0.0
     assert found.around(-0.2, least=-1.0)[0] == pytest.approx(low - 0.65)
+
+    # One grouped k-fold, and both its intervals, in rows of the audit's table.
+    kfold = kfold_auroc(calls, make(calls), SETTINGS)
+    assert kfold[0] == pytest.approx(pipeline_auroc(calls, make(calls), SETTINGS))
+    given, whole = kfold_rows(found, kfold)
+    assert given[1:4] == kfold and kfold[1] < kfold[0] < kfold[2]
+    assert whole[1:4] == (kfold[0], *found.around(kfold[0])) and "uncertain below 100" in whole[4]
+    few = kfold_rows(replace(found, out_of_bag=found.out_of_bag[:3]), kfold)[1]
+    assert np.isnan(few[2]) and np.isnan(few[3]) and few[4].startswith("3 bootstraps")
 
 
 def test_632_plus_by_hand():

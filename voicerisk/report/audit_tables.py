@@ -91,7 +91,7 @@ def procedure_table(procedure: pd.DataFrame) -> PublicationTable:
 def whole_procedure_line(procedure: pd.DataFrame) -> str:
     """Say the AUROC with the interval that has the variance of learning; '' where there is none."""
     rows = procedure[procedure["quantity"] == WHOLE_PROCEDURE]
-    if rows.empty:
+    if rows.empty or rows["lower"].isna().all():
         return ""
     row = rows.iloc[0]
     thinned = " ".join(_thinning(procedure))

@@ -1,5 +1,6 @@
 """What a study can say of itself for TRIPOD+AI and PROBAST+AI, item by item; the rest is NOT REPORTED."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,10 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
     by = list(dict.fromkeys(["sex", *study.cohort.strata]))
     cells = one_class_cells(calls, by)
-    n = f"{len(calls)} calls of {len(by_caller)} callers, {positive} of them with the outcome"
+    n = (
+        f"{len(calls)} calls of {len(by_caller)} callers; the outcome in {int(calls['y'].sum())} calls of "
+        f"{positive} callers"
+    )
     repeats = f", {validation.repeats} repeats" if "grouped_kfold" in validation.designs else ""
     prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
     facts = {
@@ -100,7 +104,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "poor_input": f"missing values: {study.biomarkers.missing}; values beyond the training range are "
         "counted by call and marker (voicerisk score)",
         "users": "recordings with the caller's speech marked, and the caller's sex where the model has both",
-        "spectrum": f"{by_caller.mean():.1%} of the callers have the outcome; a middle class that was left "
+        "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; a middle class that was left "
         "out makes every measure look better than practice",
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
         "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
@@ -160,9 +164,8 @@ def _performance(metrics: pd.DataFrame) -> str:
         & metrics["method"].str.contains("percentile", na=False)
     ]
     values = _listed(
-        f"{row['protocol']}, {row['design']}: {row['metric']} {row['estimate']:.3f} ({row['lower']:.3f} to "
-        f"{row['upper']:.3f})"
-        for row in shown.to_dict("records")
+        f"{row['protocol']}, {row['design']}: {row['metric']} {_interval(row)}"
+        for row in shown.dropna(subset="estimate").to_dict("records")
     )
     return f"95 % intervals given these scores: {values}; all in metrics.csv" if values else ""
 
@@ -178,7 +181,12 @@ def _by_group(metrics: pd.DataFrame, but: str) -> str:
     if but:
         rows = rows[~rows["subgroup"].str.startswith(but)]
     return _listed(
-        f"AUROC {row['subgroup']}: {row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f}), "
-        f"{row['design']}"
-        for row in rows.to_dict("records")
+        f"AUROC {row['subgroup']}: {_interval(row)}, {row['design']}"
+        for row in rows.dropna(subset="estimate").to_dict("records")
     )
+
+
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    if pd.isna(row["lower"]):
+        return f"{row['estimate']:.3f} (no interval)"
+    return f"{row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"

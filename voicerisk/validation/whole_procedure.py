@@ -12,7 +12,8 @@ from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 from voicerisk.validation.tables import check_calls
 
 DRAWS = 31
-ENOUGH = 100
+# Bootstraps below which there is no interval, and below which its ends are said to be uncertain.
+LEAST, ENOUGH = 20, 100
 # Rows of procedure.csv: the grouped k-fold AUROC with its interval given these scores, and with that of
 # `FullProcedure.around`.
 KFOLD, WHOLE_PROCEDURE = "auroc_kfold", "auroc_kfold_whole_procedure"
@@ -56,10 +57,13 @@ def kfold_rows(
         From `kfold_auroc`.
     """
     n = len(whole.out_of_bag)
+    low, high = whole.around(kfold[0]) if n >= LEAST else (np.nan, np.nan)
     how = f"spread of {n} out-of-bag values about that estimate: with the variance of learning"
-    if n < ENOUGH:
-        how += f"; the ends of 95 % intervals need {ENOUGH} bootstraps or more"
+    if n < LEAST:
+        how = f"{n} bootstraps with an out-of-bag value are too few for an interval; {LEAST} or more give one"
+    elif n < ENOUGH:
+        how += f"; its ends are uncertain below {ENOUGH} bootstraps"
     return [
         (KFOLD, *kfold, "one grouped k-fold; caller bootstrap given these scores"),
-        (WHOLE_PROCEDURE, kfold[0], *whole.around(kfold[0]), how),
+        (WHOLE_PROCEDURE, kfold[0], low, high, how),
     ]
