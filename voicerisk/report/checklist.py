@@ -10,11 +10,12 @@ from typing import Any
 from pandas import DataFrame
 
 from voicerisk.figures.text import metric_name, number, one_interval, whole_group
-from voicerisk.report.formats import MISSING, count, estimate, share
+from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.gather import Results
 from voicerisk.report.tables import PublicationTable
 
 NOT_REPORTED = "NOT REPORTED"
+NO_ITEM = "–"
 # Keys of [report] in the study file, and what they answer.
 PERSONAL: Mapping[str, str] = {
     "intended_use": "Intended use and users",
@@ -75,7 +76,7 @@ def _item(topic: str) -> str:
     """Return the items a topic answers; topics of a protocol begin alike, an author's own have none."""
     if topic.startswith("Performance of calls"):
         return "23a"
-    return "15" if topic.startswith("Cut on the score") else ITEMS.get(topic, MISSING)
+    return "15" if topic.startswith("Cut on the score") else ITEMS.get(topic, NO_ITEM)
 
 
 def checklist(results: Results) -> PublicationTable:

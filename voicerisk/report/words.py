@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.text import COVERAGE, DESIGNS, number, one_interval, whole_group
+from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
 from voicerisk.report import class_tables
-from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
 
@@ -66,10 +65,8 @@ def in_short(results: Results) -> list[str]:
                 "With the direction chosen from the same scores, as R's pROC does, this would read "
                 f"{number(auto)}."
             )
-    if results.procedure is not None:
-        lines += [line for line in (whole_procedure_line(results.procedure),) if line]
     if len(found):
-        lines.append(f"Intervals are given these scores unless said otherwise. {COVERAGE}")
+        lines += _intervals(results)
     if {"published", "nested"} <= set(loco):
         gap = loco["published"] - loco["nested"]
         side = "above" if gap > 0 else "below"
@@ -80,6 +77,16 @@ def in_short(results: Results) -> list[str]:
             else "Leaving one caller out, both protocols give the same AUROC to two digits."
         )
     return lines
+
+
+def _intervals(results: Results) -> list[str]:
+    """Say the whole-procedure interval where an audit made one, and what the others leave out."""
+    from voicerisk.figures.text import COVERAGE
+    from voicerisk.report.audit_tables import whole_procedure_line
+
+    whole = "" if results.procedure is None else whole_procedure_line(results.procedure)
+    given = f"Intervals are given these scores unless said otherwise. {COVERAGE}"
+    return [whole, given] if whole else [given]
 
 
 def flags(results: Results) -> list[str]:
