@@ -35,12 +35,26 @@ def harmonic_energy(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
     out = np.full(len(pitch), np.nan)
     rows = np.flatnonzero(pitch > 0)
     if len(rows):
-        running = np.cumsum(amplitude[rows], axis=1)
-        first = np.minimum(np.floor(1.25 * pitch[rows] / bin_hz).astype(np.intp), running.shape[1] - 1)
-        below = running[np.arange(len(rows)), first]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out[rows] = 10 * np.log10((running[:, -1] - below) / below)
+        ratio = np.empty(len(rows))
+        _upper_to_lower(amplitude, rows, 1.25 * pitch[rows] / bin_hz, ratio)
+        with np.errstate(divide="ignore"):
+            out[rows] = 10 * np.log10(ratio)
     return out
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _upper_to_lower(amplitude: Floats, rows: Ints, limit: Floats, ratio: Floats) -> None:
+    """Sum of the amplitudes above each limit (in bins) over that of the others."""
+    for at in range(len(rows)):
+        a = amplitude[rows[at]]
+        first = min(int(limit[at]) + 1, len(a))
+        low, high = a[:first], a[first:]
+        below = above = 0.0
+        for k in range(len(low)):
+            below += low[k]
+        for k in range(len(high)):
+            above += high[k]
+        ratio[at] = above / below if below > 0 else np.nan
 
 
 def soundgen_cpp(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:

@@ -15,6 +15,7 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.spectrum import magnitudes
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
@@ -145,8 +146,7 @@ def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list
             batch = chunks[low : low + BATCH]
             starts = (layout.first[batch] + (np.arange(count) * step)[:, None]).ravel()
             short = scipy.fft.rfft(tapered(signal, starts, window), axis=1)
-            spectra = np.empty((len(starts), len(window) // 2))
-            _magnitudes(short.view(np.float64), spectra)
+            spectra = magnitudes(short, len(window) // 2)
             # The spectra are real, so that column -f mirrors column f over the spectral axis: half of the
             # columns, and both halves of that axis, hold everything.
             over_time = turn @ spectra.reshape(count, -1)
@@ -157,14 +157,6 @@ def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list
             _fold_columns(both.view(np.float64), columns[low : low + BATCH])
         groups.append(Chunks(chunks, columns, modulation_hz(count, sample_rate)))
     return groups
-
-
-@njit(cache=True, nogil=True)
-def _magnitudes(pairs: Floats, out: Floats) -> None:
-    for i in range(len(out)):
-        real, imaginary, row = pairs[i, 0::2], pairs[i, 1::2], out[i]
-        for k in range(len(row)):
-            row[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
