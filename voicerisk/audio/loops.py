@@ -31,7 +31,7 @@ def squares_about(samples: Floats, mean: float) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def rms_of_frames(
     samples: Floats, starts: Ints, window: int, centre: float, own_mean: bool, out: Floats
 ) -> None:
@@ -80,7 +80,7 @@ def on_grid(samples: Floats) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def emphasise(samples: Floats, mean: float, peak: float, coefficient: float, out: Floats) -> None:
     """Write y[n] = x[n] - a x[n-1] of x = (samples - mean) / peak, with y[0] = (1 - a) x[0].
 

@@ -18,7 +18,7 @@ MEL_BANDS = 200
 MEL_EMPHASIS = 0.97
 KERNEL = 4
 KERNEL_SD = 0.5
-BLOCK = 128
+BLOCK = 64
 FLUX_BLOCK = 4096  # frames
 
 # How flux scales each marker: log2(x + 1) or not, and the divisor.
@@ -64,9 +64,9 @@ def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
     return edge, (1 - rising) / area[edge], rising / area[edge + 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _mel_bands(
-    spectrum: NDArray[np.complex128],
+    pairs: Floats,
     edge: Ints,
     falling: Floats,
     rising: Floats,
@@ -74,23 +74,24 @@ def _mel_bands(
     bands: Floats,
 ) -> None:
     """Power in mel bands of the given rows, scaled to unit length in each frame."""
-    n_frames, n_bins = spectrum.shape
-    n_bands = bands.shape[1]
-    for at in range(n_frames):
-        i = rows[at]
+    n_bins, n_bands = len(edge), bands.shape[1]
+    power = np.empty(n_bins)
+    band = np.empty(n_bands + 2)  # one more to either side, for the outermost edges
+    for at in range(len(rows)):
+        real, imaginary = pairs[at, 0::2], pairs[at, 1::2]
         for k in range(n_bins):
-            power = spectrum[at, k].real ** 2 + spectrum[at, k].imag ** 2
-            if edge[k] > 0:
-                bands[i, edge[k] - 1] += power * falling[k]
-            if edge[k] < n_bands:
-                bands[i, edge[k]] += power * rising[k]
+            power[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
+        band[:] = 0.0
+        for k in range(n_bins):
+            band[edge[k]] += power[k] * falling[k]
+            band[edge[k] + 1] += power[k] * rising[k]
+        inner, out = band[1:-1], bands[rows[at]]
         length = 0.0
         for j in range(n_bands):
-            length += bands[i, j] ** 2
-        if length > 0:
-            scale = 1 / np.sqrt(length)
-            for j in range(n_bands):
-                bands[i, j] *= scale
+            length += inner[j] * inner[j]
+        scale = 1.0 / math.sqrt(length) if length > 0 else 0.0
+        for j in range(n_bands):
+            out[j] = inner[j] * scale
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
@@ -166,7 +167,7 @@ def novelty(
         bands = np.zeros((len(rows), MEL_BANDS))
         if len(own):
             spectrum = scipy.fft.rfft(tapered(signal, rows[own], taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
-            _mel_bands(spectrum, edge, falling, rising, own, bands)
+            _mel_bands(spectrum.view(np.float64), edge, falling, rising, own, bands)
         joined = np.concatenate([tail, bands])
         _similarities(joined, lagged[first - len(tail) + KERNEL :])
         tail = joined[-(KERNEL - 1) :]

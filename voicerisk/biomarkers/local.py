@@ -32,7 +32,7 @@ from voicerisk.biomarkers.windows import tapered
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK = 192
+BLOCK = 96
 FLOOR = 1e-6  # of ampl, before it becomes dB
 
 FORMANTS = tuple(f"f{k}_{what}" for k in (1, 2, 3) for what in ("freq", "width"))

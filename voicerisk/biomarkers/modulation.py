@@ -163,7 +163,7 @@ def _spectral_peak(power: Floats, spacing: float, low: float, high: float) -> tu
     return frequency, purity
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _peaks_of_rows(
     power: Floats, spacing: float, low: float, high: float, frequency: Floats, purity: Floats
 ) -> None:
@@ -173,8 +173,10 @@ def _peaks_of_rows(
     last = min(n - 2, int(high / spacing + 1e-9))
     for i in range(n_rows):
         total = 0.0
+        row = power[i]
         for k in range(n):
-            size[k] = math.sqrt(power[i, k])
+            size[k] = math.sqrt(row[k])
+        for k in range(n):
             total += size[k]
         best = -1
         for k in range(first, last + 1):
@@ -227,14 +229,15 @@ def amplitude_modulation(signal: Floats, sample_rate: int, centres: Ints) -> tup
     return frequency, purity, depth
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 def _depths(swing: Floats, track: Floats, starts: Ints, at: Floats, width: int, depth: Floats) -> None:
     """1 - exp(-|difference of ln envelope|) between the turns of the swing that lie around each place."""
     for i in range(len(starts)):
         begin = starts[i]
         top = 0.0
-        for k in range(begin, begin + width):
-            top = max(top, track[k])
+        own = track[begin : begin + width]
+        for k in range(width):
+            top = max(top, own[k])
         if top <= 0.0:
             continue
         turns = _turns_around(swing[begin : begin + width], at[i] - begin)
