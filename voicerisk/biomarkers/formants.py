@@ -82,11 +82,12 @@ def _formants(
     a = np.empty((order + 1, LANES))
     x, y = np.empty((order, LANES)), np.empty((order, LANES))
     found = np.empty(LANES, np.bool_)
+    z, lags, old = np.empty(windowed.shape[1]), np.empty(order + 1), np.empty(order + 1)
     for begin in range(0, n_frames, LANES):
         own = min(LANES, n_frames - begin)
         found[:] = False
         for lane in range(own):
-            found[lane] = _predictor(windowed[begin + lane], hann, emphasis, a[:, lane])
+            found[lane] = _predictor(windowed[begin + lane], hann, emphasis, z, lags, old, a[:, lane])
         for lane in range(LANES):
             if not found[lane]:  # any polynomial whose roots are found soon
                 a[:, lane] = 0.0
@@ -100,12 +101,11 @@ def _formants(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def _predictor(frame: Floats, hann: Floats, emphasis: float, a: Floats) -> bool:
-    """Write the linear predictor of a frame (Levinson-Durbin); False where there is none."""
+def _predictor(
+    frame: Floats, hann: Floats, emphasis: float, z: Floats, lags: Floats, old: Floats, a: Floats
+) -> bool:
+    """Write the linear predictor of a frame (Levinson-Durbin) to `a`; False where there is none."""
     n, order = len(frame), len(a) - 1
-    z = np.empty(n)
-    lags = np.empty(order + 1)
-    old = np.empty(order + 1)
     z[0] = frame[0]
     total = frame[0]
     later, now, last = z[1:], frame[1:], frame[:-1]

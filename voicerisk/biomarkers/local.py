@@ -9,8 +9,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from voicerisk.audio.framing import blackman, frame_rms
+from voicerisk.audio.framing import blackman
 from voicerisk.audio.levels import Scaling
+from voicerisk.audio.loops import rms_of_frames
 from voicerisk.biomarkers.formants import formants
 from voicerisk.biomarkers.harmonicity import hnr
 from voicerisk.biomarkers.harmonics import (
@@ -32,7 +33,7 @@ from voicerisk.biomarkers.windows import tapered
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK = 96
+BLOCK = 128
 FLOOR = 1e-6  # of ampl, before it becomes dB
 
 FORMANTS = tuple(f"f{k}_{what}" for k in (1, 2, 3) for what in ("freq", "width"))
@@ -104,7 +105,9 @@ def _block(
     pitch: Floats | None,
 ) -> Iterator[tuple[str, Floats]]:
     if wanted & {"ampl", "rms_db"}:
-        ampl = frame_rms(signal, starts, len(taper)) * scaling.ampl
+        ampl = np.empty(len(starts))
+        rms_of_frames(signal, starts, len(taper), 0.0, False, ampl)
+        ampl *= scaling.ampl
         yield "ampl", ampl
         yield "rms_db", 20 * np.log10(np.maximum(ampl, FLOOR))
     if wanted <= {"ampl", "rms_db"}:

@@ -83,7 +83,7 @@ def spread_chunks(values: Floats, n_frames: int) -> Floats:
 
 @lru_cache(maxsize=1)
 def _hilbert_taps() -> Floats:
-    """Taps of the FIR Hilbert transformer (Hamming window) at the distances 1, 3, ... samples."""
+    """Taps of the FIR Hilbert transformer (Hamming window) at the distances 1, 3, ... samples; 64 of them."""
     n = np.arange(1, HILBERT_TAPS // 2 + 1, 2)
     return np.asarray(2 / (np.pi * n) * (0.54 + 0.46 * np.cos(2 * np.pi * n / (HILBERT_TAPS - 1))))
 
@@ -125,20 +125,18 @@ def _envelope(padded: Floats, taps: Floats, step: int, out: Floats) -> None:
         n = count * step
         at = first * step + delay
         turned[:n] = 0.0
-        # the transformer is odd, and its even taps are zero; four pairs of taps a pass
-        for j in range(0, len(taps), 4):
+        # the transformer is odd, and its even taps are zero; eight pairs of taps a pass
+        for j in range(0, len(taps), 8):
             d = 2 * j + 1
             t0, t1, t2, t3 = taps[j], taps[j + 1], taps[j + 2], taps[j + 3]
-            left, right = at - d, at + d
-            # one array a place: an index other than the loop's own would keep it from being vectorised
-            a0, b0 = padded[left : left + n], padded[right : right + n]
-            a1, b1 = padded[left - 2 : left - 2 + n], padded[right + 2 : right + 2 + n]
-            a2, b2 = padded[left - 4 : left - 4 + n], padded[right + 4 : right + 4 + n]
-            a3, b3 = padded[left - 6 : left - 6 + n], padded[right + 6 : right + 6 + n]
+            t4, t5, t6, t7 = taps[j + 4], taps[j + 5], taps[j + 6], taps[j + 7]
+            a, b = padded[at - d - 14 : at - d + n], padded[at + d : at + d + n + 14]
             for i in range(n):
-                turned[i] += (
-                    t0 * (a0[i] - b0[i]) + t1 * (a1[i] - b1[i]) + t2 * (a2[i] - b2[i]) + t3 * (a3[i] - b3[i])
-                )
+                near = t0 * (a[i + 14] - b[i]) + t1 * (a[i + 12] - b[i + 2])
+                near += t2 * (a[i + 10] - b[i + 4]) + t3 * (a[i + 8] - b[i + 6])
+                far = t4 * (a[i + 6] - b[i + 8]) + t5 * (a[i + 4] - b[i + 10])
+                far += t6 * (a[i + 2] - b[i + 12]) + t7 * (a[i] - b[i + 14])
+                turned[i] += near + far
         for k in range(count):
             total = 0.0
             across = turned[k * step : (k + 1) * step]
