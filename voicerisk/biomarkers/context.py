@@ -18,7 +18,7 @@ MEL_BANDS = 200
 MEL_EMPHASIS = 0.97
 KERNEL = 4
 KERNEL_SD = 0.5
-BLOCK = 64
+BLOCK = 128
 FLUX_BLOCK = 4096  # frames
 
 # How flux scales each marker: log2(x + 1) or not, and the divisor.

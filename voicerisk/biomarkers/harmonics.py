@@ -193,15 +193,32 @@ def harmonic_markers(
         x = tapered(sound, starts[rows], tables.window, centred=True)
         power = power_spectrum(x, size)
         # Zero power exists only in digital silence; the floor lies 200 dB below the frame's maximum.
-        db = 10 * LOG10 * np.log(np.maximum(power, 1e-20 * power.max(axis=1, keepdims=True)))
+        _raise_to_floor(power, 1e-20)
+        db = np.log(power, out=power)
+        db *= 10 * LOG10
         cepstrum = np.abs(scipy.fft.irfft(db, size, axis=1)[:, : last + 1])
-        in_db = 20 * LOG10 * np.log(np.maximum(cepstrum, 1e-12))
+        in_db = np.maximum(cepstrum, 1e-12)
+        np.log(in_db, out=in_db)
+        in_db *= 20 * LOG10
         lines = in_db[:, first:last] @ trend
         values = np.full((len(rows), len(names)), np.nan)
         _harmonics(db, cepstrum, in_db, lines, pitch[rows], sample_rate / size, float(sample_rate), values)
         for name, column in zip(names, values.T, strict=True):
             out[name][rows] = column
     return out
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _raise_to_floor(power: Floats, share: float) -> None:
+    """Raise what is less than a share of its row's maximum to it."""
+    for i in range(len(power)):
+        row = power[i]
+        top = 0.0
+        for k in range(len(row)):
+            top = max(top, row[k])
+        floor = share * top
+        for k in range(len(row)):
+            row[k] = max(row[k], floor)
 
 
 @njit(cache=True, nogil=True)

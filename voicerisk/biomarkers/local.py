@@ -6,7 +6,6 @@ Frames are taken in blocks that stay in the processor's cache; what is not asked
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from voicerisk.audio.framing import blackman
@@ -123,7 +122,7 @@ def _block(
     if not wanted & {*OF_SPECTRUM, *OF_PITCH}:
         return
     n_bins = windowed.shape[1] // 2
-    amplitude = magnitudes(scipy.fft.rfft(windowed, axis=1), n_bins)
+    amplitude = magnitudes(np.fft.rfft(windowed, axis=1), n_bins)
     yield from _of_spectrum(amplitude, sample_rate, scaling, wanted)
     if pitch is not None and wanted & set(OF_PITCH):
         bin_hz = sample_rate / windowed.shape[1]

@@ -54,7 +54,7 @@ class PitchSettings:
 CANDIDATES = 12  # at most, per frame, besides "unvoiced"
 TAPS = 12  # to either side, of the interpolation between lags
 PHASES = 8  # places between lags
-BLOCK = 64
+BLOCK = 128
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ STEP_MS = 3.0
 RESOLUTION_HZ = 10.0  # of amplitude modulation: a chunk spans 15 ms + 3 ms * round(1000 / 10 / 3)
 ROUGH_HZ = (30.0, 150.0)
 LEAST = 3  # short frames without which a chunk has no value
-BATCH = 16  # chunks at a time, to stay in the cache
+BATCH = 8  # chunks at a time, to stay in the cache
 
 
 def chunk_ms() -> float:
@@ -143,10 +143,11 @@ def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list
         columns = np.empty((len(chunks), count))
         cosines, sines = _across_time(count)
         half, n_bins = len(cosines), len(window) // 2
+        spectra = np.empty((count * min(BATCH, len(chunks)), n_bins + 1), np.complex128)
         for low in range(0, len(chunks), BATCH):
             batch = chunks[low : low + BATCH]
             starts = (layout.first[batch] + (np.arange(count) * step)[:, None]).ravel()
-            short = scipy.fft.rfft(tapered(signal, starts, window), axis=1)
+            short = np.fft.rfft(tapered(signal, starts, window), axis=1, out=spectra[: len(starts)])
             like = np.empty((cosines.shape[1], len(batch) * n_bins))
             unlike = np.empty((sines.shape[1], len(batch) * n_bins))
             _fold_times(short.view(np.float64), count, n_bins, like, unlike)

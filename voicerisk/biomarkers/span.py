@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
 KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")
 SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
-PIECE = 750  # frames that are worked on at a time
+PIECE = 1500  # frames that are worked on at a time
 MARGIN_S = 0.5  # of sound to either side of them
 
 FROM_PITCH = ("pitch", "voiced")
