@@ -142,9 +142,7 @@ def _predictor(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _resonances(
-    x: Floats, y: Floats, rate: float, highest: float, frequency: Floats, width: Floats
-) -> None:
+def _resonances(x: Floats, y: Floats, rate: float, highest: float, frequency: Floats, width: Floats) -> None:
     """Write the frequency and the bandwidth of the roots that are formants, from the lowest on."""
     found_hz = np.empty(len(x))
     found_width = np.empty(len(x))

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, catalogue
@@ -41,7 +42,12 @@ def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> 
     metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
     metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
     schema = schema.with_metadata(metadata)
-    with replacing(path, mode) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    # Nearly every value of a marker is another: a dictionary of them would only take memory and time.
+    few = [name for name in table if table[name].dtype != np.float64]
+    with (
+        replacing(path, mode) as temporary,
+        pq.ParquetWriter(temporary, schema, use_dictionary=few) as writer,
+    ):
         for first in range(0, max(len(table), 1), ROWS):
             part = table.iloc[first : first + ROWS]
             writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))

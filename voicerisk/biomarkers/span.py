@@ -36,8 +36,9 @@ Ints = NDArray[np.int64]
 NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
 KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")
 SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
-PIECE = 1500  # frames that are worked on at a time
+PIECE = 750  # frames that are worked on at a time
 MARGIN_S = 0.5  # of sound to either side of them
+ROWS = 1 << 14  # frames that values of chunks are interpolated onto at a time
 
 FROM_PITCH = ("pitch", "voiced")
 FROM_HARMONICS = ("CPP", "harmHeight", "subDep", "subRatio")
@@ -97,7 +98,7 @@ def measure_span(
             chunks.take(piece)
             if windows is not None:
                 windows.take(piece.signal, piece.origin, sample_rate // 10, piece.end == n_frames)
-        values |= chunks.on_frames()
+        chunks.on_frames(values)
         if windows is not None:
             stretched = windows.on_frames(n_frames)
             values |= {name: stretched[name] for name in NAMES if name in wanted}
@@ -190,6 +191,8 @@ def _of_piece(
     first, end = piece.first, piece.end
     own = piece.frames(first, end)
     heard_here = heard[first:end]
+    if not heard_here.any():  # only what silence does not mask, and the pitch whose path goes on
+        wanted = wanted.intersection((*(kept or ()), *FROM_PITCH))
     values: dict[str, Floats] = {}
     if piece.pitch is not None:
         values["pitch"] = piece.pitch
@@ -274,19 +277,19 @@ class _Chunks:
         for name, column in found.items():
             self._values[name][own] = column
 
-    def on_frames(self) -> dict[str, Floats]:
-        """Return the markers of all frames."""
+    def on_frames(self, out: dict[str, Floats]) -> None:
+        """Write the markers of all frames."""
         n = len(self._centres)
-        out = {}
         for name in self._wanted:
             values = self._values[name]
             if not self._sounds_soundgen:
-                out[name] = between(values, self._layout, self._centres)
+                for first in range(0, n, ROWS):
+                    rows = slice(first, first + ROWS)
+                    out[name][rows] = between(values, self._layout, self._centres[rows])
             elif name == "roughness":
                 out[name] = stretch(values, n)
             else:
                 out[name] = modulation.spread_chunks(values, n)
-        return out
 
 
 def of_chunks(

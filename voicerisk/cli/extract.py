@@ -1,5 +1,6 @@
 """`voicerisk extract`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def extract(
     jobs: Jobs = None,
 ) -> None:
     """Take the voice biomarkers of recordings: one row a 40 ms frame, silent frames marked."""
+    # Before Arrow is imported: its own allocator would keep 20 MB for itself.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from voicerisk.study.markers_of_files import extract_files
 
     screen = console()
