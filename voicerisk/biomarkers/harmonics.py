@@ -71,22 +71,60 @@ def soundgen_cpp(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
     out = np.full(len(pitch), np.nan)
     rows = np.flatnonzero(pitch > 0)
     cepstra = np.abs(scipy.fft.rfft(np.log(amplitude[rows] + 1e-6), axis=1)[:, 1:half])
-    width = 2 ** (SEMITONES / 12)
-    for row, c in zip(rows, cepstra, strict=True):
-        near = np.flatnonzero((hz > pitch[row] / width) & (hz < pitch[row] * width))
-        inner = near[1:-1]
-        peaks = inner[(c[inner] > c[inner - 1]) & (c[inner] > c[inner + 1])]
-        if not len(peaks):
-            continue
-        kept = np.delete(np.arange(half - 1), peaks - near[0])
-        x = hz[kept] - hz[kept].mean()
-        slope = x @ c[kept] / (x @ x)
-        line = c[kept].mean() + slope * (hz[np.minimum(peaks + 1, half - 2)] - hz[kept].mean())
-        line[line < 0] = c.min()
-        left, top, right = c[peaks - 1], c[peaks], c[peaks + 1]
-        height = top - (left - right) ** 2 / (8 * (left - 2 * top + right))
-        out[row] = (20 * np.log10(height / line)).max()
+    values = np.full(len(rows), np.nan)
+    _soundgen_cpp(cepstra, hz, pitch[rows], values)
+    out[rows] = values
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _soundgen_cpp(cepstra: Floats, hz: Floats, pitch: Floats, out: Floats) -> None:
+    n = len(hz)
+    width = 2.0 ** (SEMITONES / 12.0)
+    peak = np.zeros(n, np.bool_)
+    kept = np.empty(n, np.bool_)
+    for i in range(len(cepstra)):
+        c = cepstra[i]
+        first, last = n, -1  # the range of the pitch; frequencies fall
+        for k in range(n):
+            if hz[k] > pitch[i] / width and hz[k] < pitch[i] * width:
+                first, last = min(first, k), k
+        peak[:] = False
+        kept[:] = True
+        found = False
+        for k in range(first + 1, last):
+            if c[k] > c[k - 1] and c[k] > c[k + 1]:
+                found = peak[k] = True
+                kept[k - first] = False
+        if not found:
+            continue
+        count = 0
+        mean_hz = mean_c = 0.0
+        least = c[0]
+        for k in range(n):
+            least = min(least, c[k])
+            if kept[k]:
+                count += 1
+                mean_hz += hz[k]
+                mean_c += c[k]
+        mean_hz /= count
+        mean_c /= count
+        both = square = 0.0
+        for k in range(n):
+            if kept[k]:
+                both += (hz[k] - mean_hz) * c[k]
+                square += (hz[k] - mean_hz) ** 2
+        for k in range(n):
+            if not peak[k]:
+                continue
+            line = mean_c + both / square * (hz[min(k + 1, n - 1)] - mean_hz)
+            if line < 0:
+                line = least
+            left, top, right = c[k - 1], c[k], c[k + 1]
+            height = top - (left - right) ** 2 / (8 * (left - 2 * top + right))
+            value = 20 * math.log10(height / line)
+            if not out[i] >= value:
+                out[i] = value
 
 
 def soundgen_subharmonics(amplitude: Floats, pitch: Floats, bin_hz: float) -> tuple[Floats, Floats]:
