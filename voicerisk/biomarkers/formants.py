@@ -152,7 +152,7 @@ def _resonances(x: Floats, y: Floats, rate: float, highest: float, frequency: Fl
             continue
         hz = math.atan2(y[k], x[k]) * rate / (2 * math.pi)
         hz = np.rint(hz * 100.0) / 100.0
-        bandwidth = -rate / math.pi * math.log(math.hypot(x[k], y[k]))
+        bandwidth = -rate / (2 * math.pi) * math.log(x[k] * x[k] + y[k] * y[k])
         if bandwidth < WIDEST_HZ and hz > LOWEST_HZ and hz < highest:
             place = found
             while place > 0 and found_hz[place - 1] > hz:
