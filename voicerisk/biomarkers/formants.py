@@ -82,17 +82,13 @@ def _formants(
     a = np.empty((order + 1, LANES))
     x, y = np.empty((order, LANES)), np.empty((order, LANES))
     found = np.empty(LANES, np.bool_)
-    z, lags, old = np.empty(windowed.shape[1]), np.empty(order + 1), np.empty(order + 1)
+    z, lags = np.empty(windowed.shape[1]), np.empty((order + 1, LANES))
     for begin in range(0, n_frames, LANES):
         own = min(LANES, n_frames - begin)
-        found[:] = False
+        lags[:] = 0.0
         for lane in range(own):
-            found[lane] = _predictor(windowed[begin + lane], hann, emphasis, z, lags, old, a[:, lane])
-        for lane in range(LANES):
-            if not found[lane]:  # any polynomial whose roots are found soon
-                a[:, lane] = 0.0
-                a[0, lane] = 1.0
-                a[order, lane] = -0.5
+            _autocorrelation(windowed[begin + lane], hann, emphasis, z, lags[:, lane])
+        _predictors(lags, a, found)
         _roots(a, x, y, found)
         for lane in range(own):
             if found[lane]:
@@ -101,11 +97,9 @@ def _formants(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def _predictor(
-    frame: Floats, hann: Floats, emphasis: float, z: Floats, lags: Floats, old: Floats, a: Floats
-) -> bool:
-    """Write the linear predictor of a frame (Levinson-Durbin) to `a`; False where there is none."""
-    n, order = len(frame), len(a) - 1
+def _autocorrelation(frame: Floats, hann: Floats, emphasis: float, z: Floats, lags: Floats) -> None:
+    """Emphasise, centre and window a frame (to `z`), and write its autocorrelation from lag 0 on."""
+    n = len(frame)
     z[0] = frame[0]
     total = frame[0]
     later, now, last = z[1:], frame[1:], frame[:-1]
@@ -115,30 +109,57 @@ def _predictor(
     mean = total / n
     for k in range(n):
         z[k] = (z[k] - mean) * hann[k]
-    for lag in range(order + 1):
+    for lag in range(len(lags)):
         s = 0.0
         shifted = z[lag:]
         for k in range(n - lag):
             s += z[k] * shifted[k]
         lags[lag] = s
-    if not lags[0] > 0:
-        return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _predictors(lags: Floats, a: Floats, found: NDArray[np.bool_]) -> None:
+    """Write the linear predictor of each lane (Levinson-Durbin), and where there is one.
+
+    Where there is none, the polynomial is any whose roots are found soon.
+    """
+    order = len(a) - 1
+    w = np.empty((4, LANES))  # error, reflection; two coefficients that change together
     a[:] = 0.0
     a[0] = 1.0
-    error = lags[0]
+    for b in range(LANES):
+        w[0, b] = lags[0, b]
+        found[b] = lags[0, b] > 0
     for m in range(1, order + 1):
-        s = lags[m]
+        for b in range(LANES):
+            w[1, b] = lags[m, b]
         for k in range(1, m):
-            s += a[k] * lags[m - k]
-        reflection = -s / error
-        old[:] = a
-        for k in range(1, m):
-            a[k] = old[k] + reflection * old[m - k]
-        a[m] = reflection
-        error *= 1.0 - reflection * reflection
-        if not error > SINGULAR * lags[0]:
-            return False
-    return True
+            own, back = a[k], lags[m - k]
+            for b in range(LANES):
+                w[1, b] += own[b] * back[b]
+        for b in range(LANES):
+            w[1, b] = -w[1, b] / w[0, b]
+        for k in range(1, (m + 1) // 2):
+            own, back = a[k], a[m - k]
+            for b in range(LANES):
+                w[2, b], w[3, b] = own[b], back[b]
+                own[b] = w[2, b] + w[1, b] * w[3, b]
+                back[b] = w[3, b] + w[1, b] * w[2, b]
+        if m % 2 == 0:
+            own = a[m // 2]
+            for b in range(LANES):
+                own[b] += w[1, b] * own[b]
+        own = a[m]
+        for b in range(LANES):
+            own[b] = w[1, b]
+            w[0, b] *= 1.0 - w[1, b] * w[1, b]
+            if not w[0, b] > SINGULAR * lags[0, b]:
+                found[b] = False
+    for b in range(LANES):
+        if not found[b]:
+            a[:, b] = 0.0
+            a[0, b] = 1.0
+            a[order, b] = -0.5
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
