@@ -41,7 +41,7 @@ FLUX_SCALES = {
 
 
 @lru_cache(maxsize=8)
-def mel_filters(sample_rate: int, n_bins: int) -> tuple[Ints, Floats, Floats]:
+def _mel_filters(sample_rate: int, n_bins: int) -> tuple[Ints, Floats, Floats]:
     """Triangular filters of equal width in mel (Slaney): for each bin the edge below it, and its weights.
 
     The weights are those in the band that ends there (edge - 1) and in the one that begins there (edge). The
@@ -66,7 +66,7 @@ def mel_filters(sample_rate: int, n_bins: int) -> tuple[Ints, Floats, Floats]:
 
 
 @njit(cache=True, nogil=True)
-def mel_bands(
+def _mel_bands(
     spectrum: NDArray[np.complex128],
     edge: Ints,
     falling: Floats,
@@ -92,6 +92,20 @@ def mel_bands(
             scale = 1 / np.sqrt(length)
             for j in range(n_bands):
                 bands[i, j] *= scale
+
+
+def mel_spectra(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floats:
+    """Mel bands of frames, each of unit length, as soundgen has them.
+
+    The last bin (Nyquist) is left out, and the others are spread out up to half the sample rate.
+    """
+    n_fft = 1 << (window - 1).bit_length()
+    edge, falling, rising = _mel_filters(sample_rate, n_fft // 2)
+    windows = tapered(signal, starts, np.hamming(window), emphasis=MEL_EMPHASIS)
+    spectrum = scipy.fft.rfft(windows, n_fft, axis=1)[:, : n_fft // 2]
+    bands = np.zeros((len(starts), MEL_BANDS))
+    _mel_bands(spectrum, edge, falling, rising, np.arange(len(starts)), bands)
+    return bands
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
@@ -148,7 +162,7 @@ def novelty(
     """
     n = len(starts)
     n_fft = 1 << (window - 1).bit_length()
-    edge, falling, rising = mel_filters(sample_rate, n_fft // 2 + 1)
+    edge, falling, rising = _mel_filters(sample_rate, n_fft // 2 + 1)
     taper = np.hamming(window)
     lagged = np.zeros(
         (n + 2 * KERNEL, KERNEL)
@@ -167,7 +181,7 @@ def novelty(
         bands = np.zeros((len(rows), MEL_BANDS))
         if len(own):
             spectrum = scipy.fft.rfft(tapered(signal, rows[own], taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
-            mel_bands(spectrum, edge, falling, rising, own, bands)
+            _mel_bands(spectrum, edge, falling, rising, own, bands)
         joined = np.concatenate([tail, bands])
         similarities(joined, lagged[first - len(tail) + KERNEL :])
         tail = joined[-(KERNEL - 1) :]

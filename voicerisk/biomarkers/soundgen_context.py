@@ -1,7 +1,6 @@
 """Novelty and flux as soundgen 2.5.1 takes them over a whole recording, for parity."""
 
 import numpy as np
-import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
@@ -10,14 +9,11 @@ from voicerisk.biomarkers.context import (
     FLUX_SCALES,
     KERNEL,
     MEL_BANDS,
-    MEL_EMPHASIS,
     checkered,
     distances,
-    mel_bands,
-    mel_filters,
+    mel_spectra,
     similarities,
 )
-from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,7 +33,7 @@ class Novelty:
 
     def __init__(self, n_frames: int, window: int, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._taper = np.hamming(window)
+        self._window = window
         # similarity of frame i and i + k in row i + KERNEL
         self._lagged = np.zeros((n_frames + 2 * KERNEL, KERNEL + 1))
         self._tail = np.empty((0, MEL_BANDS))
@@ -45,14 +41,9 @@ class Novelty:
 
     def take(self, signal: Floats, starts: Ints) -> None:
         """Take the next frames, which begin at `starts` of a piece of sound with a sample before them."""
-        n_fft = 1 << (len(self._taper) - 1).bit_length()
-        edge, falling, rising = mel_filters(self._rate, n_fft // 2)
         for first in range(0, len(starts), BLOCK):
             own = starts[first : first + BLOCK]
-            windows = tapered(signal, own, self._taper, emphasis=MEL_EMPHASIS)
-            spectrum = scipy.fft.rfft(windows, n_fft, axis=1)[:, : n_fft // 2]
-            bands = np.zeros((len(own), MEL_BANDS))
-            mel_bands(spectrum, edge, falling, rising, np.arange(len(own)), bands)
+            bands = mel_spectra(signal, own, self._window, self._rate)
             joined = np.concatenate([self._tail, bands])
             similarities(joined, self._lagged[self._done - len(self._tail) + KERNEL :])
             self._tail = joined[-KERNEL:]

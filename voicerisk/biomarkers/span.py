@@ -89,20 +89,26 @@ def measure_span(
         change = None
         if sounds_soundgen and "novelty" in wanted:
             change = soundgen_context.Novelty(n_frames, span.window, sample_rate)
+        whole = None
+        if sounds_soundgen and wanted.intersection(FROM_ENVELOPE):  # its filters take the span at once
+            whole = span.signal if isinstance(span.signal, np.ndarray) else np.empty(len(span.signal))
         for piece in _pieces(span, sample_rate, wanted, audio, pitch):
             rows = slice(piece.first, piece.end)
             found = _of_piece(piece, sample_rate, wanted, sounds_soundgen, kept if mask else None, heard)
             for name, column in found.items():
                 values[name][rows] = column
             chunks.take(piece)
+            if whole is not None and whole is not span.signal:
+                whole[piece.origin : piece.origin + len(piece.signal)] = piece.signal
             if change is not None:
                 own = piece.frames(piece.first, piece.end)
                 change.take(own.signal, own.starts)
         values |= chunks.on_frames()
         if change is not None:
             values["novelty"] = change.values()
-        if sounds_soundgen and wanted.intersection(FROM_ENVELOPE):
-            values |= envelope_modulation(np.asarray(span.signal), sample_rate, n_frames)
+        if whole is not None:
+            found = envelope_modulation(whole, sample_rate, n_frames)
+            values |= {name: column for name, column in found.items() if name in wanted}
     if mask:
         mask_noise(values, span.silent, sounds_soundgen)
     frame_rate = sample_rate / span.hop
@@ -114,7 +120,8 @@ def measure_span(
             values[name] = median_smooth(values[name], half)
     if wanted.intersection(FROM_CONTOUR):
         if sounds_soundgen:
-            values |= contour_modulation(values["pitch"], frame_rate)
+            found = contour_modulation(values["pitch"], frame_rate)
+            values |= {name: column for name, column in found.items() if name in wanted}
         else:
             contour = modulation.pitch_modulation(values["pitch"], frame_rate, np.flatnonzero(heard))
             values |= dict(zip(FROM_CONTOUR, contour, strict=True))
