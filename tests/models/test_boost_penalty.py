@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from voicerisk.models import BoostData, Lane, Learner, fit_lanes
 from voicerisk.models.boost_penalty import (
     MAX_LAMBDA,
     degrees_of_freedom,
@@ -91,3 +92,26 @@ def test_callers_without_rows_have_next_to_no_part_in_it():
     counts = np.array([12.0, 40.0, 25.0, 31.0, 18.0, 22.0])
     alone = ridge_penalty_for_df(counts, 4.0)
     assert ridge_penalty_for_df(np.append(counts, [0.0, 0.0]), 4.0) == pytest.approx(alone, rel=1e-7)
+
+
+def test_a_caller_code_without_rows_is_no_caller():
+    """lambda is that of the callers in the data, whatever codes they bear: such a code moved it by 2e-8."""
+    rng = np.random.default_rng(6)
+    caller = np.repeat(np.arange(6, dtype=np.int32), 8)
+    y = rng.integers(0, 2, 48).astype(np.int8)
+    found = []
+    for codes in (caller, 2 * caller + 3):
+        data = BoostData({}, None, y, codes.astype(np.int32))
+        (path,) = fit_lanes(data, [Lane("x", np.ones(48), (Learner("brandom", "caller", df=2.0),))], 5)
+        found.append((path.learners[0].penalty, path.risk.tolist()))
+    assert found[0] == found[1]
+
+
+def test_with_knots_of_the_training_rows_a_held_out_caller_is_as_good_as_absent():
+    caller = np.repeat(np.arange(6, dtype=np.int32), 8)
+    data = BoostData({}, None, np.tile(np.array([0, 1, 1, 0], np.int8), 12), caller)
+    weights = (caller != 2).astype(float)
+    learners = (Learner("brandom", "caller", df=2.0),)
+    (held_out,) = fit_lanes(data, [Lane("x", weights, learners, boundary="train")], 1)
+    (absent,) = fit_lanes(data.take(np.flatnonzero(weights)), [Lane("x", np.ones(40), learners)], 1)
+    assert held_out.learners[0].penalty == absent.learners[0].penalty

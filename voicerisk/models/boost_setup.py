@@ -242,6 +242,7 @@ def _fit_learners(
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
     has_sex = data.sex is not None
+    present = np.bincount(data.caller) > 0
     ready: dict[tuple[int, int], Fitted | str] = {}
     alike: dict[Learner, list[tuple[int, int]]] = {}
     for i, lane in enumerate(group.lanes):
@@ -250,9 +251,10 @@ def _fit_learners(
             if isinstance(number, str):
                 ready[i, j] = number
             elif learner.kind == "brandom":
-                ready[i, j] = _caller_learner(
-                    learner, group.caller_weight[i], learner_blocks(learner, has_sex)
-                )
+                counts = group.caller_weight[i]
+                # as the levels of R's factor: callers held out are among them, codes that no row has are not
+                levels = counts > 0 if lane.boundary == "train" else present
+                ready[i, j] = _caller_learner(learner, counts, levels, learner_blocks(learner, has_sex))
             else:
                 name = "" if learner.kind == "bbs" else learner.variable
                 alike.setdefault(replace(learner, variable=name, by=None, available=False), []).append((i, j))
@@ -318,11 +320,11 @@ def _block_gram(learner: Learner, weight: Floats, blocks: int) -> Floats:
     return np.array([[weight.sum(), male], [male, male]]) if learner.intercept else np.array([[male]])
 
 
-def _caller_learner(learner: Learner, counts: Floats, blocks: int) -> Fitted | str:
+def _caller_learner(learner: Learner, counts: Floats, levels: NDArray[np.bool_], blocks: int) -> Fitted | str:
     df = learner.wanted_df or 0.0
     if learner.penalty is None and np.count_nonzero(counts) <= df:
         return f"there are no more than {df:g} callers"
-    penalty = ridge_penalty_for_df(counts, df) if learner.penalty is None else learner.penalty
+    penalty = ridge_penalty_for_df(counts[levels], df) if learner.penalty is None else learner.penalty
     fitted = FittedLearner(learner, None, penalty, len(counts))
     return Fitted(fitted, -1, blocks, kernels.CALLER, kernels.RIDGE, np.zeros((1, 1)))
 
