@@ -164,7 +164,7 @@ def compare(files: list[Path]) -> None:
     print(f"{len(first)} data sets, {len(largest)} compared; of these or left aside: {counts}")
     print("relative difference, quantiles", QUANTILES)
     table = np.array(penalties)
-    for low, high in ((0, 1), (1, 100), (100, 1e3), (1e3, 1e4), (1e4, np.inf), (0, np.inf)):
+    for low, high in ((0, 1), (1, 1e3), (1e3, 1e4), (1e4, np.inf), (0, np.inf)):
         inside = (table[:, 0] > low) & (table[:, 0] <= high)
         show(f"lambda {low:g} to {high:g} (n = {inside.sum()}), ours", table[inside, 1])
         show("                    R with another LAPACK", table[inside, 2:].ravel())
