@@ -16,7 +16,13 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import FrameRows, GamboostFitter
 from voicerisk.study.folder import fingerprint
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.screening import Selection, lasso_folds, screen_all, screening_rows
+from voicerisk.study.screening import (
+    SOURCE_CALLER,
+    Selection,
+    lasso_folds,
+    screen_all,
+    screening_rows,
+)
 from voicerisk.study.settings import Study
 from voicerisk.validation import FitPaths, FitSwitches, FittedPath, Progress, TrainingSet, training_weights
 
@@ -65,7 +71,8 @@ class AuditFits:
         ----------
         switches : FitSwitches
         calls : DataFrame
-            call_id, caller_id, y; `source_call_id` names the recording where a call is a copy of another.
+            call_id, caller_id, y; where a call is a copy of another, `source_call_id` names the recording and
+            `source_caller_id` the person, whose copies no fold parts.
         """
         tables = self._tables_of(calls)
         who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
@@ -112,6 +119,8 @@ class AuditFits:
         }
         drawn = own.set_index("call_id").loc[source].reset_index(drop=True)
         drawn = drawn.assign(**names, y=calls["y"].to_numpy())
+        if SOURCE_CALLER in calls:
+            drawn[SOURCE_CALLER] = calls[SOURCE_CALLER].to_numpy(dtype=object)
         parts = {}
         for name, table in (("frames", self.tables.frames), ("segments", self.tables.segments)):
             rows = [self._rows[name][call] for call in source]
