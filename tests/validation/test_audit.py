@@ -1,3 +1,6 @@
+from dataclasses import asdict
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +17,9 @@ from voicerisk.validation.checks import (
     group_overlap,
 )
 from voicerisk.validation.controls import negative_controls, pseudo_callers
+from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.findings import findings_table
+from voicerisk.validation.permutation import pipeline_rows
 from voicerisk.validation.ridge import ridge_paths
 
 from .toys import cohort, leaky_fitter, stepwise_paths, with_means
@@ -42,9 +47,18 @@ def climbed(null_cohort):
 def test_the_ladder_adds_one_switch_at_a_time():
     rungs = ladder()
     assert [rung.name for rung in rungs] == [
-        "honest", "global_scaling", "global_screening", "row_folds", "holdout_threshold", "shifting_prior",
-        "frame_units", "caller_effect", "automatic_direction",
+        "honest", "global_scaling", "global_screening", "row_lambda", "row_steps", "holdout_threshold",
+        "cut_at_score", "no_recalibration", "shifting_prior", "frame_units", "caller_effect",
+        "automatic_direction",
     ]  # fmt: skip
+    for before, rung in pairwise(rungs):
+        changed = set()
+        for part in ("fit", "protocol"):
+            was, now = asdict(getattr(before, part)), asdict(getattr(rung, part))
+            changed |= {f"{part}.{key}" for key in now if now[key] != was[key]} - {"protocol.name"}
+        changed |= {key for key in ("unit", "automatic") if getattr(before, key) != getattr(rung, key)}
+        # Steps chosen over rows are not chosen on the inner folds any more: both say the same.
+        assert changed == {"fit.row_steps", "protocol.tune_steps"} or len(changed) == 1, (rung.name, changed)
     assert rungs[0].protocol.recalibrate and rungs[0].protocol.threshold_from == NESTED.threshold_from
     assert not rungs[-1].protocol.inner and rungs[-1].automatic
     with pytest.raises(ValidationError, match="all_data or brandom"):
@@ -94,6 +108,88 @@ def test_permutations_name_the_rung_that_leaks(null_cohort):
     assert table.loc["global_screening", "null_verdict"] == "leak"
     assert table.loc["honest", "null_verdict"] != "leak"
     assert "global_screening_null" in {one.mechanism for one in audit.findings}
+
+
+def test_a_frame_rung_is_judged_against_permutations_of_its_own_unit():
+    calls, frames = cohort(10, 8, seed=2, effect=1.0)
+    rungs = [rung for rung in ladder() if rung.name in ("shifting_prior", "frame_units")]
+
+    def make(switches, table):
+        return stepwise_paths(table, frames)
+
+    audit = audit_ladder(calls, make, SETTINGS, "loco", n_permutations=3, rungs=rungs)
+    table = audit.table.set_index("rung")
+    assert table["unit"].to_dict() == {"shifting_prior": "call", "frame_units": "frame"}
+    assert table.loc["frame_units", "auroc"] == table.loc["frame_units", "auroc_frame"]
+    score, (y, of_frames) = pipeline_rows(calls, make(None, calls), SETTINGS, rungs[1].protocol, True)
+    sorted_calls = calls.sort_values(["caller_id", "call_id"])
+    assert len(of_frames) == calls["n_frames"].sum()
+    assert table.loc["frame_units", "auroc_kfold"] == auroc(y, of_frames)
+    assert table.loc["frame_units", "auroc_call_kfold"] == auroc(sorted_calls["y"].to_numpy(), score)
+    draws = audit.permutations.set_index(["rung", "permutation"])
+    of_unit, of_calls = draws.loc["frame_units", "auroc_kfold"], draws.loc["frame_units", "auroc_call_kfold"]
+    assert (of_unit != of_calls).all()
+    assert (of_calls == draws.loc["shifting_prior", "auroc_kfold"]).all()
+    assert table.loc["frame_units", "null_mean_kfold"] == of_unit[1:].mean()
+    assert table.loc["frame_units", "null_mean_call_kfold"] == of_calls[1:].mean()
+
+
+def test_a_model_without_frames_prints_its_calls_counted_by_their_frames(climbed):
+    audit, _ = climbed
+    table = audit.table.set_index("rung")
+    assert table.loc["shifting_prior", "unit"] == "call"
+    assert table.loc["frame_units", "unit"] == "frame_by_call"
+    # The same scores, but long calls count more.
+    assert table.loc["frame_units", "auroc_call"] == table.loc["shifting_prior", "auroc_call"]
+    assert table.loc["frame_units", "auroc"] != table.loc["frame_units", "auroc_call"]
+
+
+def test_calls_without_a_cut_are_counted_and_not_flagged(null_cohort):
+    """One fold in which the model learns nothing: the others' calls are decided as before."""
+    calls, means = null_cohort
+    rungs = [rung for rung in ladder() if rung.name in ("honest", "holdout_threshold")]
+    plain = leaky_fitter(calls, means, MARKERS)
+
+    def constant_without(caller):
+        def make(switches, table):
+            fit, nothing = plain(switches, table), ridge_paths(table.assign(nothing=0.0), ["nothing"])
+
+            def chosen(sets, progress):
+                for one in sets:
+                    yield from (fit if caller in one.train else nothing)([one], progress)
+
+            return chosen
+
+        return make
+
+    left_out = calls.loc[calls["y"] == 1, "caller_id"].iloc[0]
+    audit = audit_ladder(calls, constant_without(left_out), SETTINGS, rungs=rungs)
+    table, scores = audit.table.set_index("rung"), audit.scores
+    assert (table["n_with_cut"] + table["n_without_cut"] == len(calls)).all()
+    assert table["n_without_cut"].to_dict() == {"honest": 1, "holdout_threshold": 0}
+    own = scores[scores["rung"] == "honest"]
+    flagged = (own["p_raw"] >= own["threshold"].fillna(np.inf)).to_numpy()
+    y = own["y"].to_numpy()
+    expected = flagged[y == 1].mean() - flagged[y == 0].mean()
+    assert table.loc["honest", "youden_j"] == pytest.approx(expected, abs=1e-12)
+    # Leaving the call out would give another number, of other calls than on the next rung.
+    known = own["threshold"].notna().to_numpy()
+    other = flagged[known & (y == 1)].mean() - flagged[known & (y == 0)].mean()
+    assert flagged[y == 1].any() and abs(other - expected) > 0.001
+    evidence = {one.mechanism: one.evidence for one in audit.findings}["holdout_threshold"]
+    assert "calls without a cut 0 after 1" in evidence
+
+
+def test_a_study_that_screens_nothing_is_not_told_that_its_screening_leaks(null_cohort):
+    calls, means = null_cohort
+
+    def make(switches, table):
+        return ridge_paths(table.merge(means[["call_id", "x0", "x1"]], on="call_id"), ["x0", "x1"])
+
+    rungs = [r for r in ladder() if r.name in ("honest", "global_screening", "row_lambda")]
+    found = {one.mechanism: one for one in audit_ladder(calls, make, SETTINGS, rungs=rungs).findings}
+    for name in ("global_screening", "row_lambda"):
+        assert found[name].severity == "note" and "does not screen" in found[name].finding
 
 
 def test_offset_only_scores_are_reversed_and_automatic_direction_makes_them_perfect(null_cohort):

@@ -139,12 +139,14 @@ class AuditFits:
         learned = fitter.learned
         if switches.global_scaling:
             learned = replace(learned, boundary="all")
-        if switches.global_screening:
-            chosen = self._screened(tables, prior, switches.row_folds)
+        # Where nothing is screened nobody's outcome enters through it.
+        if switches.global_screening and self.study.screening.unit != "none":
+            chosen = self._screened(tables, prior, switches.row_lambda)
             learned = replace(learned, screening=chosen)
         fitter = replace(fitter, learned=learned)
-        if switches.row_folds:
-            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, learned.screening or (), prior))
+        if switches.row_steps:
+            chosen = tables.markers if learned.screening is None else learned.screening
+            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, chosen, prior))
             seen["mstop"] = everyone
         if switches.caller_effect == "brandom":
             fitter = replace(fitter, boost=replace(fitter.boost, brandom=True))
@@ -160,14 +162,12 @@ class AuditFits:
             seen[CALLER_EFFECT] = everyone
         return fitter, seen
 
-    def _screened(self, tables: ModelTables, prior: float | None, row_folds: bool) -> tuple[str, ...]:
-        """Run the Lasso on everyone; with `row_folds` its lambda comes from folds that callers straddle."""
+    def _screened(self, tables: ModelTables, prior: float | None, row_lambda: bool) -> tuple[str, ...]:
+        """Run the Lasso on everyone; with `row_lambda` its lambda comes from folds that callers straddle."""
         settings, most = self.study.screening, self.study.validation.inner_folds
         seed = self.study.validation.seed
-        if settings.unit == "none":
-            return tables.markers
         rows = screening_rows(tables, settings.unit)
-        if not row_folds:
+        if not row_lambda:
             return screen_all(rows, settings, most, prior, seed).selected
         weights = None if prior is None else training_weights(rows.caller, rows.y, prior)
         folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)

@@ -30,8 +30,9 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     screen.print(
         "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
         "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
-        "report. 'Shuffled': the mean of that over shuffled outcomes (grouped k-fold); far from 0.50, the\n"
-        "rung finds something where there is nothing.",
+        "report, of calls or of frames. 'Shuffled': the mean of that, in the same unit, over shuffled\n"
+        "outcomes (by grouped k-fold); far from 0.50, the rung finds something where there is nothing.\n"
+        "J and frames right are of all calls; those without a cut (their number: 'no cut') are not flagged.",
         style="dim",
     )
     _print_tests(result.tests, screen)
@@ -70,6 +71,7 @@ def _ladder_table(ladder: pd.DataFrame) -> Any:
         "AP",
         "J",
         "frames\nright",
+        "no cut",
         "Brier",
         "slope",
         "shuffled",
@@ -82,11 +84,17 @@ def _ladder_table(ladder: pd.DataFrame) -> Any:
         table.add_row(
             f"{place}. {str(row['label']).removeprefix('+ ')}",
             _interval(row["auroc_call"], row["lower"], row["upper"]),
-            change, _number(row["auroc"]), _number(row["average_precision"]), _number(row["youden_j"]),
+            change, _printed(row), _number(row["average_precision"]), _number(row["youden_j"]),
             "" if pd.isna(row["accuracy_frame"]) else f"{row['accuracy_frame']:.1%}",
-            _number(row["brier"], 3), _number(row["calibration_slope"]), _number(row["null_mean"]),
+            str(row["n_without_cut"]), _number(row["brier"], 3), _number(row["calibration_slope"]),
+            _number(row["null_mean_kfold"]),
         )  # fmt: skip
     return table
+
+
+def _printed(row: dict[Any, Any]) -> str:
+    unit = "" if row["unit"] == "call" else " of frames"
+    return f"{row['auroc']:.2f}{unit}"
 
 
 def _interval(value: float, low: float, high: float) -> str:
@@ -99,10 +107,14 @@ def _number(value: float, digits: int = 2) -> str:
 
 def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
     for row in tests.to_dict("records"):
+        if not row["n_permutations"]:
+            screen.print(f"\nHonest pipeline, {SAYS[row['scheme']]}: {row['says']}", highlight=False)
+            continue
         text = (
-            f"\nHonest pipeline, {SAYS[row['scheme']]} {row['n_permutations']} times: mean AUROC "
-            f"{row['null_mean']:.3f} (Monte Carlo error {row['null_se']:.3f}), {row['observed']:.3f} with "
-            f"the outcomes as they are, P = {row['p_value']:.3g}"
+            f"\nHonest pipeline, {SAYS[row['scheme']]} {row['n_permutations']} times "
+            f"({row['n_permutable_callers']} of {row['n_callers']} callers can change theirs): mean AUROC of "
+            f"calls {row['null_mean']:.3f} (grouped k-fold, Monte Carlo error {row['null_se']:.3f}), "
+            f"{row['observed']:.3f} with the outcomes as they are, P = {row['p_value']:.3g}"
         )
         if row["scheme"] == "strata":
             text += f". A model of the strata alone: {row['strata_alone']:.3f}"
