@@ -9,7 +9,7 @@ from small_study import SETTINGS, marker_frames
 
 from voicerisk.study import load_study
 from voicerisk.study.audit import run_audit
-from voicerisk.study.audit_fits import caller_effects, dealt_anew, thinned
+from voicerisk.study.audit_fits import by_segment, caller_effects, thinned
 from voicerisk.study.audit_steps import AuditOptions
 from voicerisk.study.design import ModelTables
 
@@ -143,26 +143,19 @@ def test_thinning_keeps_so_many_frames_a_caller_and_every_call():
     assert thinned(_tables(), 99).frames.equals(_tables().frames)
 
 
-def test_segments_dealt_anew_keep_their_frames_together():
-    calls = pd.concat([_tables().calls] * 2, ignore_index=True)
-    first = _tables()
-    second = {}
-    for name in ("frames", "segments"):
-        table = getattr(first, name)
-        copy = table.assign(call_id=table["call_id"].str.upper() + "2", caller_id=table["caller_id"] + "2")
-        second[name] = pd.concat([table, copy], ignore_index=True)
-    calls["call_id"] = ["a", "b", "A2", "B2"]
-    calls["caller_id"] = ["A", "B", "A2", "B2"]
-    tables = ModelTables(calls, second["frames"], second["segments"], ("x",))
-    dealt = dealt_anew(tables, seed=2)
-    assert len(dealt.frames) == 16 and dealt.frames["call_id"].value_counts().to_dict() == {
-        "a": 6, "A2": 6, "b": 2, "B2": 2,
-    }  # fmt: skip
-    # Frames of one segment stay neighbours: x differs by 1 within a segment of two frames.
-    gaps = dealt.frames.groupby(["call_id", "segment"])["x"].agg(lambda v: v.max() - v.min())
-    assert (gaps == 1.0).all()
-    y = dict(zip(calls["call_id"], calls["y"], strict=True))
-    assert dealt.frames["x"].ge(6).equals(dealt.frames["call_id"].map(y).eq(0))
+def test_each_segment_becomes_a_call_with_its_own_frames():
+    tables = by_segment(thinned(_tables(), 3))
+    # Frames 0, 2, 4 of caller A are left, one a segment.
+    assert tables.calls["call_id"].tolist() == ["a/0", "a/1", "a/2", "b/0"]
+    assert tables.calls["of_call"].tolist() == ["a", "a", "a", "b"]
+    assert tables.calls["y"].tolist() == [1, 1, 1, 0]
+    assert tables.calls["n_frames"].tolist() == [1, 1, 1, 2]
+    by_call = tables.frames.groupby("call_id")["x"].apply(list).to_dict()
+    assert by_call == {"a/0": [0.0], "a/1": [2.0], "a/2": [4.0], "b/0": [6.0, 7.0]}
+    # A segment without frames cannot be scored.
+    fewer = by_segment(thinned(_tables(), 2))
+    assert fewer.calls["call_id"].tolist() == ["a/0", "a/1", "b/0"]
+    assert set(fewer.segments["call_id"]) == set(fewer.calls["call_id"])
 
 
 def test_options_are_checked():

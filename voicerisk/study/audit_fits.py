@@ -111,7 +111,7 @@ class AuditFits:
     def _tables_of(self, calls: pd.DataFrame) -> ModelTables:
         source = calls["source_call_id"] if "source_call_id" in calls else calls["call_id"]
         own = self.tables.calls
-        if "source_call_id" not in calls and len(calls) == len(own):
+        if "source_call_id" not in calls and _callers(calls) == _callers(own):
             return replace(self.tables, calls=own.assign(y=own["call_id"].map(_outcomes(calls))))
         names = {
             "call_id": calls["call_id"].to_numpy(dtype=object),
@@ -175,6 +175,10 @@ class AuditFits:
         # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
         chosen = screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior)
         return chosen.selected
+
+
+def _callers(calls: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(calls["call_id"], calls["caller_id"], strict=True))
 
 
 def _outcomes(calls: pd.DataFrame) -> dict[str, int]:
@@ -268,25 +272,22 @@ def thinned(tables: ModelTables, frames_per_caller: int) -> ModelTables:
     return replace(tables, frames=frames, calls=tables.calls.assign(n_frames=n_frames))
 
 
-def dealt_anew(tables: ModelTables, seed: int) -> ModelTables:
-    """Deal segments anew among calls of the same outcome and sex, so that a call holds many voices."""
-    from voicerisk.validation.controls import pseudo_callers
+def by_segment(tables: ModelTables) -> ModelTables:
+    """Make a call of every segment that has frames; `of_call` names the call it belongs to.
 
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, 1)))
-    keys = ["call_id", "caller_id", "segment"]
-    was = tables.segments[keys].reset_index(drop=True)
-    now = pseudo_callers(was, tables.calls, rng, ["sex"])
-    pairs = pd.concat([was.add_prefix("was_"), now], axis=1)
-    moved = tables.frames.rename(columns={key: f"was_{key}" for key in keys})
-    on = [f"was_{key}" for key in keys]
-    frames = moved.merge(pairs, on=on, how="left", validate="many_to_one")[tables.frames.columns]
-    order = pd.Series(np.arange(len(tables.calls)), index=tables.calls["call_id"])
-    frames = frames.assign(_place=frames["call_id"].map(order))
-    frames = frames.sort_values(["_place", "segment", "frame"], kind="stable").drop(columns="_place")
-    n_frames = tables.calls["call_id"].map(frames.groupby("call_id").size()).astype(int)
-    return replace(
-        tables,
-        calls=tables.calls.assign(n_frames=n_frames),
-        frames=frames.reset_index(drop=True),
-        segments=tables.segments.assign(**{key: now[key].to_numpy() for key in keys}),
+    Segments that thinning left without frames are left out.
+    """
+    frames = tables.frames.assign(call_id=_segment_ids(tables.frames))
+    n_frames = frames.groupby("call_id", sort=False).size()
+    segments = tables.segments.assign(
+        of_call=tables.segments["call_id"], call_id=_segment_ids(tables.segments)
     )
+    segments = segments[segments["call_id"].isin(n_frames.index)].reset_index(drop=True)
+    own = tables.calls.drop(columns="n_frames").rename(columns={"call_id": "of_call"})
+    calls = segments[["call_id", "of_call"]].merge(own, on="of_call", how="left", validate="many_to_one")
+    calls = calls.assign(n_frames=calls["call_id"].map(n_frames).astype(int))
+    return replace(tables, calls=calls, frames=frames, segments=segments.drop(columns="of_call"))
+
+
+def _segment_ids(table: pd.DataFrame) -> pd.Series:
+    return table["call_id"].astype(str) + "/" + table["segment"].astype(int).astype(str)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pandas as pd
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, write_json
 from voicerisk.study.audit_checks import service_of
-from voicerisk.study.audit_fits import AuditFits, dealt_anew
+from voicerisk.study.audit_fits import AuditFits, by_segment
+from voicerisk.study.audit_sizes import inner_folds, pipeline_size, spoken
 from voicerisk.study.design import ModelTables
 from voicerisk.study.reporter import Reporter
 from voicerisk.study.settings import Study
@@ -26,10 +27,9 @@ from voicerisk.validation import (
     negative_controls,
     nested_cv_error,
     permutation_test,
-    plan_size,
 )
 from voicerisk.validation.audit import ladder_size
-from voicerisk.validation.controls import control_findings
+from voicerisk.validation.control_findings import control_findings
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.folds import caller_table
 from voicerisk.validation.permutation import judge_permutations, strata_alone_auroc
@@ -136,11 +136,11 @@ class AuditSteps:
     def sizes(self) -> dict[str, int]:
         """Return the number of models of each step that has not been done yet; upper bounds."""
         ladder, permutation = ladder_size(self.calls, self.settings, "loco", self.options.permutations)
-        one_pipeline = _pipeline_size(self.calls, self.settings)
+        one_pipeline = pipeline_size(self.calls, self.settings)
         services = self.calls[service_of(self.study)].nunique() if service_of(self.study) else 0
         folds = min(10, *(self.calls.loc[self.calls["y"] == v, "caller_id"].nunique() for v in (0, 1)))
-        inner = _inner_folds(self.calls, self.settings)
-        controls = 2 + (services > 1) * (1 + services) + RANDOM_LABELS
+        inner = inner_folds(self.calls, self.settings)
+        controls = 3 + (services > 1) * (1 + services) + RANDOM_LABELS
         kept_ladder = self._kept("ladder")
         done = sum(name.startswith("permutation/") for name in kept_ladder)
         climbed = "automatic_direction" in kept_ladder
@@ -182,9 +182,9 @@ class AuditSteps:
         if not known.is_file():
             return
         each = float(json.loads(known.read_text(encoding="utf-8")))
-        parts = ", ".join(f"{name} {_spoken(n * each)}" for name, n in sizes.items() if n)
+        parts = ", ".join(f"{name} {spoken(n * each)}" for name, n in sizes.items() if n)
         self.reporter.note(
-            f"At most {total} models at {each:.2g} s each: about {_spoken(total * each)} ({parts}). "
+            f"At most {total} models at {each:.2g} s each: about {spoken(total * each)} ({parts}). "
             "Ctrl-C loses no finished step; --frames-per-caller makes it shorter."
         )
 
@@ -238,7 +238,7 @@ class AuditSteps:
         null = honest[honest.index > 0].to_numpy()
         among = judge_permutations("all", float(honest[0]), null, permutable(self.calls))
         kept = {int(name): float(value) for name, value in self._kept("strata").items()}
-        one = _pipeline_size(self.calls, self.settings)
+        one = pipeline_size(self.calls, self.settings)
         self._within = self._staged(
             "Permutations, within strata",
             max(0, self._within_strata() + 1 - len(kept)) * one,
@@ -261,15 +261,14 @@ class AuditSteps:
     def _controls(self) -> pd.DataFrame:
         service = service_of(self.study)
 
-        def pseudo(calls: pd.DataFrame) -> Any:
-            dealt = dealt_anew(self.tables, self.settings.seed)
-            return AuditFits(
-                self.study, dealt, self.place / "fits" / "dealt", self.fits.jobs, self._tick
-            ).honest(calls)
-
+        place = self.place / "fits" / "segments"
+        of_segments = by_segment(self.tables)
+        fits = AuditFits(self.study, of_segments, place, self.fits.jobs, self._tick)
+        segments = of_segments.calls.rename(columns={"call_id": "segment_id", "of_call": "call_id"})
+        segments = segments[["segment_id", *self.calls.columns]]
         found = negative_controls(
-            self.calls, self.fits.honest, self.settings, service, "sex", self._metadata(), pseudo,
-            RANDOM_LABELS, finished=self._kept("controls"),
+            self.calls, self.fits.honest, self.settings, service, "sex", self._metadata(), segments,
+            fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
             keep=lambda name, row: self._keep("controls", name, row),
         )  # fmt: skip
         self.fits.forget()
@@ -391,20 +390,3 @@ def _test_findings(tests: pd.DataFrame) -> list[Finding]:
         for row in tests.to_dict("records")
         if row["scheme"] == "strata" and row["verdict"] == "strata carry the outcome"
     ]  # fmt: skip
-
-
-def _inner_folds(calls: pd.DataFrame, settings: ValidationSettings) -> int:
-    smaller = min(calls.loc[calls["y"] == v, "caller_id"].nunique() for v in (0, 1))
-    return min(settings.inner_folds, smaller)
-
-
-def _pipeline_size(calls: pd.DataFrame, settings: ValidationSettings) -> int:
-    """Count the models of one repeat of nested grouped k-fold."""
-    once = replace(settings, protocols=("nested",), designs=("grouped_kfold",), repeats=1)
-    return plan_size(calls, once)["nested"]
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -131,7 +131,8 @@ def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
         shown = _interval(row["auroc"], row["lower"], row["upper"]) if pd.notna(row["auroc"]) else "–"
         note = f"\n[dim]{row['note']}[/]" if row["note"] else ""
         mark = "" if row["control"] == "none" else row["control"]
-        table.add_row(mark, f"{row['what']}{note}", shown, str(row["expected"]))
+        of = " of segments" if row["unit"] == "segment" and pd.notna(row["auroc"]) else ""
+        table.add_row(mark, f"{row['what']}{note}", shown + of, str(row["expected"]))
     screen.print()
     screen.print(table)
 
