@@ -9,12 +9,14 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, ValidationSettings, run_published
 from voicerisk.validation.audit import audit_ladder, ladder
 from voicerisk.validation.checks import (
+    CHANNEL,
     caller_columns,
     channel_findings,
     channel_table,
     column_findings,
     duplicate_audio,
     group_overlap,
+    one_class_cells,
 )
 from voicerisk.validation.controls import negative_controls
 from voicerisk.validation.discrimination import auroc
@@ -201,7 +203,7 @@ def test_offset_only_scores_are_reversed_and_automatic_direction_makes_them_perf
     table = audit.table.set_index("rung")
     assert table.loc["caller_effect", "auroc_call"] == 0.0
     assert table.loc["automatic_direction", "auroc"] == 1.0
-    assert table["degenerate"].all()
+    assert table["degenerate"].all() and table["copies_empty_model"].all()
     found = {one.mechanism: one for one in audit.findings}
     assert "scored by the offset alone" in found["caller_effect"].finding
     assert "reversed scores became a success" in found["automatic_direction"].finding
@@ -278,6 +280,63 @@ def test_a_channel_that_marks_a_class_is_found():
     assert table.loc["noise_floor_dbfs", "lower"] > 0.5 and table.loc["sample_rate", "auroc"] == 1.0
     named = " ".join(one.finding for one in channel_findings(channel, calls))
     assert "the noise between words differs" in named and "the sample rate differs" in named
+
+
+def test_a_channel_that_says_nothing_accuses_one_study_in_twenty_however_few_the_callers():
+    """Seven columns of noise at 12 callers: an interval alone accused 23 % of such studies."""
+    columns = [name for name in CHANNEL if name != "sample_rate"]
+    accused = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        ids = [f"c{i:02d}" for i in range(12)]
+        calls = pd.DataFrame({"call_id": ids, "caller_id": ids, "y": rng.permutation(np.arange(12) % 2)})
+        channel = calls[["call_id"]].assign(**{name: rng.normal(size=12) for name in columns})
+        accused += any(one.severity != "note" for one in channel_findings(channel, calls))
+    # Binomial with 0.05: at most 11 in 99 of 100 cases.
+    assert accused <= 11
+
+
+def test_few_callers_who_are_separated_are_a_note():
+    calls, _ = cohort(3, 3)
+    channel = calls[["call_id"]].assign(sample_rate=np.where(calls["y"] == 1, 16000.0, 8000.0))
+    (found,) = channel_findings(channel, calls)
+    assert found.severity == "note" and "may be chance" in found.finding
+
+
+def test_a_stratum_of_few_callers_with_one_outcome_is_no_bias():
+    calls, _ = cohort(20, 20, seed=1)
+    calls["service"], calls["year"] = "line", "2020"
+    positive = calls.index[calls["y"] == 1]
+    calls.loc[positive[:2], "year"] = "2019"
+    calls.loc[positive[:8], "service"] = "000"
+    cells = one_class_cells(calls, ["service", "year"])
+    found = {one.finding.split(" = ")[0].split()[-1]: one for one in cells}
+    # Two callers of 40, half of them positive, agree with probability 2 (20 19) / (40 39) = 0.49.
+    assert found["year"].severity == "note" and "probability 0.49" in found["year"].evidence
+    assert found["service"].severity == "bias"
+
+
+def test_a_pipeline_that_learned_nothing_is_not_accused_of_ranking_who_was_left_out():
+    """Constant in all folds but one: AUROC near one half, and no leak, no bias."""
+    calls, frames = cohort(10, 8, seed=2, effect=0.0)
+    means = with_means(calls, frames)
+
+    def make(switches, table):
+        fit = ridge_paths(table.merge(means[["call_id", "x0"]], on="call_id"), ["x0"])
+        nothing = ridge_paths(table.assign(nothing=0.0), ["nothing"])
+
+        def chosen(sets, progress):
+            for one in sets:
+                own = "c004" not in one.train and (one.key.endswith("outer") or "c004" not in one.assess)
+                yield from (fit if own else nothing)([one], progress)
+
+        return chosen
+
+    audit = audit_ladder(calls, make, SETTINGS, rungs=ladder()[:1])
+    assert audit.table["degenerate"].all() and not audit.table["copies_empty_model"].any()
+    (found,) = audit.findings
+    assert found.mechanism == "honest_degenerate" and found.severity == "note"
+    assert "learned next to nothing" in found.finding and "17 calls without a cut" in found.evidence
 
 
 def test_negative_controls_come_out_as_expected():

@@ -159,7 +159,8 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
             alarms = degenerate_scores(pd.read_parquet(file))
             for row in alarms[alarms["alarm"]].to_dict("records"):
                 yield Finding(
-                    "degenerate_scores", "bias", f"{protocol}, {row['design']}: {row['finding']}",
+                    "degenerate_scores", "bias" if row["copies"] else "note",
+                    f"{protocol}, {row['design']}: {row['finding']}",
                     f"standard deviation of the scores {row['sd_score']:.3g}, of an empty model's "
                     f"{row['sd_empty']:.3g}; correlation of both {row['correlation']:.2f}",
                     "Do not read this AUROC in either direction.",

@@ -124,7 +124,7 @@ def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
 def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
     from rich.table import Table
 
-    table = Table(title="Negative controls (grouped k-fold)")
+    table = Table(title="Negative controls (grouped k-fold, 99 % intervals given the scores)")
     for name in ("", "control", "AUROC", "expected"):
         table.add_column(name, justify="right" if name == "AUROC" else "left")
     for row in controls.to_dict("records"):

@@ -49,11 +49,13 @@ class Audit:
         rung, label, unit, auroc (what the rung would print, of this unit), auroc_call, auroc_caller,
         auroc_frame, average_precision, sensitivity, specificity, youden_j, accuracy_frame (the call's
         decision carried by its frames), n_with_cut, n_without_cut, brier, calibration_slope, leaked (learned
-        objects that saw held-out callers), degenerate, lower and upper (of auroc_call), change (of auroc_call
-        from the rung before), change_lower, change_upper (95 % intervals over callers from the same draws,
-        given the scores). By grouped k-fold, in the rung's own unit and direction: auroc_kfold (outcomes as
-        they are), null_mean_kfold and null_se_kfold (outcomes permuted), p_value_kfold, null_verdict and
-        n_permutations; the same of calls: auroc_call_kfold, null_mean_call_kfold.
+        objects that saw held-out callers), degenerate (the scores hardly vary), copies_empty_model (they are
+        the share of positives among those not left out), lower and upper (of auroc_call), change (of
+        auroc_call from the rung before), change_lower, change_upper (95 % intervals over callers from the
+        same draws, given the scores). By grouped k-fold, in the rung's own unit and
+        direction: auroc_kfold (outcomes as they are), null_mean_kfold and null_se_kfold (outcomes permuted),
+        p_value_kfold, null_verdict and n_permutations; the same of calls: auroc_call_kfold,
+        null_mean_call_kfold.
     permutations : DataFrame
         rung, unit, permutation (0 = outcomes as they are), auroc_kfold (of the rung's unit, as it would print
         it), auroc_call_kfold (of calls, in the rung's direction), by one repeat of grouped k-fold.
@@ -187,12 +189,14 @@ def _climb(
     kept = rows[["call_id", "caller_id", "y", "p_raw", "p", "threshold"]].astype(
         {"p": float, "threshold": float}
     )
+    alarms = degenerate_scores(result.predictions)
     return {
         "rung": rung.name,
         "label": rung.label,
         **rung_metrics(result, calls, rung, settings),
         "leaked": ", ".join(sorted({str(one["learned"]) for one in leaks(result.provenance)})),
-        "degenerate": bool(degenerate_scores(result.predictions)["alarm"].any()),
+        "degenerate": bool(alarms["alarm"].any()),
+        "copies_empty_model": bool(alarms["copies"].any()),
         "scores": {str(column): kept[column].tolist() for column in kept.columns},
     }
 

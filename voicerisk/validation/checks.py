@@ -1,6 +1,7 @@
 """Checks for leaks that need no refit: who was seen, what names a caller, what the recording gives away."""
 
 from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from voicerisk.validation.provenance import Provenance, leaks
 SEPARATES = 0.999
 LEAST_CALLERS = 3
 ALPHA = 0.05
+MOST_EXACT = 60
 CHANNEL = {
     "sample_rate": "the sample rate",
     "duration_s": "the length of the recording",
@@ -144,6 +146,9 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
 def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]:
     """Find values of a stratum whose calls all have one outcome.
 
+    A few callers who share a value may share their outcome by chance: where the probability of that (callers
+    dealt to values at random, either outcome) is above 0.05, it is a note and not a bias.
+
     Parameters
     ----------
     calls : DataFrame
@@ -151,24 +156,36 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
     strata : sequence of str
     """
     out = []
+    if calls["y"].nunique() < 2:
+        return out
     for name in strata:
         for value, part in calls.groupby(calls[name].astype(str), sort=True):
-            if part["y"].nunique() == 1 and calls["y"].nunique() == 2:
+            if part["y"].nunique() == 1:
                 outcome = int(part["y"].iloc[0])
                 share = len(part) / (calls["y"] == outcome).sum()
+                callers = part["caller_id"].nunique()
+                chance = _one_class_by_chance(calls, callers)
                 # A column that marks these calls and nothing else ranks them all right, the rest by chance.
                 out.append(
                     Finding(
-                        "one_class_cell", "bias" if len(part) > 1 else "note",
+                        "one_class_cell", "bias" if chance <= ALPHA else "note",
                         f"All calls with {name} = {value} have outcome {outcome}: whatever tells this {name} "
                         "tells the outcome.",
-                        f"{len(part)} calls of {part['caller_id'].nunique()} callers, {share:.0%} of outcome "
-                        f"{outcome}; a perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}",
+                        f"{len(part)} calls of {callers} callers, {share:.0%} of outcome {outcome}; a "
+                        f"perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}; so many "
+                        f"callers would share an outcome by chance with probability {chance:.2g}",
                         f"Report the result without {name} = {value}; leaving it out as a test set cannot be "
                         "estimated.",
                     )
                 )  # fmt: skip
     return out
+
+
+def _one_class_by_chance(calls: pd.DataFrame, drawn: int) -> float:
+    """Return the probability that so many callers, drawn without replacement, all have one outcome."""
+    share = calls.groupby("caller_id")["y"].mean()
+    n, alike = len(share), [int((share == value).sum()) for value in (0, 1)]
+    return float(sum(comb(one, drawn) for one in alike) / comb(n, drawn))
 
 
 def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
@@ -243,28 +260,54 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.9
 
 
 def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
-    """Say which columns of the channel tell the outcome: 0.5 outside the interval, or separation.
+    """Say which columns of the channel tell the outcome: 0.5 outside the interval, and a rank test.
 
     The level of each interval is 1 - 0.05 / columns (Bonferroni), so that a clean study is not accused by
-    one of its eight columns.
+    one of its eight columns. With few callers that interval is too short and a column may separate the
+    outcomes by chance: the exact rank test of caller means at the same level has to agree. A separation that
+    it does not confirm is a note.
     """
     out = []
     tested = max(len(channel_table(channel, calls)), 1)
     for row in channel_table(channel, calls, 1.0 - ALPHA / tested).to_dict("records"):
         separated = row["auroc"] in (0.0, 1.0)
-        if separated or row["lower"] > 0.5 or row["upper"] < 0.5:
+        if not (separated or row["lower"] > 0.5 or row["upper"] < 0.5):
+            continue
+        p_value = _rank_test(calls.merge(channel[["call_id", row["column"]]], on="call_id"), row["column"])
+        sure = p_value <= ALPHA / tested
+        if sure or separated:
             interval = "" if separated else f" ({row['lower']:.2f} to {row['upper']:.2f})"
             out.append(
                 Finding(
-                    "channel", "bias",
-                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class.",
-                    f"{row['column']}: AUROC {row['auroc']:.3f}{interval}, {tested} columns tested together; "
-                    f"mean {row['mean_0']:.4g} without and {row['mean_1']:.4g} with the outcome",
+                    "channel", "bias" if sure else "note",
+                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class."
+                    if sure
+                    else f"{CHANNEL[row['column']].capitalize()} separates the outcomes, which with so few "
+                    "callers may be chance.",
+                    f"{row['column']}: AUROC {row['auroc']:.3f}{interval}, rank test of callers P = "
+                    f"{p_value:.2g}, {tested} columns tested together; mean {row['mean_0']:.4g} without and "
+                    f"{row['mean_1']:.4g} with the outcome",
                     "Compare services, normalise level and bandwidth, and report the AUROC without the "
                     "service that differs.",
                 )
             )  # fmt: skip
     return out
+
+
+def _rank_test(rows: pd.DataFrame, column: str) -> float:
+    """Return the two-sided P of Wilcoxon's rank test of caller means, callers of both outcomes aside."""
+    from scipy.stats import mannwhitneyu
+
+    by_caller = rows.dropna(subset=[column]).groupby("caller_id").agg(y=("y", "mean"), x=(column, "mean"))
+    negative, positive = (by_caller.loc[by_caller["y"] == v, "x"].to_numpy() for v in (0, 1))
+    if not len(negative) or not len(positive):
+        return 1.0
+    n = len(negative) + len(positive)
+    if max(negative) < min(positive) or max(positive) < min(negative):
+        return 2.0 / comb(n, len(positive))
+    exact = n <= MOST_EXACT and len(np.unique(by_caller["x"])) == len(by_caller)
+    method = "exact" if exact else "asymptotic"
+    return float(mannwhitneyu(positive, negative, alternative="two-sided", method=method).pvalue)
 
 
 def _share_among_others(value: np.ndarray, y: np.ndarray) -> np.ndarray:

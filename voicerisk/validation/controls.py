@@ -24,7 +24,7 @@ from voicerisk.validation.ridge import ridge_paths
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.switches import Switches
 from voicerisk.validation.tables import check_calls
-from voicerisk.validation.voices import met_voices
+from voicerisk.validation.voices import LEVEL, met_voices
 
 STREAM = 41
 LEAST = 4
@@ -79,7 +79,7 @@ def negative_controls(
     -------
     DataFrame
         control, what, unit (of the AUROC), expected, auroc (NaN where it cannot be estimated), lower, upper
-        (95 %, over callers, given the scores; Obuchowski; of (c) 99 %, bootstrapped), reference, change,
+        (99 %, over callers, given the scores; Obuchowski, of (c) bootstrapped), reference, change,
         change_lower, change_upper (of (c): the same segments by models that left out their caller, and the
         difference), n_calls, n_events, note.
 
@@ -172,7 +172,7 @@ def _row(
     if score is not None:
         interval = obuchowski(part["y"].to_numpy(), score, part["caller_id"].to_numpy())
         area = interval.auroc
-        low, high = interval.wald() if interval.informative else (np.nan, np.nan)
+        low, high = interval.wald(LEVEL) if interval.informative else (np.nan, np.nan)
     none = (np.nan,) * 4
     values = (
         control, what, "call", expected, area, low, high, *none, len(part), int(part["y"].sum()), note

@@ -131,16 +131,25 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
                 )
             )  # fmt: skip
         if row["degenerate"]:
-            found.append(
-                Finding(
-                    f"{name}_degenerate", "bias",
-                    f"On rung {name} the scores say no more than who was left out.",
-                    "their spread is that of a model without predictors",
-                    "Do not read this AUROC in either direction.", concerns,
-                )
-            )  # fmt: skip
+            found.append(_of_degenerate(name, row, concerns))
         before = row
     return tuple(found)
+
+
+def _of_degenerate(name: str, row: Mapping[str, Any], concerns: str) -> Finding:
+    if row["copies_empty_model"]:
+        return Finding(
+            f"{name}_degenerate", "bias", f"On rung {name} the scores say no more than who was left out.",
+            "they copy the share of positives among those who were not left out",
+            "Do not read this AUROC in either direction.", concerns,
+        )  # fmt: skip
+    return Finding(
+        f"{name}_degenerate", "note",
+        f"On rung {name} the model learned next to nothing: its scores hardly vary.",
+        f"their spread is no larger than that of a model without predictors; AUROC of calls "
+        f"{row['auroc_call']:.3f}, {row['n_without_cut']} calls without a cut",
+        "Do not read this AUROC in either direction; no leak is involved.", concerns,
+    )  # fmt: skip
 
 
 def _of_switch(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Finding:
