@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import ValidationError
 from voicerisk.validation.alarms import degenerate_scores
 from voicerisk.validation.bootstrap import caller_draws, percentile_interval
 from voicerisk.validation.findings import Finding, exit_code
-from voicerisk.validation.folds import caller_table, strata_columns
+from voicerisk.validation.folds import caller_table, require_callers, strata_columns
 from voicerisk.validation.ladder_findings import ladder_findings
 from voicerisk.validation.permutation import judge_permutations, pipeline_rows
 from voicerisk.validation.plan import plan_folds
-from voicerisk.validation.protocols import run_protocol
+from voicerisk.validation.protocols import LEAST_CALLERS, run_protocol
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.refit import Progress
@@ -112,9 +113,21 @@ def audit_ladder(
     Returns
     -------
     Audit
+
+    Raises
+    ------
+    ValidationError
+        Where the calls table is broken (row and value are named), a class has fewer than 4 callers, there is
+        no rung, or a refit does not keep its contract.
     """
     table = check_calls(calls)
     chosen = ladder() if rungs is None else tuple(rungs)
+    if not chosen or n_permutations < 0:
+        raise ValidationError(
+            f"The ladder needs a rung or more and 0 permutations or more, not {len(chosen)} and "
+            f"{n_permutations}."
+        )
+    require_callers(caller_table(table), LEAST_CALLERS["nested"], "honest")
     once = replace(settings, designs=(design,), repeats=1)
     done = finished or {}
     numbers = range(1 + n_permutations) if n_permutations else range(0)

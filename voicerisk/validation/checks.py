@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import comb
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.discrimination import auroc, obuchowski
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.provenance import Provenance, leaks
+from voicerisk.validation.tables import require_columns, require_one_row
 
 SEPARATES = 0.999
 LEAST_CALLERS = 3
@@ -71,6 +73,7 @@ def caller_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         column, constant_within_caller, n_distinct, auroc (of caller means, the better direction), separates,
         index_like.
     """
+    require_columns(table, ("caller_id", "y", *columns), "checked")
     by_caller = table.groupby("caller_id", sort=True)
     y_mean = by_caller["y"].mean()
     pure = y_mean.isin([0, 1]).to_numpy()
@@ -155,7 +158,8 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
         call_id, caller_id, y and the strata.
     strata : sequence of str
     """
-    out = []
+    require_columns(calls, ("call_id", "caller_id", "y", *strata), "calls")
+    out: list[Finding] = []
     if calls["y"].nunique() < 2:
         return out
     for name in strata:
@@ -198,7 +202,7 @@ def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]
     calls : DataFrame
         call_id, caller_id, y.
     """
-    _need(channel, ("call_id", "sha256"))
+    require_columns(channel, ("call_id", "sha256"), "channel")
     joined = channel[["call_id", "sha256"]].merge(calls[["call_id", "caller_id", "y"]], on="call_id")
     out = []
     for _, part in joined.groupby("sha256", sort=True):
@@ -236,10 +240,19 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.9
         direction is that of the column. Columns that do not vary, or are known of fewer than 3 callers in a
         class, have no row.
     """
-    _need(channel, ("call_id",))
+    require_columns(channel, ("call_id",), "channel")
+    require_one_row(channel, "call_id", "channel")
+    if not channel["call_id"].isin(calls["call_id"]).any():
+        raise ValidationError(
+            "The channel table holds none of the calls; are its call_ids those of calls.csv?"
+        )
     joined = calls[["call_id", "caller_id", "y"]].merge(channel, on="call_id").sort_values("call_id")
     rows = []
     for column in (c for c in CHANNEL if c in channel.columns):
+        if not pd.api.types.is_numeric_dtype(joined[column]):
+            raise ValidationError(
+                f"The channel table's {column} holds {joined[column].iloc[0]!r}; it must hold numbers."
+            )
         values = joined[column].to_numpy(dtype=np.float64)
         known = np.isfinite(values)
         y, groups = joined["y"].to_numpy()[known], joined["caller_id"].to_numpy()[known]
@@ -306,7 +319,7 @@ def _rank_test(rows: pd.DataFrame, column: str) -> float:
     if max(negative) < min(positive) or max(positive) < min(negative):
         return 2.0 / comb(n, len(positive))
     exact = n <= MOST_EXACT and len(np.unique(by_caller["x"])) == len(by_caller)
-    method = "exact" if exact else "asymptotic"
+    method: Literal["exact", "asymptotic"] = "exact" if exact else "asymptotic"
     return float(mannwhitneyu(positive, negative, alternative="two-sided", method=method).pvalue)
 
 
@@ -328,9 +341,3 @@ def _index_like(table: pd.DataFrame, column: str) -> bool:
     whole = bool(np.isfinite(of_caller).all() and (of_caller == np.round(of_caller)).all())
     gaps = np.diff(of_caller)
     return whole and len(gaps) > 0 and bool((gaps > 0).all()) and bool(np.median(gaps) == 1.0)
-
-
-def _need(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    missing = [c for c in columns if c not in table.columns]
-    if missing:
-        raise ValidationError(f"The channel table lacks the column(s) {', '.join(missing)}.")

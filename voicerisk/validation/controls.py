@@ -23,7 +23,7 @@ from voicerisk.validation.protocols import NESTED
 from voicerisk.validation.ridge import ridge_paths
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.switches import Switches
-from voicerisk.validation.tables import check_calls
+from voicerisk.validation.tables import check_calls, require_columns, require_one_row
 from voicerisk.validation.voices import LEVEL, met_voices
 
 STREAM = 41
@@ -95,6 +95,11 @@ def negative_controls(
     missing = [c for c in (service, sex) if c is not None and c not in table.columns]
     if missing:
         raise ValidationError(f"The calls table lacks the column(s) {', '.join(missing)} of a control.")
+    if metadata is not None:
+        require_columns(metadata, ("call_id",), "metadata")
+        require_one_row(metadata, "call_id", "metadata")
+    if segments is not None:
+        require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames"), "segments")
     tasks = _tasks(
         table, make_fit_paths, settings, service, sex, metadata, segments, make_of_segments, n_random,
         switches,

@@ -193,6 +193,8 @@ def full_procedure(
     ValidationError
         Where no bootstrap holds enough different callers to learn from.
     """
+    if n_boot < 1:
+        raise ValidationError(f"The whole procedure needs at least 1 bootstrap, not {n_boot}.")
     table = check_calls(calls)
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()

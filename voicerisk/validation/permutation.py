@@ -16,7 +16,7 @@ from voicerisk.validation.refit import FitPaths, Progress
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.validation.switches import Switches
-from voicerisk.validation.tables import check_calls
+from voicerisk.validation.tables import check_calls, require_columns
 
 __all__ = [
     "MakeFitPaths",
@@ -131,7 +131,7 @@ def permutation_test(
     Raises
     ------
     ValidationError
-        Where scheme 'strata' has no strata.
+        Where scheme 'strata' has no strata, a stratum is no column, or there is no permutation to run.
     """
     if scheme not in SCHEMES:
         raise ValidationError(f"The permutation scheme is one of {', '.join(SCHEMES)}, not {scheme!r}.")
@@ -139,8 +139,11 @@ def permutation_test(
         raise ValidationError(
             "A permutation within strata needs the strata columns, such as sex and service."
         )
+    if n_permutations < 1:
+        raise ValidationError(f"A permutation test needs at least 1 permutation, not {n_permutations}.")
     table = check_calls(calls)
     within = tuple(strata) if scheme == "strata" else ()
+    require_columns(table, within, "calls")
     moving = permutable(table, within)
     observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
     null = np.empty(n_permutations if moving.callers else 0)

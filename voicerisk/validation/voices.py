@@ -11,6 +11,7 @@ from voicerisk.validation.permutation import MakeFitPaths, pipeline_scores
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.switches import Switches
+from voicerisk.validation.tables import require_columns, require_one_row
 
 STREAM = 59
 BOOTSTRAPS = 1000
@@ -80,7 +81,16 @@ def met_voices(
     Returns
     -------
     MetVoices
+
+    Raises
+    ------
+    ValidationError
+        Where a column is missing, a segment stands twice, or a row is broken (it is named).
     """
+    require_columns(
+        segments, ("segment_id", "call_id", "caller_id", "y", "n_frames", *within), "segments"
+    )  # fmt: skip
+    require_one_row(segments, "segment_id", "segments")
     rows = segments.sort_values("segment_id", ignore_index=True)
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
     kept = [c for c in rows.columns if c not in ("segment_id", "call_id")]
