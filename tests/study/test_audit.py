@@ -38,6 +38,18 @@ def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(
     named = set(result.findings["mechanism"])
     assert {"global_screening", "caller_effect", "holdout_threshold", "shifting_prior"} <= named
 
+    assert ladder["n_without_cut"].add(ladder["n_with_cut"]).eq(12).all()
+    assert set(ladder["unit"]) == {"call", "frame"} and ladder.loc["frame_units", "unit"] == "frame"
+    controls = result.controls.set_index("control")
+    assert controls.loc["c", "unit"] == "segment"
+    change = controls.loc["c", "auroc"] - controls.loc["c", "reference"]
+    assert controls.loc["c", "change"] == pytest.approx(change)
+    assert "48 segments, 100% of whose voices were met" in controls.loc["c", "note"]
+    tests = result.tests.set_index("scheme")
+    assert (tests["n_callers"] == 12).all() and (tests["design"] == "grouped_kfold").all()
+    # Sex and outcome are crossed in the small study, so that every caller has somebody to swap with.
+    assert (tests["n_permutable_callers"] == 12).all()
+
     for name in ("ladder", "findings", "permutations", "tests", "controls", "columns", "sample_size"):
         assert (out / "audit" / f"{name}.csv").is_file(), name
     assert (pd.read_csv(out / "audit" / "ladder.csv")["frames_per_caller"] == 20).all()
@@ -165,3 +177,32 @@ def test_options_are_checked():
         AuditOptions(frames_per_caller=0)
     with pytest.raises(StudyError, match="number of permutations is -1"):
         AuditOptions(permutations=-1)
+
+
+def test_strata_that_hold_one_outcome_each_give_no_p(write_study, tmp_path):
+    """Every service has one outcome: P is missing with its reason, in the tables and on the screen."""
+    from typer.testing import CliRunner
+
+    from voicerisk.cli import app
+
+    calls, frames = marker_frames()
+    calls["service"] = np.where(calls["outcome"] == 1, "000", "line")
+    settings = SETTINGS.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
+    study = write_study(calls, frames, settings + '\n[screening]\nunit = "none"\n')
+    out = tmp_path / "out"
+    options = ["-o", str(out), "-B", "2", "--frames-per-caller", "10", "-j", "1"]
+    ran = CliRunner().invoke(app, ["audit", str(study), *options])
+    assert ran.exit_code in (0, 3), ran.output
+    tests = pd.read_csv(out / "audit" / "tests.csv").set_index("scheme")
+    assert np.isnan(tests.loc["strata", "p_value"]) and tests.loc["strata", "n_permutations"] == 0
+    assert tests.loc["strata", "n_permutable_callers"] == 0 and tests.loc["all", "n_permutable_callers"] == 12
+    assert "There is no P" in tests.loc["strata", "says"]
+    shown = " ".join(ran.output.split())
+    assert "Nothing can be permuted within strata" in shown and "P = nan" not in shown
+    assert "tests the validation code, not the study" in shown
+    found = pd.read_csv(out / "audit" / "findings.csv").set_index("mechanism")
+    assert found.loc["strata_not_permutable", "severity"] == "note"
+    # No screening: no rung may say that one leaked.
+    assert found.loc["global_screening", "severity"] == "note"
+    draws = pd.read_csv(out / "audit" / "permutations.csv")
+    assert set(draws["scheme"]) == {"all"}

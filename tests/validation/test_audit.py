@@ -250,6 +250,14 @@ def test_index_columns_and_columns_that_separate_are_found():
         caller_columns(rows[rows["y"] == 1], ["number"])
 
 
+def test_a_column_that_separates_a_handful_of_callers_is_a_note():
+    calls, _ = cohort(3, 3, seed=1)
+    told = calls.assign(effect=calls["y"] - 0.3, other=np.arange(6.0)[::-1] ** 2)
+    (found,) = [one for one in column_findings(told, ["effect", "other"]) if "'effect'" in one.evidence]
+    # Two columns, each of which separates 3 and 3 callers with probability 2 / 20.
+    assert found.severity == "note" and "by chance with probability 0.2" in found.evidence
+
+
 def test_duplicate_audio_across_callers_is_a_leak():
     calls, _ = cohort(3, 3, calls_each=2)
     channel = pd.DataFrame({"call_id": calls["call_id"], "sha256": [f"h{i}" for i in range(12)]})

@@ -115,15 +115,21 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
         caller_id, y and the columns.
     columns : sequence of str
     in_model : bool
-        Whether the model is given these columns; what it is not given is a note, never a leak.
+        Whether the model is given these columns; what it is not given is a note, never a leak. Nor is what as
+        few callers would show by chance: a column that is constant within callers separates n0 and n1 of them
+        with probability 2 / C(n0 + n1, n1), times the number of such columns.
     """
     out = []
-    worst = "leak" if in_model else "note"
+    found = caller_columns(table, columns)
+    chance = min(1.0, int(found["constant_within_caller"].sum()) * _separated_by_chance(table))
+    worst = "leak" if in_model and chance <= ALPHA else "note"
     remedy = "" if in_model else "It is not among the predictors; keep it so. "
-    for row in caller_columns(table, columns).to_dict("records"):
+    for row in found.to_dict("records"):
         evidence = (
             f"column {row['column']!r}: AUROC {row['auroc']:.3f} alone, {row['n_distinct']} distinct values"
         )
+        if row["separates"]:
+            evidence += f"; these callers would be separated by chance with probability {chance:.2g}"
         if row["index_like"]:
             out.append(
                 Finding(
@@ -144,6 +150,13 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
                 )
             )  # fmt: skip
     return out
+
+
+def _separated_by_chance(table: pd.DataFrame) -> float:
+    """Return the probability that a number given to each caller at random separates the outcomes."""
+    share = table.groupby("caller_id")["y"].mean()
+    n0, n1 = (int((share == value).sum()) for value in (0, 1))
+    return 2.0 / comb(n0 + n1, n1)
 
 
 def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]:
