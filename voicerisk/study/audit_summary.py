@@ -28,11 +28,16 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     screen.print()
     screen.print(_ladder_table(result.ladder))
     screen.print(
-        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
-        "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
-        "report, of calls or of frames. 'Shuffled': the mean of that, in the same unit, over shuffled\n"
-        "outcomes (by grouped k-fold); far from 0.50, the rung finds something where there is nothing.\n"
-        "J and frames right are of all calls; those without a cut (their number: 'no cut') are not flagged.",
+        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over callers "
+        "given the scores, and its change from the rung above. 'As printed': what the rung would report, of "
+        "calls or of frames. 'Shuffled': the mean of that, in the same unit, over shuffled outcomes (by "
+        "grouped k-fold); far from 0.50, the rung finds something where there is nothing.",
+        style="dim",
+    )
+    screen.print(_decisions_table(result.ladder))
+    screen.print(
+        "J and the frames decided rightly are of all calls, those without a cut not flagged; 'no cut' is "
+        "their number.",
         style="dim",
     )
     _print_tests(result.tests, screen)
@@ -62,39 +67,41 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
 def _ladder_table(ladder: pd.DataFrame) -> Any:
     from rich.table import Table
 
-    table = Table(title="From the honest to the published protocol, one liberty at a time")
-    table.add_column("rung", ratio=3)
-    for name in (
-        "AUROC of calls",
-        "change",
-        "as\nprinted",
-        "AP",
-        "J",
-        "frames\nright",
-        "no cut",
-        "Brier",
-        "slope",
-        "shuffled",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(title="From the honest to the published protocol, one liberty at a time", show_lines=True)
+    table.add_column("rung", min_width=20)
+    for name in ("AUROC\nof calls", "change", "as\nprinted", "shuffled"):
+        # A number that is cut short looks like another number.
+        table.add_column(name, justify="right", no_wrap=True)
     for place, row in enumerate(ladder.to_dict("records")):
-        change = "" if not place else f"{row['change']:+.2f}"
-        if pd.notna(row["change_lower"]):
-            change += f" ({row['change_lower']:+.2f} to {row['change_upper']:+.2f})"
         table.add_row(
             f"{place}. {str(row['label']).removeprefix('+ ')}",
-            _interval(row["auroc_call"], row["lower"], row["upper"]),
-            change, _printed(row), _number(row["average_precision"]), _number(row["youden_j"]),
+            _below(f"{row['auroc_call']:.2f}", row["lower"], row["upper"], ".2f"),
+            _below(f"{row['change']:+.2f}", row["change_lower"], row["change_upper"], "+.2f")
+            if place
+            else "",
+            f"{row['auroc']:.2f}" + ("" if row["unit"] == "call" else "\nframes"),
+            _number(row["null_mean_kfold"]),
+        )
+    return table
+
+
+def _decisions_table(ladder: pd.DataFrame) -> Any:
+    from rich.table import Table
+
+    table = Table(title="Decisions and risks on the same rungs")
+    for name in ("rung", "AP", "J", "frames\nright", "no cut", "Brier", "slope"):
+        table.add_column(name, justify="left" if name == "rung" else "right", no_wrap=True)
+    for place, row in enumerate(ladder.to_dict("records")):
+        table.add_row(
+            f"{place}. {row['rung']}", _number(row["average_precision"]), _number(row["youden_j"]),
             "" if pd.isna(row["accuracy_frame"]) else f"{row['accuracy_frame']:.1%}",
             str(row["n_without_cut"]), _number(row["brier"], 3), _number(row["calibration_slope"]),
-            _number(row["null_mean_kfold"]),
         )  # fmt: skip
     return table
 
 
-def _printed(row: dict[Any, Any]) -> str:
-    unit = "" if row["unit"] == "call" else " of frames"
-    return f"{row['auroc']:.2f}{unit}"
+def _below(value: str, low: float, high: float, how: str) -> str:
+    return value if pd.isna(low) else f"{value}\n{low:{how}} to {high:{how}}"
 
 
 def _interval(value: float, low: float, high: float) -> str:
