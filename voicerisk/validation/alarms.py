@@ -84,6 +84,6 @@ def _finding(constant: bool, alarm: bool, copies: bool) -> str:
     if alarm:
         return (
             "The scores vary no more than the share of positives does when a caller is left out: the model "
-            "learned next to nothing, and its AUROC in either direction is that of chance."
+            "learned next to nothing. Do not read its AUROC in either direction."
         )
     return ""
