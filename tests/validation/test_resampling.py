@@ -177,6 +177,29 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert found.estimate_632plus <= found.estimate_632 <= found.apparent
 
 
+def test_the_bootstrap_refuses_what_saw_a_caller_left_out():
+    calls, frames = cohort(12, 10, seed=4)
+    plain = _maker(with_means(calls, frames))
+
+    def seen_by_all(table):
+        fit, everyone = plain(table), tuple(table["caller_id"])
+
+        def leaky(sets, progress):
+            for path in fit(sets, progress):
+                yield replace(path, provenance={**path.provenance, "screening": everyone})
+
+        return leaky
+
+    with pytest.raises(ValidationError, match="'screening' of 'bootstrap/apparent/i00' saw held-out callers"):
+        full_procedure(calls, seen_by_all, SETTINGS, n_boot=2)
+
+
+def test_a_cohort_too_small_to_bootstrap_says_so():
+    calls, frames = cohort(4, 4, seed=1)
+    with pytest.raises(ValidationError, match="held 4 different callers of each class"):
+        full_procedure(calls, _maker(with_means(calls, frames)), SETTINGS, n_boot=3)
+
+
 def test_632_plus_by_hand():
     # No overfitting: .632. Complete overfitting: the out-of-bag value.
     assert estimate_632plus(0.8, 0.8, 0.5) == pytest.approx(0.8)

@@ -12,7 +12,7 @@ from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.validation.permutation import MakeFitPaths
 from voicerisk.validation.protocols import LEAST_CALLERS
-from voicerisk.validation.refit import Progress, TrainingSet, next_path
+from voicerisk.validation.refit import Progress, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.tables import check_calls
 from voicerisk.validation.tuning import choose_steps
@@ -119,6 +119,11 @@ def learn_and_score(
     -------
     ndarray, shape (n,)
         p_raw of every call, training calls included (apparent performance).
+
+    Raises
+    ------
+    ValidationError
+        Where a learned object saw a caller outside its training set.
     """
     prior = settings.prior if settings.prior is not None else float(calls["y"][train].mean())
     fit = make_fit_paths(calls)
@@ -141,12 +146,14 @@ def learn_and_score(
     frame_weight = training_weights(inside["caller_id"], inside["y"], prior, inside["n_frames"])
     for i in range(k):
         rows = fold == i
-        _, deviance, _ = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        _, deviance, path = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        assert_unseen(path, sets[i], {"screening": callers} if settings.fast else {})
         deviances.append(deviance)
         weights.append(frame_weight[rows])
         folds.append(np.full(int(rows.sum()), i))
     step = choose_steps(np.concatenate(deviances), np.concatenate(weights), np.concatenate(folds)).step
-    score, _, _ = next_path(paths, sets[-1], calls["call_id"].tolist())
+    score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
+    assert_unseen(path, sets[-1], {})
     return np.asarray(score[:, step])
 
 
