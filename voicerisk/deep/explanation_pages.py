@@ -150,8 +150,10 @@ def _pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
     exactly = "computed exactly" if first["permutations"] == 0 else (
         f"Monte Carlo error at most {rows['monte_carlo_se'].max():.2g}"
     )  # fmt: skip
-    says = f"logit of {label} against the reference: base {first['base']:.2f}, session "
-    f"{first['full']:.2f}; {exactly}"
+    says = (
+        f"logit of {label} against the reference: base {first['base']:.2f}, "
+        f"session {first['full']:.2f}; {exactly}"
+    )
     figure.text(0.08, 0.93, plain(says), fontsize=8.5)
     _force_bars(force, rows)
     largest = float(rows["contribution"].abs().max())

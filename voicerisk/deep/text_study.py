@@ -390,6 +390,15 @@ def _spoken(
         notes.append(
             f"{title}, {protocol}: in {bound} of {len(facts)} repeats the recalibration hit its bound."
         )
+    edge = [f"{one['penalty_c']:g}" for one in facts if one.get("penalty_at_edge")]
+    if edge:
+        notes.append(
+            f"{title}, {protocol}: in {len(edge)} of {len(facts)} repeats the chosen penalty is the first or "
+            f"last tried (C = {', '.join(sorted(set(edge)))})."
+        )
+    cut = facts[0].get("sessions_cut_to_max_words", 0)
+    if cut:
+        notes.append(f"{title}, {protocol}: {cut} sessions have more than `max_words` words and were cut.")
     coverage = [one["vector_coverage_test"] for one in facts if "vector_coverage_test" in one]
     if coverage:
         mean = sum(coverage) / len(coverage)
