@@ -5,6 +5,7 @@ alone.
 """
 
 import textwrap
+import warnings
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -124,28 +125,47 @@ def _word_html(text: str, values: np.ndarray) -> str:
 
 
 def write_pdf(path: Path, messages: pd.DataFrame, probabilities: pd.DataFrame) -> None:
-    """Write explained sessions as PDF, one page a session: force plot above, highlighted messages below."""
+    """Write explained sessions as PDF: force plot, then highlighted messages, on as many pages as needed.
+
+    Parameters
+    ----------
+    path : Path
+    messages, probabilities : DataFrame
+        As for `write_html`.
+    """
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = BytesIO()
-    with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+    with warnings.catch_warnings(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+        # matplotlib's warning names signs of the text that its font lacks, such as an emoji.
+        warnings.filterwarnings("ignore", message="Glyph")
         for about in probabilities.to_dict("records"):
             session, label = str(about["session_id"]), str(about["label"])
             mine = messages[(messages["session_id"] == session) & (messages["class"] == label)]
-            for figure in _pages(session, label, mine):
+            for figure in session_pages(session, label, mine):
                 pages.savefig(figure)
     with replacing(path, PRIVATE) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 
-def _pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
+def session_pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
+    """Draw one session.
+
+    Parameters
+    ----------
+    session, label : str
+    rows : DataFrame
+        Rows of `message_table` of this session and class.
+
+    Returns
+    -------
+    list of Figure
+        A4 pages; the first has the force plot.
+    """
     from matplotlib.figure import Figure
 
     from voicerisk.figures.text import plain
 
-    figure = Figure(figsize=(8.27, 11.69))
-    force = figure.add_axes((0.08, 0.86, 0.84, 0.04))
-    figure.text(0.08, 0.95, plain(f"Session {session}: rated {label}"), fontsize=13, fontweight="bold")
     first = rows.iloc[0]
     exactly = "computed exactly" if first["permutations"] == 0 else (
         f"Monte Carlo error at most {rows['monte_carlo_se'].max():.2g}"
@@ -154,25 +174,30 @@ def _pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
         f"logit of {label} against the reference: base {first['base']:.2f}, "
         f"session {first['full']:.2f}; {exactly}"
     )
-    figure.text(0.08, 0.93, plain(says), fontsize=8.5)
-    _force_bars(force, rows)
     largest = float(rows["contribution"].abs().max())
-    y = 0.80
+    pages: list[Any] = []
+    y = 0.0
     for _, row in rows.iterrows():
         lines = textwrap.wrap(_shown(row), 95) or [""]
-        if y - 0.016 * len(lines) < 0.06:
-            figure.text(0.08, 0.05, "further messages: see the HTML file", fontsize=8.5)
-            break
+        if not pages or y - 0.016 * len(lines) < 0.06:
+            figure = Figure(figsize=(8.27, 11.69))
+            title = f"Session {session}: rated {label}" + (", continued" if pages else "")
+            figure.text(0.08, 0.95, plain(title), fontsize=13, fontweight="bold")
+            figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
+            if not pages:
+                figure.text(0.08, 0.93, plain(says), fontsize=8.5)
+                _force_bars(figure.add_axes((0.08, 0.86, 0.84, 0.04)), rows)
+            y = 0.92 if pages else 0.80
+            pages.append(figure)
         rgb = np.array(RAISES if row["contribution"] > 0 else LOWERS) / 255.0
         strength = 0.75 * abs(row["contribution"]) / largest if largest else 0.0
-        figure.text(
+        pages[-1].text(
             0.09, y, "\n".join(map(plain, lines)),
             fontsize=8.5, va="top", bbox={"facecolor": (*rgb, strength), "edgecolor": "none", "pad": 2.5},
         )  # fmt: skip
-        figure.text(0.92, y, f"{row['contribution']:+.2f}", fontsize=8.5, va="top", ha="right")
+        pages[-1].text(0.92, y, f"{row['contribution']:+.2f}", fontsize=8.5, va="top", ha="right")
         y -= 0.016 * len(lines) + 0.010
-    figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
-    return [figure]
+    return pages
 
 
 def _force_bars(axes: Any, rows: pd.DataFrame) -> None:

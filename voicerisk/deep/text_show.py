@@ -127,7 +127,13 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     from dataclasses import replace
 
     from voicerisk.report import write_table
-    from voicerisk.report.class_tables import brier_table, class_table, repeats_table
+    from voicerisk.report.class_tables import (
+        at_prevalence_table,
+        brier_table,
+        characteristics_table,
+        class_table,
+        repeats_table,
+    )
 
     metrics, repeats, parts = (
         pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
@@ -138,11 +144,12 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:
-        moved = class_table(pd.read_csv(folder.file("metrics_at_prevalence.csv")), TITLES)
-        shares = ", ".join(f"{name} {share:g}" for name, share in settings.prevalence.items())
-        said = f"At the shares {shares}: risks and weights moved by Bayes' rule."
-        title = "Performance by class where the model is to be used"
-        tables.append(replace(moved, name="classes_at_prevalence", title=title, notes=(*moved.notes, said)))
+        moved = pd.read_csv(folder.file("metrics_at_prevalence.csv"))
+        tables.append(at_prevalence_table(moved, settings.prevalence, TITLES))
+    described, differences = (
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
+    )
+    tables.append(characteristics_table(described, differences, TITLES))
     word = find_spec("docx") is not None
     formats = ("csv", "html", "tex", "docx") if word else ("csv", "html", "tex")
     written = [

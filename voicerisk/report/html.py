@@ -19,7 +19,8 @@ from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
 from voicerisk.report.checklist import checklist
-from voicerisk.report.class_tables import class_table, has_classes
+from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
+from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
@@ -100,7 +101,7 @@ def write_report(
     study_dir: Path,
     out: Path | None = None,
     *,
-    title: str = "Voice biomarkers and risk: study report",
+    title: str | None = None,
     style: str | Path | Style = "default",
     show_ids: bool = False,
     show_labels: bool = False,
@@ -115,8 +116,8 @@ def write_report(
         Results folder of a study (with manifest.json).
     out : Path, optional
         File to write (default: `report.html` in the folder).
-    title : str
-        Heading.
+    title : str, optional
+        Heading (default: "Voice biomarkers and risk: study report", of chats "Crisis chats and risk: ...").
     style : str, Path or Style
         Style of the figures.
     show_ids : bool
@@ -170,7 +171,8 @@ def write_report(
     environment.filters["marked"] = _marked
     manifest = results.manifest
     text = environment.from_string(page).render(
-        title=title,
+        title=title
+        or f"{'Crisis chats' if is_text(manifest) else 'Voice biomarkers'} and risk: study report",
         made=_made(manifest),
         pseudonymised=not show_ids,
         sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
@@ -264,7 +266,8 @@ def _made(manifest: Mapping[str, Any]) -> str:
 
 def _foot(manifest: Mapping[str, Any]) -> str:
     version = manifest.get("versions", {}).get("voicerisk", "of an unknown version")
-    return f"Made by voicerisk {version}. Intervals come from a bootstrap of callers."
+    drawn = "users" if is_text(manifest) else "callers"
+    return f"Made by voicerisk {version}. Intervals come from a bootstrap of {drawn}."
 
 
 def _sections(
@@ -275,6 +278,7 @@ def _sections(
     tables = _tables(results, veil, show_labels)
     for key, title, kinds in SECTIONS:
         said = [*words.audited(results), *words.audit(results.provenance)] if key == "audit" else []
+        said += brier_sentences(results) if key == "performance" else []
         sentences = [veil.text(line) for line in said]
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
@@ -296,7 +300,7 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
     made: dict[str, list[PublicationTable]] = {}
     if results.metrics is not None:
         several = has_classes(results.metrics)
-        made["performance"] = [(class_table if several else performance_table)(results.metrics)]
+        made["performance"] = performance_tables(results) if several else [performance_table(results.metrics)]
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
@@ -315,6 +319,7 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         times = results.segments
         usable = times if times is not None and times["start_s"].notna().all() else None
         made["cohort"] = [cohort_characteristics(results.calls, usable, columns=_columns(results))]
+    made.setdefault("cohort", []).extend(cohort_tables(results))
     return {
         key: [_Table(table.title, Markup(to_html(table))) for table in tables] for key, tables in made.items()
     }
