@@ -44,6 +44,6 @@ def test_a_real_encoder_beats_the_baseline_on_real_sentences():
     right, plain = (
         float(np.mean(one.logits(held_out).argmax(axis=1) == codes[split.test])) for one in (model, baseline)
     )
-    # Over five splits of the study: 0.82 to 0.86 against 0.72 to 0.79.
+    # On this split a study with the default network reaches 0.81 against TF-IDF's 0.75.
     assert right > 0.76
     assert right > plain

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bags_of_words import Bags
+from matplotlib.text import Text
 from rich.console import Console
 from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 from tiny_encoders import build_xlm_roberta
@@ -25,9 +26,10 @@ from voicerisk.cli.progress import ProgressBars
 from voicerisk.deep.text_settings import load_text_study
 from voicerisk.deep.text_study import run_text_study
 from voicerisk.deep.text_summary import print_text_summary
-from voicerisk.errors import StudyError, TextError
+from voicerisk.errors import ReportError, StudyError, TextError
 from voicerisk.figures import make
-from voicerisk.report import write_report
+from voicerisk.figures.gallery import draw, read_labels, stored
+from voicerisk.report import export_study, write_report
 from voicerisk.text.vectors import write_vectors
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.tables import check_predictions
@@ -189,6 +191,16 @@ def test_private_files_are_private_and_no_message_leaves_them(results):
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in state)
 
 
+def draw_again(folder, *names):
+    """Return all text of some figures."""
+    known, found = stored(folder), []
+    for name in names:
+        table, parts = known[name]
+        figure = draw(name, table, parts, read_labels(folder))
+        found += [text.get_text() for text in figure.findobj(Text)]
+    return "\n".join(found)
+
+
 def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
     figures = {path.stem for path in (results.folder / "figures").glob("*.pdf")}
     assert {
@@ -212,12 +224,26 @@ def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
         "Performance, nested protocol, W2V-MLP", "had anything learned seen a held-out",
     ):  # fmt: skip
         assert said in page, said
+    # Sessions and users, never calls and callers: in tables, captions and figures.
+    figure = draw_again(results.folder / "figures", "confusion--nested", "calibration--nested_tfidf")
+    assert "groups of sessions" in figure
+    for text in (figure, re.sub(r"(?s)<script.*?</script>|<style.*?</style>", "", page)):
+        assert re.findall(r"[^.]{0,40}\b[Cc]all(?:er)?s?\b", text) == []
     for wrong in ("tabletten", "No call was left out", "voicerisk audit", "w2v_mlp</td>", str(tmp_path)):
         assert wrong not in page, wrong
     parts = pd.read_csv(results.folder / "tables" / "brier.csv")
     own = pd.read_csv(results.folder / "brier_parts.csv")
     printed = parts["Within bins"].str.replace("\u2212", "-").astype(float)
     np.testing.assert_allclose(printed, own["within_bins"], atol=5e-5)
+
+
+def test_a_study_of_chats_is_not_exported_and_what_may_leave_holds_no_id(results, tmp_path):
+    with pytest.raises(ReportError, match="a study of chats is not exported"):
+        export_study(results.folder, tmp_path / "copy")
+    ids = [f"{kind}{number:03d}" for kind in "su" for number in (3, 17, 42, 88)]
+    for path in [*(results.folder / "tables").iterdir(), *(results.folder / "figures").glob("*.csv")]:
+        content = path.read_bytes()
+        assert not any(re.search(rf"\b{one}\b".encode(), content) for one in ids), path.name
 
 
 def test_explanations_add_up(results):

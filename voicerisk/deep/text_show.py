@@ -20,7 +20,7 @@ from voicerisk.validation.multiclass import (
 
 TITLES = {
     "tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP", "nested": "nested protocol",
-    "published": "published protocol",
+    "published": "published protocol", "call": "session", "caller": "user",
 }  # fmt: skip
 # Thresholds of the paper, for the middle and for the severe one of three classes.
 RELEVANT = {1: (0.30, 0.50), 2: (0.15, 0.30)}

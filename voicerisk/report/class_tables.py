@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.text import PERCENTILE, metric_name, need, number, ordered, whole_group
+from voicerisk.figures.text import PERCENTILE, in_units, metric_name, need, number, ordered, whole_group
 from voicerisk.report.formats import MISSING, count, estimate, interval, p_value
 from voicerisk.report.tables import GIVEN_SCORES, PublicationTable
 
@@ -69,8 +69,8 @@ def class_table(
     ]  # fmt: skip
     notes = (
         "Each class against the rest; decisions are for the class with the highest score. Means over "
-        "the repeats "
-        "that are shown; n is of the first one. 95% intervals in brackets. " + GIVEN_SCORES,
+        "the repeats that are shown; n is of the first one. 95% intervals in brackets. "
+        + in_units(GIVEN_SCORES, labels),
         "The Brier score of all classes is the mean of the classes', not their sum.",
     )
     return PublicationTable("classes", "Performance by class", pd.DataFrame(lines, columns=heads), notes)

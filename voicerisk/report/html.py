@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
+from voicerisk.figures.text import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list
@@ -174,12 +175,18 @@ def write_report(
         title=title
         or f"{'Crisis chats' if is_text(manifest) else 'Voice biomarkers'} and risk: study report",
         made=_made(manifest),
-        pseudonymised=not show_ids,
+        own_ids=show_ids,
+        ids_said=in_units(
+            "Callers and calls appear under their own ids."
+            if show_ids
+            else "Callers and calls have pseudonyms.",
+            results.labels,
+        ),
         sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
         css=Markup(css),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
-        foot=_foot(manifest),
+        foot=in_units(_foot(manifest), results.labels),
     )
     path = out or study_dir / "report.html"
     write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
@@ -227,7 +234,7 @@ def _picture(name: str, results: Results, veil: Veil, style: Style) -> _Picture:
     title = f"{known.title}, {suffix.replace('_', ' ')}" if suffix else known.title
     figure = draw(name, veil.table(table), parts, results.labels, style=style)
     place = "-".join([kind, hashlib.sha256(name.encode()).hexdigest()[:8]]) if suffix else kind
-    return _inline(figure, place, title, known.says, f"figures/{name}.csv", style)
+    return _inline(figure, place, title, in_units(known.says, results.labels), f"figures/{name}.csv", style)
 
 
 def _listening(call: CallInReport, results: Results, veil: Veil, style: Style, show_labels: bool) -> _Picture:
@@ -266,20 +273,23 @@ def _made(manifest: Mapping[str, Any]) -> str:
 
 def _foot(manifest: Mapping[str, Any]) -> str:
     version = manifest.get("versions", {}).get("voicerisk", "of an unknown version")
-    drawn = "users" if is_text(manifest) else "callers"
-    return f"Made by voicerisk {version}. Intervals come from a bootstrap of {drawn}."
+    return f"Made by voicerisk {version}. Intervals come from a bootstrap of callers."
 
 
 def _sections(
     results: Results, veil: Veil, pictures: Mapping[str, list[_Picture]], show_labels: bool
 ) -> Iterator[_Section]:
     yield _Section("short", "In short", words.in_short(results))
-    yield _Section("doubts", "What to keep in mind", [veil.text(line) for line in words.flags(results)])
+    yield _Section(
+        "doubts",
+        "What to keep in mind",
+        [veil.text(in_units(line, results.labels)) for line in words.flags(results)],
+    )
     tables = _tables(results, veil, show_labels)
     for key, title, kinds in SECTIONS:
         said = [*words.audited(results), *words.audit(results.provenance)] if key == "audit" else []
         said += brier_sentences(results) if key == "performance" else []
-        sentences = [veil.text(line) for line in said]
+        sentences = [veil.text(in_units(line, results.labels)) for line in said]
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
@@ -290,7 +300,10 @@ def _tripod(results: Results, veil: Veil) -> _Table:
     from markupsafe import Markup
 
     table = checklist(results)
-    cells = table.cells.assign(Evidence=[veil.text(text) for text in table.cells["Evidence"]])
+    cells = table.cells.assign(
+        Topic=[in_units(text, results.labels) for text in table.cells["Topic"]],
+        Evidence=[veil.text(text) for text in table.cells["Evidence"]],
+    )
     return _Table(table.title, Markup(to_html(replace(table, cells=cells))))
 
 
