@@ -32,18 +32,19 @@ def words_on(pages):
 
 def test_a_long_session_goes_on_on_the_next_page_and_no_message_is_lost():
     table = messages(60)
-    pages = session_pages("s<1>", "ASE", table)
+    pages = session_pages("s<1>", "ASE", table, "NS")
     assert len(pages) > 1
     said = words_on(pages)
     for k in range(60):
         assert f"nachricht {k} " in said
-    assert f"base -1.25, session {table['full'].iloc[0]:.2f}; Monte Carlo error at most 0.01" in said
+    whole = f"session {table['full'].iloc[0]:.2f}; Monte Carlo error at most 0.01"
+    assert f"logit of ASE against NS: base -1.25, {whole}" in said
     assert said.count("Research only") == len(pages)
 
 
 def test_the_force_plot_leads_from_the_base_to_the_session():
     table = messages(8)
-    axes = session_pages("s<1>", "ASE", table)[0].axes[0]
+    axes = session_pages("s<1>", "ASE", table, "NS")[0].axes[0]
     at = table["base"].iloc[0]
     for bar in axes.patches:
         assert bar.get_x() == pytest.approx(at)
@@ -72,6 +73,7 @@ def test_the_html_shows_text_only_where_it_is_given_and_as_text(tmp_path):
     assert "Session s&lt;1&gt;: rated ASE" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+    assert "not recalibrated: NS 0.20, SI 0.30, ASE 0.50. Logit of ASE against NS" in page
     shares = [float(one) for one in re.findall(r"width:([\d.]+)%", page)]
     assert len(shares) == 6
     assert sum(shares) == pytest.approx(100, abs=0.1)
@@ -79,3 +81,9 @@ def test_the_html_shows_text_only_where_it_is_given_and_as_text(tmp_path):
     page = (tmp_path / "two.html").read_text()
     assert "nachricht" not in page
     assert "message 3 (5 words)" in page
+
+
+def test_the_reference_class_is_set_against_the_mean_of_the_others(tmp_path):
+    of_reference = messages(4).assign(**{"class": "NS"})
+    write_html(tmp_path / "one.html", of_reference, pd.DataFrame(), RISKS.assign(label="NS"))
+    assert "Logit of NS against the mean of the others" in (tmp_path / "one.html").read_text()

@@ -152,6 +152,14 @@ def test_rows_that_repeat_another_and_labels_of_no_class_are_said(tmp_path):
     assert not any("repeat" in note or "no class" in note for note in load(tmp_path, make_messages(6)).notes)
 
 
+def test_users_that_are_not_known_are_not_counted(tmp_path):
+    cohort = load(tmp_path, make_messages(6).drop(columns="user_id"))
+    assert not cohort.users_known
+    assert set(cohort.flow["unit"]) == {"session"}
+    assert any("No column says" in note for note in cohort.notes)
+    assert set(load(tmp_path, make_messages(6)).flow["unit"]) == {"session", "user"}
+
+
 def test_a_session_that_stands_twice_in_its_table_is_an_error(tmp_path):
     make_messages(3).to_csv(tmp_path / "messages.csv", index=False)
     twice = pd.DataFrame({"session_id": ["s000", "s001", "s001", "s002"], "label": "NS"})

@@ -55,7 +55,7 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
     words : DataFrame
         From `explain_words`; used for sessions whose text is shown. May be empty.
     probabilities : DataFrame
-        session_id, label, and p of each class.
+        session_id, label, and the score of each class, the reference first.
     """
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -63,25 +63,23 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
         "'unsafe-inline'\">",
         f"<title>Explained sessions</title><style>{_CSS}</style><h1>Explained sessions</h1>",
         f"<p class='note'>{escape(WARNING)}</p>",
-        "<p>Orange raises the logit of the class against the reference, blue lowers it; the deeper, the "
-        "more. "
-        "The bar shows all messages, raising ones first.</p>",
+        "<p>Orange raises the logit, blue lowers it; the deeper, the more. The bar shows all messages, "
+        "raising ones first.</p>",
     ]
     for about in probabilities.to_dict("records"):
         session, label = str(about["session_id"]), str(about["label"])
         mine = messages[(messages["session_id"] == session) & (messages["class"] == label)]
-        risks = ", ".join(
-            f"p({escape(str(name))}) {value:.2f}"
-            for name, value in about.items()
-            if name not in ("session_id", "label")
-        )
+        classes = _classes(probabilities)
+        against = _against(label, classes)
+        scores = ", ".join(f"{escape(name)} {about[name]:.2f}" for name in classes)
         first = mine.iloc[0]
         parts.append(f"<h2>Session {escape(session)}: rated {escape(label)}</h2>")
         error = f", Monte Carlo error at most {mine['monte_carlo_se'].max():.2g}"
         exactly = ", computed exactly" if first["permutations"] == 0 else error
         parts.append(
-            f"<p class='facts'>{risks}. Logit of {escape(label)} against the reference: base value "
-            f"{first['base']:.2f}, this session {first['full']:.2f}{exactly}.</p>"
+            f"<p class='facts'>Scores as from classes of equal size, not recalibrated: {scores}. Logit of "
+            f"{escape(label)} against {escape(against)}: base value {first['base']:.2f}, this session "
+            f"{first['full']:.2f}{exactly}.</p>"
         )
         parts.append(_force_html(mine))
         largest = float(mine["contribution"].abs().max())
@@ -96,6 +94,15 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
                 f"<span class='value'>{row['contribution']:+.2f}</span>{body}</p>"
             )
     write_text(path, "\n".join(parts) + "\n</html>\n", PRIVATE)
+
+
+def _classes(probabilities: pd.DataFrame) -> list[str]:
+    return [str(name) for name in probabilities.columns if name not in ("session_id", "label")]
+
+
+def _against(label: str, classes: list[str]) -> str:
+    """Say what the explained logit is set against (`contrasts`)."""
+    return "the mean of the others" if label == classes[0] else classes[0]
 
 
 def _force_html(rows: pd.DataFrame) -> str:
@@ -142,13 +149,13 @@ def write_pdf(path: Path, messages: pd.DataFrame, probabilities: pd.DataFrame) -
         for about in probabilities.to_dict("records"):
             session, label = str(about["session_id"]), str(about["label"])
             mine = messages[(messages["session_id"] == session) & (messages["class"] == label)]
-            for figure in session_pages(session, label, mine):
+            for figure in session_pages(session, label, mine, _against(label, _classes(probabilities))):
                 pages.savefig(figure)
     with replacing(path, PRIVATE) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 
-def session_pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
+def session_pages(session: str, label: str, rows: pd.DataFrame, against: str) -> list[Any]:
     """Draw one session.
 
     Parameters
@@ -156,6 +163,8 @@ def session_pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
     session, label : str
     rows : DataFrame
         Rows of `message_table` of this session and class.
+    against : str
+        What the logit is set against.
 
     Returns
     -------
@@ -171,7 +180,7 @@ def session_pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
         f"Monte Carlo error at most {rows['monte_carlo_se'].max():.2g}"
     )  # fmt: skip
     says = (
-        f"logit of {label} against the reference: base {first['base']:.2f}, "
+        f"logit of {label} against {against}: base {first['base']:.2f}, "
         f"session {first['full']:.2f}; {exactly}"
     )
     largest = float(rows["contribution"].abs().max())

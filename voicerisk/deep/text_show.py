@@ -78,7 +78,9 @@ def _groups(cohort: TextCohort) -> pd.DataFrame:
     rows = []
     for name in cohort.classes:
         part = cohort.sessions[cohort.sessions["label"] == name]
-        rows += [(name, "session", len(part)), (name, "user", part["user_id"].nunique())]
+        rows.append((name, "session", len(part)))
+        if cohort.users_known:
+            rows.append((name, "user", part["user_id"].nunique()))
     return pd.DataFrame(rows, columns=["group", "unit", "n"])
 
 

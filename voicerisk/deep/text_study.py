@@ -146,7 +146,10 @@ class _Run:
         write_csv(file("flow.csv"), cohort.flow)
         write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
         write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))
-        write_csv(file("characteristics.csv"), characteristics(cohort.sessions, cohort.classes))
+        described = characteristics(cohort.sessions, cohort.classes)
+        if not cohort.users_known:
+            described = described[described["variable"] != "sessions a user"]
+        write_csv(file("characteristics.csv"), described)
         written = [
             "sessions.csv",
             "flow.csv",

@@ -67,8 +67,9 @@ def participants(results: Results) -> Iterator[tuple[str, str, str]]:
     users = flow[flow["unit"] == "user"]
     groups = parts.get("groups", pd.DataFrame(columns=["group", "unit", "n"]))
     each = "; ".join(f"{row['group']} {count(row['n'])} {row['unit']}s" for row in groups.to_dict("records"))
-    kept, people = (count(table["remaining"].iloc[-1]) for table in (sessions, users))
-    yield "Participants, events and sample size", f"{kept} sessions of {people} users: {each}.", "measured"
+    people = f"{count(users['remaining'].iloc[-1])} users" if len(users) else "users that are not known"
+    kept = f"{count(sessions['remaining'].iloc[-1])} sessions of {people}"
+    yield "Participants, events and sample size", f"{kept}: {each}.", "measured"
     gone = sessions[sessions["n"] > 0]
     left = "; ".join(f"{row['reason']}: {count(row['n'])} sessions" for row in gone.to_dict("records"))
     yield "Flow of participants", (left or "No session was left out") + ".", "measured"

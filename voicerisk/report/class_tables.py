@@ -190,8 +190,9 @@ def characteristics_table(
         lines.append([name, *(cell(of[group, variable]) for group in groups), _anova(tests.get(test))])
 
     line("Sessions, n", lambda row: count(row["n"]), "words")
-    line("Users, n", lambda row: count(row["n"]), "sessions a user")
-    line("Sessions a user, mean (95% CI)", _mean, "sessions a user")
+    if ("all", "sessions a user") in of:
+        line("Users, n", lambda row: count(row["n"]), "sessions a user")
+        line("Sessions a user, mean (95% CI)", _mean, "sessions a user")
     line("Age in years, mean (95% CI)", _mean, "age", "age")
     line("Users without an age, n", lambda row: count(row["missing"]), "age")
     line("Messages a session, median (IQR)", _median, "messages")

@@ -28,7 +28,7 @@ class TextCohort:
         Cleaned messages of each session, in the order of `sessions` and of time, after cutting.
     classes : tuple of str
     flow : DataFrame
-        step, reason, unit ('session', 'user'), n, remaining.
+        step, reason, unit ('session', and 'user' where users are known), n, remaining.
     exclusions : DataFrame
         session_id, step, reason.
     ratings : DataFrame
@@ -137,8 +137,12 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
             "and every result is too good."
         )
     columns = ["session_id", "user_id", "label", "age", "n_messages", "n_words", "messages_cut"]
+    counted = pd.DataFrame(flow.rows)
+    if not users_known:
+        # Every session stands for a user of its own: nothing that could be counted.
+        counted = counted[counted["unit"] == "session"].reset_index(drop=True)
     return TextCohort(
-        left[columns], tuple(cut), settings.classes, pd.DataFrame(flow.rows),
+        left[columns], tuple(cut), settings.classes, counted,
         pd.concat(flow.gone, ignore_index=True), ratings, users_known, tuple(notes),
     )  # fmt: skip
 
