@@ -231,7 +231,7 @@ def calibration(
         below.set_xlabel("predicted risk p (recalibrated)")
         if strip is not None:
             _strip(below, strip[strip["protocol"].astype(str) == protocol], style)
-    grid[0, 0].set_ylabel("observed share of positive calls")
+    grid[0, 0].set_ylabel("observed share positive")
     grid[1, 0].set_ylabel("calls")
     level = f"{100 * float(curve['level'].iloc[0]):g}\u2009%" if "level" in curve else ""
     entries = [
