@@ -1,7 +1,7 @@
 """What hangs on the pitch: cepstral peak prominence, height and energy of harmonics, subharmonics.
 
-Two sets of definitions: textbook ones on a Hann-windowed spectrum of the sound without pre-emphasis, and
-soundgen 2.5.1's on the frame's own half spectrum, quirks included, for parity given a pitch.
+Textbook definitions on a Hann-windowed spectrum of the sound without pre-emphasis; those of soundgen 2.5.1
+are in `soundgen_harmonics`. The energy above the fundamental is the same in both.
 """
 
 import math
@@ -55,133 +55,6 @@ def _upper_to_lower(amplitude: Floats, rows: Ints, limit: Floats, ratio: Floats)
         for k in range(len(high)):
             above += high[k]
         ratio[at] = above / below if below > 0 else np.nan
-
-
-def soundgen_cpp(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
-    """Cepstral peak prominence as soundgen 2.5.1 has it, dB; NaN where unvoiced or without a peak.
-
-    The cepstrum is the magnitude of the FFT of the log half spectrum. For each local maximum strictly within
-    3 semitones of the pitch: its height (parabola) over a straight line in frequency (not quefrency), fitted
-    without the points whose number from the start of the cepstrum is that of a peak from the start of the
-    range, and read one point further than the peak.
-    """
-    n_bins = amplitude.shape[1]
-    half = n_bins // 2
-    hz = n_bins * bin_hz / np.arange(1, half)
-    out = np.full(len(pitch), np.nan)
-    rows = np.flatnonzero(pitch > 0)
-    cepstra = np.abs(scipy.fft.rfft(np.log(amplitude[rows] + 1e-6), axis=1)[:, 1:half])
-    values = np.full(len(rows), np.nan)
-    _soundgen_cpp(cepstra, hz, pitch[rows], values)
-    out[rows] = values
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _soundgen_cpp(cepstra: Floats, hz: Floats, pitch: Floats, out: Floats) -> None:
-    n = len(hz)
-    width = 2.0 ** (SEMITONES / 12.0)
-    peak = np.zeros(n, np.bool_)
-    kept = np.empty(n, np.bool_)
-    for i in range(len(cepstra)):
-        c = cepstra[i]
-        first, last = n, -1  # the range of the pitch; frequencies fall
-        for k in range(n):
-            if hz[k] > pitch[i] / width and hz[k] < pitch[i] * width:
-                first, last = min(first, k), k
-        peak[:] = False
-        kept[:] = True
-        found = False
-        for k in range(first + 1, last):
-            if c[k] > c[k - 1] and c[k] > c[k + 1]:
-                found = peak[k] = True
-                kept[k - first] = False
-        if not found:
-            continue
-        count = 0
-        mean_hz = mean_c = 0.0
-        least = c[0]
-        for k in range(n):
-            least = min(least, c[k])
-            if kept[k]:
-                count += 1
-                mean_hz += hz[k]
-                mean_c += c[k]
-        mean_hz /= count
-        mean_c /= count
-        both = square = 0.0
-        for k in range(n):
-            if kept[k]:
-                both += (hz[k] - mean_hz) * c[k]
-                square += (hz[k] - mean_hz) ** 2
-        for k in range(n):
-            if not peak[k]:
-                continue
-            line = mean_c + both / square * (hz[min(k + 1, n - 1)] - mean_hz)
-            if line < 0:
-                line = least
-            left, top, right = c[k - 1], c[k], c[k + 1]
-            height = top - (left - right) ** 2 / (8 * (left - 2 * top + right))
-            value = 20 * math.log10(height / line)
-            if not out[i] >= value:
-                out[i] = value
-
-
-def soundgen_subharmonics(amplitude: Floats, pitch: Floats, bin_hz: float) -> tuple[Floats, Floats]:
-    """Depth (0 to 1) and ratio (2 to 5) of subharmonics on the half spectrum's cepstrum, as soundgen."""
-    n_bins = amplitude.shape[1]
-    half = n_bins // 2
-    depth = np.full(len(pitch), np.nan)
-    ratio = np.full(len(pitch), np.nan)
-    rows = np.flatnonzero(pitch > 0)
-    d = np.abs(scipy.fft.rfft(np.log(np.maximum(amplitude[rows], 1e-10)), axis=1)[:, :half])
-    d[:, 0] = 0.0
-    base = np.rint(n_bins * bin_hz / pitch[rows]).astype(np.intp)
-    d = np.pad(d, ((0, 0), (0, 2)))
-    at = np.arange(len(rows))
-    first = np.zeros(len(rows))
-    best = np.zeros(len(rows))
-    depth[rows] = 0.0
-    for r in range(1, MOST_SUBHARMONICS + 1):
-        place = base * r
-        inside = place < half
-        place = np.minimum(place, half - 1)
-        e = np.maximum(d[at, place], np.maximum(d[at, np.maximum(place - 1, 0)], d[at, place + 1]))
-        if r == 1:
-            first = e
-            continue
-        excess = np.where(inside, e - first / r, 0.0)
-        better = excess > best
-        best[better] = excess[better]
-        ratio[rows[better]] = r
-        depth[rows[better]] = excess[better] / e[better]
-    return depth, ratio
-
-
-def soundgen_height(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
-    """Height of harmonics, Hz, on the half spectrum: the first of the three guesses of soundgen 2.5.1.
-
-    The first harmonic without a local peak within a quarter of the pitch that stands 3 dB above one
-    neighbour.
-    """
-    out = np.full(len(pitch), np.nan)
-    n_bins = amplitude.shape[1]
-    rows = np.flatnonzero(pitch > 0)
-    db = 20 * np.log10(np.maximum(amplitude[rows], 1e-10))
-    for row, y in zip(rows, db, strict=True):
-        up = np.diff(y)
-        peak = np.zeros(n_bins, bool)
-        peak[1:-1] = (up[:-1] > 0) & (up[1:] < 0) & (np.maximum(up[:-1], -up[1:]) >= STEP_DB)
-        f0 = pitch[row]
-        harmonic = 1
-        while (harmonic + 0.25) * f0 < (n_bins - 1) * bin_hz:
-            low = math.ceil((harmonic - 0.25) * f0 / bin_hz)
-            high = int((harmonic + 0.25) * f0 / bin_hz)
-            if not peak[low : high + 1].any():
-                break
-            harmonic += 1
-        out[row] = min(harmonic * f0, (n_bins - 1) * bin_hz)
-    return out
 
 
 @lru_cache(maxsize=8)

@@ -13,13 +13,9 @@ from voicerisk.audio.levels import Scaling
 from voicerisk.audio.loops import rms_of_frames
 from voicerisk.biomarkers.formants import formants
 from voicerisk.biomarkers.harmonicity import hnr
-from voicerisk.biomarkers.harmonics import (
-    harmonic_energy,
-    soundgen_cpp,
-    soundgen_height,
-    soundgen_subharmonics,
-)
+from voicerisk.biomarkers.harmonics import harmonic_energy
 from voicerisk.biomarkers.loudness import loudness
+from voicerisk.biomarkers.soundgen_harmonics import soundgen_cpp, soundgen_height, soundgen_subharmonics
 from voicerisk.biomarkers.spectrum import (
     dominant,
     magnitudes,

@@ -26,7 +26,7 @@ FM_HZ = (5.0, 25.0)
 FM_WINDOW_S = 0.8
 
 
-def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Floats]:
+def chunk_modulation(groups: list[Chunks], n_chunks: int, within: bool = False) -> tuple[Floats, Floats]:
     """Frequency and purity of amplitude modulation in each chunk's modulation spectrum.
 
     Parameters
@@ -34,6 +34,9 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
     groups : list of Chunks
         As `modulation_columns` returns them.
     n_chunks : int
+    within : bool
+        Whether a peak's neighbours must lie from 10 to 200 Hz, too, and the lower of them be strictly below
+        it, as in soundgen.
 
     Returns
     -------
@@ -57,7 +60,10 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
         if not inner.size:
             continue  # three or four short frames have no peak between two others
         peak = (inner >= folded[:, :-2]) & (inner >= folded[:, 2:])
-        peak &= (hz[1:-1] >= AM_HZ[0]) & (hz[1:-1] <= AM_HZ[1])
+        inside = (hz >= AM_HZ[0]) & (hz <= AM_HZ[1])
+        peak &= inside[1:-1]
+        if within:
+            peak &= inside[:-2] & inside[2:] & (inner > folded[:, :-2])
         best = np.where(peak, inner, -1.0).argmax(axis=1)
         rows = np.arange(len(folded))
         top = inner[rows, best]
@@ -67,18 +73,6 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
         with np.errstate(invalid="ignore", divide="ignore"):
             purity[group.number] = np.where(found, 20 * np.log10(top / folded.max(axis=1)), np.nan)
     return frequency, purity
-
-
-def spread_chunks(values: Floats, n_frames: int) -> Floats:
-    """Interpolate chunk values onto frames; NaN on the frames of a chunk without a value."""
-    known = np.flatnonzero(~np.isnan(values))
-    if not len(known):
-        return np.full(n_frames, np.nan)
-    at = np.linspace(0, len(values) - 1, n_frames) if len(values) > 1 else np.zeros(n_frames)
-    out = np.interp(at, known, values[known])
-    own = np.minimum(np.arange(n_frames) * len(values) // max(n_frames, 1), len(values) - 1)
-    out[np.isnan(values)[own]] = np.nan
-    return out
 
 
 @lru_cache(maxsize=1)

@@ -270,13 +270,6 @@ def chunk_roughness(groups: list[Chunks], n_chunks: int, hz: Floats | None = Non
     return values
 
 
-def stretch(values: Floats, n: int) -> Floats:
-    """Stretch a row of chunk values linearly onto `n` frames, end onto end; NaN next to a missing one."""
-    if len(values) == 1:
-        return np.full(n, values[0])
-    return np.interp(np.linspace(0, len(values) - 1, n), np.arange(len(values)), values)
-
-
 def between(values: Floats, layout: Layout, at: NDArray[np.floating[Any]]) -> Floats:
     """Interpolate chunk values linearly between the middles of the chunks.
 

@@ -12,6 +12,7 @@ from voicerisk.errors import ModelError
 from voicerisk.models import boost_kernels as kernels
 from voicerisk.models import splines
 from voicerisk.models.boost_path import FittedLearner
+from voicerisk.models.boost_penalty import penalty_for_df, ridge_penalty_for_df
 from voicerisk.models.boost_rows import (
     RowOrder,
     learner_blocks,
@@ -22,9 +23,6 @@ from voicerisk.models.boost_rows import (
 from voicerisk.models.boost_spec import BoostData, Lane, Learner, rescaled_weights
 from voicerisk.models.boost_tiles import gram_powers, sort_tiles
 from voicerisk.models.splines import Floats, Grid
-
-# Generalised rank of a Gram matrix with unit diagonal: R's QR tolerance 1e-7, squared, with room for rounding
-_RANK_TOLERANCE = 1e-13
 
 VariantKey = tuple[str, str | None, float, float, int]
 
@@ -244,6 +242,7 @@ def _fit_learners(
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
     has_sex = data.sex is not None
+    present = np.bincount(data.caller) > 0
     ready: dict[tuple[int, int], Fitted | str] = {}
     alike: dict[Learner, list[tuple[int, int]]] = {}
     for i, lane in enumerate(group.lanes):
@@ -252,9 +251,10 @@ def _fit_learners(
             if isinstance(number, str):
                 ready[i, j] = number
             elif learner.kind == "brandom":
-                ready[i, j] = _caller_learner(
-                    learner, group.caller_weight[i], learner_blocks(learner, has_sex)
-                )
+                counts = group.caller_weight[i]
+                # as the levels of R's factor: callers held out are among them, codes that no row has are not
+                levels = counts > 0 if lane.boundary == "train" else present
+                ready[i, j] = _caller_learner(learner, counts, levels, learner_blocks(learner, has_sex))
             else:
                 name = "" if learner.kind == "bbs" else learner.variable
                 alike.setdefault(replace(learner, variable=name, by=None, available=False), []).append((i, j))
@@ -279,7 +279,7 @@ def _fit_learners(
         usable = np.ones(len(places), bool)
         if learner.kind == "bbs" and learner.penalty is None:  # a given lambda asks for no rank
             df = learner.wanted_df or 0.0
-            usable[:] = [_rank_above(gram, part, df) for gram, part in zip(stacked, sums, strict=True)]
+            usable[:] = [splines.rank_above(part, learner.degree, df) for part in sums]
             for place in np.flatnonzero(~usable).tolist():
                 ready[places[place]] = f"its rows have rank <= df = {df:g}"
         if not usable.any():
@@ -320,23 +320,13 @@ def _block_gram(learner: Learner, weight: Floats, blocks: int) -> Floats:
     return np.array([[weight.sum(), male], [male, male]]) if learner.intercept else np.array([[male]])
 
 
-def _caller_learner(learner: Learner, counts: Floats, blocks: int) -> Fitted | str:
+def _caller_learner(learner: Learner, counts: Floats, levels: NDArray[np.bool_], blocks: int) -> Fitted | str:
     df = learner.wanted_df or 0.0
     if learner.penalty is None and np.count_nonzero(counts) <= df:
         return f"there are no more than {df:g} callers"
-    penalty = splines.ridge_penalty_for_df(counts, df) if learner.penalty is None else learner.penalty
+    penalty = ridge_penalty_for_df(counts[levels], df) if learner.penalty is None else learner.penalty
     fitted = FittedLearner(learner, None, penalty, len(counts))
     return Fitted(fitted, -1, blocks, kernels.CALLER, kernels.RIDGE, np.zeros((1, 1)))
-
-
-def _rank_above(gram: Floats, powers: Floats, df: float) -> bool:
-    """Return whether the design's rank exceeds df; every interval that holds a row adds at least one."""
-    if np.count_nonzero(powers[:, 0]) > df:
-        return True
-    scale = np.sqrt(np.maximum(np.diag(gram), 0.0))
-    used = scale > 0
-    unit = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
-    return bool(np.count_nonzero(np.linalg.eigvalsh(unit) > _RANK_TOLERANCE) > df) if used.any() else False
 
 
 def _solve_batch(learner: Learner, grams: Floats) -> tuple[Floats, int, Floats]:
@@ -358,7 +348,7 @@ def _solve_batch(learner: Learner, grams: Floats) -> tuple[Floats, int, Floats]:
     elif df is None or (learner.kind == "bols" and df >= size):
         penalties = np.zeros(len(grams))
     else:
-        penalties = splines.penalty_for_df(grams, root, df)
+        penalties = penalty_for_df(grams, root, df)
     inverses = _inverses(grams + penalties[:, None, None] * (root.T @ root))
     if back is not None:
         inverses = back @ inverses @ back.T

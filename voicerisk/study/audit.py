@@ -181,7 +181,7 @@ def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
                     {
                         "kind": honest["scheme"].map(names),
                         "metric": "auroc",
-                        "value": honest["auroc"],
+                        "value": honest["auroc_kfold"],
                         "observed": honest["scheme"].map(tests["observed"]),
                     }
                 ),

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import ValidationError
 from voicerisk.validation.bootstrap import caller_draws
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.validation.permutation import MakeFitPaths
-from voicerisk.validation.refit import Progress, TrainingSet, next_path
+from voicerisk.validation.protocols import LEAST_CALLERS
+from voicerisk.validation.refit import Progress, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.tables import check_calls
 from voicerisk.validation.tuning import choose_steps
@@ -43,7 +45,8 @@ class FullProcedure:
         Percentiles of `out_of_bag`; they contain the variance of learning, unlike an interval given scores.
     level : float
     skipped : int
-        Bootstraps whose out-of-bag callers, or inner folds, lacked a class.
+        Bootstraps whose out-of-bag callers lacked a class, or that held fewer than 4 different callers of
+        one, too few for inner folds that keep the copies of a caller together.
     """
 
     apparent: float
@@ -116,6 +119,11 @@ def learn_and_score(
     -------
     ndarray, shape (n,)
         p_raw of every call, training calls included (apparent performance).
+
+    Raises
+    ------
+    ValidationError
+        Where a learned object saw a caller outside its training set.
     """
     prior = settings.prior if settings.prior is not None else float(calls["y"][train].mean())
     fit = make_fit_paths(calls)
@@ -138,12 +146,14 @@ def learn_and_score(
     frame_weight = training_weights(inside["caller_id"], inside["y"], prior, inside["n_frames"])
     for i in range(k):
         rows = fold == i
-        _, deviance, _ = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        _, deviance, path = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        assert_unseen(path, sets[i], {"screening": callers} if settings.fast else {})
         deviances.append(deviance)
         weights.append(frame_weight[rows])
         folds.append(np.full(int(rows.sum()), i))
     step = choose_steps(np.concatenate(deviances), np.concatenate(weights), np.concatenate(folds)).step
-    score, _, _ = next_path(paths, sets[-1], calls["call_id"].tolist())
+    score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
+    assert_unseen(path, sets[-1], {})
     return np.asarray(score[:, step])
 
 
@@ -166,7 +176,8 @@ def full_procedure(
     calls : DataFrame
         call_id, caller_id, y, n_frames and strata.
     make_fit_paths : callable
-        Calls table (with `source_call_id`, which names the recording) -> refit function.
+        Calls table -> refit function. `source_call_id` names the recording and `source_caller_id` the person
+        that a copy stands for: whatever the refit deals to folds must keep a person's copies together.
     settings : ValidationSettings
     n_boot : int
     level : float
@@ -183,7 +194,14 @@ def full_procedure(
     Returns
     -------
     FullProcedure
+
+    Raises
+    ------
+    ValidationError
+        Where no bootstrap holds enough different callers to learn from.
     """
+    if n_boot < 1:
+        raise ValidationError(f"The whole procedure needs at least 1 bootstrap, not {n_boot}.")
     table = check_calls(calls)
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
@@ -202,7 +220,7 @@ def full_procedure(
         left_out = counts[code] == 0
         bag = bootstrap_calls(table, counts)
         distinct = table[~left_out]
-        if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= 2:
+        if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= LEAST_CALLERS["nested"]:
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
             seed = int(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)).generate_state(1)[0])
@@ -214,6 +232,11 @@ def full_procedure(
                 keep(b, (float(out_of_bag[-1]), float(gaps[-1])))
         if progress is not None:
             progress(b + 1, n_boot)
+    if not out_of_bag:
+        raise ValidationError(
+            f"None of {n_boot} bootstraps of callers held {LEAST_CALLERS['nested']} different callers of "
+            "each class and left out one of each: the cohort is too small to learn the whole procedure anew."
+        )
     oob = np.array(out_of_bag)
     low, high = np.quantile(oob, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     optimism = float(np.mean(gaps))
