@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from voicerisk.models import Lane, Learner, fit_lanes
 from voicerisk.screening import screen
 from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import FrameRows, GamboostFitter
+from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.folder import fingerprint
+from voicerisk.study.frame_rows import FrameRows
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.screening import (
     SOURCE_CALLER,
@@ -37,8 +38,9 @@ class CallerEffectFitter(GamboostFitter):
 
     __slots__ = ()
 
-    def _lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
-        lane = super()._lane(asked, chosen, rows)
+    def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        """Return one training set's fit, with the caller effect."""
+        lane = super().lane(asked, chosen, rows)
         return replace(lane, learners=(*lane.learners, Learner("bols", CALLER_EFFECT)))
 
 
@@ -208,7 +210,7 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: f
     """
     rows = FrameRows.of(fitter.tables)
     everyone = tuple(rows.callers)
-    whole = fitter._lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
+    whole = fitter.lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
     fold = _row_folds(rows.data.n, ROW_FOLDS, fitter.seed)
     lanes = [replace(whole, key=f"rows {k}", weights=whole.weights * (fold != k)) for k in range(ROW_FOLDS)]
     total: NDArray[np.float64] = np.zeros(fitter.mstop + 1)
