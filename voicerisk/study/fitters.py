@@ -97,14 +97,14 @@ class GamboostFitter:
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
         """Yield the fitted path of each training set, in order; `progress` counts those that are fitted."""
         rows = FrameRows.of(self.tables)
-        counted = Counted(len(sets), self._screens, progress)
+        counted = Counted(len(sets), self.screens, progress)
         size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
         if self.patience is None:
             size = max(size, LANES_AT_ONCE)
         for batch in _batches(sets, size):
-            missing = [family for family in batch if not all(self._has(asked) for asked in family)]
+            missing = [family for family in batch if not all(self.has(asked) for asked in family)]
             if self.patience is None:  # each fit stands alone
-                missing = [[asked] for family in missing for asked in family if not self._has(asked)]
+                missing = [[asked] for family in missing for asked in family if not self.has(asked)]
             counted.found(sum(map(len, batch)) - sum(map(len, missing)))
             self._fit(missing, rows, counted)
             for asked in (asked for family in batch for asked in family):
@@ -124,7 +124,8 @@ class GamboostFitter:
         """Return where the path of a training set is kept."""
         return self.checkpoints / f"{asked.key}.npz"
 
-    def _has(self, asked: TrainingSet) -> bool:
+    def has(self, asked: TrainingSet) -> bool:
+        """Say whether a training set's path is kept."""
         return self.file(asked).exists()
 
     def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: FrameRows, counted: Counted) -> None:
@@ -178,7 +179,7 @@ class GamboostFitter:
         return fit_jointly(rows.data, sets, *steps, threads=self.jobs)
 
     @property
-    def _screens(self) -> bool:
+    def screens(self) -> bool:
         """Whether a Lasso runs inside every training set."""
         return self.learned.screening is None and self.screening.unit != "none"
 
@@ -186,7 +187,8 @@ class GamboostFitter:
         self, sets: Sequence[TrainingSet], counted: Counted
     ) -> Iterator[tuple[TrainingSet, Selection]]:
         """Yield each training set with its markers; a Lasso's are kept, so that a killed run finds them."""
-        if not self._screens:
+        if not self.screens:
+            counted.screened(len(sets))
             yield from zip(sets, self._select(sets), strict=True)
             return
         files = {asked: self.file(asked).with_suffix(".lasso.json") for asked in sets}

@@ -113,3 +113,29 @@ def fit_wanted(wanted: Sequence[Wanted], data: BoostData, fitted: Callable[[], N
     for number, path in zip(order, fitter.boosted(data, lanes), strict=True):
         wanted[number].keep(path)
         fitted()
+
+
+def fit_together(
+    asked: Sequence[tuple["GamboostFitter", Sequence[TrainingSet]]], progress: Progress | None = None
+) -> None:
+    """Fit and keep the models of several fitters side by side; each will find its own.
+
+    Parameters
+    ----------
+    asked : sequence of (GamboostFitter, sequence of TrainingSet)
+        Fitters of the native engine that share frames and steps; outcomes, learners and folders may differ.
+    progress : callable, optional
+        Called as progress(models fitted or found, all models).
+    """
+    first = asked[0][0]
+    rows = FrameRows.of(first.tables)
+    total = sum(len(sets) for _, sets in asked)
+    counted = Counted(total, any(fitter.screens for fitter, _ in asked), progress)
+    wanted: list[Wanted] = []
+    for fitter, sets in asked:
+        own = rows if fitter is first else rows.with_outcomes(fitter.tables)
+        missing = [one for one in sets if not fitter.has(one)]
+        counted.found(len(sets) - len(missing))
+        wanted += fitter.wanted(missing, own, counted)
+    if wanted:
+        fit_wanted(wanted, rows.data, counted.fitted)
