@@ -1,4 +1,4 @@
-"""Models fitted side by side: permutations packed are each permutation alone, kills lose nothing that was done."""
+"""Models fitted side by side: permutations packed are each alone, and a kill loses nothing that was done."""
 
 from dataclasses import replace
 
@@ -15,6 +15,11 @@ from voicerisk.study.design import ModelTables
 from voicerisk.validation import permutation_test, run_nested
 from voicerisk.validation.audit import audit_ladder
 from voicerisk.validation.rungs import FitSwitches
+
+
+class KilledError(Exception):
+    """Stands for a kill at an awkward time."""
+
 
 UNSCREENED = SETTINGS + '\n[screening]\nunit = "none"\n'
 
@@ -78,15 +83,12 @@ def test_a_permutation_test_packed_and_gone_on_with(audit, monkeypatch):
     # Killed after the second permutation is kept, with the models of two more on disk ...
     kept: dict[int, float] = {}
 
-    class Killed(Exception):
-        pass
-
     def keep(b: int, value: float) -> None:
         kept[b] = value
         if len(kept) == 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         permutation_test(calls, packed.honest, how, "all", 5, keep=keep, ahead=ahead)
     assert kept == {b: plain.null[b] for b in (0, 1)}
     # ... which the next run finds: it fits but those of the fifth.
@@ -112,22 +114,19 @@ def test_each_lasso_and_each_fit_is_kept_as_soon_as_it_is_done(fitter, tmp_path,
     whole = run_nested(calls, screened, settings(), lambda *at: bar.append(at))
     assert bar == [(done, 64) for done in range(1, 65)]
 
-    class Killed(Exception):
-        pass
-
     stopped = replace(screened, checkpoints=tmp_path / "stopped")
     real = wanted.Wanted.keep
     done: list[str] = []
 
     def dying(self, path):
         if len(done) == 20:
-            raise Killed
+            raise KilledError
         done.append(self.asked.key)
         real(self, path)
 
     with monkeypatch.context() as patch:
         patch.setattr(wanted.Wanted, "keep", dying)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run_nested(calls, stopped, settings())
     place = tmp_path / "stopped"
     assert len(list(place.rglob("*.npz"))) == 20
