@@ -31,7 +31,7 @@ from voicerisk.study.screening import Selection, screen_training_sets, screening
 from voicerisk.study.wanted import Counted, Wanted, fit_wanted
 from voicerisk.validation import FittedPath, Progress, TrainingSet, training_weights
 
-LANES_AT_ONCE = 512  # folds that are laid side by side: the more there are, the more alike are neighbours
+LANES_AT_ONCE = 4096  # folds that are laid side by side: the more there are, the more alike are neighbours
 FEW_AT_ONCE = 32  # a process: Lassos before they are written, folds that may halt early
 
 
@@ -95,9 +95,9 @@ class GamboostFitter:
     patience: int | None = None
 
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
-        """Yield the fitted path of each training set, in order; `progress` counts those that are fitted."""
+        """Yield the fitted path of each training set, in order."""
         rows = FrameRows.of(self.tables)
-        counted = Counted(len(sets), self.screens, progress)
+        counted = Counted(len(sets), self.screens, True, progress)
         size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
         if self.patience is None:
             size = max(size, LANES_AT_ONCE)
@@ -108,7 +108,9 @@ class GamboostFitter:
             counted.found(sum(map(len, batch)) - sum(map(len, missing)))
             self._fit(missing, rows, counted)
             for asked in (asked for family in batch for asked in family):
-                yield self._assess(asked, rows)
+                path = self._assess(asked, rows)
+                counted.assessed()
+                yield path
 
     def refit(self, asked: TrainingSet, selected: tuple[str, ...]) -> LanePath:
         """Return one training set's path again, on markers chosen before; nothing is read or written."""

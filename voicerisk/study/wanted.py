@@ -19,40 +19,46 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Counted:
-    """Counts models for a progress bar; a Lasso inside the training set is half the work.
+    """Counts models for a progress bar; a model's own Lasso and its scores of held-out calls are parts of it.
 
     Attributes
     ----------
     total : int
         Models in all.
-    screens : bool
-        Whether a Lasso runs for each.
+    screens, assesses : bool
+        Whether there is a Lasso for each, and whether each is assessed.
     progress : callable, optional
     """
 
     total: int
     screens: bool
+    assesses: bool
     progress: Progress | None
-    _halves: int = 0
+    _parts: int = 0
     _told: int = 0
 
     def found(self, number: int) -> None:
-        """Count models that an earlier run has left."""
-        self._add(2 * number)
+        """Count models that an earlier run has fitted."""
+        self._add(number * (1 + self.screens))
 
     def screened(self, number: int = 1) -> None:
         """Count Lassos."""
-        self._add(number if self.screens else 0)
+        self._add(number * self.screens)
 
     def fitted(self) -> None:
-        """Count a model."""
-        self._add(1 if self.screens else 2)
+        """Count a fit."""
+        self._add(1)
 
-    def _add(self, halves: int) -> None:
-        self._halves += halves
-        if self.progress is not None and self._halves // 2 > self._told:
-            self._told = self._halves // 2
-            self.progress(self._told, self.total)
+    def assessed(self) -> None:
+        """Count a model's scores."""
+        self._add(int(self.assesses))
+
+    def _add(self, parts: int) -> None:
+        self._parts += parts
+        models = self._parts // (1 + self.screens + self.assesses)
+        if self.progress is not None and models > self._told:
+            self._told = models
+            self.progress(models, self.total)
 
 
 @dataclass(slots=True)
@@ -130,7 +136,7 @@ def fit_together(
     first = asked[0][0]
     rows = FrameRows.of(first.tables)
     total = sum(len(sets) for _, sets in asked)
-    counted = Counted(total, any(fitter.screens for fitter, _ in asked), progress)
+    counted = Counted(total, any(fitter.screens for fitter, _ in asked), False, progress)
     wanted: list[Wanted] = []
     for fitter, sets in asked:
         own = rows if fitter is first else rows.with_outcomes(fitter.tables)
