@@ -14,7 +14,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -119,17 +119,15 @@ def growth() -> Iterator[str]:
         yield f"{rows:>8} {folds:>6} {steps:>6} {total:7.2f} {start:>14.2f} {per:>26.2f}"
 
 
-def extrapolated(
-    data: BoostData, make: Callable[[BoostData, int], Sequence[Lane]], lanes: int, steps: int
-) -> float:
-    """Return CPU seconds for `lanes` fits, from the set-up and the first steps of 16 of them."""
+def of_group(data: BoostData, lanes: Sequence[Lane], steps: int, rounds: int = 2) -> float:
+    """Return CPU seconds of one group, from its set-up and first steps, the least of a few rounds each."""
     part = min(100, steps)
-    start, _ = timed(data, make(data, GROUP), 0)
-    total, _ = timed(data, make(data, GROUP), part)
-    return lanes / GROUP * (start + (total - start) * steps / part)
+    start = min(timed(data, lanes, 0)[0] for _ in range(rounds))
+    total = min(timed(data, lanes, part)[0] for _ in range(rounds))
+    return start + (total - start) * steps / part
 
 
-def nested(data: BoostData, steps: int, groups: int = 5) -> tuple[float, float, float]:
+def nested(data: BoostData, steps: int, groups: int = 3) -> tuple[float, float, float]:
     """Return CPU seconds of nested leave-one-caller-out, those of ordering the lanes, and without order.
 
     Ordering is measured whole; boosting is extrapolated from a few groups evenly spaced along the order.
@@ -138,15 +136,13 @@ def nested(data: BoostData, steps: int, groups: int = 5) -> tuple[float, float, 
     cpu = time.process_time()
     order = alike_order(data, lanes)
     ordering = time.process_time() - cpu
-    part = min(100, steps)
     whole = len(lanes) // GROUP
     found = []
     for numbers in (order, list(range(len(lanes)))):
-        seconds = []
-        for group in np.linspace(0, whole - 1, groups).astype(int):
-            own = picked(lanes, numbers[group * GROUP : (group + 1) * GROUP])
-            start, total = timed(data, own, 0)[0], timed(data, own, part)[0]
-            seconds.append(start + (total - start) * steps / part)
+        seconds = [
+            of_group(data, picked(lanes, numbers[group * GROUP : (group + 1) * GROUP]), steps)
+            for group in np.linspace(0, whole - 1, groups + 2).astype(int)[1:-1]
+        ]
         found.append(float(np.mean(seconds)) * len(lanes) / GROUP)
     return ordering + found[0], ordering, found[1]
 
@@ -309,7 +305,7 @@ def main() -> None:
     print(against_mboost(), flush=True)
 
     data = cohort(rows, callers)
-    cpu = extrapolated(data, leave_one_out, callers, steps)
+    cpu = of_group(data, leave_one_out(data, GROUP), steps) * callers / GROUP
     whole, ordering, plain = nested(data, steps)
     print(
         f"nested leave-one-caller-out, {callers} x ({INNER} inner folds + 1), {steps} steps, without the "
