@@ -65,7 +65,7 @@ def test_permutations_of_the_ladder_packed_are_each_alone(audit, monkeypatch):
     together = audit_ladder(calls, packed, how, "grouped_kfold", 3, ahead=packed.ahead)
     pd.testing.assert_frame_equal(together.permutations, plain.permutations, check_exact=True)
     pd.testing.assert_frame_equal(together.table, plain.table, check_exact=True)
-    assert plain.permutations["auroc"].nunique() > 5
+    assert plain.permutations["auroc_kfold"].nunique() > 5
     assert len(ticks) == len(few)  # each model is counted once
     # the models of four permutations and several rungs in one go
     assert max(sizes) > 4 * 3 * 16

@@ -82,8 +82,9 @@ def _traits(data: BoostData, orders: RowOrders) -> Callable[[Lane], Traits]:
     caller[by_caller] = code
     sorted_columns = [column[by_caller] for column in data.columns.values()]
     # a row a column, a column a caller; a caller without a value changes nothing
-    low = np.array([np.fmin.reduceat(column, starts) for column in sorted_columns])
-    high = np.array([np.fmax.reduceat(column, starts) for column in sorted_columns])
+    shape = (len(sorted_columns), len(starts))  # a model of callers or sexes alone has no column
+    low = np.array([np.fmin.reduceat(column, starts) for column in sorted_columns]).reshape(shape)
+    high = np.array([np.fmax.reduceat(column, starts) for column in sorted_columns]).reshape(shape)
     place = {name: number for number, name in enumerate(data.columns)}
 
     def traits(lane: Lane) -> Traits:
