@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,6 @@ from voicerisk.models.boost_rows import (
     learner_blocks,
     masked_column,
     run_ranges,
-    split_runs,
 )
 from voicerisk.models.boost_spec import BoostData, Lane, Learner, rescaled_weights
 from voicerisk.models.boost_tiles import gram_powers, sort_tiles
@@ -46,6 +45,7 @@ class Group:
     lanes: Sequence[Lane]
     rows: RowOrder
     weights: Floats  # (runs, width): rescaled, 0 in unused lanes
+    outcomes: NDArray[np.int8]  # (runs, width)
     offsets: Floats
     grids: list[Grid]
     order: NDArray[np.uint16]  # (variants, n): rows of each tile, sorted by interval
@@ -58,18 +58,17 @@ class Group:
 
 
 def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, family: str) -> Group:
-    """Build the arrays of a group of at most `width` lanes."""
-    sorted_weights = np.zeros((data.n, len(lanes)))
-    for column, lane in zip(sorted_weights.T, lanes, strict=True):
-        column[:] = _checked_weights(lane, data)[rows.order]
-    rows = split_runs(rows, sorted_weights)
-    weights = aligned(len(rows.run_start) - 1, width)
-    weights[:, : len(lanes)] = sorted_weights[rows.run_start[:-1]]
-    del sorted_weights
+    """Build the arrays of a group of at most `width` lanes, whose rows are all cut as `rows` says."""
+    first = rows.order[rows.run_start[:-1]]  # a row of each run: its outcome and weight are the run's
+    weights = aligned(len(first), width)
+    outcomes = np.zeros((len(first), width), np.int8)
+    for i, lane in enumerate(lanes):
+        weights[:, i] = _checked_weights(lane, data)[first]
+        outcomes[:, i] = _outcome(lane, data)[first]
     run_length = np.diff(rows.run_start)
     offsets = np.zeros(width)
     offsets[: len(lanes)] = [
-        _offset(lane, weights[:, i], run_length, rows.run_y, family) for i, lane in enumerate(lanes)
+        _offset(lane, weights[:, i], run_length, outcomes[:, i], family) for i, lane in enumerate(lanes)
     ]
 
     columns: dict[tuple[str, str | None, bool], Floats] = {}
@@ -118,34 +117,11 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
             for a, b in zip(rows.block_run[:-1], rows.block_run[1:], strict=True)
         ]
     )
-    group = Group(lanes, rows, weights, offsets, grids, order, t, ends, [], [], caller_weight, block_weight)
+    group = Group(
+        lanes, rows, weights, outcomes, offsets, grids, order, t, ends, [], [], caller_weight, block_weight
+    )
     _fit_learners(group, data, chosen, powers)
     return group
-
-
-def lane_ranges(
-    data: BoostData, rows: RowOrder, lanes: Iterable[Lane]
-) -> list[frozenset[tuple[object, ...]]]:
-    """Return the knots' ranges of each lane, by column. It serves to group lanes; nothing is checked."""
-    ranges: dict[str, tuple[Floats, Floats]] = {}
-    found = []
-    for lane in lanes:
-        seen = np.ones(len(rows.run_start) - 1, bool)
-        if lane.boundary == "train" and np.shape(lane.weights) == (data.n,):
-            seen = np.maximum.reduceat(np.asarray(lane.weights)[rows.order], rows.run_start[:-1]) > 0
-        own: set[tuple[object, ...]] = set()
-        for learner in lane.learners:
-            name = learner.variable
-            if name not in data.columns:
-                continue
-            if name not in ranges:
-                ranges[name] = run_ranges(rows, data.columns[name][rows.order])
-            low, high = ranges[name]
-            own.add(
-                (name, _mask_name(learner), low[seen].min(initial=np.inf), high[seen].max(initial=-np.inf))
-            )
-        found.append(frozenset(own))
-    return found
 
 
 def aligned(*shape: int) -> Floats:
@@ -170,6 +146,12 @@ def _checked_weights(lane: Lane, data: BoostData) -> Floats:
     if not weights.any():
         raise ModelError(f"Lane {lane.key} has no row with a weight above 0.")
     return rescaled_weights(weights)
+
+
+def _outcome(lane: Lane, data: BoostData) -> NDArray[np.int8]:
+    y = data.y if lane.y is None else np.asarray(lane.y)
+    assert y is not None  # sorting the rows has asked for it
+    return y
 
 
 def _offset(
@@ -206,14 +188,14 @@ def _variants(
     knots: dict[tuple[str, str | None], int] = {}
     for learner in lane.learners:
         if learner.kind == "bbs":
-            knots.setdefault((learner.variable, _mask_name(learner)), learner.knots + 1)
+            knots.setdefault((learner.variable, mask_name(learner)), learner.knots + 1)
     found: list[int | str | None] = []
     for learner in lane.learners:
         learner_blocks(learner, data.sex is not None)
         if learner.kind == "brandom" or learner.variable in ("sex", "1"):
             found.append(None)
             continue
-        key = (learner.variable, _mask_name(learner))
+        key = (learner.variable, mask_name(learner))
         if (*key, learner.available) not in columns:  # looked at once, since it refuses missing values
             columns[*key, learner.available] = masked_column(data, learner)[rows.order]
         if learner.variable not in ranges:
@@ -229,7 +211,7 @@ def _variants(
     return found
 
 
-def _mask_name(learner: Learner) -> str | None:
+def mask_name(learner: Learner) -> str | None:
     """Return the 0/1 column that masks rows; the sexes are dealt with by blocks."""
     return None if learner.by in ("female", "male") else learner.by
 

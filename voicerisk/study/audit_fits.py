@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from voicerisk.models import Lane, Learner, fit_lanes
 from voicerisk.screening import screen
 from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import FrameRows, GamboostFitter
+from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.folder import fingerprint
+from voicerisk.study.frame_rows import FrameRows
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.screening import (
     SOURCE_CALLER,
@@ -24,6 +25,7 @@ from voicerisk.study.screening import (
     screening_rows,
 )
 from voicerisk.study.settings import Study
+from voicerisk.study.wanted import fit_together
 from voicerisk.validation import FitPaths, FitSwitches, FittedPath, Progress, TrainingSet, training_weights
 
 CALLER_EFFECT = "caller_effect"
@@ -37,8 +39,9 @@ class CallerEffectFitter(GamboostFitter):
 
     __slots__ = ()
 
-    def _lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
-        lane = super()._lane(asked, chosen, rows)
+    def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        """Return one training set's fit, with the caller effect."""
+        lane = super().lane(asked, chosen, rows)
         return replace(lane, learners=(*lane.learners, Learner("bols", CALLER_EFFECT)))
 
 
@@ -63,6 +66,7 @@ class AuditFits:
     jobs: int
     tick: Callable[[], None]
     _seen: set[tuple[str, str]] = field(default_factory=set)
+    _made: dict[str, tuple[GamboostFitter, dict[str, tuple[str, ...]]]] = field(default_factory=dict)
 
     def __call__(self, switches: FitSwitches, calls: pd.DataFrame) -> FitPaths:
         """Return the refit function of the switches on a table of calls, which may be a subset or permuted.
@@ -75,19 +79,12 @@ class AuditFits:
             `source_caller_id` the person, whose copies no fold parts.
         """
         tables = self._tables_of(calls)
-        who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
 
         def fit(sets: Sequence[TrainingSet], progress: Progress | None) -> Iterator[FittedPath]:
-            prior = sets[0].class_prior
-            mark = fingerprint(who=who, switches=switches, prior=prior)[:16]
-            fitter, seen = self._fitter(switches, tables, prior, self.place / mark)
-            # Without the rung's name, so that rungs that ask for the same model share it.
-            asked = [replace(one, key=one.key.partition("/")[2]) for one in sets]
-            for one, path in zip(sets, fitter(asked), strict=True):
+            mark, fitter, seen, asked = self._plan(switches, tables, sets)
+            paths = fitter(asked, self._ticks([(mark, one) for one in asked]))
+            for one, path in zip(sets, paths, strict=True):
                 yield replace(path, key=one.key, provenance={**path.provenance, **seen})
-                if (mark, one.key.partition("/")[2]) not in self._seen:
-                    self._seen.add((mark, one.key.partition("/")[2]))
-                    self.tick()
 
         return fit
 
@@ -95,10 +92,71 @@ class AuditFits:
         """Return the refit function of the honest pipeline."""
         return self(FitSwitches(), calls)
 
+    def ahead(self, wanted: Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]) -> None:
+        """Fit models of several tables of calls side by side; their refit functions will find them.
+
+        Finished fits of other tables are removed.
+
+        Parameters
+        ----------
+        wanted : sequence of (FitSwitches, DataFrame, sequence of TrainingSet)
+        """
+        alike: dict[tuple[object, ...], list[tuple[str, GamboostFitter, list[TrainingSet]]]] = {}
+        marks = set()
+        for switches, calls, sets in wanted:
+            tables = self._tables_of(calls)
+            marks.add(self._mark(switches, tables, sets))
+            # A column of its own, or another engine: these are fitted when they are asked for.
+            if switches.caller_effect == "all_data" or self.study.boost.engine != "native":
+                continue
+            mark, fitter, _, asked = self._plan(switches, tables, sets)
+            key = (id(fitter.tables.frames), fitter.mstop)
+            alike.setdefault(key, []).append((mark, fitter, asked))
+        for folder in self.place.glob("*"):
+            if folder.name not in marks:
+                shutil.rmtree(folder, ignore_errors=True)
+                self._made.pop(folder.name, None)
+        for group in alike.values():
+            models = [(mark, one) for mark, _, sets in group for one in sets]
+            fit_together([(fitter, sets) for _, fitter, sets in group], self._ticks(models))
+
     def forget(self) -> None:
         """Remove finished fits, once what was made of them is kept."""
         shutil.rmtree(self.place, ignore_errors=True)
         self._seen.clear()
+        self._made.clear()
+
+    def _mark(self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]) -> str:
+        who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
+        return fingerprint(who=who, switches=switches, prior=sets[0].class_prior)[:16]
+
+    def _plan(
+        self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]
+    ) -> tuple[str, GamboostFitter, dict[str, tuple[str, ...]], list[TrainingSet]]:
+        """Return the name of the models' folder, their fitter, what it saw, and the sets as it knows them."""
+        mark = self._mark(switches, tables, sets)
+        made = self._made.get(mark)
+        if made is None:
+            made = self._fitter(switches, tables, sets[0].class_prior, self.place / mark)
+            if switches.caller_effect != "all_data":  # it has frames of its own, which are not kept in memory
+                self._made[mark] = made
+        fitter, seen = made
+        # Without the rung's name, so that rungs that ask for the same model share it.
+        return mark, fitter, seen, [replace(one, key=one.key.partition("/")[2]) for one in sets]
+
+    def _ticks(self, asked: Sequence[tuple[str, TrainingSet]]) -> Progress:
+        """Return what counts models as they are fitted or found, those that were counted before left out."""
+        models = {(mark, one.key) for mark, one in asked} - self._seen
+        self._seen.update(models)
+        before = len(asked) - len(models)
+        told = [before]
+
+        def progress(done: int, total: int) -> None:
+            while told[0] < done:
+                told[0] += 1
+                self.tick()
+
+        return progress
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, NDArray[np.int64]]]:
@@ -208,7 +266,7 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: f
     """
     rows = FrameRows.of(fitter.tables)
     everyone = tuple(rows.callers)
-    whole = fitter._lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
+    whole = fitter.lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
     fold = _row_folds(rows.data.n, ROW_FOLDS, fitter.seed)
     lanes = [replace(whole, key=f"rows {k}", weights=whole.weights * (fold != k)) for k in range(ROW_FOLDS)]
     total: NDArray[np.float64] = np.zeros(fitter.mstop + 1)

@@ -217,12 +217,12 @@ class AuditSteps:
 
     def _ladder(self, permutations: int) -> Any:
         def keep(name: str, record: Mapping[str, Any]) -> None:
-            # Rungs share models, so that these stay until the ladder has been climbed.
-            self._keep("ladder", name, record, forget=name.startswith("permutation/"))
+            # Rungs share models, and permutations are fitted side by side, so that these stay for now.
+            self._keep("ladder", name, record, forget=False)
 
         found = audit_ladder(
             self.calls, self.fits, self.settings, "loco", permutations,
-            finished=self._kept("ladder"), keep=keep,
+            finished=self._kept("ladder"), keep=keep, ahead=self.fits.ahead,
         )  # fmt: skip
         self.fits.forget()
         return found
@@ -245,7 +245,8 @@ class AuditSteps:
             lambda: permutation_test(
                 self.calls, self.fits.honest, self.settings, "strata", self.options.permutations,
                 self.strata, finished=kept,
-                keep=lambda b, value: self._keep("strata", f"{b:04d}", value),
+                keep=lambda b, value: self._keep("strata", f"{b:04d}", value, forget=False),
+                ahead=lambda tables: self.fits.ahead([(FitSwitches(), *one) for one in tables]),
             ),
         )  # fmt: skip
         self.fits.forget()

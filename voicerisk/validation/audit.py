@@ -13,12 +13,17 @@ from voicerisk.validation.bootstrap import caller_draws, percentile_interval
 from voicerisk.validation.findings import Finding, exit_code
 from voicerisk.validation.folds import caller_table, require_callers, strata_columns
 from voicerisk.validation.ladder_findings import ladder_findings
-from voicerisk.validation.permutation import judge_permutations, pipeline_rows
+from voicerisk.validation.permutation import (
+    in_batches,
+    judge_permutations,
+    pipeline_rows,
+    pipeline_sets,
+)
 from voicerisk.validation.plan import plan_folds
 from voicerisk.validation.protocols import LEAST_CALLERS, run_protocol
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.refit import Progress
+from voicerisk.validation.refit import Progress, TrainingSet
 from voicerisk.validation.rungs import (
     FitSwitches,
     MakeFitter,
@@ -33,6 +38,9 @@ from voicerisk.validation.shuffling import Permutable, permutable, permute_outco
 from voicerisk.validation.tables import check_calls
 
 __all__ = ["Audit", "FitSwitches", "MakeFitter", "Rung", "audit_ladder", "ladder", "ladder_size"]
+
+FitAhead = Callable[[Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]], None]
+"""Fits training sets of several switches and tables of calls, so that their refit functions find them."""
 
 STREAM = 37
 INTERVAL_STREAM = 43
@@ -86,6 +94,7 @@ def audit_ladder(
     finished: Mapping[str, Mapping[str, Any]] | None = None,
     keep: Callable[[str, Mapping[str, Any]], None] | None = None,
     progress: Progress | None = None,
+    ahead: FitAhead | None = None,
 ) -> Audit:
     """Climb the ladder.
 
@@ -109,6 +118,9 @@ def audit_ladder(
     keep : callable, optional
         Called with the name of each finished rung or permutation and its record, which is JSON-ready.
     progress : callable, optional
+    ahead : callable, optional
+        Called with what several permutations will ask for before they are refitted, for learners that fit
+        many models in less time together. It must not change what the refits give.
 
     Returns
     -------
@@ -142,17 +154,20 @@ def audit_ladder(
         records.append(record)
         if progress is not None:
             progress(number + 1, total)
-    rows: list[dict[str, Any]] = []
-    for b in numbers:
-        name = f"{PERMUTATION}{b:04d}"
-        areas = done.get(name)
-        if areas is None:
-            areas = _permuted(chosen, table, make_fitter, once, b)
+    areas_of = {b: done[_name(b)] for b in numbers if _name(b) in done}
+    for some in in_batches([b for b in numbers if b not in areas_of]):
+        tables = [_shuffled(table, once, b) for b in some]
+        if ahead is not None:
+            ahead([one for shuffled in tables for one in _asked(chosen, shuffled, once)])
+        for b, shuffled in zip(some, tables, strict=True):
+            areas_of[b] = _permuted(chosen, shuffled, make_fitter, once)
             if keep is not None:
-                keep(name, areas)
-        rows += [{"rung": rung.name, "permutation": b, **areas[rung.name]} for rung in chosen]
-        if progress is not None:
-            progress(len(chosen) + b + 1, total)
+                keep(_name(b), areas_of[b])
+            if progress is not None:
+                progress(len(chosen) + len(areas_of), total)
+    rows = [
+        {"rung": rung.name, "permutation": b, **areas_of[b][rung.name]} for b in numbers for rung in chosen
+    ]
     permutations = pd.DataFrame(
         rows, columns=["rung", "unit", "permutation", "auroc_kfold", "auroc_call_kfold"]
     )
@@ -214,32 +229,44 @@ def _climb(
     }
 
 
+def _name(b: int) -> str:
+    return f"{PERMUTATION}{b:04d}"
+
+
+def _shuffled(calls: pd.DataFrame, settings: ValidationSettings, b: int) -> pd.DataFrame:
+    """Return the calls under permutation `b`; 0 leaves the outcomes as they are."""
+    if b == 0:
+        return calls
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
+    return permute_outcomes(calls, rng)
+
+
+def _asked(
+    rungs: Sequence[Rung], calls: pd.DataFrame, settings: ValidationSettings
+) -> list[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]:
+    """Return what the rungs will ask for on a table of calls, each model once."""
+    alike = {_models(rung): rung for rung in rungs}
+    return [(rung.fit, calls, pipeline_sets(calls, settings, rung.protocol)) for rung in alike.values()]
+
+
+def _models(rung: Rung) -> tuple[FitSwitches, bool, bool]:
+    """Return what tells a rung's models; rungs that differ in the cut or the unit alone rank alike."""
+    return rung.fit, rung.protocol.constant_prior, rung.protocol.tune_steps
+
+
 def _permuted(
-    rungs: Sequence[Rung],
-    calls: pd.DataFrame,
-    make_fitter: MakeFitter,
-    settings: ValidationSettings,
-    b: int,
+    rungs: Sequence[Rung], calls: pd.DataFrame, make_fitter: MakeFitter, settings: ValidationSettings
 ) -> dict[str, dict[str, float]]:
-    """Return each rung's AUROCs under permutation `b`; 0 leaves the outcomes as they are."""
-    table = calls
-    if b > 0:
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
-        table = permute_outcomes(calls, rng)
-    y, n_frames = table["y"].to_numpy(), table["n_frames"].to_numpy()
-
-    def model_of(rung: Rung) -> tuple[FitSwitches, bool, bool]:
-        # Rungs that differ in the cut or the unit alone rank alike.
-        return rung.fit, rung.protocol.constant_prior, rung.protocol.tune_steps
-
-    by_frame = {model_of(rung) for rung in rungs if rung.unit == "frame"}
+    """Return each rung's AUROCs on a table of calls."""
+    y, n_frames = calls["y"].to_numpy(), calls["n_frames"].to_numpy()
+    by_frame = {_models(rung) for rung in rungs if rung.unit == "frame"}
     scored: dict[tuple[FitSwitches, bool, bool], Any] = {}
     areas = {}
     for rung in rungs:
-        key = model_of(rung)
+        key = _models(rung)
         if key not in scored:
-            fit = make_fitter(rung.fit, table)
-            scored[key] = pipeline_rows(table, fit, settings, rung.protocol, key in by_frame)
+            fit = make_fitter(rung.fit, calls)
+            scored[key] = pipeline_rows(calls, fit, settings, rung.protocol, key in by_frame)
         score, frames = scored[key]
         shown = printed_rows(rung, y, score, n_frames, frames)
         areas[rung.name] = {

@@ -10,9 +10,9 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, strata_columns
 from voicerisk.validation.outer import finish_fold
-from voicerisk.validation.plan import plan_folds
+from voicerisk.validation.plan import OuterFold, plan_folds
 from voicerisk.validation.protocols import NESTED
-from voicerisk.validation.refit import FitPaths, Progress
+from voicerisk.validation.refit import FitPaths, Progress, TrainingSet
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.validation.switches import Switches
@@ -33,7 +33,11 @@ __all__ = [
 MakeFitPaths = Callable[[pd.DataFrame], FitPaths]
 """Makes the refit function for a table of calls whose outcomes (or rows) were changed."""
 
+FitAhead = Callable[[Sequence[tuple[pd.DataFrame, Sequence[TrainingSet]]]], None]
+"""Fits training sets of several tables of calls, so that the refit functions of these tables find them."""
+
 SCHEMES = ("all", "strata")
+TOGETHER = 4  # permutations whose models are fitted side by side, where the learner can
 LEAST_LEAK = 0.02
 FEW = 10
 UNCERTAIN = 0.1
@@ -99,6 +103,7 @@ def permutation_test(
     finished: Mapping[int, float] | None = None,
     keep: Callable[[int, float], None] | None = None,
     progress: Progress | None = None,
+    ahead: FitAhead | None = None,
 ) -> PermutationTest:
     """Run the pipeline on permuted outcomes, by one repeat of grouped k-fold.
 
@@ -121,6 +126,9 @@ def permutation_test(
     keep : callable, optional
         Called with the number and the AUROC of each finished permutation.
     progress : callable, optional
+    ahead : callable, optional
+        Called with the calls and training sets of several permutations before they are refitted, for learners
+        that fit many models in less time together. It must not change what the refits give.
 
     Returns
     -------
@@ -146,18 +154,30 @@ def permutation_test(
     require_columns(table, within, "calls")
     moving = permutable(table, within)
     observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
-    null = np.empty(n_permutations if moving.callers else 0)
-    for b in range(len(null)):
-        if finished is not None and b in finished:
-            null[b] = finished[b]
-            continue
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b)))
-        permuted = permute_outcomes(table, rng, within)
-        null[b] = pipeline_auroc(permuted, make_fit_paths(permuted), settings, switches)
-        if keep is not None:
-            keep(b, float(null[b]))
-        if progress is not None:
-            progress(b + 1, n_permutations)
+    numbers = range(n_permutations if moving.callers else 0)
+    null = np.full(len(numbers), np.nan)
+    kept = finished or {}
+    for b in numbers:
+        null[b] = kept.get(b, np.nan)
+    for some in in_batches([b for b in numbers if b not in kept]):
+        permuted = [
+            permute_outcomes(
+                table,
+                np.random.default_rng(
+                    np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b))
+                ),
+                within,
+            )
+            for b in some
+        ]
+        if ahead is not None:
+            ahead([(one, pipeline_sets(one, settings, switches)) for one in permuted])
+        for b, one in zip(some, permuted, strict=True):
+            null[b] = pipeline_auroc(one, make_fit_paths(one), settings, switches)
+            if keep is not None:
+                keep(b, float(null[b]))
+            if progress is not None:
+                progress(b + 1, n_permutations)
     return judge_permutations(scheme, observed, null, moving)
 
 
@@ -267,13 +287,7 @@ def pipeline_rows(
         y and p_raw of the frames; None where they were not asked for or the model has none.
     """
     table = check_calls(calls)
-    callers = caller_table(table, strata_columns(table))
-    prior = settings.prior if settings.prior is not None else float(table["y"].mean())
-    lean = replace(switches, recalibrate=False, threshold_from="holdout")
-    planned, _ = plan_folds(
-        callers, ("grouped_kfold",), replace(settings, repeats=1), lean.name,
-        prior if lean.constant_prior else None, lean.inner,
-    )  # fmt: skip
+    planned, lean, prior = _planned(table, settings, switches)
     paths = iter(fit_paths([one for fold in planned for one in (*fold.inner, fold.outer)], None))
     score = np.full(len(table), np.nan)
     frames: list[pd.DataFrame] = []
@@ -286,6 +300,32 @@ def pipeline_rows(
         return score, None
     of_frames = pd.concat(frames)
     return score, (of_frames["y"].to_numpy(), of_frames["p_raw"].to_numpy(dtype=np.float64))
+
+
+def pipeline_sets(
+    calls: pd.DataFrame, settings: ValidationSettings, switches: Switches = NESTED
+) -> list[TrainingSet]:
+    """Return the training sets that `pipeline_rows` will ask for, in its order."""
+    planned, _, _ = _planned(check_calls(calls), settings, switches)
+    return [one for fold in planned for one in (*fold.inner, fold.outer)]
+
+
+def _planned(
+    table: pd.DataFrame, settings: ValidationSettings, switches: Switches
+) -> tuple[list[OuterFold], Switches, float]:
+    callers = caller_table(table, strata_columns(table))
+    prior = settings.prior if settings.prior is not None else float(table["y"].mean())
+    lean = replace(switches, recalibrate=False, threshold_from="holdout")
+    planned, _ = plan_folds(
+        callers, ("grouped_kfold",), replace(settings, repeats=1), lean.name,
+        prior if lean.constant_prior else None, lean.inner,
+    )  # fmt: skip
+    return planned, lean, prior
+
+
+def in_batches(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Cut the numbers of permutations into those that are fitted side by side."""
+    return [numbers[start : start + TOGETHER] for start in range(0, len(numbers), TOGETHER)]
 
 
 def strata_alone_auroc(calls: pd.DataFrame, strata: Sequence[str], settings: ValidationSettings) -> float:
