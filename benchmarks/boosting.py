@@ -14,7 +14,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from voicerisk.models import (
     JointLanes,
     Lane,
     LazyLanes,
+    alike_order,
     fit_jointly,
     fit_lanes,
     learners_for,
@@ -33,7 +34,8 @@ from voicerisk.models import (
     scoring_model,
     write_model,
 )
-from voicerisk.validation import training_weights
+from voicerisk.validation import ValidationSettings, training_weights
+from voicerisk.validation.plan import plan_folds
 
 ROWS, CALLERS, MARKERS, STEPS = 470_032, 281, 11, 500
 GROUP = 16
@@ -59,17 +61,34 @@ def leave_one_out(data: BoostData, folds: int) -> LazyLanes:
     return LazyLanes(lambda c: Lane(f"caller {c}", (data.caller != c).astype(float), learners), folds)
 
 
-def inner_folds(data: BoostData, count: int) -> LazyLanes:
-    """Lanes of the nested protocol: caller `number // 10` left out, and a tenth of the others."""
+def nested_folds(data: BoostData) -> LazyLanes:
+    """Lanes of nested leave-one-caller-out, dealt as the protocol deals them."""
     learners = learners_for(data.columns)
+    names = [f"c{code:03d}" for code in range(int(data.caller.max()) + 1)]
+    first = np.searchsorted(data.caller, np.arange(len(names)))
+    table = pd.DataFrame(
+        {"caller_id": names, "pattern": data.y[first].astype(str), "sex": data.sex[first].astype(str)}
+    ).assign(n_calls=1, n_frames=np.bincount(data.caller))
+    settings = ValidationSettings(designs=("loco",), inner_folds=INNER)
+    planned, _ = plan_folds(table, ("loco",), settings, "nested", 0.4, True)
+    code = {name: number for number, name in enumerate(names)}
+    sets = [
+        np.isin(np.arange(len(names)), [code[name] for name in one.train])
+        for fold in planned
+        for one in (*fold.inner, fold.outer)
+    ]
 
     def lane(number: int) -> Lane:
-        train = (data.caller != number // INNER) & (data.caller % INNER != number % INNER)
+        train = sets[number][data.caller]
         weights = train.astype(float)
         weights[train] = training_weights(data.caller[train], data.y[train], 0.4)
-        return Lane(f"inner {number}", weights, learners, boundary="train", outside="clamp")
+        return Lane(f"nested {number}", weights, learners, boundary="train", outside="clamp")
 
-    return LazyLanes(lane, count)
+    return LazyLanes(lane, len(sets))
+
+
+def picked(lanes: Sequence[Lane], numbers: Sequence[int]) -> LazyLanes:
+    return LazyLanes(lambda place: lanes[numbers[place]], len(numbers))
 
 
 def timed(data: BoostData, lanes: Sequence[Lane], steps: int, threads: int = 1) -> tuple[float, float]:
@@ -100,14 +119,61 @@ def growth() -> Iterator[str]:
         yield f"{rows:>8} {folds:>6} {steps:>6} {total:7.2f} {start:>14.2f} {per:>26.2f}"
 
 
-def extrapolated(
-    data: BoostData, make: Callable[[BoostData, int], Sequence[Lane]], lanes: int, steps: int
-) -> float:
-    """Return CPU seconds for `lanes` fits, from the set-up and the first steps of 16 of them."""
+def of_group(data: BoostData, lanes: Sequence[Lane], steps: int, rounds: int = 2) -> float:
+    """Return CPU seconds of one group, from its set-up and first steps, the least of a few rounds each."""
     part = min(100, steps)
-    start, _ = timed(data, make(data, GROUP), 0)
-    total, _ = timed(data, make(data, GROUP), part)
-    return lanes / GROUP * (start + (total - start) * steps / part)
+    start = min(timed(data, lanes, 0)[0] for _ in range(rounds))
+    total = min(timed(data, lanes, part)[0] for _ in range(rounds))
+    return start + (total - start) * steps / part
+
+
+def nested(data: BoostData, steps: int, groups: int = 3) -> tuple[float, float, float]:
+    """Return CPU seconds of nested leave-one-caller-out, those of ordering the lanes, and without order.
+
+    Ordering is measured whole; boosting is extrapolated from a few groups evenly spaced along the order.
+    """
+    lanes = nested_folds(data)
+    cpu = time.process_time()
+    order = alike_order(data, lanes)
+    ordering = time.process_time() - cpu
+    whole = len(lanes) // GROUP
+    found = []
+    for numbers in (order, list(range(len(lanes)))):
+        seconds = [
+            of_group(data, picked(lanes, numbers[group * GROUP : (group + 1) * GROUP]), steps)
+            for group in np.linspace(0, whole - 1, groups + 2).astype(int)[1:-1]
+        ]
+        found.append(float(np.mean(seconds)) * len(lanes) / GROUP)
+    return ordering + found[0], ordering, found[1]
+
+
+def permutations(rows: int = 60_000, count: int = 8, folds: int = 10, steps: int = 100) -> str:
+    """Fit the folds of several permutations one permutation at a time, and side by side."""
+    data = cohort(rows, 100)
+    rng = np.random.default_rng(3)
+    of_caller = data.y[np.searchsorted(data.caller, np.arange(100))]
+    learners = learners_for(data.columns)
+    alone: list[list[Lane]] = []
+    for number in range(count):
+        y = rng.permutation(of_caller)[data.caller]
+        fold = rng.permutation(np.arange(100) % folds)[data.caller]
+        alone.append([])
+        for k in range(folds):
+            train = fold != k
+            weights = train.astype(float)
+            weights[train] = training_weights(data.caller[train], y[train], 0.4)
+            alone[-1].append(Lane(f"{number}/{k}", weights, learners, "train", "clamp", y=y))
+    together = [lane for one in alone for lane in one]
+    apart = sum(timed(data, one, steps)[0] for one in alone)
+    order = alike_order(data, together)
+    packed = timed(data, picked(together, order), steps)[0]
+    paths = dict(zip(order, fit_lanes(data, picked(together, order), steps), strict=True))
+    plain = [path for one in alone for path in fit_lanes(data, one, steps)]
+    same = all(np.array_equal(paths[i].steps, plain[i].steps) for i in range(len(plain)))
+    return (
+        f"{count} permutations x {folds} folds, {rows} rows x {steps} steps: {apart:.2f} CPU s one at a "
+        f"time, {packed:.2f} side by side: ratio {apart / packed:.2f}; equal to the last bit: {same}"
+    )
 
 
 def against_mboost(rows: int = 5_000, steps: int = 100) -> str:
@@ -146,11 +212,16 @@ def against_mboost(rows: int = 5_000, steps: int = 100) -> str:
 def patience(rows: int = 60_000, outer: int = 3, steps: int = 300) -> Iterator[str]:
     """Tune outer folds on ten inner ones, with all steps and halting early."""
     data = cohort(rows, 100)
-    every = inner_folds(data, outer * INNER)
+    learners = learners_for(data.columns)
     sets = []
     for left_out in range(outer):
-        inner = [every[left_out * INNER + i] for i in range(INNER)]
         training = data.caller != left_out
+        inner = []
+        for i in range(INNER):
+            train = training & (data.caller % INNER != i)
+            weights = train.astype(float)
+            weights[train] = training_weights(data.caller[train], data.y[train], 0.4)
+            inner.append(Lane(f"{left_out}/{i}", weights, learners, boundary="train", outside="clamp"))
         whole = np.zeros(rows)
         whole[training] = training_weights(data.caller[training], data.y[training], 0.4)
         held_out = tuple(np.flatnonzero(training & (data.caller % INNER == i)) for i in range(INNER))
@@ -159,7 +230,7 @@ def patience(rows: int = 60_000, outer: int = 3, steps: int = 300) -> Iterator[s
                 inner,
                 held_out,
                 tuple(whole[part] for part in held_out),
-                Lane(f"outer {left_out}", whole, inner[0].learners, boundary="train", outside="clamp"),
+                Lane(f"outer {left_out}", whole, learners, boundary="train", outside="clamp"),
             )
         )
     list(fit_jointly(data, sets, 1, 0.1, 1))
@@ -228,18 +299,21 @@ def main() -> None:
         print(line, flush=True)
     for line in patience():
         print(line, flush=True)
+    print(permutations(), flush=True)
+    print(permutations(folds=10 * (INNER + 1), count=2), flush=True)
     print(scoring(), flush=True)
     print(against_mboost(), flush=True)
 
     data = cohort(rows, callers)
-    nested = extrapolated(data, inner_folds, callers * (INNER + 1), steps)
+    cpu = of_group(data, leave_one_out(data, GROUP), steps) * callers / GROUP
+    whole, ordering, plain = nested(data, steps)
     print(
         f"nested leave-one-caller-out, {callers} x ({INNER} inner folds + 1), {steps} steps, without the "
-        f"Lasso and without patience, extrapolated from {GROUP} fits: {nested / 60:.0f} CPU min; one repeat "
-        f"of nested 10-fold: {nested / callers * 10 / 60:.1f} CPU min",
+        f"Lasso and without patience, extrapolated: {whole / 60:.1f} CPU min (of these {ordering / 60:.1f} "
+        f"for the order of the lanes), {whole / cpu:.1f} times leave-one-caller-out extrapolated in the same "
+        f"run; in the order of the folds {plain / 60:.1f} CPU min",
         flush=True,
     )
-    cpu = extrapolated(data, leave_one_out, callers, steps)
     wall, what = cpu, f"extrapolated from {GROUP} folds"
     if arguments.full:
         print(f"{what}: {cpu / 60:.1f} CPU min", flush=True)

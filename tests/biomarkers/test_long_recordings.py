@@ -94,7 +94,7 @@ def test_a_long_file_is_read_in_pieces_and_a_short_one_whole(sound, tmp_path, mo
 
 
 LONG = """
-import json, pathlib, sys
+import json, os, pathlib, struct, sys
 import numpy as np, soundfile
 from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import BiomarkerSettings, extract_file
@@ -104,16 +104,27 @@ def peak():
 
 path, minutes, silent = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "silent"
 rng = np.random.default_rng(1)
-with soundfile.SoundFile(path, "w", 8000, 1, subtype="PCM_16") as file:
-    for _ in range(minutes):
-        t = np.arange(60 * 8000) / 8000
-        voice = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 9)) * np.sin(np.pi * t)
-        file.write(np.zeros(60 * 8000) if silent else 0.1 * voice + 1e-3 * rng.standard_normal(len(t)))
+if silent:  # a file with a hole, which takes no room
+    n = 2 * minutes * 60 * 8000
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", n + 36) + b"WAVEfmt ")
+        file.write(struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16))
+        file.write(b"data" + struct.pack("<I", n))
+    os.truncate(path, n + 44)
+else:
+    with soundfile.SoundFile(path, "w", 8000, 1, subtype="PCM_16") as file:
+        for _ in range(minutes):
+            t = np.arange(60 * 8000) / 8000
+            voice = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 9)) * np.sin(np.pi * t)
+            file.write(0.1 * voice + 1e-3 * rng.standard_normal(len(t)))
 settings = BiomarkerSettings(set="all")
 extract_file(path, [(0.0, 30.0)], AudioSettings(), settings)
 before = peak()
 table = extract_file(path, None, AudioSettings(), settings).frames
-print(json.dumps([before, peak(), len(table), int(table["silent"].sum()), int(table.memory_usage().sum())]))
+known = [name for name in table.columns[4:] if table[name].notna().any()]
+levels = [float(table["rms_db"].min()), float(table["rms_db"].max()), float(table["voiced"].max())]
+size = int(table.memory_usage().sum())
+print(json.dumps([before, peak(), len(table), int(table["silent"].sum()), size, known, levels]))
 """
 
 
@@ -130,8 +141,20 @@ def peak_of(path, minutes, kind):
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 def test_a_long_file_needs_little_more_memory_than_its_table(tmp_path):
-    before, after, n, silent, table = peak_of(tmp_path / "long.wav", 30, "voice")
+    before, after, n, silent, table, known, _ = peak_of(tmp_path / "long.wav", 30, "voice")
+    assert known == list(chosen("all"))
     assert n == 30 * 3000 - 2
     assert silent < n
     # values of the span, the table made of them, and one piece with its margins
+    assert (after - before) * 1024 < 1.6 * table + 30e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
+def test_ten_hours_of_digital_silence_have_a_level_and_nothing_else(tmp_path):
+    before, after, n, silent, table, known, levels = peak_of(tmp_path / "silence.wav", 600, "silent")
+    assert n == 600 * 3000 - 2
+    assert silent == n
+    assert known == ["rms_db", "voiced"]
+    assert levels == [-120.0, -120.0, 0.0]  # the floor of the level, and never voiced
     assert (after - before) * 1024 < 1.6 * table + 30e6

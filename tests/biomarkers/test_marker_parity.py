@@ -6,6 +6,7 @@ The reference has 8 significant digits; the tolerances are those digits, or what
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from voicerisk.biomarkers import extract
@@ -57,31 +58,70 @@ def test_markers_given_soundgens_pitch_equal_soundgen(reference_file, soundgen_t
     np.testing.assert_array_equal(table["pitch"], pitch)
 
 
-# Described, not reproduced: what the agreement is, so that a change of definition does not pass unseen.
-# marker -> (share of frames with equal value, correlation), each the least over the four voices
-AGREEMENT = {
-    "amMsFreq": (0.92, 0.85),
-    "amMsPurity": (0.92, 0.94),
-    "novelty": (0.0, 0.98),
-    "subDep": (0.2, 0.8),
-    "flux": (0.0, 0.98),
-    "amEnvFreq": (0.0, 0.35),
-    "amEnvPurity": (0.0, 0.55),
+# Of modulation, context and harmonics, given soundgen's pitch: name -> (absolute, relative). The pitch has 8
+# digits, too, to which the spectrum and the turns of its contour are the most sensitive.
+GIVEN_PITCH = {
+    **dict.fromkeys(("amMsFreq", "amMsPurity", "amEnvFreq", "amEnvPurity", "amEnvDep"), (1e-6, 1e-7)),
+    **dict.fromkeys(("novelty", "flux", "subDep"), (2e-8, 1e-7)),
+    "subRatio": (0, 0),
+    "harmHeight": (1e-6, 2e-7),
+    "fmFreq": (1e-6, 1e-6),
+    "fmPurity": (5e-6, 1e-6),
+    "fmDep": (1e-6, 1e-6),
 }
 
 
-@pytest.mark.parametrize("name", ["human_male", "espeak_female", "espeak_male"])
-def test_described_markers_agree_as_stated(name, soundgen_table, soundgen_wav):
-    samples, rate = soundgen_wav(name)
-    expected = soundgen_table("v2.5.1_nomask", name)
+def assert_equal_given_pitch(samples, rate, expected, masked=False, left_out=()):
     pitch = expected["pitch"].to_numpy(float)
-    table = extract(samples, rate, "soundgen-2.5.1", markers=list(AGREEMENT), mask=False, pitch=pitch)
-    for marker, (share, correlation) in AGREEMENT.items():
-        ours, theirs = table[marker].to_numpy(), expected[marker].to_numpy(float)
-        both = ~np.isnan(ours) & ~np.isnan(theirs)
-        assert (np.isnan(ours) == np.isnan(theirs)).mean() > 0.9, marker
-        assert (np.abs(ours - theirs)[both] < 1e-4).mean() >= share, marker
-        assert np.corrcoef(ours[both], theirs[both])[0, 1] >= correlation, marker
+    table = extract(
+        samples, rate, "soundgen-2.5.1", markers=[*GIVEN_PITCH, "roughness"], mask=masked, pitch=pitch
+    )
+    assert len(table) == len(expected)
+    for marker, (absolute, relative) in {**GIVEN_PITCH, "roughness": (1e-6, 1e-6)}.items():
+        wanted = expected[marker].to_numpy(float)
+        if masked and marker != "flux":  # soundgen's pitch bridges short silences; our tables mask them
+            wanted = np.where(table["silent"], np.nan, wanted)
+        got = table[marker].to_numpy()
+        if marker == "harmHeight" and len(left_out):
+            got, wanted = np.delete(got, left_out), np.delete(wanted, left_out)
+        np.testing.assert_allclose(got, wanted, rtol=relative, atol=absolute, err_msg=marker)
+
+
+@pytest.mark.parametrize("version", ["v2.5.1_nomask", "v2.5.1_default"])
+def test_modulation_context_and_harmonics_equal_soundgen(version, reference_file, soundgen_table):
+    name, samples, rate = reference_file
+    expected = soundgen_table(version, name)
+    # Where the pitch is a whole number of bins, the digits printed do not say on which side of a bin's edge
+    # it lay: soundgen's was 199.99999999999994 Hz on three frames.
+    left_out = np.flatnonzero(expected["pitch"] % 25 == 0)
+    assert len(left_out) == (3 if (version, name) == ("v2.5.1_default", "espeak_female") else 0)
+    assert_equal_given_pitch(samples, rate, expected, version == "v2.5.1_default", left_out)
+
+
+def cut(name, wav):
+    female = wav("espeak_female")[0]
+    if (
+        name == "long"
+    ):  # 15 s: contours of more than 10,000 values are padded; half a second of digital silence
+        return np.concatenate([female, np.zeros(4000), wav("espeak_male")[0], female[:16000]])
+    if name == "short":  # 0.3 s: half as long windows of the envelope, and no two of the pitch
+        return female[8000:10400]
+    return female[8000:16191]  # one sample short of a power of two, as is soundgen's Hilbert transform then
+
+
+@pytest.mark.parametrize("name", ["long", "short", "power"])
+def test_recordings_of_other_lengths_equal_soundgen(name, soundgen_folder, soundgen_wav):
+    expected = pd.read_csv(soundgen_folder / "v2.5.1_cuts" / f"{name}.csv")
+    assert_equal_given_pitch(cut(name, soundgen_wav), 8000, expected)
+
+
+def test_without_any_pitch_the_markers_that_hang_on_it_are_missing(espeak):
+    samples, rate = espeak
+    for pitch in (np.full(249, np.nan), np.where(np.arange(249) == 100, 200.0, np.nan)):
+        table = extract(samples, rate, "soundgen-2.5.1", mask=False, pitch=pitch)
+        assert table[["fmFreq", "fmPurity", "fmDep"]].isna().all(axis=None)
+        assert table["harmHeight"].notna().sum() == (pitch > 0).sum()
+        assert table["flux"].notna().sum() == 248
 
 
 def test_a_pitch_of_the_wrong_length_is_refused(espeak):

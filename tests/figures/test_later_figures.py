@@ -37,8 +37,9 @@ def test_ladder_takes_the_audits_own_table(made, legible):
     ]  # fmt: skip
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[1] == "+ scaling and knots on all callers"
-    ticks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
-    np.testing.assert_allclose(ticks[0].get_xdata(), wide["null_mean"])
+    for axis, column in ((0, "null_mean_kfold"), (1, "null_mean_call_kfold")):
+        ticks = [line for line in figure.axes[axis].lines if line.get_marker() == "|"]
+        np.testing.assert_allclose(ticks[0].get_xdata(), wide[column])
     assert not [line for line in figure.axes[2].lines if line.get_marker() == "|"]  # the null is the AUROC's
 
 

@@ -62,7 +62,7 @@ def test_weights_travel_as_what_they_are():
             "clamp",
             0.25,
         )
-    assert len(_pack(loco(data, ())[0]).values) <= 3
+    assert len(_pack(loco(data, ())[0]).weights.values) <= 3
 
 
 def test_unusable_settings_are_refused_before_anything_travels():

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from voicerisk.models import BoostData, Lane, Learner, fit_lanes, splines
-from voicerisk.models.boost_setup import _rank_above
 
 CASES = (
     "degree_1", "degree_2", "differences_1_and_3", "case_weights", "counts", "held_out_and_masked", "ties",
     "constant_column", "one_sex", "one_sex_without_weight", "extreme_skew", "on_the_knots",
     "beside_the_knots", "tiny_sample", "few_values", "given_lambda", "large_offset_of_x", "caller_effect",
-    "linear_and_intercept", "glm",
+    "linear_and_intercept", "glm", "outlier", "most_rows_in_one_interval", "empty_intervals",
+    "row_on_last_knot",
 )  # fmt: skip
-# R's lambda carries rounding noise where a spline column has next to no data, and its root search stops at
-# 1.5e-8 absolute. Largest relative difference seen on these data: 2e-6. It moves the risk by up to 3e-8 and
-# the fit by up to 2e-7; with R's lambda 3e-15 and 1e-12 are seen (large_offset_of_x: 6e-12 and 2e-11).
-LAMBDA_RTOL = 2e-5
+# lambda, risk (relative) and fitted values (absolute) with our own lambda. R knows its lambda no better: with
+# another LAPACK the same mboost finds lambdas that differ by up to 1.6e-6 here (empty_intervals: 3e-4).
+# Largest seen against R: 1.9e-6, 2.6e-8 and 1.8e-7 (empty_intervals: 6e-5, 6e-7 and 2.5e-5).
+TOLERANCE = {"empty_intervals": (3e-4, 3e-6, 1e-4)}
+USUAL = (4e-6, 5e-8, 4e-7)
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +31,32 @@ def test_every_case_is_looked_at(hard):
     assert tuple(hard) == CASES
 
 
+def read(ref: dict) -> tuple[BoostData, tuple[Learner, ...], np.ndarray]:
+    columns = {key: np.array(values, float) for key, values in ref["columns"].items()}
+    sex, y, caller = (
+        np.array(ref["sex"], np.int8),
+        np.array(ref["y"], np.int8),
+        np.array(ref["caller"], np.int32),
+    )
+    learners = tuple(Learner(**one) for one in ref["learners"])
+    return BoostData(columns, sex, y, caller), learners, np.array(ref["weights"])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_path_and_values_are_mboosts(hard, name):
     ref = hard[name]
     scale = 1.0 if ref["family"] == "glm" else 2.0
-    columns = {key: np.array(values, float) for key, values in ref["columns"].items()}
-    data = BoostData(
-        columns, np.array(ref["sex"], np.int8), np.array(ref["y"], np.int8), np.array(ref["caller"], np.int32)
-    )
-    learners = tuple(Learner(**one) for one in ref["learners"])
-    weights = np.array(ref["weights"])
+    data, learners, weights = read(ref)
     lane = Lane(name, weights, learners)
     steps = len(ref["selected"])
     (own,) = fit_lanes(data, [lane], steps, family=ref["family"])
     assert [list(pair) for pair in own.left_out] == ref["left_out"]
     assert own.selected.tolist() == ref["selected"]
     assert own.offset / scale == pytest.approx(ref["offset"], abs=1e-13)
-    np.testing.assert_allclose([one.penalty for one in own.learners], ref["lambda"], rtol=LAMBDA_RTOL)
-    np.testing.assert_allclose(own.risk, ref["risk"], rtol=1e-7)
-    np.testing.assert_allclose(own.link() / scale, ref["link"], rtol=0, atol=1e-6)
+    for_lambda, for_risk, for_link = TOLERANCE.get(name, USUAL)
+    np.testing.assert_allclose([one.penalty for one in own.learners], ref["lambda"], rtol=for_lambda)
+    np.testing.assert_allclose(own.risk, ref["risk"], rtol=for_risk)
+    np.testing.assert_allclose(own.link() / scale, ref["link"], rtol=0, atol=for_link)
 
     theirs = dict(zip((one.learner for one in own.learners), ref["lambda"], strict=True))
     given = tuple(
@@ -57,8 +65,24 @@ def test_path_and_values_are_mboosts(hard, name):
     )
     (same,) = fit_lanes(data, [replace(lane, learners=given)], steps, family=ref["family"])
     assert same.selected.tolist() == ref["selected"]
-    np.testing.assert_allclose(same.risk, ref["risk"], rtol=1e-10)
-    np.testing.assert_allclose(same.link() / scale, ref["link"], rtol=0, atol=1e-9)
+    # Seen 2e-13 and 5e-12; with x around a million 6e-12 and 2e-11
+    np.testing.assert_allclose(same.risk, ref["risk"], rtol=1e-11)
+    np.testing.assert_allclose(same.link() / scale, ref["link"], rtol=0, atol=1e-10)
+
+
+def test_lambda_is_as_near_to_r_as_r_is_to_itself(hard):
+    """R's lambda with the reference LAPACK against ours, and against R's with OpenBLAS: 78 learners."""
+    ours, theirs = [], []
+    for name, ref in hard.items():
+        data, learners, weights = read(ref)
+        (own,) = fit_lanes(data, [Lane(name, weights, learners)], 1, family=ref["family"])
+        for fitted, one, other in zip(own.learners, ref["lambda"], ref["lambda_openblas"], strict=True):
+            if one > 0 and fitted.learner.penalty is None:
+                ours.append(abs(fitted.penalty / one - 1))
+                theirs.append(abs(other / one - 1))
+    assert len(ours) == 78
+    for share in (0.5, 0.75, 0.9, 1.0):  # seen: 4e-8, 2e-7, 4e-7, 6e-5 against 7e-8, 2e-7, 6e-7, 3e-4
+        assert np.quantile(ours, share) < 1.5 * np.quantile(theirs, share)
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3])
@@ -80,4 +104,4 @@ def test_the_rank_of_few_values_is_that_of_the_design(degree):
         np.testing.assert_allclose(basis.T @ basis, splines.spline_gram(powers, degree), atol=1e-14)
         rank = np.linalg.matrix_rank(basis, tol=1e-7)
         for df in (2.5, 4.0, 5.0):
-            assert _rank_above(basis.T @ basis, powers, df) == (rank > df)
+            assert splines.rank_above(powers, degree, df) == (rank > df)

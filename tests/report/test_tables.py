@@ -208,6 +208,8 @@ def test_audit_tables(made):
     cells = report.audit_table(made.wide_ladder()).cells
     assert cells["Rung"].iloc[1] == "1. scaling and knots on all callers"
     assert cells["Brier score"].iloc[0] == "0.200"
+    assert cells["Calls with a cut + without"].iloc[0] == "8 + 2"
+    assert cells["As printed, mean over permuted outcomes (grouped k-fold)"].iloc[0] == "0.49"
     assert cells["Had seen held-out callers"].tolist()[:2] == ["nothing", "knots"]
     findings = pd.DataFrame(
         {"severity": ["note", "leak", "bias"], "finding": "f", "evidence": "e", "remedy": [None, "r", "r"]}

@@ -9,7 +9,7 @@ from small_study import SETTINGS, marker_frames
 
 from voicerisk.study import load_study
 from voicerisk.study.audit import run_audit
-from voicerisk.study.audit_fits import caller_effects, dealt_anew, thinned
+from voicerisk.study.audit_fits import by_segment, caller_effects, thinned
 from voicerisk.study.audit_steps import AuditOptions
 from voicerisk.study.design import ModelTables
 
@@ -26,14 +26,29 @@ def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(
     assert ladder.loc["honest", "leaked"] == ""
     assert "knots" in ladder.loc["global_scaling", "leaked"]
     assert {"screening", "knots"} <= set(ladder.loc["global_screening", "leaked"].split(", "))
-    assert "mstop" in ladder.loc["row_folds", "leaked"]
+    assert "mstop" not in ladder.loc["row_lambda", "leaked"] and "mstop" in ladder.loc["row_steps", "leaked"]
     assert "threshold" in ladder.loc["holdout_threshold", "leaked"]
     # M1: the caller effect holds the label of the caller left out, so that nothing is ranked wrongly,
     # with shuffled outcomes as well.
-    assert ladder.loc["caller_effect", "auroc_call"] == 1.0 and ladder.loc["caller_effect", "null_mean"] > 0.9
+    assert (
+        ladder.loc["caller_effect", "auroc_call"] == 1.0
+        and ladder.loc["caller_effect", "null_mean_kfold"] > 0.9
+    )
     assert "caller_effect" in ladder.loc["caller_effect", "leaked"]
     named = set(result.findings["mechanism"])
     assert {"global_screening", "caller_effect", "holdout_threshold", "shifting_prior"} <= named
+
+    assert ladder["n_without_cut"].add(ladder["n_with_cut"]).eq(12).all()
+    assert set(ladder["unit"]) == {"call", "frame"} and ladder.loc["frame_units", "unit"] == "frame"
+    controls = result.controls.set_index("control")
+    assert controls.loc["c", "unit"] == "segment"
+    change = controls.loc["c", "auroc"] - controls.loc["c", "reference"]
+    assert controls.loc["c", "change"] == pytest.approx(change)
+    assert "48 segments, 100% of whose voices were met" in controls.loc["c", "note"]
+    tests = result.tests.set_index("scheme")
+    assert (tests["n_callers"] == 12).all() and (tests["design"] == "grouped_kfold").all()
+    # Sex and outcome are crossed in the small study, so that every caller has somebody to swap with.
+    assert (tests["n_permutable_callers"] == 12).all()
 
     for name in ("ladder", "findings", "permutations", "tests", "controls", "columns", "sample_size"):
         assert (out / "audit" / f"{name}.csv").is_file(), name
@@ -140,26 +155,19 @@ def test_thinning_keeps_so_many_frames_a_caller_and_every_call():
     assert thinned(_tables(), 99).frames.equals(_tables().frames)
 
 
-def test_segments_dealt_anew_keep_their_frames_together():
-    calls = pd.concat([_tables().calls] * 2, ignore_index=True)
-    first = _tables()
-    second = {}
-    for name in ("frames", "segments"):
-        table = getattr(first, name)
-        copy = table.assign(call_id=table["call_id"].str.upper() + "2", caller_id=table["caller_id"] + "2")
-        second[name] = pd.concat([table, copy], ignore_index=True)
-    calls["call_id"] = ["a", "b", "A2", "B2"]
-    calls["caller_id"] = ["A", "B", "A2", "B2"]
-    tables = ModelTables(calls, second["frames"], second["segments"], ("x",))
-    dealt = dealt_anew(tables, seed=2)
-    assert len(dealt.frames) == 16 and dealt.frames["call_id"].value_counts().to_dict() == {
-        "a": 6, "A2": 6, "b": 2, "B2": 2,
-    }  # fmt: skip
-    # Frames of one segment stay neighbours: x differs by 1 within a segment of two frames.
-    gaps = dealt.frames.groupby(["call_id", "segment"])["x"].agg(lambda v: v.max() - v.min())
-    assert (gaps == 1.0).all()
-    y = dict(zip(calls["call_id"], calls["y"], strict=True))
-    assert dealt.frames["x"].ge(6).equals(dealt.frames["call_id"].map(y).eq(0))
+def test_each_segment_becomes_a_call_with_its_own_frames():
+    tables = by_segment(thinned(_tables(), 3))
+    # Frames 0, 2, 4 of caller A are left, one a segment.
+    assert tables.calls["call_id"].tolist() == ["a/0", "a/1", "a/2", "b/0"]
+    assert tables.calls["of_call"].tolist() == ["a", "a", "a", "b"]
+    assert tables.calls["y"].tolist() == [1, 1, 1, 0]
+    assert tables.calls["n_frames"].tolist() == [1, 1, 1, 2]
+    by_call = tables.frames.groupby("call_id")["x"].apply(list).to_dict()
+    assert by_call == {"a/0": [0.0], "a/1": [2.0], "a/2": [4.0], "b/0": [6.0, 7.0]}
+    # A segment without frames cannot be scored.
+    fewer = by_segment(thinned(_tables(), 2))
+    assert fewer.calls["call_id"].tolist() == ["a/0", "a/1", "b/0"]
+    assert set(fewer.segments["call_id"]) == set(fewer.calls["call_id"])
 
 
 def test_options_are_checked():
@@ -169,3 +177,36 @@ def test_options_are_checked():
         AuditOptions(frames_per_caller=0)
     with pytest.raises(StudyError, match="number of permutations is -1"):
         AuditOptions(permutations=-1)
+
+
+def test_strata_that_hold_one_outcome_each_give_no_p(write_study, tmp_path):
+    """Every service has one outcome: P is missing with its reason, in the tables and on the screen."""
+    from typer.testing import CliRunner
+
+    from voicerisk.cli import app
+
+    calls, frames = marker_frames()
+    calls["service"] = np.where(calls["outcome"] == 1, "000", "line")
+    settings = SETTINGS.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
+    study = write_study(calls, frames, settings + '\n[screening]\nunit = "none"\n')
+    out = tmp_path / "out"
+    options = ["-o", str(out), "-B", "2", "--frames-per-caller", "10", "-j", "1"]
+    ran = CliRunner().invoke(app, ["audit", str(study), *options])
+    # The service tells the outcome, but no model is given it: a bias, and no leak.
+    assert ran.exit_code == 0, ran.output
+    tests = pd.read_csv(out / "audit" / "tests.csv").set_index("scheme")
+    assert np.isnan(tests.loc["strata", "p_value"]) and tests.loc["strata", "n_permutations"] == 0
+    assert tests.loc["strata", "n_permutable_callers"] == 0 and tests.loc["all", "n_permutable_callers"] == 12
+    assert "There is no P" in tests.loc["strata", "says"]
+    shown = " ".join(ran.output.split())
+    assert "Nothing can be permuted within strata" in shown and "P = nan" not in shown
+    controls = pd.read_csv(out / "audit" / "controls.csv").set_index("control")
+    assert "tests the validation code, not the study" in controls.loc["g", "note"]
+    found = pd.read_csv(out / "audit" / "findings.csv").set_index("mechanism")
+    assert found.loc["strata_not_permutable", "severity"] == "note"
+    assert set(found.loc[["one_class_cell"], "severity"]) == {"bias"}
+    assert found.loc["caller_constant_column", "severity"] == "note"
+    # No screening: no rung may say that one leaked.
+    assert found.loc["global_screening", "severity"] == "note"
+    draws = pd.read_csv(out / "audit" / "permutations.csv")
+    assert set(draws["scheme"]) == {"all"}

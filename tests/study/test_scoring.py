@@ -151,9 +151,8 @@ def test_a_recording_is_analysed_and_scored_as_its_frames_are(tmp_path):
         size=32000
     )
     wavfile.write(tmp_path / "one.wav", 16000, (sound * 20000).astype(np.int16))
-    table = extract_files(
-        tmp_path / "one.wav", tmp_path / "f.csv", ("entropy", "f1_freq"), "published", (), None, 1
-    )
+    extract_files(tmp_path / "one.wav", tmp_path / "f.csv", ("entropy", "f1_freq"), "published", (), None, 1)
+    table = pd.read_csv(tmp_path / "f.csv")
     table = table[~table["silent"]].reset_index(drop=True)
     y = (table["entropy"] + rng.normal(size=len(table)) > table["entropy"].mean()).astype(int)
     fitted = GamBoost(markers=["entropy", "f1_freq"], moderator=None, mstop=20).fit(table, y)

@@ -116,7 +116,15 @@ def test_other_names_of_classes_and_columns(tmp_path):
             "two different values of label",
         ),
         (lambda t: t.assign(age="alt"), "age is not a number"),
-        (lambda t: t.assign(label="Ja"), "no session is left after the exclusions"),
+        (
+            lambda t: t.assign(label="Ja"),
+            "no session is left after the exclusions (label of no class: 6). Labels of no class: "
+            "'Ja' (6 sessions); classes are NS, SI, ASE",
+        ),
+        (lambda t: t.assign(text=""), "(fewer than 1 messages with words: 6)"),
+        (lambda t: t.assign(text="https://example.org"), "(fewer than 1 messages with words: 6)"),
+        (lambda t: t.assign(age=12), "(younger than 14: 6)"),
+        (lambda t: t.assign(user_id=t["user_id"].where(t["session_id"] != "s003", "")), "has no user_id"),
         (lambda t: t.drop(columns="label"), "neither a column label"),
     ],
 )
@@ -124,6 +132,40 @@ def test_what_cannot_be_used_is_named_and_no_message_is_quoted(tmp_path, spoil, 
     with pytest.raises(TextError, match=re.escape(says)) as problem:
         load(tmp_path, spoil(make_messages(6, users=1)))
     assert "schule" not in str(problem.value)
+
+
+def test_missing_texts_in_parquet_are_empty_messages_and_counted(tmp_path):
+    table = make_messages(6)
+    table.loc[0, "text"], table.loc[1, "text"] = None, float("nan")
+    table.to_parquet(tmp_path / "m.parquet")
+    cohort = load_text_cohort(TextSettings(messages="m.parquet"), tmp_path)
+    assert any(note.startswith("2 messages hold no word") for note in cohort.notes)
+    assert sum(map(len, cohort.texts)) == len(table) - 2
+
+
+def test_rows_that_repeat_another_and_labels_of_no_class_are_said(tmp_path):
+    table = make_messages(6)
+    table.loc[table["session_id"] == "s000", "label"] = "unclear"
+    cohort = load(tmp_path, pd.concat([table, table.iloc[-3:]]))
+    assert any(note.startswith("3 messages repeat another") for note in cohort.notes)
+    assert any("'unclear' (1 sessions)" in note for note in cohort.notes)
+    assert not any("repeat" in note or "no class" in note for note in load(tmp_path, make_messages(6)).notes)
+
+
+def test_users_that_are_not_known_are_not_counted(tmp_path):
+    cohort = load(tmp_path, make_messages(6).drop(columns="user_id"))
+    assert not cohort.users_known
+    assert set(cohort.flow["unit"]) == {"session"}
+    assert any("No column says" in note for note in cohort.notes)
+    assert set(load(tmp_path, make_messages(6)).flow["unit"]) == {"session", "user"}
+
+
+def test_a_session_that_stands_twice_in_its_table_is_an_error(tmp_path):
+    make_messages(3).to_csv(tmp_path / "messages.csv", index=False)
+    twice = pd.DataFrame({"session_id": ["s000", "s001", "s001", "s002"], "label": "NS"})
+    twice.to_csv(tmp_path / "sessions.csv", index=False)
+    with pytest.raises(TextError, match=r"sessions\.csv holds session 's001' more than once"):
+        load_text_cohort(TextSettings(messages="messages.csv", sessions="sessions.csv"), tmp_path)
 
 
 def test_unreadable_files(tmp_path):

@@ -6,7 +6,7 @@ from sessions_of_words import OF_CLASS, make_messages
 from voicerisk.errors import ModelError, TextError
 from voicerisk.text.probabilities import balanced_log_loss, contrasts, softmax
 from voicerisk.text.splits import oversample, repeated_splits
-from voicerisk.text.tfidf import fit_tfidf, load_tfidf, terms_of
+from voicerisk.text.tfidf import GRID, fit_tfidf, load_tfidf, terms_of
 
 CLASSES = ("NS", "SI", "ASE")
 
@@ -76,6 +76,31 @@ def test_the_baseline_finds_planted_words_and_nothing_of_the_test_part_is_in_its
             model.logits([texts[k] for k in inner]), np.array([CLASSES.index(x) for x in labels[inner]])
         )
     )
+
+
+def test_every_penalty_is_solved_to_its_optimum_and_accuracy_chooses_where_asked():
+    texts, labels = sessions(planted=0.15)
+    codes = np.array([CLASSES.index(label) for label in labels])
+    fit, inner = np.arange(60), np.arange(60, 90)
+    model, tried = fit_tfidf(texts, labels, fit, inner, CLASSES)
+    assert [one["penalty_c"] for one in tried] == list(GRID)
+    assert all(one["converged"] for one in tried)
+    # At the optimum of a penalised multinomial model fitted values have the classes' totals.
+    p = softmax(model.logits([texts[k] for k in fit]))
+    np.testing.assert_allclose(p.mean(axis=0), np.bincount(codes[fit]) / 60, atol=1e-5)
+    chosen = next(one for one in tried if one["penalty_c"] == model.penalty_c)
+    assert chosen["log_loss"] == min(one["log_loss"] for one in tried)
+    assert GRID[0] < model.penalty_c < GRID[-1]
+    by_accuracy, _ = fit_tfidf(texts, labels, fit, inner, CLASSES, "accuracy")
+    best = max(tried, key=lambda one: (one["accuracy"], -one["log_loss"]))
+    assert by_accuracy.penalty_c == best["penalty_c"]
+
+
+def test_a_penalty_that_does_not_converge_is_not_chosen(monkeypatch):
+    texts, labels = sessions(30)
+    monkeypatch.setattr("voicerisk.text.tfidf.ITERATIONS", 1)
+    with pytest.raises(ModelError, match="converged for no penalty in 1 iterations"):
+        fit_tfidf(texts, labels, np.arange(24), np.arange(24, 30), CLASSES)
 
 
 def test_the_baseline_equals_scikit_learns():

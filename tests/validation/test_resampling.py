@@ -16,6 +16,7 @@ from voicerisk.validation.permutation import (
     strata_alone_auroc,
 )
 from voicerisk.validation.ridge import ridge_paths
+from voicerisk.validation.shuffling import Permutable, permutable
 from voicerisk.validation.tables import check_calls
 from voicerisk.validation.whole_procedure import kfold_auroc, kfold_rows
 
@@ -24,6 +25,7 @@ from .toys import cohort, with_means
 SETTINGS = ValidationSettings(inner_folds=3, seed=2)
 MARKERS = ["x0", "x1", "x2"]
 # The ridge has no steps to tune.
+FREE = Permutable(36, 36, 20.0)
 STEPLESS = replace(NESTED, tune_steps=False)
 
 
@@ -95,14 +97,52 @@ def test_permutation_catches_screening_on_all_data():
 def test_verdicts_follow_the_rule():
     rng = np.random.default_rng(0)
     null = rng.normal(0.5, 0.05, 100)
-    assert judge_permutations("all", 0.6, null - null.mean() + 0.519).verdict == "fine"
-    assert judge_permutations("all", 0.6, null - null.mean() + 0.53).verdict == "leak"
-    assert judge_permutations("all", 0.6, null - null.mean() + 0.47).verdict == "hold-out bias"
-    within = judge_permutations("strata", 0.6, null - null.mean() + 0.575)
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.519, FREE).verdict == "fine"
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.53, FREE).verdict == "leak"
+    assert judge_permutations("all", 0.6, null - null.mean() + 0.47, FREE).verdict == "hold-out bias"
+    within = judge_permutations("strata", 0.6, null - null.mean() + 0.575, FREE)
     assert within.verdict == "strata carry the outcome"
     # 20 permutations of spread 0.06: three Monte Carlo errors are 0.04, so that 0.53 is no finding.
-    assert judge_permutations("all", 0.6, rng.normal(0.53, 0.06, 20)).tolerance > 0.03
-    assert judge_permutations("all", 9.0, null).p_value == pytest.approx(1 / 101)
+    assert judge_permutations("all", 0.6, rng.normal(0.53, 0.06, 20), FREE).tolerance > 0.03
+    assert judge_permutations("all", 9.0, null, FREE).p_value == pytest.approx(1 / 101)
+
+
+def test_nothing_to_permute_is_no_p_of_one():
+    """Every service has one outcome: no permutation within services changes anything."""
+    calls, frames = cohort(14, 7, seed=2, effect=1.0)
+    calls["service"] = np.where(calls["y"] == 1, "000", "line")
+    ran = []
+    found = permutation_test(
+        calls, _maker(with_means(calls, frames)), SETTINGS, "strata", 19, ["service"], STEPLESS,
+        keep=lambda b, value: ran.append(b),
+    )  # fmt: skip
+    assert np.isnan(found.p_value) and np.isnan(found.null_mean) and len(found.null) == 0 == len(ran)
+    assert found.verdict == "nothing to permute" and found.observed > 0.5
+    assert "holds callers of one outcome only (0 of 21 callers" in found.finding
+    assert "There is no P" in found.finding
+
+
+def test_callers_who_can_be_permuted_are_counted():
+    calls, frames = cohort(9, 5, seed=1, calls_each=2)
+    calls["service"] = "line"
+    first = calls["caller_id"] == calls.loc[calls["y"] == 1, "caller_id"].iloc[0]
+    calls.loc[first, "service"] = "000"
+    assert permutable(calls).callers == 14 and permutable(calls, ["service"]).callers == 13
+    # 13 callers, 4 of them positive.
+    assert permutable(calls, ["service"]).smallest_p == pytest.approx(1 / 715)
+    found = permutation_test(
+        calls, _maker(with_means(calls, frames)), SETTINGS, "strata", 3, ["service"], STEPLESS
+    )
+    assert found.permutable.callers == 13 and found.permutable.all_callers == 14
+    assert "13 of 14 callers could be permuted" in found.finding
+    # A caller of both outcomes is shuffled within himself, and moves where his stratum has nobody else.
+    calls.loc[calls.index[first][0], "y"] = 0
+    assert permutable(calls, ["service"]).callers == 14
+    # Two callers: half of all permutations change nothing.
+    pair = calls[calls["caller_id"].isin(["c000", *calls.loc[calls["y"] != calls["y"][0], "caller_id"][-1:]])]
+    assert permutable(pair).smallest_p == pytest.approx(0.5)
+    few = judge_permutations("strata", 0.6, np.array([0.4, 0.6]), permutable(pair))
+    assert "P cannot fall below 0.5" in few.finding
 
 
 def test_strata_alone_have_an_auroc_of_their_own():
@@ -154,6 +194,29 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert np.isnan(few[2]) and np.isnan(few[3]) and few[4].startswith("3 bootstraps")
 
 
+def test_the_bootstrap_refuses_what_saw_a_caller_left_out():
+    calls, frames = cohort(12, 10, seed=4)
+    plain = _maker(with_means(calls, frames))
+
+    def seen_by_all(table):
+        fit, everyone = plain(table), tuple(table["caller_id"])
+
+        def leaky(sets, progress):
+            for path in fit(sets, progress):
+                yield replace(path, provenance={**path.provenance, "screening": everyone})
+
+        return leaky
+
+    with pytest.raises(ValidationError, match="'screening' of 'bootstrap/apparent/i00' saw held-out callers"):
+        full_procedure(calls, seen_by_all, SETTINGS, n_boot=2)
+
+
+def test_a_cohort_too_small_to_bootstrap_says_so():
+    calls, frames = cohort(4, 4, seed=1)
+    with pytest.raises(ValidationError, match="held 4 different callers of each class"):
+        full_procedure(calls, _maker(with_means(calls, frames)), SETTINGS, n_boot=3)
+
+
 def test_632_plus_by_hand():
     # No overfitting: .632. Complete overfitting: the out-of-bag value.
     assert estimate_632plus(0.8, 0.8, 0.5) == pytest.approx(0.8)
@@ -194,9 +257,9 @@ def test_leave_pair_out_needs_no_constant_prior():
 
 
 def test_a_few_permutations_accuse_nobody_by_chance():
-    assert judge_permutations("all", 0.6, np.array([0.8])).verdict == "fine"
+    assert judge_permutations("all", 0.6, np.array([0.8]), FREE).verdict == "fine"
     # Two that happen to agree within 0.02 say little; many of the same spread say much.
-    assert judge_permutations("all", 0.6, np.array([0.58, 0.60])).verdict == "fine"
-    assert judge_permutations("all", 0.6, np.tile([0.58, 0.60], 20)).verdict == "leak"
+    assert judge_permutations("all", 0.6, np.array([0.58, 0.60]), FREE).verdict == "fine"
+    assert judge_permutations("all", 0.6, np.tile([0.58, 0.60], 20), FREE).verdict == "leak"
     # Where every permutation reaches 1 there is no doubt.
-    assert judge_permutations("all", 1.0, np.array([1.0, 1.0])).verdict == "leak"
+    assert judge_permutations("all", 1.0, np.array([1.0, 1.0]), FREE).verdict == "leak"

@@ -117,6 +117,29 @@ def test_recalibration_finds_temperature_and_shares_again():
     np.testing.assert_allclose(found(raw).mean(axis=0), shares, atol=2e-3)
 
 
+def test_recalibration_keeps_the_shares_and_leaves_good_scores_alone():
+    rng = np.random.default_rng(6)
+    slopes, worse = [], []
+    for _ in range(60):
+        raw = rng.dirichlet([0.3, 0.3, 0.3], 660)
+        y = (rng.random(660)[:, None] > raw.cumsum(axis=1)).sum(axis=1)
+        learned, held_out = slice(0, 60), slice(60, None)
+        found = recalibrate_classes(raw[learned], y[learned], np.ones(60))
+        slopes.append(found.slope)
+        # A maximum of the likelihood over offsets has the mean risk of each class at its share.
+        shares = np.bincount(y[learned], minlength=3) / 60
+        np.testing.assert_allclose(found(raw[learned]).mean(axis=0), shares, atol=1e-4)
+        rows = np.arange(600)
+        loss = [
+            -np.log(np.clip(p[rows, y[held_out]], 1e-6, 1)).mean() for p in (found(raw[held_out]), raw[60:])
+        ]
+        worse.append(loss[0] - loss[1])
+    # Smoothed targets give a slope of 0.6 here; 0.05 is three standard errors.
+    assert np.mean(slopes) == pytest.approx(1.0, abs=0.1)
+    # Three parameters learned from 60 rows cost about 3 / (2 * 60) = 0.025.
+    assert np.mean(worse) < 0.04
+
+
 def test_recalibration_of_separated_and_of_useless_scores_is_finite():
     y = np.repeat([0, 1, 2], 10)
     perfect = recalibrate_classes(np.eye(3)[y], y, np.ones(30))

@@ -161,3 +161,12 @@ def test_a_cut_keeps_less_out_of_bag_than_it_promises(tables):
     assert table.loc["cut", "n_boot"] == 600
     flat = external_rows(calls, np.full(len(calls), 0.4), None, 0.3, "m")
     assert cut_stability(flat, ValidationSettings(bootstraps=5)).empty
+
+
+def test_the_mean_of_equal_cuts_is_that_cut():
+    """Every resample cuts at the one score of all positives; a mean above it by a rounding flags nobody."""
+    y = np.repeat([0, 1], 12)
+    score = np.where(y == 1, 0.970421964167, 0.029578035833)
+    for n_boot in range(90, 111):
+        cut = bootstrap_youden(score, y, np.arange(24), np.random.default_rng(n_boot), n_boot, False)
+        assert cut.threshold == 0.970421964167

@@ -81,13 +81,19 @@ def frames(samples: Floats, starts: Ints, window: int) -> Floats:
     """
     if len(starts) == 0:
         return np.empty((0, window), dtype=np.float64)
+    first, last, step = _evenly(samples, starts, window)
+    return np.lib.stride_tricks.sliding_window_view(samples, window)[first : last + 1 : step]
+
+
+def _evenly(samples: Floats, starts: Ints, window: int) -> tuple[int, int, int]:
+    """Return the first and the last start and their step; refuse what is not evenly spaced and inside."""
     step = int(starts[1] - starts[0]) if len(starts) > 1 else 1
     first, last = int(starts[0]), int(starts[-1])
     if last != first + step * (len(starts) - 1) or step < 1:
         raise AudioError("Frames can be cut only at evenly spaced starts.")
     if first < 0 or last + window > len(samples):
         raise AudioError(f"A frame would end at sample {last + window}, but there are {len(samples)}.")
-    return np.lib.stride_tricks.sliding_window_view(samples, window)[first : last + 1 : step]
+    return first, last, step
 
 
 def frame_rms(
@@ -106,7 +112,8 @@ def frame_rms(
     """
     from voicerisk.audio.loops import rms_of_frames  # compiles, so only when something is measured
 
-    frames(samples, starts, window)  # says what is wrong with the starts
+    if len(starts):
+        _evenly(samples, starts, window)
     out = np.empty(len(starts))
     rms_of_frames(samples, starts, window, centre, centred, out)
     return out

@@ -70,9 +70,9 @@ class Scaling:
     ampl: float
     pressure: float
 
-    def apply(self, samples: Floats) -> Floats:
-        """Return (samples - centre) / divisor."""
-        scaled = samples - self.centre
+    def apply(self, samples: Floats, out: Floats | None = None) -> Floats:
+        """Return (samples - centre) / divisor, in `out` where it is given (`samples` themselves may be)."""
+        scaled = np.subtract(samples, self.centre, out=out)
         scaled /= self.divisor
         return scaled
 
@@ -164,8 +164,13 @@ def pcm16(samples: Floats) -> tuple[Floats, int]:
     Returns
     -------
     float64 (n,), int
-        The samples on the grid, and how many were beyond it and clipped.
+        The samples on the grid (`samples` themselves where they are on it already), and how many were beyond
+        it and clipped.
     """
+    from voicerisk.audio.loops import on_grid  # compiles, so only when it is called
+
+    if on_grid(samples):
+        return samples, 0
     steps = samples * 32768.0
     np.rint(steps, out=steps)
     clipped = 0

@@ -1,4 +1,4 @@
-"""Loops over samples that are compiled: levels of a block, and RMS of frames."""
+"""Loops over samples that are compiled: checks, pre-emphasis and levels of a block, and RMS of frames."""
 
 import math
 
@@ -31,7 +31,7 @@ def squares_about(samples: Floats, mean: float) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def rms_of_frames(
     samples: Floats, starts: Ints, window: int, centre: float, own_mean: bool, out: Floats
 ) -> None:
@@ -55,3 +55,41 @@ def rms_of_frames(
                 if same:
                     power = 0.0
         out[i] = math.sqrt(power)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def all_finite(samples: Floats) -> bool:
+    """Return whether no sample is NaN or infinite."""
+    total = 0.0
+    for k in range(len(samples)):
+        total += samples[k] * 0.0
+    return total == 0.0
+
+
+@njit(cache=True, nogil=True)
+def on_grid(samples: Floats) -> bool:
+    """Return whether all samples are steps of the 16-bit grid."""
+    for begin in range(0, len(samples), 4096):
+        part = samples[begin : begin + 4096]
+        off = 0
+        for k in range(len(part)):
+            step = part[k] * 32768.0
+            off += (np.rint(step) != step) | (step < -32768.0) | (step > 32767.0)
+        if off:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def emphasise(samples: Floats, mean: float, peak: float, coefficient: float, out: Floats) -> None:
+    """Write y[n] = x[n] - a x[n-1] of x = (samples - mean) / peak, with y[0] = (1 - a) x[0].
+
+    Rounded after each step, as the array operations of `normalise` and `pre_emphasise` do.
+    """
+    before = (samples[0] - mean) / peak
+    out[0] = (1.0 - coefficient) * before
+    later, factor = out[1:], -coefficient
+    for k in range(len(later)):
+        x = (samples[k + 1] - mean) / peak
+        later[k] = before * factor + x
+        before = x

@@ -203,14 +203,21 @@ def _analysed(ground: Sequence[Floats], settings: AudioSettings) -> tuple[list[F
     scaling = scaling_of(level, settings)
     for signal in signals:
         for a, b in stretches(0, len(signal)):
-            signal[a:b] = scaling.apply(signal[a:b])
+            scaling.apply(signal[a:b], out=signal[a:b])
     return signals, level, scaling
 
 
 def conditioned(recorded: Floats, level: Level | None, settings: AudioSettings) -> Floats:
     """Normalise (where there is a level to normalise by) and pre-emphasise a stretch of sound."""
-    normalised = recorded if level is None else normalise(recorded, level)
-    return pre_emphasise(normalised, float(settings.pre_emphasis))
+    coefficient = float(settings.pre_emphasis)
+    if level is None or level.centred_peak == 0.0 or coefficient == 0.0 or len(recorded) == 0:
+        normalised = recorded if level is None else normalise(recorded, level)
+        return pre_emphasise(normalised, coefficient)
+    from voicerisk.audio.loops import emphasise  # compiles, so only when it is called
+
+    out = np.empty_like(recorded)  # both steps in one pass
+    emphasise(recorded, level.mean, level.centred_peak, coefficient, out)
+    return out
 
 
 def scaling_of(level: Level, settings: AudioSettings) -> Scaling:
@@ -254,13 +261,15 @@ def silent_frames(
 
 def _checked(samples: Floats, name: str) -> Floats:
     """Return the samples as float64 (n,), or say why they cannot be analysed."""
-    checked = np.asarray(samples, dtype=np.float64)
+    checked = np.require(samples, np.float64, ["C", "A", "W"])  # what the loops are compiled for
     if checked.ndim != 1:
         raise AudioError(f"{name} has samples of shape {checked.shape}; one channel, a vector, is needed.")
     if len(checked) == 0:
         raise AudioError(f"{name} holds no sample.")
-    finite = np.isfinite(checked)
-    if not finite.all():
+    from voicerisk.audio.loops import all_finite  # compiles, so only when it is called
+
+    if not all_finite(checked):
+        finite = np.isfinite(checked)
         bad = int(np.argmin(finite))
         raise AudioError(
             f"{name} holds {int((~finite).sum())} samples that are NaN or infinite, the first at {bad} "

@@ -13,7 +13,7 @@ from voicerisk.biomarkers.extract import (
     is_long,
     preset_audio,
 )
-from voicerisk.biomarkers.parquet import read_definitions, write_marker_table
+from voicerisk.biomarkers.parquet import read_definitions, write_marker_table, write_marker_tables
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
 from voicerisk.biomarkers.settings import BiomarkerSettings
 from voicerisk.biomarkers.stream import Stream
@@ -41,4 +41,5 @@ __all__ = [
     "streamable",
     "summarise_segments",
     "write_marker_table",
+    "write_marker_tables",
 ]

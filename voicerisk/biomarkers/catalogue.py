@@ -11,7 +11,7 @@ import pandas as pd
 
 from voicerisk.errors import BiomarkerError
 
-DEFINITION_VERSION = "2"
+DEFINITION_VERSION = "3"
 """Version of the definitions as a whole; it changes whenever any marker's numbers change."""
 
 PRESETS = ("published", "soundgen-2.5.1")

@@ -41,10 +41,11 @@ FLUX_SCALES = {
 
 
 @lru_cache(maxsize=8)
-def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
+def _mel_filters(sample_rate: int, n_bins: int) -> tuple[Ints, Floats, Floats]:
     """Triangular filters of equal width in mel (Slaney): for each bin the edge below it, and its weights.
 
-    The weights are those in the band that ends there (edge - 1) and in the one that begins there (edge).
+    The weights are those in the band that ends there (edge - 1) and in the one that begins there (edge). The
+    first of the `n_bins` bins lies at 0, the last one at half the sample rate.
     """
 
     def to_mel(hz: Floats) -> Floats:
@@ -56,7 +57,7 @@ def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
         return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
 
     edges = to_hz(np.linspace(0, float(to_mel(np.array(sample_rate / 2))), MEL_BANDS + 2))
-    f = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    f = np.arange(n_bins) * sample_rate / (2 * (n_bins - 1))
     # A frequency between two edges lies on the falling side of one triangle and the rising side of the next.
     edge = np.clip(np.searchsorted(edges, f, side="right") - 1, 0, MEL_BANDS)
     rising = (f - edges[edge]) / (edges[edge + 1] - edges[edge])
@@ -64,9 +65,9 @@ def _mel(sample_rate: int, n_fft: int) -> tuple[Ints, Floats, Floats]:
     return edge, (1 - rising) / area[edge], rising / area[edge + 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _mel_bands(
-    spectrum: NDArray[np.complex128],
+    pairs: Floats,
     edge: Ints,
     falling: Floats,
     rising: Floats,
@@ -74,27 +75,42 @@ def _mel_bands(
     bands: Floats,
 ) -> None:
     """Power in mel bands of the given rows, scaled to unit length in each frame."""
-    n_frames, n_bins = spectrum.shape
-    n_bands = bands.shape[1]
-    for at in range(n_frames):
-        i = rows[at]
+    n_bins, n_bands = len(edge), bands.shape[1]
+    power = np.empty(n_bins)
+    band = np.empty(n_bands + 2)  # one more to either side, for the outermost edges
+    for at in range(len(rows)):
+        real, imaginary = pairs[at, 0::2], pairs[at, 1::2]
         for k in range(n_bins):
-            power = spectrum[at, k].real ** 2 + spectrum[at, k].imag ** 2
-            if edge[k] > 0:
-                bands[i, edge[k] - 1] += power * falling[k]
-            if edge[k] < n_bands:
-                bands[i, edge[k]] += power * rising[k]
+            power[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
+        band[:] = 0.0
+        for k in range(n_bins):
+            band[edge[k]] += power[k] * falling[k]
+            band[edge[k] + 1] += power[k] * rising[k]
+        inner, out = band[1:-1], bands[rows[at]]
         length = 0.0
         for j in range(n_bands):
-            length += bands[i, j] ** 2
-        if length > 0:
-            scale = 1 / np.sqrt(length)
-            for j in range(n_bands):
-                bands[i, j] *= scale
+            length += inner[j] * inner[j]
+        scale = 1.0 / math.sqrt(length) if length > 0 else 0.0
+        for j in range(n_bands):
+            out[j] = inner[j] * scale
+
+
+def mel_spectra(signal: Floats, starts: Ints, window: int, sample_rate: int) -> Floats:
+    """Mel bands of frames, each of unit length, as soundgen has them.
+
+    The last bin (Nyquist) is left out, and the others are spread out up to half the sample rate.
+    """
+    n_fft = 1 << (window - 1).bit_length()
+    edge, falling, rising = _mel_filters(sample_rate, n_fft // 2)
+    windows = tapered(signal, starts, np.hamming(window), emphasis=MEL_EMPHASIS)
+    spectrum = scipy.fft.rfft(windows, n_fft, axis=1)
+    bands = np.zeros((len(starts), MEL_BANDS))
+    _mel_bands(spectrum.view(np.float64), edge, falling, rising, np.arange(len(starts)), bands)
+    return bands
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def _similarities(bands: Floats, lagged: Floats) -> None:
+def similarities(bands: Floats, lagged: Floats) -> None:
     """Products of each row with the next ones, up to the width of `lagged` less one."""
     n, n_bands = bands.shape
     for i in range(n):
@@ -147,7 +163,7 @@ def novelty(
     """
     n = len(starts)
     n_fft = 1 << (window - 1).bit_length()
-    edge, falling, rising = _mel(sample_rate, n_fft)
+    edge, falling, rising = _mel_filters(sample_rate, n_fft // 2 + 1)
     taper = np.hamming(window)
     lagged = np.zeros(
         (n + 2 * KERNEL, KERNEL)
@@ -166,12 +182,31 @@ def novelty(
         bands = np.zeros((len(rows), MEL_BANDS))
         if len(own):
             spectrum = scipy.fft.rfft(tapered(signal, rows[own], taper, emphasis=MEL_EMPHASIS), n_fft, axis=1)
-            _mel_bands(spectrum, edge, falling, rising, own, bands)
+            _mel_bands(spectrum.view(np.float64), edge, falling, rising, own, bands)
         joined = np.concatenate([tail, bands])
-        _similarities(joined, lagged[first - len(tail) + KERNEL :])
+        similarities(joined, lagged[first - len(tail) + KERNEL :])
         tail = joined[-(KERNEL - 1) :]
+    values = checkered(lagged)
+    if heard is not None:
+        values[~heard] = np.nan
+    return values
+
+
+def checkered(lagged: Floats) -> Floats:
+    """Correlate similarities around each frame with the checkerboard; 0 where all are equal.
+
+    Parameters
+    ----------
+    lagged : ndarray of float64, shape (n_frames + 2 * KERNEL, at least KERNEL)
+        Similarity of frame i and i + k in row i + KERNEL and column k.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_frames,)
+    """
     kernel, off = _checkerboard()
     # the patch of frame i covers frames i - 2 .. i + 1
+    n = len(lagged) - 2 * KERNEL
     corner = np.arange(n) + KERNEL - KERNEL // 2
     patch = np.empty((n, int(off.sum())))
     for place, (a, b) in enumerate(np.argwhere(off)):
@@ -179,10 +214,7 @@ def novelty(
     patch -= patch.mean(axis=1, keepdims=True)
     size = np.sqrt(np.einsum("ij,ij->i", patch, patch))
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(size > 1e-12, patch @ kernel / size, 0.0)
-    if heard is not None:
-        values[~heard] = np.nan
-    return values
+        return np.where(size > 1e-12, patch @ kernel / size, 0.0)
 
 
 def flux(values: dict[str, Floats]) -> Floats:
@@ -219,7 +251,7 @@ def flux(values: dict[str, Floats]) -> Floats:
             table[:, place] = median_of_three((x - centres[place]) / divisor)
         rows = slice(first, first + FLUX_BLOCK)
         distance = np.full(high - low, np.nan)
-        _distances(table, distance)
+        distances(table, distance)
         out[rows] = distance[first - low :][:FLUX_BLOCK]
     return out
 
@@ -233,7 +265,7 @@ def _scaled(values: dict[str, Floats], name: str, rows: slice) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _distances(table: Floats, out: Floats) -> None:
+def distances(table: Floats, out: Floats) -> None:
     """(1 - correlation) / 2 of each row with the one before, over what both have; 3 values at least."""
     n_frames, n = table.shape
     for i in range(1, n_frames):

@@ -11,7 +11,7 @@ from voicerisk.biomarkers.splines import spline_matrix
 Floats = NDArray[np.float64]
 
 LOWEST_HZ = 75.0
-HIGHEST_HZ = 2000.0
+HIGHEST_HZ = 3500.0  # or a quarter of the sample rate, where that is less
 FINEST_HZ = 25.0  # lags farther apart than this on the frequency axis are filled in by a spline
 
 
@@ -20,7 +20,7 @@ def _lags(sample_rate: int, n: int) -> tuple[NDArray[np.intp], Floats, Floats, i
     """Lags kept, their window correction, the spline over the shortest lags, and how many lags it covers."""
     lags = np.arange(1, n)
     hz = sample_rate / lags
-    lags = lags[(hz > LOWEST_HZ) & (hz < HIGHEST_HZ)]
+    lags = lags[(hz > LOWEST_HZ) & (hz < min(HIGHEST_HZ, sample_rate / 4))]
     window = np.blackman(2 * n)
     power = np.abs(np.fft.fft(window)) ** 2
     correction = np.abs(np.fft.ifft(power))[:n] ** 2

@@ -1,7 +1,7 @@
 """What hangs on the pitch: cepstral peak prominence, height and energy of harmonics, subharmonics.
 
-Two sets of definitions: textbook ones on a Hann-windowed spectrum of the sound without pre-emphasis, and
-soundgen 2.5.1's on the frame's own half spectrum, quirks included, for parity given a pitch.
+Textbook definitions on a Hann-windowed spectrum of the sound without pre-emphasis; those of soundgen 2.5.1
+are in `soundgen_harmonics`. The energy above the fundamental is the same in both.
 """
 
 import math
@@ -35,101 +35,26 @@ def harmonic_energy(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
     out = np.full(len(pitch), np.nan)
     rows = np.flatnonzero(pitch > 0)
     if len(rows):
-        running = np.cumsum(amplitude[rows], axis=1)
-        first = np.minimum(np.floor(1.25 * pitch[rows] / bin_hz).astype(np.intp), running.shape[1] - 1)
-        below = running[np.arange(len(rows)), first]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out[rows] = 10 * np.log10((running[:, -1] - below) / below)
+        ratio = np.empty(len(rows))
+        _upper_to_lower(amplitude, rows, 1.25 * pitch[rows] / bin_hz, ratio)
+        with np.errstate(divide="ignore"):
+            out[rows] = 10 * np.log10(ratio)
     return out
 
 
-def soundgen_cpp(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
-    """Cepstral peak prominence as soundgen 2.5.1 has it, dB; NaN where unvoiced or without a peak.
-
-    The cepstrum is the magnitude of the FFT of the log half spectrum. For each local maximum strictly within
-    3 semitones of the pitch: its height (parabola) over a straight line in frequency (not quefrency), fitted
-    without the points whose number from the start of the cepstrum is that of a peak from the start of the
-    range, and read one point further than the peak.
-    """
-    n_bins = amplitude.shape[1]
-    half = n_bins // 2
-    hz = n_bins * bin_hz / np.arange(1, half)
-    out = np.full(len(pitch), np.nan)
-    rows = np.flatnonzero(pitch > 0)
-    cepstra = np.abs(scipy.fft.rfft(np.log(amplitude[rows] + 1e-6), axis=1)[:, 1:half])
-    width = 2 ** (SEMITONES / 12)
-    for row, c in zip(rows, cepstra, strict=True):
-        near = np.flatnonzero((hz > pitch[row] / width) & (hz < pitch[row] * width))
-        inner = near[1:-1]
-        peaks = inner[(c[inner] > c[inner - 1]) & (c[inner] > c[inner + 1])]
-        if not len(peaks):
-            continue
-        kept = np.delete(np.arange(half - 1), peaks - near[0])
-        x = hz[kept] - hz[kept].mean()
-        slope = x @ c[kept] / (x @ x)
-        line = c[kept].mean() + slope * (hz[np.minimum(peaks + 1, half - 2)] - hz[kept].mean())
-        line[line < 0] = c.min()
-        left, top, right = c[peaks - 1], c[peaks], c[peaks + 1]
-        height = top - (left - right) ** 2 / (8 * (left - 2 * top + right))
-        out[row] = (20 * np.log10(height / line)).max()
-    return out
-
-
-def soundgen_subharmonics(amplitude: Floats, pitch: Floats, bin_hz: float) -> tuple[Floats, Floats]:
-    """Depth (0 to 1) and ratio (2 to 5) of subharmonics on the half spectrum's cepstrum, as soundgen."""
-    n_bins = amplitude.shape[1]
-    half = n_bins // 2
-    depth = np.full(len(pitch), np.nan)
-    ratio = np.full(len(pitch), np.nan)
-    rows = np.flatnonzero(pitch > 0)
-    d = np.abs(scipy.fft.rfft(np.log(np.maximum(amplitude[rows], 1e-10)), axis=1)[:, :half])
-    d[:, 0] = 0.0
-    base = np.rint(n_bins * bin_hz / pitch[rows]).astype(np.intp)
-    d = np.pad(d, ((0, 0), (0, 2)))
-    at = np.arange(len(rows))
-    first = np.zeros(len(rows))
-    best = np.zeros(len(rows))
-    depth[rows] = 0.0
-    for r in range(1, MOST_SUBHARMONICS + 1):
-        place = base * r
-        inside = place < half
-        place = np.minimum(place, half - 1)
-        e = np.maximum(d[at, place], np.maximum(d[at, np.maximum(place - 1, 0)], d[at, place + 1]))
-        if r == 1:
-            first = e
-            continue
-        excess = np.where(inside, e - first / r, 0.0)
-        better = excess > best
-        best[better] = excess[better]
-        ratio[rows[better]] = r
-        depth[rows[better]] = excess[better] / e[better]
-    return depth, ratio
-
-
-def soundgen_height(amplitude: Floats, pitch: Floats, bin_hz: float) -> Floats:
-    """Height of harmonics, Hz, on the half spectrum: the first of the three guesses of soundgen 2.5.1.
-
-    The first harmonic without a local peak within a quarter of the pitch that stands 3 dB above one
-    neighbour.
-    """
-    out = np.full(len(pitch), np.nan)
-    n_bins = amplitude.shape[1]
-    rows = np.flatnonzero(pitch > 0)
-    db = 20 * np.log10(np.maximum(amplitude[rows], 1e-10))
-    for row, y in zip(rows, db, strict=True):
-        up = np.diff(y)
-        peak = np.zeros(n_bins, bool)
-        peak[1:-1] = (up[:-1] > 0) & (up[1:] < 0) & (np.maximum(up[:-1], -up[1:]) >= STEP_DB)
-        f0 = pitch[row]
-        harmonic = 1
-        while (harmonic + 0.25) * f0 < (n_bins - 1) * bin_hz:
-            low = math.ceil((harmonic - 0.25) * f0 / bin_hz)
-            high = int((harmonic + 0.25) * f0 / bin_hz)
-            if not peak[low : high + 1].any():
-                break
-            harmonic += 1
-        out[row] = min(harmonic * f0, (n_bins - 1) * bin_hz)
-    return out
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _upper_to_lower(amplitude: Floats, rows: Ints, limit: Floats, ratio: Floats) -> None:
+    """Sum of the amplitudes above each limit (in bins) over that of the others."""
+    for at in range(len(rows)):
+        a = amplitude[rows[at]]
+        first = min(int(limit[at]) + 1, len(a))
+        low, high = a[:first], a[first:]
+        below = above = 0.0
+        for k in range(len(low)):
+            below += low[k]
+        for k in range(len(high)):
+            above += high[k]
+        ratio[at] = above / below if below > 0 else np.nan
 
 
 @lru_cache(maxsize=8)
@@ -179,15 +104,32 @@ def harmonic_markers(
         x = tapered(sound, starts[rows], tables.window, centred=True)
         power = power_spectrum(x, size)
         # Zero power exists only in digital silence; the floor lies 200 dB below the frame's maximum.
-        db = 10 * LOG10 * np.log(np.maximum(power, 1e-20 * power.max(axis=1, keepdims=True)))
+        _raise_to_floor(power, 1e-20)
+        db = np.log(power, out=power)
+        db *= 10 * LOG10
         cepstrum = np.abs(scipy.fft.irfft(db, size, axis=1)[:, : last + 1])
-        in_db = 20 * LOG10 * np.log(np.maximum(cepstrum, 1e-12))
+        in_db = np.maximum(cepstrum, 1e-12)
+        np.log(in_db, out=in_db)
+        in_db *= 20 * LOG10
         lines = in_db[:, first:last] @ trend
         values = np.full((len(rows), len(names)), np.nan)
         _harmonics(db, cepstrum, in_db, lines, pitch[rows], sample_rate / size, float(sample_rate), values)
         for name, column in zip(names, values.T, strict=True):
             out[name][rows] = column
     return out
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _raise_to_floor(power: Floats, share: float) -> None:
+    """Raise what is less than a share of its row's maximum to it."""
+    for i in range(len(power)):
+        row = power[i]
+        top = 0.0
+        for k in range(len(row)):
+            top = max(top, row[k])
+        floor = share * top
+        for k in range(len(row)):
+            row[k] = max(row[k], floor)
 
 
 @njit(cache=True, nogil=True)

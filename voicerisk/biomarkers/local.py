@@ -6,34 +6,29 @@ Frames are taken in blocks that stay in the processor's cache; what is not asked
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from voicerisk.audio.framing import blackman
 from voicerisk.audio.levels import Scaling
+from voicerisk.audio.loops import rms_of_frames
 from voicerisk.biomarkers.formants import formants
 from voicerisk.biomarkers.harmonicity import hnr
-from voicerisk.biomarkers.harmonics import (
-    harmonic_energy,
-    soundgen_cpp,
-    soundgen_height,
-    soundgen_subharmonics,
-)
+from voicerisk.biomarkers.harmonics import harmonic_energy
 from voicerisk.biomarkers.loudness import loudness
+from voicerisk.biomarkers.soundgen_harmonics import soundgen_cpp, soundgen_height, soundgen_subharmonics
 from voicerisk.biomarkers.spectrum import (
     dominant,
-    log_amplitude,
+    magnitudes,
+    of_log_spectrum,
     quartiles,
-    shannon_entropy,
-    slope_per_khz,
-    wiener_entropy,
+    sums,
 )
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK = 192
+BLOCK = 128
 FLOOR = 1e-6  # of ampl, before it becomes dB
 
 FORMANTS = tuple(f"f{k}_{what}" for k in (1, 2, 3) for what in ("freq", "width"))
@@ -105,8 +100,9 @@ def _block(
     pitch: Floats | None,
 ) -> Iterator[tuple[str, Floats]]:
     if wanted & {"ampl", "rms_db"}:
-        raw = np.lib.stride_tricks.sliding_window_view(signal, len(taper))[starts]
-        ampl = np.sqrt(np.einsum("ij,ij->i", raw, raw) / len(taper)) * scaling.ampl
+        ampl = np.empty(len(starts))
+        rms_of_frames(signal, starts, len(taper), 0.0, False, ampl)
+        ampl *= scaling.ampl
         yield "ampl", ampl
         yield "rms_db", 20 * np.log10(np.maximum(ampl, FLOOR))
     if wanted <= {"ampl", "rms_db"}:
@@ -122,7 +118,7 @@ def _block(
     if not wanted & {*OF_SPECTRUM, *OF_PITCH}:
         return
     n_bins = windowed.shape[1] // 2
-    amplitude = np.abs(scipy.fft.rfft(windowed, axis=1)[:, :n_bins])
+    amplitude = magnitudes(np.fft.rfft(windowed, axis=1), n_bins)
     yield from _of_spectrum(amplitude, sample_rate, scaling, wanted)
     if pitch is not None and wanted & set(OF_PITCH):
         bin_hz = sample_rate / windowed.shape[1]
@@ -143,21 +139,16 @@ def _of_spectrum(
 ) -> Iterator[tuple[str, Floats]]:
     n_bins = amplitude.shape[1]
     bin_hz = sample_rate / (2 * n_bins)
-    total = amplitude.sum(axis=1)
+    total, centroid = sums(amplitude, bin_hz)
     empty = total == 0
     if empty.any():
         total = np.where(empty, np.nan, total)
+        centroid = np.where(empty, np.nan, centroid)
+    yield "specCentroid", centroid
     if "loudness" in wanted:
         yield "loudness", loudness(amplitude, scaling.pressure, sample_rate)
-    if "specCentroid" in wanted:
-        yield "specCentroid", amplitude @ (np.arange(n_bins) * bin_hz) / total
     if wanted & set(OF_LOG_SPECTRUM):
-        log_a, zero = log_amplitude(amplitude)
-        yield "entropy", wiener_entropy(log_a, total)
-        if "entropySh" in wanted:
-            yield "entropySh", shannon_entropy(amplitude, log_a, total)
-        if "specSlope" in wanted:
-            yield "specSlope", np.where(zero, np.nan, slope_per_khz(log_a, bin_hz))
+        yield from zip(OF_LOG_SPECTRUM, of_log_spectrum(amplitude, total, bin_hz), strict=True)
     if wanted & {*QUARTILES, "peakFreq", "dom"}:
         if wanted & set(QUARTILES):
             for name, values in zip(QUARTILES, quartiles(amplitude, bin_hz).T, strict=True):

@@ -5,10 +5,12 @@ Amplitude spectrum -> Bark bands -> spread of excitation -> phon by the equal-lo
 i + 1 is soundgen's.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from voicerisk.biomarkers.splines import spline_matrix
@@ -32,6 +34,7 @@ _ISO_226 = np.array(
     ]
 )  # fmt: skip
 _PHON_LEVELS = np.concatenate([np.arange(21.0), np.arange(22.0, 41.0, 2.0), np.arange(45.0, 91.0, 5.0)])
+_HALFWAY = (_PHON_LEVELS[1:] + _PHON_LEVELS[:-1]) / 2
 _REFERENCE_FILTER = 7  # the eighth: its level chooses the contour, and phon are relative to it
 
 
@@ -123,13 +126,28 @@ def loudness(amplitude: Floats, gain: float, sample_rate: int) -> Floats:
     tables = _tables(sample_rate, n_bins)
     power = amplitude * amplitude
     power *= gain * gain / n_bins
-    with np.errstate(divide="ignore"):
-        level = 10 / np.log(10) * np.log(power @ tables.bank)
-    reference = level[:, _REFERENCE_FILTER]
-    # The contour whose phon level is nearest to the reference filter's dB; halfway, the lower.
-    chosen = np.searchsorted((_PHON_LEVELS[1:] + _PHON_LEVELS[:-1]) / 2, reference, side="left")
-    phon = level + tables.relative[chosen]
-    phon[(phon < tables.threshold) | (phon < 0)] = 0
-    with np.errstate(divide="ignore"):
-        exponent = np.where(phon < 40, 2.642 * np.log(phon / 40), np.log(2) / 10 * (phon - 40))
-    return np.asarray(np.exp(exponent).sum(axis=1) / tables.calibration)
+    out = np.empty(len(amplitude))
+    _sone(power @ tables.bank, tables.relative, tables.threshold, _HALFWAY, out)
+    out /= tables.calibration
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sone(excitation: Floats, relative: Floats, threshold: Floats, halfway: Floats, out: Floats) -> None:
+    """Sum the sone of all bands, which the excitation's dB give by way of phon."""
+    n_frames, n_filters = excitation.shape
+    level = np.empty(n_filters)
+    for i in range(n_frames):
+        for j in range(n_filters):
+            e = excitation[i, j]
+            level[j] = 10 / math.log(10) * math.log(e) if e > 0 else -np.inf
+        # The contour whose phon level is nearest to the reference filter's dB; halfway, the lower.
+        contour = relative[np.searchsorted(halfway, level[_REFERENCE_FILTER])]
+        total = 0.0
+        for j in range(n_filters):
+            phon = level[j] + contour[j]
+            if phon < threshold[j] or phon <= 0:
+                continue
+            exponent = 2.642 * math.log(phon / 40) if phon < 40 else math.log(2) / 10 * (phon - 40)
+            total += math.exp(exponent)
+        out[i] = total

@@ -26,7 +26,7 @@ FM_HZ = (5.0, 25.0)
 FM_WINDOW_S = 0.8
 
 
-def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Floats]:
+def chunk_modulation(groups: list[Chunks], n_chunks: int, within: bool = False) -> tuple[Floats, Floats]:
     """Frequency and purity of amplitude modulation in each chunk's modulation spectrum.
 
     Parameters
@@ -34,6 +34,9 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
     groups : list of Chunks
         As `modulation_columns` returns them.
     n_chunks : int
+    within : bool
+        Whether a peak's neighbours must lie from 10 to 200 Hz, too, and the lower of them be strictly below
+        it, as in soundgen.
 
     Returns
     -------
@@ -57,7 +60,10 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
         if not inner.size:
             continue  # three or four short frames have no peak between two others
         peak = (inner >= folded[:, :-2]) & (inner >= folded[:, 2:])
-        peak &= (hz[1:-1] >= AM_HZ[0]) & (hz[1:-1] <= AM_HZ[1])
+        inside = (hz >= AM_HZ[0]) & (hz <= AM_HZ[1])
+        peak &= inside[1:-1]
+        if within:
+            peak &= inside[:-2] & inside[2:] & (inner > folded[:, :-2])
         best = np.where(peak, inner, -1.0).argmax(axis=1)
         rows = np.arange(len(folded))
         top = inner[rows, best]
@@ -69,21 +75,9 @@ def chunk_modulation(groups: list[Chunks], n_chunks: int) -> tuple[Floats, Float
     return frequency, purity
 
 
-def spread_chunks(values: Floats, n_frames: int) -> Floats:
-    """Interpolate chunk values onto frames; NaN on the frames of a chunk without a value."""
-    known = np.flatnonzero(~np.isnan(values))
-    if not len(known):
-        return np.full(n_frames, np.nan)
-    at = np.linspace(0, len(values) - 1, n_frames) if len(values) > 1 else np.zeros(n_frames)
-    out = np.interp(at, known, values[known])
-    own = np.minimum(np.arange(n_frames) * len(values) // max(n_frames, 1), len(values) - 1)
-    out[np.isnan(values)[own]] = np.nan
-    return out
-
-
 @lru_cache(maxsize=1)
 def _hilbert_taps() -> Floats:
-    """Taps of the FIR Hilbert transformer (Hamming window) at the distances 1, 3, ... samples."""
+    """Taps of the FIR Hilbert transformer (Hamming window) at the distances 1, 3, ... samples; 64 of them."""
     n = np.arange(1, HILBERT_TAPS // 2 + 1, 2)
     return np.asarray(2 / (np.pi * n) * (0.54 + 0.46 * np.cos(2 * np.pi * n / (HILBERT_TAPS - 1))))
 
@@ -125,20 +119,18 @@ def _envelope(padded: Floats, taps: Floats, step: int, out: Floats) -> None:
         n = count * step
         at = first * step + delay
         turned[:n] = 0.0
-        # the transformer is odd, and its even taps are zero; four pairs of taps a pass
-        for j in range(0, len(taps), 4):
+        # the transformer is odd, and its even taps are zero; eight pairs of taps a pass
+        for j in range(0, len(taps), 8):
             d = 2 * j + 1
             t0, t1, t2, t3 = taps[j], taps[j + 1], taps[j + 2], taps[j + 3]
-            left, right = at - d, at + d
-            # one array a place: an index other than the loop's own would keep it from being vectorised
-            a0, b0 = padded[left : left + n], padded[right : right + n]
-            a1, b1 = padded[left - 2 : left - 2 + n], padded[right + 2 : right + 2 + n]
-            a2, b2 = padded[left - 4 : left - 4 + n], padded[right + 4 : right + 4 + n]
-            a3, b3 = padded[left - 6 : left - 6 + n], padded[right + 6 : right + 6 + n]
+            t4, t5, t6, t7 = taps[j + 4], taps[j + 5], taps[j + 6], taps[j + 7]
+            a, b = padded[at - d - 14 : at - d + n], padded[at + d : at + d + n + 14]
             for i in range(n):
-                turned[i] += (
-                    t0 * (a0[i] - b0[i]) + t1 * (a1[i] - b1[i]) + t2 * (a2[i] - b2[i]) + t3 * (a3[i] - b3[i])
-                )
+                near = t0 * (a[i + 14] - b[i]) + t1 * (a[i + 12] - b[i + 2])
+                near += t2 * (a[i + 10] - b[i + 4]) + t3 * (a[i + 8] - b[i + 6])
+                far = t4 * (a[i + 6] - b[i + 8]) + t5 * (a[i + 4] - b[i + 10])
+                far += t6 * (a[i + 2] - b[i + 12]) + t7 * (a[i] - b[i + 14])
+                turned[i] += near + far
         for k in range(count):
             total = 0.0
             across = turned[k * step : (k + 1) * step]
@@ -163,7 +155,7 @@ def _spectral_peak(power: Floats, spacing: float, low: float, high: float) -> tu
     return frequency, purity
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _peaks_of_rows(
     power: Floats, spacing: float, low: float, high: float, frequency: Floats, purity: Floats
 ) -> None:
@@ -173,8 +165,10 @@ def _peaks_of_rows(
     last = min(n - 2, int(high / spacing + 1e-9))
     for i in range(n_rows):
         total = 0.0
+        row = power[i]
         for k in range(n):
-            size[k] = math.sqrt(power[i, k])
+            size[k] = math.sqrt(row[k])
+        for k in range(n):
             total += size[k]
         best = -1
         for k in range(first, last + 1):
@@ -227,14 +221,15 @@ def amplitude_modulation(signal: Floats, sample_rate: int, centres: Ints) -> tup
     return frequency, purity, depth
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 def _depths(swing: Floats, track: Floats, starts: Ints, at: Floats, width: int, depth: Floats) -> None:
     """1 - exp(-|difference of ln envelope|) between the turns of the swing that lie around each place."""
     for i in range(len(starts)):
         begin = starts[i]
         top = 0.0
-        for k in range(begin, begin + width):
-            top = max(top, track[k])
+        own = track[begin : begin + width]
+        for k in range(width):
+            top = max(top, own[k])
         if top <= 0.0:
             continue
         turns = _turns_around(swing[begin : begin + width], at[i] - begin)

@@ -4,15 +4,21 @@ A file of numbers outlives the code that made it: the definitions and their vers
 """
 
 import json
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, catalogue
 from voicerisk.biomarkers.segments import marker_columns
 from voicerisk.errors import BiomarkerError
 from voicerisk.files import PRIVATE, replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 VERSION_KEY = b"voicerisk.definition_version"
 ROWS = 1 << 14  # that are encoded at a time
@@ -30,8 +36,44 @@ def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> 
     mode : int
         File mode; private by default.
     """
+    write_marker_tables(path, [table], mode)
+
+
+def write_marker_tables(path: Path, tables: Iterable[pd.DataFrame], mode: int = PRIVATE) -> None:
+    """Write tables of the same columns one below the other, in one file with the catalogue of the markers.
+
+    Parameters
+    ----------
+    path : Path
+        The old file stays until the new one is complete.
+    tables : iterable of DataFrame
+        One at least; taken one at a time, so that they need not be in memory together.
+    mode : int
+        File mode; private by default.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+    coming = iter(tables)
+    first = [next(coming)]
+    # A table without rows does not tell the types of its columns.
+    while first[-1].empty and (following := next(coming, None)) is not None:
+        first.append(following)
+    schema = _schema(first[-1])
+    # Nearly every value of a marker is another: a dictionary of them would only take memory and time.
+    few = [name for name, kind in first[-1].dtypes.items() if kind != np.float64]
+    with (
+        replacing(path, mode) as temporary,
+        pq.ParquetWriter(temporary, schema, use_dictionary=few) as writer,
+    ):
+        for table in chain(first, coming):
+            for row in range(0, max(len(table), 1), ROWS):
+                part = table.iloc[row : row + ROWS]
+                writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+
+
+def _schema(table: pd.DataFrame) -> "pa.Schema":
+    import pyarrow as pa
 
     rows = catalogue().set_index("name").loc[marker_columns(table)].reset_index()
     # JSON has no infinity: contexts without a bound are null
@@ -40,11 +82,7 @@ def write_marker_table(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> 
     metadata = dict(schema.metadata or {})
     metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
     metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
-    schema = schema.with_metadata(metadata)
-    with replacing(path, mode) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for first in range(0, max(len(table), 1), ROWS):
-            part = table.iloc[first : first + ROWS]
-            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+    return schema.with_metadata(metadata)
 
 
 def read_definitions(path: Path) -> tuple[str, list[dict[str, Any]]]:

@@ -184,7 +184,7 @@ def _squared(pairs: Floats, power: Floats) -> None:
             out[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
 def _levels(windowed: Floats, window: Floats, begin: int, end: int, level: Floats) -> None:
     """Largest |sample| of each row before it was windowed, from `begin` to `end`."""
     for i in range(len(level)):
@@ -194,7 +194,7 @@ def _levels(windowed: Floats, window: Floats, begin: int, end: int, level: Float
         level[i] = top
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _peaks(
     lagged: Floats,
     rows: NDArray[np.intp],

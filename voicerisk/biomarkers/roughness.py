@@ -25,7 +25,7 @@ STEP_MS = 3.0
 RESOLUTION_HZ = 10.0  # of amplitude modulation: a chunk spans 15 ms + 3 ms * round(1000 / 10 / 3)
 ROUGH_HZ = (30.0, 150.0)
 LEAST = 3  # short frames without which a chunk has no value
-BATCH = 16  # chunks at a time, to stay in the cache
+BATCH = 8  # chunks at a time, to stay in the cache
 
 
 def chunk_ms() -> float:
@@ -106,11 +106,13 @@ def modulation_hz(count: int, sample_rate: int) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def _across_time(count: int) -> Floats:
-    """Cosines and sines of the first half of the columns, (2 (count // 2 + 1), count)."""
-    t = np.arange(count)
-    angle = 2 * np.pi * np.outer(np.arange(count // 2 + 1) - count / 2, t) / count
-    return np.ascontiguousarray(np.concatenate([np.cos(angle), -np.sin(angle)]))
+def _across_time(count: int) -> tuple[Floats, Floats]:
+    """Return cosines and sines of the first half of the columns, over times folded as `_fold_times` does."""
+    pairs = (count - 1) // 2
+    angle = 2 * np.pi * np.outer(np.arange(count // 2 + 1) - count / 2, np.arange(count)) / count
+    alone = [0, count // 2] if count % 2 == 0 else [0]
+    cosines = np.concatenate([np.cos(angle[:, 1 : pairs + 1]), np.cos(angle[:, alone])], axis=1)
+    return np.ascontiguousarray(cosines), np.ascontiguousarray(-np.sin(angle[:, 1 : pairs + 1]))
 
 
 def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list[Chunks]:
@@ -139,20 +141,20 @@ def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list
     for count in np.unique(layout.count[layout.count >= LEAST]).tolist():
         chunks = np.flatnonzero(layout.count == count)
         columns = np.empty((len(chunks), count))
-        turn = _across_time(count)
-        half = len(turn) // 2
+        cosines, sines = _across_time(count)
+        half, n_bins = len(cosines), len(window) // 2
+        spectra = np.empty((count * min(BATCH, len(chunks)), n_bins + 1), np.complex128)
         for low in range(0, len(chunks), BATCH):
             batch = chunks[low : low + BATCH]
             starts = (layout.first[batch] + (np.arange(count) * step)[:, None]).ravel()
-            short = scipy.fft.rfft(tapered(signal, starts, window), axis=1)
-            spectra = np.empty((len(starts), len(window) // 2))
-            _magnitudes(short.view(np.float64), spectra)
+            short = np.fft.rfft(tapered(signal, starts, window), axis=1, out=spectra[: len(starts)])
+            like = np.empty((cosines.shape[1], len(batch) * n_bins))
+            unlike = np.empty((sines.shape[1], len(batch) * n_bins))
+            _fold_times(short.view(np.float64), count, n_bins, like, unlike)
             # The spectra are real, so that column -f mirrors column f over the spectral axis: half of the
             # columns, and both halves of that axis, hold everything.
-            over_time = turn @ spectra.reshape(count, -1)
-            both = np.empty((half, len(batch), spectra.shape[1]), np.complex128)
-            both.real = over_time[:half].reshape(both.shape)
-            both.imag = over_time[half:].reshape(both.shape)
+            both = np.empty((half, len(batch), n_bins), np.complex128)
+            _join(cosines @ like, sines @ unlike, both.reshape(half, -1).view(np.float64))
             both = scipy.fft.fft(both, axis=2, overwrite_x=True)
             _fold_columns(both.view(np.float64), columns[low : low + BATCH])
         groups.append(Chunks(chunks, columns, modulation_hz(count, sample_rate)))
@@ -160,11 +162,48 @@ def modulation_columns(signal: Floats, sample_rate: int, layout: Layout) -> list
 
 
 @njit(cache=True, nogil=True)
-def _magnitudes(pairs: Floats, out: Floats) -> None:
-    for i in range(len(out)):
-        real, imaginary, row = pairs[i, 0::2], pairs[i, 1::2], out[i]
-        for k in range(len(row)):
-            row[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+def _fold_times(pairs: Floats, count: int, n_bins: int, like: Floats, unlike: Floats) -> None:
+    """Take magnitudes, and sum and difference of the times t and count - t, which cosines and sines share.
+
+    `like` is what the cosines of the columns multiply, its last rows the times without a partner; `unlike`
+    is what the sines do. With an odd count the columns lie at half numbers, and the two change places.
+    """
+    many = len(pairs) // count
+    sign = 1.0 if count % 2 == 0 else -1.0
+    n_pairs = len(unlike)
+    size = np.empty(n_bins)
+    other = np.empty(n_bins)
+    for i in range(many):
+        for t in range(n_pairs + 1 + (count % 2 == 0)):
+            first = pairs[t * many + i]
+            real, imaginary = first[0::2], first[1::2]
+            for k in range(n_bins):
+                size[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+            place = t - 1 if 0 < t <= n_pairs else n_pairs + (t > 0)
+            out = like[place, i * n_bins : (i + 1) * n_bins]
+            if 0 < t <= n_pairs:
+                second = pairs[(count - t) * many + i]
+                real, imaginary = second[0::2], second[1::2]
+                for k in range(n_bins):
+                    other[k] = sign * math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+                difference = unlike[place, i * n_bins : (i + 1) * n_bins]
+                for k in range(n_bins):
+                    difference[k] = size[k] - other[k]
+                for k in range(n_bins):
+                    out[k] = size[k] + other[k]
+            else:
+                for k in range(n_bins):
+                    out[k] = size[k]
+
+
+@njit(cache=True, nogil=True)
+def _join(real: Floats, imaginary: Floats, pairs: Floats) -> None:
+    """Write complex numbers as pairs."""
+    for i in range(len(pairs)):
+        x, y, out = real[i], imaginary[i], pairs[i]
+        for k in range(len(x)):
+            out[2 * k] = x[k]
+            out[2 * k + 1] = y[k]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
@@ -229,13 +268,6 @@ def chunk_roughness(groups: list[Chunks], n_chunks: int, hz: Floats | None = Non
             share = group.columns[:, :both] @ rough[:both] / group.columns.sum(axis=1)
         values[group.number] = 100 * share
     return values
-
-
-def stretch(values: Floats, n: int) -> Floats:
-    """Stretch a row of chunk values linearly onto `n` frames, end onto end; NaN next to a missing one."""
-    if len(values) == 1:
-        return np.full(n, values[0])
-    return np.interp(np.linspace(0, len(values) - 1, n), np.arange(len(values)), values)
 
 
 def between(values: Floats, layout: Layout, at: NDArray[np.floating[Any]]) -> Floats:

@@ -42,7 +42,10 @@ def _median_smooth(hz: Floats, half: int, out: Floats) -> None:
         middle = window[count // 2]
         if count % 2 == 0:
             middle = (window[count // 2 - 1] + middle) / 2
-        if abs(12 * math.log2(hz[i] / middle)) > SEMITONES_OF_JUMP:
+        # 0 is infinitely far off anything else
+        if (hz[i] > 0) != (middle > 0) or (
+            middle > 0 and abs(12 * math.log2(hz[i] / middle)) > SEMITONES_OF_JUMP
+        ):
             out[i] = middle
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from voicerisk.audio.prepare import SpanFrames
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.biomarkers import local, modulation
+from voicerisk.biomarkers import local, modulation, soundgen_context
 from voicerisk.biomarkers.context import FLUX_SCALES, KERNEL, flux, novelty
-from voicerisk.biomarkers.envelope_windows import NAMES, EnvelopeWindows
 from voicerisk.biomarkers.harmonics import harmonic_markers
 from voicerisk.biomarkers.pitch import PitchSettings, pitch_candidates
 from voicerisk.biomarkers.pitch_path import PathTracker
@@ -26,9 +25,10 @@ from voicerisk.biomarkers.roughness import (
     modulation_hz,
     neighbours,
     steady_chunks,
-    stretch,
 )
 from voicerisk.biomarkers.smoothing import median_smooth
+from voicerisk.biomarkers.soundgen_contours import stretched
+from voicerisk.biomarkers.soundgen_modulation import contour_modulation, envelope_modulation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,6 +38,7 @@ KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")
 SMOOTHED_S = 0.1  # length of the running median of the dominant frequency
 PIECE = 750  # frames that are worked on at a time
 MARGIN_S = 0.5  # of sound to either side of them
+ROWS = 1 << 14  # frames that values of chunks are interpolated onto at a time
 
 FROM_PITCH = ("pitch", "voiced")
 FROM_HARMONICS = ("CPP", "harmHeight", "subDep", "subRatio")
@@ -86,34 +87,57 @@ def measure_span(
     heard = ~span.silent if mask else np.ones(n_frames, np.bool_)
     if n_frames:
         chunks = _Chunks(span, sample_rate, wanted, sounds_soundgen, heard)
-        windows = None
-        if sounds_soundgen and wanted.intersection(NAMES):
-            windows = EnvelopeWindows(len(span.signal), sample_rate)
+        change = None
+        if sounds_soundgen and "novelty" in wanted:
+            change = soundgen_context.Novelty(n_frames, span.window, sample_rate)
+        whole = None
+        if sounds_soundgen and wanted.intersection(FROM_ENVELOPE):  # its filters take the span at once
+            whole = span.signal if isinstance(span.signal, np.ndarray) else np.empty(len(span.signal))
         for piece in _pieces(span, sample_rate, wanted, audio, pitch):
             rows = slice(piece.first, piece.end)
             found = _of_piece(piece, sample_rate, wanted, sounds_soundgen, kept if mask else None, heard)
             for name, column in found.items():
                 values[name][rows] = column
             chunks.take(piece)
-            if windows is not None:
-                windows.take(piece.signal, piece.origin, sample_rate // 10, piece.end == n_frames)
-        values |= chunks.on_frames()
-        if windows is not None:
-            stretched = windows.on_frames(n_frames)
-            values |= {name: stretched[name] for name in NAMES if name in wanted}
+            if whole is not None and whole is not span.signal:
+                whole[piece.origin : piece.origin + len(piece.signal)] = piece.signal
+            if change is not None:
+                own = piece.frames(piece.first, piece.end)
+                change.take(own.signal, own.starts)
+        chunks.on_frames(values)
+        if change is not None:
+            values["novelty"] = change.values()
+        if whole is not None:
+            found = envelope_modulation(whole, sample_rate, n_frames)
+            values |= {name: column for name, column in found.items() if name in wanted}
     if mask:
         mask_noise(values, span.silent, sounds_soundgen)
-    if "dom" in values:
-        values["dom"] = median_smooth(values["dom"], int(SMOOTHED_S * sample_rate / span.hop) // 2)
+    frame_rate = sample_rate / span.hop
+    half = int(SMOOTHED_S * frame_rate) // 2
+    if sounds_soundgen and n_frames:  # its window is a tenth of the frames a second of the recording
+        half = round(n_frames / (len(span.signal) / sample_rate) * SMOOTHED_S) // 2
+    for name in ("dom", "harmHeight") if sounds_soundgen else ("dom",):
+        if name in values:
+            values[name] = median_smooth(values[name], half)
     if wanted.intersection(FROM_CONTOUR):
-        contour = modulation.pitch_modulation(values["pitch"], sample_rate / span.hop, np.flatnonzero(heard))
-        values |= dict(zip(FROM_CONTOUR, contour, strict=True))
+        if sounds_soundgen:
+            found = contour_modulation(values["pitch"], frame_rate)
+            values |= {name: column for name, column in found.items() if name in wanted}
+        else:
+            contour = modulation.pitch_modulation(values["pitch"], frame_rate, np.flatnonzero(heard))
+            values |= dict(zip(FROM_CONTOUR, contour, strict=True))
     if mask:
-        for name in set(values).difference(kept):
+        for name in set(values).difference((*kept, "pitch")):
             values[name][span.silent] = np.nan
+    if sounds_soundgen and "flux" in wanted:
+        # soundgen bridges the pitch over short silences, and such frames count as voiced
+        values["flux"] = soundgen_context.flux(values)
+    if mask:
+        if "pitch" in values:
+            values["pitch"][span.silent] = np.nan
         if "voiced" in values:
             values["voiced"][span.silent] = 0.0
-    if "flux" in wanted:
+    if "flux" in wanted and not sounds_soundgen:
         values["flux"] = flux(values)
     return {name: values[name] for name in names}
 
@@ -190,6 +214,8 @@ def _of_piece(
     first, end = piece.first, piece.end
     own = piece.frames(first, end)
     heard_here = heard[first:end]
+    if not heard_here.any():  # only what silence does not mask, and the pitch whose path goes on
+        wanted = wanted.intersection((*(kept or ()), *FROM_PITCH))
     values: dict[str, Floats] = {}
     if piece.pitch is not None:
         values["pitch"] = piece.pitch
@@ -202,6 +228,8 @@ def _of_piece(
             hz = np.where(heard_here, piece.pitch, np.nan)
             values |= harmonic_markers(piece.sound, centres, hz, sample_rate, PitchSettings())
     values |= take_local(own, sample_rate, wanted, sounds_soundgen, kept, piece.pitch)
+    if sounds_soundgen:
+        return {name: column for name, column in values.items() if name in wanted}
     if wanted.intersection(FROM_ENVELOPE):
         rows = np.flatnonzero(heard_here)
         centres = own.starts[rows] + own.window // 2
@@ -270,34 +298,39 @@ class _Chunks:
             return
         layout = self._layout
         here = Layout(layout.first[own] - piece.origin, layout.end[own] - piece.origin, layout.count[own])
-        found = of_chunks(piece.signal, self._rate, here, self._wanted, self._hz)
+        found = of_chunks(
+            piece.signal, self._rate, here, self._wanted, self._hz, within=self._sounds_soundgen
+        )
         for name, column in found.items():
             self._values[name][own] = column
 
-    def on_frames(self) -> dict[str, Floats]:
-        """Return the markers of all frames."""
+    def on_frames(self, out: dict[str, Floats]) -> None:
+        """Write the markers of all frames."""
         n = len(self._centres)
-        out = {}
         for name in self._wanted:
             values = self._values[name]
             if not self._sounds_soundgen:
-                out[name] = between(values, self._layout, self._centres)
-            elif name == "roughness":
-                out[name] = stretch(values, n)
+                for first in range(0, n, ROWS):
+                    rows = slice(first, first + ROWS)
+                    out[name][rows] = between(values, self._layout, self._centres[rows])
             else:
-                out[name] = modulation.spread_chunks(values, n)
-        return out
+                out[name] = stretched(values, n)
 
 
 def of_chunks(
-    signal: Floats, sample_rate: int, layout: Layout, wanted: Iterable[str], hz: Floats | None = None
+    signal: Floats,
+    sample_rate: int,
+    layout: Layout,
+    wanted: Iterable[str],
+    hz: Floats | None = None,
+    within: bool = False,
 ) -> dict[str, Floats]:
     """Return those of roughness, amMsFreq and amMsPurity that are wanted, of each chunk of the layout."""
     groups = modulation_columns(signal, sample_rate, layout)
     n = len(layout.first)
     out = {"roughness": chunk_roughness(groups, n, hz)} if "roughness" in wanted else {}
     if {"amMsFreq", "amMsPurity"}.intersection(wanted):
-        out["amMsFreq"], out["amMsPurity"] = modulation.chunk_modulation(groups, n)
+        out["amMsFreq"], out["amMsPurity"] = modulation.chunk_modulation(groups, n, within)
     return {name: column for name, column in out.items() if name in wanted}
 
 
@@ -318,9 +351,10 @@ def take_local(
 
     if kept is None:
         return take(span.starts, wanted, pitch)
-    on_silence = wanted.intersection(kept)
+    # the height of harmonics is smoothed over neighbours that soundgen calls voiced, silent or not
+    on_silence = wanted.intersection((*kept, "harmHeight") if sounds_soundgen else kept)
     heard = np.flatnonzero(~span.silent)
-    values = take(span.starts, on_silence, None)
+    values = take(span.starts, on_silence, pitch)
     loud = take(span.starts[heard], wanted - on_silence, None if pitch is None else pitch[heard])
     for name, column in loud.items():
         values[name] = np.full(len(span.starts), np.nan)

@@ -18,30 +18,86 @@ DOM_LOWEST_HZ = 75.0
 DOM_HIGHEST_HZ = 3500.0
 
 
-def log_amplitude(amplitude: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Natural logarithm of amplitudes with zeros set to 1e-10, and which frames had a zero."""
-    zero = amplitude <= 0
-    if not zero.any():
-        return np.log(amplitude), np.zeros(len(amplitude), bool)
-    return np.log(np.where(zero, TINY, amplitude)), np.asarray(zero.any(axis=1))
+def magnitudes(spectrum: NDArray[np.complex128], n_bins: int) -> Floats:
+    """Return the magnitude of the first `n_bins` bins of each row, float64 (n_frames, n_bins)."""
+    out = np.empty((len(spectrum), n_bins))
+    if out.size:
+        _magnitudes(spectrum.view(np.float64), out)
+    return out
 
 
-def wiener_entropy(log_a: Floats, total: Floats) -> Floats:
-    """Geometric over arithmetic mean of the amplitude spectrum: 0 tonal, 1 flat."""
-    return np.asarray(np.exp(log_a.mean(axis=1)) * log_a.shape[1] / total)
+@njit(cache=True, nogil=True)
+def _magnitudes(pairs: Floats, out: Floats) -> None:
+    for i in range(len(out)):
+        real, imaginary, row = pairs[i, 0::2], pairs[i, 1::2], out[i]
+        for k in range(len(row)):
+            row[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
 
 
-def shannon_entropy(amplitude: Floats, log_a: Floats, total: Floats) -> Floats:
-    """Shannon entropy of the amplitude spectrum over its largest possible value: 0 to 1."""
-    spread = np.log(total) - np.einsum("ij,ij->i", amplitude, log_a) / total
-    return np.asarray(spread / np.log(amplitude.shape[1]))
+def sums(amplitude: Floats, bin_hz: float) -> tuple[Floats, Floats]:
+    """Sum of each frame's amplitudes, and their centroid in Hz (0 where the frame is empty)."""
+    total, centroid = np.empty(len(amplitude)), np.empty(len(amplitude))
+    _sums(amplitude, bin_hz, total, centroid)
+    return total, centroid
 
 
-def slope_per_khz(log_a: Floats, bin_hz: float) -> Floats:
-    """Least-squares slope of the spectrum in dB over frequency, in dB per kHz."""
-    f = np.arange(log_a.shape[1]) * bin_hz
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _sums(amplitude: Floats, bin_hz: float, total: Floats, centroid: Floats) -> None:
+    for i in range(len(amplitude)):
+        a = amplitude[i]
+        plain = weighted = 0.0
+        for k in range(len(a)):
+            plain += a[k]
+            weighted += k * a[k]
+        total[i] = plain
+        centroid[i] = bin_hz * weighted / plain if plain > 0 else 0.0
+
+
+def of_log_spectrum(amplitude: Floats, total: Floats, bin_hz: float) -> tuple[Floats, Floats, Floats]:
+    """Entropies and slope, which are taken from the logarithm of the amplitudes.
+
+    Parameters
+    ----------
+    amplitude : ndarray of float64, shape (n_frames, n_bins)
+    total : ndarray of float64, shape (n_frames,)
+        Sum of each frame's amplitudes, NaN where the frame is empty.
+    bin_hz : float
+
+    Returns
+    -------
+    wiener, shannon, slope : ndarray of float64, shape (n_frames,)
+        Geometric over arithmetic mean of the amplitude spectrum: 0 tonal, 1 flat. Shannon entropy over its
+        largest possible value: 0 to 1. Least-squares slope of the spectrum in dB over frequency, in dB per
+        kHz; NaN in a frame with a zero. Both entropies take zeros for 1e-10.
+    """
+    n_frames, n_bins = amplitude.shape
+    smallest = amplitude.min() if amplitude.size else 1.0
+    log_a = np.log(amplitude if smallest > 0 else np.where(amplitude > 0, amplitude, TINY))
+    f = np.arange(n_bins) * bin_hz
     f -= f.mean()
-    return np.asarray(log_a @ (f * (20 / math.log(10) * 1000 / (f @ f))))
+    weight: Floats = np.asarray(f * (20 / math.log(10) * 1000 / (f @ f)), np.float64)
+    mean, product, slope = np.empty(n_frames), np.empty(n_frames), np.empty(n_frames)
+    _log_sums(amplitude, log_a, weight, mean, product, slope)
+    if not smallest > 0:
+        slope[(amplitude <= 0).any(axis=1)] = np.nan
+    shannon = (np.log(total) - product / total) / math.log(n_bins)
+    return np.exp(mean) * n_bins / total, shannon, slope
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _log_sums(
+    amplitude: Floats, log_a: Floats, weight: Floats, mean: Floats, product: Floats, slope: Floats
+) -> None:
+    for i in range(len(amplitude)):
+        a, y = amplitude[i], log_a[i]
+        plain = with_a = with_weight = 0.0
+        for k in range(len(a)):
+            plain += y[k]
+            with_a += a[k] * y[k]
+            with_weight += weight[k] * y[k]
+        mean[i] = plain / len(a)
+        product[i] = with_a
+        slope[i] = with_weight
 
 
 def quartiles(amplitude: Floats, bin_hz: float) -> Floats:
@@ -55,19 +111,18 @@ def quartiles(amplitude: Floats, bin_hz: float) -> Floats:
 @njit(cache=True, nogil=True)
 def _quartiles(amplitude: Floats, bin_hz: float, out: Floats) -> None:
     n_frames, n_bins = amplitude.shape
+    running = np.empty(n_bins)
     for i in range(n_frames):
         total = 0.0
         for k in range(n_bins):
             total += amplitude[i, k]
-        running = 0.0
-        q = 0
-        for k in range(n_bins):
-            running += amplitude[i, k]
-            while q < 3 and running >= 0.25 * (q + 1) * total:
-                out[i, q] = k * bin_hz
-                q += 1
-            if q == 3:
-                break
+            running[k] = total
+        k = 0
+        for q in range(3):
+            share = 0.25 * (q + 1) * total
+            while running[k] < share:
+                k += 1
+            out[i, q] = k * bin_hz
 
 
 def dominant(amplitude: Floats, sample_rate: int) -> Floats:
@@ -99,7 +154,7 @@ def dominant(amplitude: Floats, sample_rate: int) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 def _dominant(amplitude: Floats, half: int, first: int, last: int, bin_hz: float, out: Floats) -> None:
     n_frames, n_bins = amplitude.shape
     for i in range(n_frames):

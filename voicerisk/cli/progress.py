@@ -1,7 +1,9 @@
 """What a command shows while it works: a line with a bar for each stage, and remarks."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +24,42 @@ def escape(text: str) -> str:
     return escape(text)
 
 
+class Pace:
+    """Estimates the seconds to go from how fast the latter half of the time went.
+
+    Folds are done in bursts of a group each, far apart on a large cohort: a rate over the last seconds would
+    be that of a burst. What an earlier run has left comes as one jump at the start and is no work.
+
+    Parameters
+    ----------
+    now : float
+        Seconds on any clock, when the work begins.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._times, self._done, self._left = [now], [0], 0
+        self._moved = False
+
+    def reached(self, now: float, done: int, total: int) -> None:
+        """Take note of what is done by now."""
+        if not self._moved and done > 1:
+            self._times, self._done = [now], [done]
+        else:
+            self._times.append(now)
+            self._done.append(done)
+        self._left = total - done
+        self._moved = True
+
+    def to_go(self, now: float) -> float | None:
+        """Return the seconds to go; None where nothing has been done yet."""
+        first, last = self._times[0], self._times[-1]
+        since = bisect_right(self._times, (first + last) / 2) - 1
+        done = self._done[-1] - self._done[since]
+        if done <= 0:
+            return None
+        return max(0.0, (last - self._times[since]) / done * self._left - (now - last))
+
+
 class ProgressBars:
     """Shows each stage of a study as a line with a bar and a time to go; without a terminal, as a line."""
 
@@ -37,19 +75,28 @@ class ProgressBars:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeElapsedColumn,
-            TimeRemainingColumn,
         )
+        from rich.text import Text
 
         started = time.monotonic()
+        pace = Pace(started)
+
+        class ToGo(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                seconds = pace.to_go(time.monotonic())
+                return Text("-:--:--" if seconds is None else str(timedelta(seconds=round(seconds))))
+
         bars = Progress(
             TextColumn(f"  {title:<28}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("to go"),
-            TimeRemainingColumn(),
+            ToGo(),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
@@ -58,6 +105,7 @@ class ProgressBars:
             task = bars.add_task(title, total=None)
 
             def move(done: int, total: int) -> None:
+                pace.reached(time.monotonic(), done, total)
                 bars.update(task, completed=done, total=total)
 
             yield move

@@ -5,6 +5,7 @@ alone.
 """
 
 import textwrap
+import warnings
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -54,7 +55,7 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
     words : DataFrame
         From `explain_words`; used for sessions whose text is shown. May be empty.
     probabilities : DataFrame
-        session_id, label, and p of each class.
+        session_id, label, and the score of each class, the reference first.
     """
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -62,25 +63,23 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
         "'unsafe-inline'\">",
         f"<title>Explained sessions</title><style>{_CSS}</style><h1>Explained sessions</h1>",
         f"<p class='note'>{escape(WARNING)}</p>",
-        "<p>Orange raises the logit of the class against the reference, blue lowers it; the deeper, the "
-        "more. "
-        "The bar shows all messages, raising ones first.</p>",
+        "<p>Orange raises the logit, blue lowers it; the deeper, the more. The bar shows all messages, "
+        "raising ones first.</p>",
     ]
     for about in probabilities.to_dict("records"):
         session, label = str(about["session_id"]), str(about["label"])
         mine = messages[(messages["session_id"] == session) & (messages["class"] == label)]
-        risks = ", ".join(
-            f"p({escape(str(name))}) {value:.2f}"
-            for name, value in about.items()
-            if name not in ("session_id", "label")
-        )
+        classes = _classes(probabilities)
+        against = _against(label, classes)
+        scores = ", ".join(f"{escape(name)} {about[name]:.2f}" for name in classes)
         first = mine.iloc[0]
         parts.append(f"<h2>Session {escape(session)}: rated {escape(label)}</h2>")
         error = f", Monte Carlo error at most {mine['monte_carlo_se'].max():.2g}"
         exactly = ", computed exactly" if first["permutations"] == 0 else error
         parts.append(
-            f"<p class='facts'>{risks}. Logit of {escape(label)} against the reference: base value "
-            f"{first['base']:.2f}, this session {first['full']:.2f}{exactly}.</p>"
+            f"<p class='facts'>Scores as from classes of equal size, not recalibrated: {scores}. Logit of "
+            f"{escape(label)} against {escape(against)}: base value {first['base']:.2f}, this session "
+            f"{first['full']:.2f}{exactly}.</p>"
         )
         parts.append(_force_html(mine))
         largest = float(mine["contribution"].abs().max())
@@ -95,6 +94,15 @@ def write_html(path: Path, messages: pd.DataFrame, words: pd.DataFrame, probabil
                 f"<span class='value'>{row['contribution']:+.2f}</span>{body}</p>"
             )
     write_text(path, "\n".join(parts) + "\n</html>\n", PRIVATE)
+
+
+def _classes(probabilities: pd.DataFrame) -> list[str]:
+    return [str(name) for name in probabilities.columns if name not in ("session_id", "label")]
+
+
+def _against(label: str, classes: list[str]) -> str:
+    """Say what the explained logit is set against (`contrasts`)."""
+    return "the mean of the others" if label == classes[0] else classes[0]
 
 
 def _force_html(rows: pd.DataFrame) -> str:
@@ -124,53 +132,81 @@ def _word_html(text: str, values: np.ndarray) -> str:
 
 
 def write_pdf(path: Path, messages: pd.DataFrame, probabilities: pd.DataFrame) -> None:
-    """Write explained sessions as PDF, one page a session: force plot above, highlighted messages below."""
+    """Write explained sessions as PDF: force plot, then highlighted messages, on as many pages as needed.
+
+    Parameters
+    ----------
+    path : Path
+    messages, probabilities : DataFrame
+        As for `write_html`.
+    """
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = BytesIO()
-    with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+    with warnings.catch_warnings(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+        # matplotlib's warning names signs of the text that its font lacks, such as an emoji.
+        warnings.filterwarnings("ignore", message="Glyph")
         for about in probabilities.to_dict("records"):
             session, label = str(about["session_id"]), str(about["label"])
             mine = messages[(messages["session_id"] == session) & (messages["class"] == label)]
-            for figure in _pages(session, label, mine):
+            for figure in session_pages(session, label, mine, _against(label, _classes(probabilities))):
                 pages.savefig(figure)
     with replacing(path, PRIVATE) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 
-def _pages(session: str, label: str, rows: pd.DataFrame) -> list[Any]:
+def session_pages(session: str, label: str, rows: pd.DataFrame, against: str) -> list[Any]:
+    """Draw one session.
+
+    Parameters
+    ----------
+    session, label : str
+    rows : DataFrame
+        Rows of `message_table` of this session and class.
+    against : str
+        What the logit is set against.
+
+    Returns
+    -------
+    list of Figure
+        A4 pages; the first has the force plot.
+    """
     from matplotlib.figure import Figure
 
     from voicerisk.figures.text import plain
 
-    figure = Figure(figsize=(8.27, 11.69))
-    force = figure.add_axes((0.08, 0.86, 0.84, 0.04))
-    figure.text(0.08, 0.95, plain(f"Session {session}: rated {label}"), fontsize=13, fontweight="bold")
     first = rows.iloc[0]
     exactly = "computed exactly" if first["permutations"] == 0 else (
         f"Monte Carlo error at most {rows['monte_carlo_se'].max():.2g}"
     )  # fmt: skip
-    says = f"logit of {label} against the reference: base {first['base']:.2f}, session "
-    f"{first['full']:.2f}; {exactly}"
-    figure.text(0.08, 0.93, plain(says), fontsize=8.5)
-    _force_bars(force, rows)
+    says = (
+        f"logit of {label} against {against}: base {first['base']:.2f}, "
+        f"session {first['full']:.2f}; {exactly}"
+    )
     largest = float(rows["contribution"].abs().max())
-    y = 0.80
+    pages: list[Any] = []
+    y = 0.0
     for _, row in rows.iterrows():
         lines = textwrap.wrap(_shown(row), 95) or [""]
-        if y - 0.016 * len(lines) < 0.06:
-            figure.text(0.08, 0.05, "further messages: see the HTML file", fontsize=8.5)
-            break
+        if not pages or y - 0.016 * len(lines) < 0.06:
+            figure = Figure(figsize=(8.27, 11.69))
+            title = f"Session {session}: rated {label}" + (", continued" if pages else "")
+            figure.text(0.08, 0.95, plain(title), fontsize=13, fontweight="bold")
+            figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
+            if not pages:
+                figure.text(0.08, 0.93, plain(says), fontsize=8.5)
+                _force_bars(figure.add_axes((0.08, 0.86, 0.84, 0.04)), rows)
+            y = 0.92 if pages else 0.80
+            pages.append(figure)
         rgb = np.array(RAISES if row["contribution"] > 0 else LOWERS) / 255.0
         strength = 0.75 * abs(row["contribution"]) / largest if largest else 0.0
-        figure.text(
+        pages[-1].text(
             0.09, y, "\n".join(map(plain, lines)),
             fontsize=8.5, va="top", bbox={"facecolor": (*rgb, strength), "edgecolor": "none", "pad": 2.5},
         )  # fmt: skip
-        figure.text(0.92, y, f"{row['contribution']:+.2f}", fontsize=8.5, va="top", ha="right")
+        pages[-1].text(0.92, y, f"{row['contribution']:+.2f}", fontsize=8.5, va="top", ha="right")
         y -= 0.016 * len(lines) + 0.010
-    figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
-    return [figure]
+    return pages
 
 
 def _force_bars(axes: Any, rows: pd.DataFrame) -> None:

@@ -113,7 +113,7 @@ def write_explanations(
     if len(words):
         words = words.assign(user_id=words["session_id"].map(dict(zip(ids, users, strict=True))))
         table, gone = word_table(words, cohort.classes, settings.min_sessions)
-        write_csv(out / f"{name}_words.csv", table)
+        write_csv(out / f"{name}_words.csv", table, PRIVATE)
         written.append(f"{name}_words.csv")
         notes.append(
             f"{name}: words of {len(asked)} sessions explained, adding up to {word_gap:.1g}; "
@@ -122,7 +122,7 @@ def write_explanations(
         )
         if lexicons is not None:
             categories = category_table(words, read_lexicons(lexicons), cohort.classes)
-            write_csv(out / f"{name}_categories.csv", categories)
+            write_csv(out / f"{name}_categories.csv", categories, PRIVATE)
             written.append(f"{name}_categories.csv")
     return written, notes
 

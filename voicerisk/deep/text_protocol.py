@@ -24,7 +24,7 @@ from voicerisk.text.probabilities import softmax
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import MODELS, TextSettings
 from voicerisk.text.splits import Split, oversample
-from voicerisk.text.tfidf import fit_tfidf
+from voicerisk.text.tfidf import GRID, TfidfModel, fit_tfidf
 from voicerisk.text.vectors import WordVectors
 from voicerisk.validation.class_recalibration import recalibrate_classes
 from voicerisk.validation.provenance import seen_record
@@ -142,8 +142,13 @@ def fit_on_split(
     seen = {"vocabulary": teaching, "weights": teaching, "stopping": seen_record(stopping, everyone)}
     if honest:
         seen["recalibration"] = seen["stopping"]
+    if isinstance(model, TfidfModel):
+        facts |= {"penalty_c": model.penalty_c, "penalty_at_edge": model.penalty_c in (GRID[0], GRID[-1])}
     if name == "w2v_mlp":
         facts["vector_coverage_test"] = _coverage(model, cohort, test)
+        facts["sessions_cut_to_max_words"] = sum(
+            len(tokens_of(texts)) > settings.max_words for texts in cohort.texts
+        )
     predictions = _table(protocol, name, repeat, cohort, test, p_raw, p, weight)
     history = history.assign(protocol=protocol, model=name, repeat=repeat)
     return Fitted(model, predictions, history, seen, facts)
@@ -154,7 +159,9 @@ def _fit(
 ) -> tuple[TextModel, pd.DataFrame]:
     if name == "tfidf":
         labels = cohort.sessions["label"].to_numpy(dtype=str)
-        model, tried = fit_tfidf(cohort.texts, labels, lesson.rows, lesson.validation, cohort.classes)
+        model, tried = fit_tfidf(
+            cohort.texts, labels, lesson.rows, lesson.validation, cohort.classes, lesson.monitor
+        )
         table = pd.DataFrame(tried).rename(columns={"penalty_c": "step"})
         return model, table.assign(chosen=table["step"] == model.penalty_c)
     if name == "t_mlp":

@@ -20,7 +20,7 @@ from voicerisk.validation.multiclass import (
 
 TITLES = {
     "tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP", "nested": "nested protocol",
-    "published": "published protocol",
+    "published": "published protocol", "call": "session", "caller": "user",
 }  # fmt: skip
 # Thresholds of the paper, for the middle and for the severe one of three classes.
 RELEVANT = {1: (0.30, 0.50), 2: (0.15, 0.30)}
@@ -78,7 +78,9 @@ def _groups(cohort: TextCohort) -> pd.DataFrame:
     rows = []
     for name in cohort.classes:
         part = cohort.sessions[cohort.sessions["label"] == name]
-        rows += [(name, "session", len(part)), (name, "user", part["user_id"].nunique())]
+        rows.append((name, "session", len(part)))
+        if cohort.users_known:
+            rows.append((name, "user", part["user_id"].nunique()))
     return pd.DataFrame(rows, columns=["group", "unit", "n"])
 
 
@@ -127,7 +129,13 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     from dataclasses import replace
 
     from voicerisk.report import write_table
-    from voicerisk.report.class_tables import brier_table, class_table, repeats_table
+    from voicerisk.report.class_tables import (
+        at_prevalence_table,
+        brier_table,
+        characteristics_table,
+        class_table,
+        repeats_table,
+    )
 
     metrics, repeats, parts = (
         pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
@@ -138,11 +146,12 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:
-        moved = class_table(pd.read_csv(folder.file("metrics_at_prevalence.csv")), TITLES)
-        shares = ", ".join(f"{name} {share:g}" for name, share in settings.prevalence.items())
-        said = f"At the shares {shares}: risks and weights moved by Bayes' rule."
-        title = "Performance by class where the model is to be used"
-        tables.append(replace(moved, name="classes_at_prevalence", title=title, notes=(*moved.notes, said)))
+        moved = pd.read_csv(folder.file("metrics_at_prevalence.csv"))
+        tables.append(at_prevalence_table(moved, settings.prevalence, TITLES))
+    described, differences = (
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
+    )
+    tables.append(characteristics_table(described, differences, TITLES))
     word = find_spec("docx") is not None
     formats = ("csv", "html", "tex", "docx") if word else ("csv", "html", "tex")
     written = [

@@ -11,13 +11,15 @@ import pandas as pd
 
 from voicerisk.deep.cache import CachedEncoder
 from voicerisk.deep.stages import Move, Stages
+from voicerisk.deep.text_notes import spoken
 from voicerisk.deep.text_protocol import Pretrained, run_protocol
 from voicerisk.deep.text_settings import TextStudy
-from voicerisk.errors import StudyError, TextError
+from voicerisk.errors import TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.settings import plain
+from voicerisk.text.characteristics import characteristics
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
 
@@ -144,7 +146,17 @@ class _Run:
         write_csv(file("flow.csv"), cohort.flow)
         write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
         write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))
-        written = ["sessions.csv", "flow.csv", "exclusions.csv", "group_differences.csv"]
+        described = characteristics(cohort.sessions, cohort.classes)
+        if not cohort.users_known:
+            described = described[described["variable"] != "sessions a user"]
+        write_csv(file("characteristics.csv"), described)
+        written = [
+            "sessions.csv",
+            "flow.csv",
+            "exclusions.csv",
+            "group_differences.csv",
+            "characteristics.csv",
+        ]
         notes = list(cohort.notes)
         if len(cohort.ratings):
             from voicerisk.text.coding import rating_matrix
@@ -239,7 +251,7 @@ class _Run:
         saved = sorted(path for path in models.rglob("*") if path.is_file())
         names = [path.relative_to(self.folder.path).as_posix() for path in saved]
         written = [f"{part}.parquet", f"{part}_history.parquet", f"{part}.json", *names]
-        return written, _spoken(TITLES[name], protocol, facts, history, self.text.network.epochs)
+        return written, spoken(TITLES[name], protocol, facts, history, self.text.network.epochs)
 
     def _parts(self, protocol: str) -> list[str]:
         return [f".state/parts/{protocol}-{name}" for name in self.text.models]
@@ -368,30 +380,3 @@ class _Run:
             for protocol in self.text.protocols
         }
         write_text_manifest(self.study, self.folder, self.files, self.pretrained.encoder_identity, parts)
-
-
-def _spoken(
-    title: str, protocol: str, facts: Sequence[dict[str, Any]], history: pd.DataFrame, epochs: int
-) -> list[str]:
-    """Say what a reader must know of the repeats."""
-    notes = []
-    shared = sum(one["train_and_test_users_shared"] > 0 for one in facts)
-    if shared:
-        raise StudyError(
-            f"{title}: in {shared} repeats a user is in training and test; this must not happen."
-        )
-    last = (
-        history[(history["chosen"]) & (history["step"] == epochs)] if title != "TF-IDF" else history.iloc[:0]
-    )
-    if len(last):
-        notes.append(f"{title}, {protocol}: in {len(last)} repeats the last of {epochs} epochs was the best.")
-    bound = sum(bool(one.get("recalibration_at_bound")) for one in facts)
-    if bound:
-        notes.append(
-            f"{title}, {protocol}: in {bound} of {len(facts)} repeats the recalibration hit its bound."
-        )
-    coverage = [one["vector_coverage_test"] for one in facts if "vector_coverage_test" in one]
-    if coverage:
-        mean = sum(coverage) / len(coverage)
-        notes.append(f"{title}, {protocol}: {mean:.1%} of the running words of test sessions have a vector.")
-    return notes

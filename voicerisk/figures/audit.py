@@ -15,6 +15,7 @@ from voicerisk.figures.text import GIVEN_SCORES, metric_name, need, number, orde
 
 NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
+NULLS = {"auroc": "null_mean_kfold", "auroc_call": "null_mean_call_kfold"}
 LADDER_NAMES = {
     "auroc": "AUROC as printed",
     "auroc_call": "AUROC of calls",
@@ -37,7 +38,8 @@ def audit_ladder(
     ----------
     ladder : DataFrame
         The audit's table as the validation writes it, one row a rung from honest to published: columns
-        rung, label, one column a metric, null_mean (mean AUROC over permuted outcomes), lower and upper (of
+        rung, label, one column a metric, null_mean_kfold (mean AUROC over permuted outcomes by grouped
+        k-fold, in the unit of the rung's own AUROC) and null_mean_call_kfold (of calls), lower and upper (of
         the AUROC of calls). Or in long form:
         rung (0 = honest), name, metric, estimate, and where known lower, upper and null_mean.
     labels : mapping of str to str
@@ -115,7 +117,9 @@ def audit_ladder(
     axes[0].set_ylim(min(place.values()) - 0.6, 0.6)
     entries = [point_entry(Look("black", "-", "o"), "estimate", style)]
     if nulls:
-        entries.append(point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes", style))
+        entries.append(
+            point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes (grouped k-fold)", style)
+        )
     legend(figure, entries)
     if "lower" in table and table["lower"].notna().any():
         foot_note(figure, GIVEN_SCORES, style)
@@ -123,16 +127,14 @@ def audit_ladder(
 
 
 def _long(ladder: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a rung and metric; the permutation mean belongs to the AUROC as printed."""
+    """Return one row a rung and metric; each AUROC has the permutation mean of its own unit."""
     if "label" not in ladder or "metric" in ladder:
         return need(ladder, ["rung", "name", "metric", "estimate"], "audit ladder")
     need(ladder, ["rung", "label", "auroc"], "audit ladder")
     parts = []
     for metric in SHOWN:
         if metric in ladder and ladder[metric].notna().any():
-            null = (
-                ladder["null_mean"].to_numpy(float) if metric == "auroc" and "null_mean" in ladder else np.nan
-            )
+            null = ladder.get(NULLS.get(metric, ""), np.nan)
             parts.append(
                 pd.DataFrame(
                     {
@@ -140,7 +142,7 @@ def _long(ladder: pd.DataFrame) -> pd.DataFrame:
                         "name": ladder["label"].astype(str).to_numpy(),
                         "metric": metric,
                         "estimate": ladder[metric].to_numpy(float),
-                        "null_mean": null,
+                        "null_mean": null if np.isscalar(null) else np.asarray(null, float),
                         "lower": ladder["lower"] if metric == "auroc_call" and "lower" in ladder else np.nan,
                         "upper": ladder["upper"] if metric == "auroc_call" and "upper" in ladder else np.nan,
                     }

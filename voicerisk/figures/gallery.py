@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.saving import guarded, part_path, read_table, save, write_figure
 from voicerisk.figures.style import DEFAULT, Style, read_style
+from voicerisk.figures.text import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_csv
 
 LABELS_FILE = "labels.csv"
@@ -159,7 +161,10 @@ def draw(
     style: str | Path | Style = DEFAULT,
     width_mm: float | None = None,
 ) -> Figure:
-    """Draw a figure by name from its main table and its parts; see the function of that name."""
+    """Draw a figure by name from its main table and its parts; see the function of that name.
+
+    Where the labels name `call` and `caller` (as sessions and users), the figure says these.
+    """
     kind, known = drawing_of(name)
     unknown = sorted(set(parts or {}) - set(known.parts))
     if unknown:
@@ -168,7 +173,10 @@ def draw(
         )
     function: Callable[..., Figure] = getattr(import_module(f"voicerisk.figures.{known.module}"), kind)
     options = {} if width_mm is None else {"width_mm": width_mm}
-    return function(table, labels or {}, style=read_style(style), **(parts or {}), **options)
+    figure = function(table, labels or {}, style=read_style(style), **(parts or {}), **options)
+    for text in figure.findobj(Text) if labels and {"call", "caller"} & set(labels) else ():
+        text.set_text(in_units(text.get_text(), labels or {}))
+    return figure
 
 
 def make(

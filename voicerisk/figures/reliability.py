@@ -228,10 +228,10 @@ def calibration(
         panel.set_yticks(*ticks)
         panel.tick_params(labelbottom=False)
         below.set_xticks(*ticks)
-        below.set_xlabel("score as a risk" if protocol == SAVED else "predicted risk p (recalibrated)")
+        below.set_xlabel("score as a risk" if protocol == SAVED else "predicted risk p")
         if strip is not None:
             _strip(below, strip[strip["protocol"].astype(str) == protocol], style)
-    grid[0, 0].set_ylabel("observed share of positive calls")
+    grid[0, 0].set_ylabel("observed share positive")
     grid[1, 0].set_ylabel("calls")
     level = f"{100 * float(curve['level'].iloc[0]):g}\u2009%" if "level" in curve else ""
     entries = [

@@ -1,5 +1,6 @@
 """Text as figures show it: names, units and ids, never read as markup."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from unicodedata import category
 
@@ -161,6 +162,22 @@ def only(table: pd.DataFrame, column: str, what: str) -> float | None:
     if len(values) > 1:
         raise ReportError(f"{what}: column {column} should hold one value and holds {len(values)}.")
     return float(values[0]) if len(values) else None
+
+
+def in_units(text: str, labels: Mapping[str, str]) -> str:
+    """Say what a study's calls and callers are, where its labels name them otherwise.
+
+    Examples
+    --------
+    >>> in_units("Callers and calls", {"call": "session", "caller": "user"})
+    'Users and sessions'
+    """
+    for unit in ("caller", "call"):
+        if unit in labels:
+            name = labels[unit]
+            text = re.sub(rf"\b{unit}(s?)\b", rf"{name}\1", text)
+            text = re.sub(rf"\b{unit.capitalize()}(s?)\b", rf"{name.capitalize()}\1", text)
+    return text
 
 
 def metric_name(metric: str) -> str:

@@ -1,7 +1,7 @@
 """Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
-`fit_lanes`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
+`fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
 `fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
 `GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
 estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
@@ -20,6 +20,7 @@ _HOMES = {
     "FittedLearner": "boost_path",
     "LanePath": "boost_path",
     "fit_lanes": "boost_lanes",
+    "alike_order": "boost_groups",
     "JointLanes": "boost_joint",
     "fit_jointly": "boost_joint",
     "LazyLanes": "boost_resampling",

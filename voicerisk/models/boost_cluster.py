@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
+from voicerisk.models.boost_groups import WIDTH
 from voicerisk.models.boost_joint import JointLanes, check_patience, fit_jointly
-from voicerisk.models.boost_lanes import WIDTH, check_fit, fit_lanes
+from voicerisk.models.boost_lanes import check_fit, fit_lanes
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_spec import BoostData, Lane
-from voicerisk.models.splines import Floats
 
 LANES_A_TASK = 2 * WIDTH  # two full groups, so that the rows travel seldom
 
 Progress = Callable[[int, int], None]
+Task = tuple[Sequence[Lane], tuple[Any, ...]]  # lanes, and the call that fits them
 
 
 def fit_lanes_by_joblib(
@@ -51,11 +53,13 @@ def fit_lanes_by_joblib(
         In the order of `lanes`.
     """
     check_fit(mstop, nu, 1, family)
-    tasks = (
-        (_fit_batch, (data, [_pack(lanes[i]) for i in range(at, min(at + LANES_A_TASK, len(lanes)))], mstop,
-         nu, family))
+    batches = (
+        [lanes[i] for i in range(at, min(at + LANES_A_TASK, len(lanes)))]
         for at in range(0, len(lanes), LANES_A_TASK)
-    )  # fmt: skip
+    )
+    tasks = (
+        (batch, (_fit_batch, data, [_pack(lane) for lane in batch], mstop, nu, family)) for batch in batches
+    )
     return _in_order(tasks, data, len(lanes), jobs, progress)
 
 
@@ -81,9 +85,13 @@ def fit_jointly_by_joblib(
     check_patience(patience)
     widest = max([len(one.inner) for one in sets] + [1])
     size = max(LANES_A_TASK // widest, 1)
+    batches = (sets[at : at + size] for at in range(0, len(sets), size))
     tasks = (
-        (_fit_sets, (data, [_pack_set(one) for one in sets[at : at + size]], mstop, nu, patience, family))
-        for at in range(0, len(sets), size)
+        (
+            [lane for one in batch for lane in (*one.inner, one.outer)],
+            (_fit_sets, data, [_pack_set(one) for one in batch], mstop, nu, patience, family),
+        )
+        for batch in batches
     )
     found = _in_order(tasks, data, sum(len(one.inner) + 1 for one in sets), jobs, None)
     return _by_set(found, sets, progress)
@@ -91,29 +99,45 @@ def fit_jointly_by_joblib(
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """A lane whose weights are told by the rows where they change; callers' rows mostly lie together.
+    """A lane whose weights and outcome are told by the rows where they change.
 
-    With slots and without a weak reference, which keeps joblib from leaving it on one worker alone.
+    Callers' rows mostly lie together. With slots and without a weak reference, which keeps joblib from
+    leaving it on one worker alone.
     """
 
-    lane: Lane  # without weights
-    starts: NDArray[np.int64]
-    values: Floats
-    n: int
+    lane: Lane  # without weights and outcome
+    weights: _Changes
+    y: _Changes | None
 
     def lane_of(self) -> Lane:
-        weights = np.repeat(self.values, np.diff(np.r_[self.starts, self.n]))
-        return _with_weights(self.lane, weights)
+        y = None if self.y is None else self.y.array()
+        return replace(self.lane, weights=self.weights.array(), y=y)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """An array by its changes."""
+
+    starts: NDArray[np.int64]
+    values: NDArray[Any]
+    n: int
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> _Changes:
+        first = np.ones(min(len(array), 1), bool)
+        starts = np.flatnonzero(np.r_[first, array[1:] != array[:-1]])
+        return cls(starts, array[starts], len(array))
+
+    def array(self) -> NDArray[Any]:
+        return np.repeat(self.values, np.diff(np.r_[self.starts, self.n]))
 
 
 def _pack(lane: Lane) -> _Packed:
-    weights = np.asarray(lane.weights, np.float64)
-    starts = np.flatnonzero(np.r_[True, weights[1:] != weights[:-1]]) if len(weights) else np.zeros(0, int)
-    return _Packed(_with_weights(lane, np.zeros(0)), starts, weights[starts], len(weights))
-
-
-def _with_weights(lane: Lane, weights: Floats) -> Lane:
-    return Lane(lane.key, weights, lane.learners, lane.boundary, lane.outside, lane.offset)
+    return _Packed(
+        replace(lane, weights=np.zeros(0), y=None),
+        _Changes.of(np.asarray(lane.weights, np.float64)),
+        None if lane.y is None else _Changes.of(np.asarray(lane.y)),
+    )
 
 
 def _pack_set(one: JointLanes) -> tuple[Any, ...]:
@@ -138,11 +162,7 @@ def _fit_sets(
 
 
 def _in_order(
-    tasks: Iterable[tuple[Any, tuple[Any, ...]]],
-    data: BoostData,
-    total: int,
-    jobs: int | None,
-    progress: Progress | None,
+    tasks: Iterable[Task], data: BoostData, total: int, jobs: int | None, progress: Progress | None
 ) -> Iterator[LanePath]:
     """Run the tasks on joblib's backend and yield their paths as they come, in order."""
     if jobs is not None and jobs < 1:
@@ -151,23 +171,26 @@ def _in_order(
 
 
 def _stream(
-    tasks: Iterable[tuple[Any, tuple[Any, ...]]],
-    data: BoostData,
-    total: int,
-    jobs: int | None,
-    progress: Progress | None,
+    tasks: Iterable[Task], data: BoostData, total: int, jobs: int | None, progress: Progress | None
 ) -> Iterator[LanePath]:
     from joblib import Parallel, delayed
+
+    asked: deque[BoostData] = deque()  # the rows of each lane that was handed out
+
+    def calls() -> Iterator[Any]:
+        for lanes, (function, *arguments) in tasks:
+            asked.extend(data.of_lane(lane) for lane in lanes)
+            yield delayed(function)(*arguments)
 
     done = 0
     # One task a batch, as each lasts long; tasks are made when a worker will soon be free.
     parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="1.5*n_jobs")
-    for paths in parallel(delayed(function)(*arguments) for function, arguments in tasks):
+    for paths in parallel(calls()):
         for path in paths:
             done += 1
             if progress is not None:
                 progress(done, total)
-            yield path.replace(data=data)
+            yield path.replace(data=asked.popleft())
 
 
 def _by_set(

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boost_lanes import WIDTH, GroupFit, check_fit, like_groups
+from voicerisk.models.boost_groups import WIDTH, like_groups
+from voicerisk.models.boost_lanes import GroupFit, check_fit
 from voicerisk.models.boost_path import LanePath
 from voicerisk.models.boost_resampling import LazyLanes
-from voicerisk.models.boost_rows import RowOrder, sort_rows
+from voicerisk.models.boost_rows import RowOrders
 from voicerisk.models.boost_setup import prepare
 from voicerisk.models.boost_spec import BoostData, Lane
 from voicerisk.models.splines import Floats
@@ -113,7 +114,7 @@ def _run(
     progress: Callable[[int, int], None] | None,
     family: str,
 ) -> Iterator[list[LanePath]]:
-    rows = sort_rows(data)
+    orders = RowOrders(data)
     stop = np.zeros(1, np.uint8)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="boost")
     done = 0
@@ -125,7 +126,7 @@ def _run(
             while done + len(window) < len(sets) and (not window or lanes < 2 * threads * WIDTH):
                 window.append(sets[done + len(window)])
                 lanes += len(window[-1].inner)
-            for paths in _fit_window(data, rows, window, mstop, nu, patience, pool, stop, family):
+            for paths in _fit_window(data, orders, window, mstop, nu, patience, pool, stop, family):
                 done += 1
                 if progress is not None:
                     progress(done, len(sets))
@@ -137,7 +138,7 @@ def _run(
 
 def _fit_window(
     data: BoostData,
-    rows: RowOrder,
+    orders: RowOrders,
     window: Sequence[JointLanes],
     mstop: int,
     nu: float,
@@ -149,12 +150,14 @@ def _fit_window(
     places = [(s, k) for s, one in enumerate(window) for k in range(len(one.inner))]
 
     def set_up(lanes: Sequence[Lane]) -> list[tuple[list[int], GroupFit]]:
-        groups = list(like_groups(data, rows, lanes, WIDTH))
+        groups = list(like_groups(data, orders, lanes, max(len(lanes), 1)))
         made = pool.map(
-            lambda group: prepare(data, rows, [lanes[number] for number in group], WIDTH, family), groups
+            lambda group: prepare(data, group[0], [lanes[number] for number in group[1]], WIDTH, family),
+            groups,
         )
         return [
-            (group, GroupFit(data, one, mstop, nu, family)) for group, one in zip(groups, made, strict=True)
+            (group[1], GroupFit(data, one, mstop, nu, family))
+            for group, one in zip(groups, made, strict=True)
         ]
 
     inner = set_up(LazyLanes(lambda number: window[places[number][0]].inner[places[number][1]], len(places)))

@@ -67,7 +67,7 @@ def pass_block(
                 first = last
         for r in range(tile_run[b], tile_run[b + 1]):
             for lane in range(lanes):
-                factor[lane] = run_weight[r, lane] * run_sign[r] * scale
+                factor[lane] = run_weight[r, lane] * run_sign[r, lane] * scale
             set_gradient(
                 tag, link, run_start[r], run_start[r + 1], run_sign[r], factor, run_shift[r], tile, base, sums
             )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
+from voicerisk.models.boost_groups import WIDTH, like_groups
 from voicerisk.models.boost_loop import State, boost
 from voicerisk.models.boost_path import LanePath
-from voicerisk.models.boost_rows import RowOrder, sort_rows
-from voicerisk.models.boost_setup import Group, aligned, lane_ranges, prepare
+from voicerisk.models.boost_rows import RowOrder, RowOrders
+from voicerisk.models.boost_setup import Group, aligned, prepare
 from voicerisk.models.boost_spec import TILE, BoostData, Lane, check_steps
 from voicerisk.models.splines import basis_weights
 
 # family -> (log-odds per unit of the family's own link, factor of y - p in the gradient)
 FAMILIES = {"adaboost": (2.0, 2.0 / np.log(2.0)), "glm": (1.0, 1.0)}
-WIDTH = 16  # lanes of a group; one width alone is compiled, and a single fit leaves 15 lanes empty
 
 
 def fit_lanes(
@@ -102,10 +102,9 @@ def _run(
     total = len(lanes)
     if not total:
         return
-    rows = sort_rows(data)
     stop = np.zeros(1, np.uint8)
 
-    def fit_group(members: list[int]) -> list[LanePath]:
+    def fit_group(rows: RowOrder, members: list[int]) -> list[LanePath]:
         chosen = [lanes[number] for number in members]
         fit = GroupFit(data, prepare(data, rows, chosen, WIDTH, family), mstop, nu, family)
         if not fit.advance(np.full(len(chosen), mstop), stop):
@@ -116,11 +115,11 @@ def _run(
     ready: dict[int, LanePath] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="boost")
     waiting: deque[tuple[list[int], Future[list[LanePath]]]] = deque()
-    groups = like_groups(data, rows, lanes, WIDTH)
+    groups = like_groups(data, RowOrders(data), lanes)
     try:
         while done < total:
-            while len(waiting) <= threads and (members := next(groups, None)) is not None:
-                waiting.append((members, pool.submit(fit_group, members)))
+            while len(waiting) <= threads and (group := next(groups, None)) is not None:
+                waiting.append((group[1], pool.submit(fit_group, *group)))
             members, future = waiting.popleft()
             ready.update(zip(members, future.result(), strict=True))
             while done in ready:
@@ -132,48 +131,6 @@ def _run(
     finally:  # also when the caller stops early or presses Ctrl-C
         stop[0] = 1
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def like_groups(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int) -> Iterator[list[int]]:
-    """Yield groups of at most `width` lanes that share as many knots' ranges as may be.
-
-    A marker costs one pass per distinct range in its group. Lanes are grouped in windows of 8 groups; each
-    group begins with the first lane left and takes those that add the fewest ranges. It changes no number.
-    """
-    if len(lanes) <= width:
-        yield list(range(len(lanes)))
-        return
-    window = 8 * width
-    for start in range(0, len(lanes), window):
-        numbers = list(range(start, min(start + window, len(lanes))))
-        ranges = lane_ranges(data, rows, (lanes[number] for number in numbers))
-        left = dict(zip(numbers, ranges, strict=True))
-        while left:
-            first = next(iter(left))
-            members, covered = [first], set(left.pop(first))
-            while left and len(members) < width:
-                best = min(
-                    left, key=lambda number: (len(left[number] - covered), -len(left[number] & covered))
-                )
-                members.append(best)
-                covered |= left.pop(best)
-            yield _side_by_side(members, {number: ranges[number - start] for number in members})
-
-
-def _side_by_side(members: list[int], ranges: Mapping[int, frozenset[tuple[object, ...]]]) -> list[int]:
-    """Order the lanes of a group so that those that share an uncommon range are neighbours.
-
-    The sums of a range are taken for an aligned quarter or half of the lanes where that is enough.
-    """
-    count = Counter(one for number in members for one in ranges[number])
-    rare = {number: {one for one in ranges[number] if 2 * count[one] < len(members)} for number in members}
-    left = sorted(members, key=lambda number: len(rare[number]))
-    order = [left.pop()]
-    while left:
-        near = max(left, key=lambda number: len(rare[number] & rare[order[-1]]))
-        left.remove(near)
-        order.append(near)
-    return order
 
 
 class GroupFit:
@@ -224,7 +181,7 @@ class GroupFit:
         self.state = State.start(link, used, rows.n_blocks, len(rows.run_start) - 1, most, stored, mstop)
         self._arguments = (
             (0.0,) * width, group.order, group.t, group.ends, rows.tile_row, rows.tile_run, rows.block_tile,
-            tile_active, rows.run_start, 2.0 * rows.run_y - 1.0, rows.run_caller, group.weights,
+            tile_active, rows.run_start, 2.0 * group.outcomes - 1.0, rows.run_caller, group.weights,
             rows.block_run, variant_blocks, variant_lanes,
             np.array([g.intervals for g in group.grids], np.int64), np.array([g.low for g in group.grids]),
             np.array([g.width for g in group.grids]),
@@ -267,5 +224,5 @@ class GroupFit:
             state.steps[number, :done],
             state.risk[number, : done + 1],
             self.data.n,
-            self.data,
+            self.data.of_lane(lane),
         )

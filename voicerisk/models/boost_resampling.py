@@ -324,7 +324,7 @@ def fit_lanes_in_folder(
             path = next(fitted)
             path.to_npz(file)
         else:
-            path = LanePath.from_npz(file, data)
+            path = LanePath.from_npz(file, data.of_lane(lanes[number]))
         if progress is not None:
             progress(number + 1, len(files))
         yield path
@@ -363,4 +363,6 @@ def _lane_digest(rows: bytes, lane: Lane, mstop: int, nu: float, family: str) ->
     }
     digest = hashlib.sha256(rows + json.dumps(settings, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(lane.weights, np.float64).tobytes())
+    if lane.y is not None:
+        digest.update(b"y" + np.ascontiguousarray(lane.y, np.int8).tobytes())
     return digest.hexdigest()[:40]

@@ -46,7 +46,7 @@ def _walk(
 
     A part is rows of one group and one outcome, filled up to whole vectors; `link` is (vectors, VECTOR).
     """
-    ones, zeros, sums = np.ones(VECTOR), np.zeros(VECTOR), np.empty(3 * VECTOR)
+    ones, zeros, signs, sums = np.ones(VECTOR), np.zeros(VECTOR), np.empty(VECTOR), np.empty(3 * VECTOR)
     scratch = np.empty(link.shape)
     flat = link.reshape(link.size)
     for g in range(len(part_start) - 1):
@@ -73,8 +73,9 @@ def _walk(
                 else:
                     for i in range(first, last):
                         flat[i] += shift[m - 1, 2 + caller[i]]
+            signs[:] = sign[g]
             set_gradient(
-                _TAG, link, first // VECTOR, last // VECTOR, sign[g], ones, zeros, scratch,
+                _TAG, link, first // VECTOR, last // VECTOR, signs, ones, zeros, scratch,
                 first // VECTOR, sums,
             )  # fmt: skip
             total, lost = 0.0, 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,19 +12,16 @@ from voicerisk.errors import ModelError
 from voicerisk.models import boost_kernels as kernels
 from voicerisk.models import splines
 from voicerisk.models.boost_path import FittedLearner
+from voicerisk.models.boost_penalty import penalty_for_df, ridge_penalty_for_df
 from voicerisk.models.boost_rows import (
     RowOrder,
     learner_blocks,
     masked_column,
     run_ranges,
-    split_runs,
 )
 from voicerisk.models.boost_spec import BoostData, Lane, Learner, rescaled_weights
 from voicerisk.models.boost_tiles import gram_powers, sort_tiles
 from voicerisk.models.splines import Floats, Grid
-
-# Generalised rank of a Gram matrix with unit diagonal: R's QR tolerance 1e-7, squared, with room for rounding
-_RANK_TOLERANCE = 1e-13
 
 VariantKey = tuple[str, str | None, float, float, int]
 
@@ -48,6 +45,7 @@ class Group:
     lanes: Sequence[Lane]
     rows: RowOrder
     weights: Floats  # (runs, width): rescaled, 0 in unused lanes
+    outcomes: NDArray[np.int8]  # (runs, width)
     offsets: Floats
     grids: list[Grid]
     order: NDArray[np.uint16]  # (variants, n): rows of each tile, sorted by interval
@@ -60,18 +58,17 @@ class Group:
 
 
 def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, family: str) -> Group:
-    """Build the arrays of a group of at most `width` lanes."""
-    sorted_weights = np.zeros((data.n, len(lanes)))
-    for column, lane in zip(sorted_weights.T, lanes, strict=True):
-        column[:] = _checked_weights(lane, data)[rows.order]
-    rows = split_runs(rows, sorted_weights)
-    weights = aligned(len(rows.run_start) - 1, width)
-    weights[:, : len(lanes)] = sorted_weights[rows.run_start[:-1]]
-    del sorted_weights
+    """Build the arrays of a group of at most `width` lanes, whose rows are all cut as `rows` says."""
+    first = rows.order[rows.run_start[:-1]]  # a row of each run: its outcome and weight are the run's
+    weights = aligned(len(first), width)
+    outcomes = np.zeros((len(first), width), np.int8)
+    for i, lane in enumerate(lanes):
+        weights[:, i] = _checked_weights(lane, data)[first]
+        outcomes[:, i] = _outcome(lane, data)[first]
     run_length = np.diff(rows.run_start)
     offsets = np.zeros(width)
     offsets[: len(lanes)] = [
-        _offset(lane, weights[:, i], run_length, rows.run_y, family) for i, lane in enumerate(lanes)
+        _offset(lane, weights[:, i], run_length, outcomes[:, i], family) for i, lane in enumerate(lanes)
     ]
 
     columns: dict[tuple[str, str | None, bool], Floats] = {}
@@ -120,34 +117,11 @@ def prepare(data: BoostData, rows: RowOrder, lanes: Sequence[Lane], width: int, 
             for a, b in zip(rows.block_run[:-1], rows.block_run[1:], strict=True)
         ]
     )
-    group = Group(lanes, rows, weights, offsets, grids, order, t, ends, [], [], caller_weight, block_weight)
+    group = Group(
+        lanes, rows, weights, outcomes, offsets, grids, order, t, ends, [], [], caller_weight, block_weight
+    )
     _fit_learners(group, data, chosen, powers)
     return group
-
-
-def lane_ranges(
-    data: BoostData, rows: RowOrder, lanes: Iterable[Lane]
-) -> list[frozenset[tuple[object, ...]]]:
-    """Return the knots' ranges of each lane, by column. It serves to group lanes; nothing is checked."""
-    ranges: dict[str, tuple[Floats, Floats]] = {}
-    found = []
-    for lane in lanes:
-        seen = np.ones(len(rows.run_start) - 1, bool)
-        if lane.boundary == "train" and np.shape(lane.weights) == (data.n,):
-            seen = np.maximum.reduceat(np.asarray(lane.weights)[rows.order], rows.run_start[:-1]) > 0
-        own: set[tuple[object, ...]] = set()
-        for learner in lane.learners:
-            name = learner.variable
-            if name not in data.columns:
-                continue
-            if name not in ranges:
-                ranges[name] = run_ranges(rows, data.columns[name][rows.order])
-            low, high = ranges[name]
-            own.add(
-                (name, _mask_name(learner), low[seen].min(initial=np.inf), high[seen].max(initial=-np.inf))
-            )
-        found.append(frozenset(own))
-    return found
 
 
 def aligned(*shape: int) -> Floats:
@@ -172,6 +146,12 @@ def _checked_weights(lane: Lane, data: BoostData) -> Floats:
     if not weights.any():
         raise ModelError(f"Lane {lane.key} has no row with a weight above 0.")
     return rescaled_weights(weights)
+
+
+def _outcome(lane: Lane, data: BoostData) -> NDArray[np.int8]:
+    y = data.y if lane.y is None else np.asarray(lane.y)
+    assert y is not None  # sorting the rows has asked for it
+    return y
 
 
 def _offset(
@@ -208,14 +188,14 @@ def _variants(
     knots: dict[tuple[str, str | None], int] = {}
     for learner in lane.learners:
         if learner.kind == "bbs":
-            knots.setdefault((learner.variable, _mask_name(learner)), learner.knots + 1)
+            knots.setdefault((learner.variable, mask_name(learner)), learner.knots + 1)
     found: list[int | str | None] = []
     for learner in lane.learners:
         learner_blocks(learner, data.sex is not None)
         if learner.kind == "brandom" or learner.variable in ("sex", "1"):
             found.append(None)
             continue
-        key = (learner.variable, _mask_name(learner))
+        key = (learner.variable, mask_name(learner))
         if (*key, learner.available) not in columns:  # looked at once, since it refuses missing values
             columns[*key, learner.available] = masked_column(data, learner)[rows.order]
         if learner.variable not in ranges:
@@ -231,7 +211,7 @@ def _variants(
     return found
 
 
-def _mask_name(learner: Learner) -> str | None:
+def mask_name(learner: Learner) -> str | None:
     """Return the 0/1 column that masks rows; the sexes are dealt with by blocks."""
     return None if learner.by in ("female", "male") else learner.by
 
@@ -244,6 +224,7 @@ def _fit_learners(
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
     has_sex = data.sex is not None
+    present = np.bincount(data.caller) > 0
     ready: dict[tuple[int, int], Fitted | str] = {}
     alike: dict[Learner, list[tuple[int, int]]] = {}
     for i, lane in enumerate(group.lanes):
@@ -252,9 +233,10 @@ def _fit_learners(
             if isinstance(number, str):
                 ready[i, j] = number
             elif learner.kind == "brandom":
-                ready[i, j] = _caller_learner(
-                    learner, group.caller_weight[i], learner_blocks(learner, has_sex)
-                )
+                counts = group.caller_weight[i]
+                # as the levels of R's factor: callers held out are among them, codes that no row has are not
+                levels = counts > 0 if lane.boundary == "train" else present
+                ready[i, j] = _caller_learner(learner, counts, levels, learner_blocks(learner, has_sex))
             else:
                 name = "" if learner.kind == "bbs" else learner.variable
                 alike.setdefault(replace(learner, variable=name, by=None, available=False), []).append((i, j))
@@ -279,7 +261,7 @@ def _fit_learners(
         usable = np.ones(len(places), bool)
         if learner.kind == "bbs" and learner.penalty is None:  # a given lambda asks for no rank
             df = learner.wanted_df or 0.0
-            usable[:] = [_rank_above(gram, part, df) for gram, part in zip(stacked, sums, strict=True)]
+            usable[:] = [splines.rank_above(part, learner.degree, df) for part in sums]
             for place in np.flatnonzero(~usable).tolist():
                 ready[places[place]] = f"its rows have rank <= df = {df:g}"
         if not usable.any():
@@ -320,23 +302,13 @@ def _block_gram(learner: Learner, weight: Floats, blocks: int) -> Floats:
     return np.array([[weight.sum(), male], [male, male]]) if learner.intercept else np.array([[male]])
 
 
-def _caller_learner(learner: Learner, counts: Floats, blocks: int) -> Fitted | str:
+def _caller_learner(learner: Learner, counts: Floats, levels: NDArray[np.bool_], blocks: int) -> Fitted | str:
     df = learner.wanted_df or 0.0
     if learner.penalty is None and np.count_nonzero(counts) <= df:
         return f"there are no more than {df:g} callers"
-    penalty = splines.ridge_penalty_for_df(counts, df) if learner.penalty is None else learner.penalty
+    penalty = ridge_penalty_for_df(counts[levels], df) if learner.penalty is None else learner.penalty
     fitted = FittedLearner(learner, None, penalty, len(counts))
     return Fitted(fitted, -1, blocks, kernels.CALLER, kernels.RIDGE, np.zeros((1, 1)))
-
-
-def _rank_above(gram: Floats, powers: Floats, df: float) -> bool:
-    """Return whether the design's rank exceeds df; every interval that holds a row adds at least one."""
-    if np.count_nonzero(powers[:, 0]) > df:
-        return True
-    scale = np.sqrt(np.maximum(np.diag(gram), 0.0))
-    used = scale > 0
-    unit = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
-    return bool(np.count_nonzero(np.linalg.eigvalsh(unit) > _RANK_TOLERANCE) > df) if used.any() else False
 
 
 def _solve_batch(learner: Learner, grams: Floats) -> tuple[Floats, int, Floats]:
@@ -358,7 +330,7 @@ def _solve_batch(learner: Learner, grams: Floats) -> tuple[Floats, int, Floats]:
     elif df is None or (learner.kind == "bols" and df >= size):
         penalties = np.zeros(len(grams))
     else:
-        penalties = splines.penalty_for_df(grams, root, df)
+        penalties = penalty_for_df(grams, root, df)
     inverses = _inverses(grams + penalties[:, None, None] * (root.T @ root))
     if back is not None:
         inverses = back @ inverses @ back.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -261,16 +262,8 @@ class BoostData:
         object.__setattr__(self, "n", n)
         for key in ("sex", "y"):
             given = getattr(self, key)
-            if given is None:
-                continue
-            codes = np.asarray(given)
-            wrong = ~np.isin(codes, (0, 1))
-            if codes.shape != (n,) or wrong.any():
-                found = (
-                    f"{codes[wrong][0]!r} in row {np.flatnonzero(wrong)[0]}" if wrong.any() else codes.shape
-                )
-                raise ModelError(f"{key} must hold 0 or 1 for each of the {n} rows; found {found}.")
-            object.__setattr__(self, key, np.ascontiguousarray(codes, np.int8))
+            if given is not None:
+                object.__setattr__(self, key, _codes(key, given, n))
         columns = {}
         for name, values in self.columns.items():
             column = np.ascontiguousarray(values, np.float64)
@@ -284,6 +277,14 @@ class BoostData:
                 )
             columns[name] = column
         object.__setattr__(self, "columns", columns)
+
+    def of_lane(self, lane: Lane) -> BoostData:
+        """Return the rows with the outcome of a lane; the data themselves where it has none of its own."""
+        if lane.y is None:
+            return self
+        other = copy(self)  # what else there is has been checked
+        object.__setattr__(other, "y", _codes(f"The outcome of lane {lane.key}", lane.y, self.n))
+        return other
 
     def take(self, rows: NDArray[Any]) -> BoostData:
         """Return the named rows, in that order."""
@@ -314,6 +315,9 @@ class Lane:
         What becomes of scored values beyond the knots.
     offset : float, optional
         Offset in log-odds; None = the family's own.
+    y : ndarray of int8, shape (n,), optional
+        Outcome 0/1 of this fit, for example a permuted one; None = that of the data. Its paths carry the data
+        with this outcome.
     """
 
     key: str
@@ -322,12 +326,23 @@ class Lane:
     boundary: Boundary = "all"
     outside: Outside = "extrapolate"
     offset: float | None = None
+    y: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         _choice(f"boundary of lane {self.key}", self.boundary, ("all", "train"))
         _choice(f"outside of lane {self.key}", self.outside, ("extrapolate", "clamp"))
         if self.offset is not None and not np.isfinite(self.offset):
             raise ModelError(f"The offset of lane {self.key} is {self.offset!r}; it must be finite.")
+
+
+def _codes(name: str, given: Any, n: int) -> NDArray[np.int8]:
+    """Return 0/1 codes as int8; refuse anything else."""
+    codes = np.asarray(given)
+    wrong = ~np.isin(codes, (0, 1))
+    if codes.shape != (n,) or wrong.any():
+        found = f"{codes[wrong][0]!r} in row {np.flatnonzero(wrong)[0]}" if wrong.any() else codes.shape
+        raise ModelError(f"{name} must hold 0 or 1 for each of the {n} rows; found {found}.")
+    return np.ascontiguousarray(codes, np.int8)
 
 
 def check_steps(mstop: Any, nu: Any, prefix: str = "") -> None:

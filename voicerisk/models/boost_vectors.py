@@ -218,11 +218,11 @@ def add_powers(typingctx: Any, tag: Any, part: Any, powers: Any, tile: Any, orde
 @vector
 def set_gradient(typingctx: Any, tag: Any, link: Any, first: Any, last: Any, sign: Any, factor: Any,
                  shift: Any, tile: Any, base: Any, sums: Any) -> Any:  # fmt: skip
-    """Renew the gradient of rows first..last, which share outcome and weights.
+    """Renew the gradient of rows first..last, which in each lane share outcome and weight.
 
     link += shift; v = factor * e / (1 + e) with e = exp(-sign * link) goes to the tile that starts at row
-    `base`; flat `sums` receives three vectors: the sum of v, and mantissa and binary exponent of the product
-    of 1 + e, whose logarithm is the loss.
+    `base`; sign, factor and shift are vectors of lanes. Flat `sums` receives three vectors: the sum of v, and
+    mantissa and binary exponent of the product of 1 + e, whose logarithm is the loss.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -233,7 +233,8 @@ def set_gradient(typingctx: Any, tag: Any, link: Any, first: Any, last: Any, sig
         out = emit.pointer(signature.args[7], tile_, zero)
         weight = emit.load(emit.row(emit.pointer(signature.args[5], factor_, zero), zero))
         add = emit.load(emit.row(emit.pointer(signature.args[6], shift_, zero), zero))
-        against = emit.splat(builder.fneg(sign_))
+        sign = emit.load(emit.row(emit.pointer(signature.args[4], sign_, zero), zero))
+        against = builder.fsub(emit.constant(-0.0), sign)
         total = emit.variable(emit.constant(0.0))
         product = emit.variable(emit.constant(1.0))
         exponent = emit.variable(emit.integers(0))
@@ -273,7 +274,5 @@ def set_gradient(typingctx: Any, tag: Any, link: Any, first: Any, last: Any, sig
         emit.store(builder.load(product), emit.row(store, one))
         emit.store(builder.sitofp(builder.load(exponent), emit.kind), emit.row(store, ir.Constant(_I64, 2)))
 
-    signature = types.void(
-        tag, link, types.int64, types.int64, types.float64, factor, shift, tile, types.int64, sums
-    )
+    signature = types.void(tag, link, types.int64, types.int64, sign, factor, shift, tile, types.int64, sums)
     return signature, codegen

@@ -213,6 +213,10 @@ def _fit_lane(
     weights = np.asarray(lane.weights, np.float64)
     if weights.shape != (data.n,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ModelError(f"Lane {lane.key} needs {data.n} finite weights >= 0; it has {weights.shape}.")
+    if lane.y is not None:
+        raise ModelError(
+            f"Lane {lane.key} has an outcome of its own; engine 'mboost' fits that of the data alone."
+        )
     if not lane.learners:
         # mboost fits nothing without a learner; the model is the offset, whose formula both engines share.
         from voicerisk.models.boost_lanes import fit_lanes

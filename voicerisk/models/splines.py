@@ -1,10 +1,9 @@
-"""Uniform P-splines in interval form: basis, penalty, Gram matrix, and the penalty that gives a wished df.
+"""Uniform P-splines in interval form: basis, penalty and Gram matrix.
 
 Between two knots a B-spline basis is a polynomial in t, the position within the interval. So every sum that
 boosting needs from the rows is a sum of powers of t per interval, and no basis matrix is ever formed.
 
-Source: Eilers and Marx (1996); degrees of freedom as in R's mboost 2.9-11 (`options(mboost_dftraceS=FALSE)`):
-df(lambda) = tr(2S - S'S).
+Source: Eilers and Marx (1996).
 """
 
 from __future__ import annotations
@@ -18,11 +17,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MAX_DEGREE = 3
-MAX_LAMBDA = 1e15
-# sqrt of the machine's epsilon and the small ridge on the penalty: the constants of R's df2lambda
-_SQRT_EPS = float(np.sqrt(np.finfo(float).eps))
-_PENALTY_RIDGE = 1e-9
-_NEGATIVE = -1e-10
+# Rank of a design with columns of unit length, as R's qr() tells it
+_RANK_TOLERANCE = 1e-7
+_ROUNDING = 1e-14  # moments and columns below are noise; the largest are about 1
 
 
 @cache
@@ -202,6 +199,40 @@ def _piece_products(degree: int) -> Floats:
     return np.array(pairs).T
 
 
+def rank_above(powers: Floats, degree: int, df: float) -> bool:
+    """Return whether the design's rank exceeds df; every interval that holds a row adds at least one.
+
+    The rank is that of a factor of X'WX, built interval by interval: the moments of t, factored, times the
+    pieces of the basis. X'WX itself would not do: in it the sum of (1 - t)**6 is rounding where t is 1.
+
+    Parameters
+    ----------
+    powers : ndarray, shape (intervals, 7)
+        Sums of w t**q, q = 0..6, per interval.
+    degree : int
+        Degree of the spline.
+    df : float
+        Degrees of freedom.
+    """
+    occupied = np.flatnonzero(powers[:, 0])
+    if len(occupied) > df:
+        return True
+    pieces = basis_weights(degree)[:, : degree + 1]
+    factor = np.zeros((len(occupied), 4, len(powers) + degree))
+    for part, k in zip(factor, occupied, strict=True):
+        moments = powers[k, np.add.outer(np.arange(4), np.arange(4))] / powers[k, 0]
+        size = np.sqrt(np.diag(moments))
+        size[size == 0] = 1.0  # all rows on the left knot
+        values, vectors = np.linalg.eigh(moments / np.outer(size, size))
+        values[values < _ROUNDING] = 0.0
+        part[:, k : k + degree + 1] = (np.sqrt(values)[:, None] * vectors.T * size) @ pieces
+    design = factor.reshape(-1, factor.shape[-1])
+    norm = np.sqrt((design**2).sum(axis=0))
+    used = norm > _ROUNDING
+    singular = np.linalg.svd(design[:, used] / norm[used], compute_uv=False)
+    return bool(np.count_nonzero(singular > _RANK_TOLERANCE) > df)
+
+
 def line_gram(powers: Floats, grid: Grid) -> Floats:
     """Return X'WX of [1, x] from the weighted power sums, shape (..., 2, 2)."""
     left = grid.low + grid.width * np.arange(grid.intervals)
@@ -211,80 +242,3 @@ def line_gram(powers: Floats, grid: Grid) -> Floats:
     gram[..., 0, 1] = gram[..., 1, 0] = (left * s0 + grid.width * s1).sum(-1)
     gram[..., 1, 1] = (left**2 * s0 + 2 * left * grid.width * s1 + grid.width**2 * s2).sum(-1)
     return gram
-
-
-def degrees_of_freedom(spectrum: Floats, penalty: Floats) -> Floats:
-    """Return tr(2S - S'S) for generalised eigenvalues `spectrum` (..., p) and penalties (...)."""
-    shrink = 1.0 / (1.0 + np.asarray(penalty)[..., None] * spectrum)
-    return (2.0 * shrink - shrink**2).sum(-1)
-
-
-def penalty_for_df(gram: Floats, root: Floats, df: float) -> Floats:
-    """Return the penalties at which the learners have `df` degrees of freedom (mboost's df2lambda).
-
-    R takes the singular values of R^-T K R^-1, whose null space is rounding noise, so that two LAPACKs agree
-    on lambda to 1e-7..1e-5 relative. Here they are the squared singular values of D R^-1 with K = D'D, and
-    the null space is exactly 0.
-
-    Parameters
-    ----------
-    gram : ndarray, shape (m, p, p)
-        X'WX of m learners, each of rank > df.
-    root : ndarray, shape (r, p)
-        D.
-    df : float
-        Wished degrees of freedom; the largest penalty is 1e15.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-    """
-    inner = gram + _PENALTY_RIDGE * (root.T @ root)
-    for number in np.flatnonzero(np.linalg.eigvalsh(inner)[:, 0] - _SQRT_EPS < _NEGATIVE):
-        inner[number] = _lift(inner[number])
-    lower = np.linalg.cholesky(inner)
-    scaled = np.linalg.solve(lower, np.broadcast_to(root.T, (*lower.shape[:-1], len(root))))
-    spectrum = np.zeros(gram.shape[:-1])
-    spectrum[:, : len(root)] = np.linalg.svd(scaled, compute_uv=False) ** 2
-    return penalty_from_spectrum(spectrum, df)
-
-
-def lift_diagonal(diagonal: Floats) -> Floats:
-    """Shrink a diagonal X'WX + ridge towards the identity until its smallest element is not negligible."""
-    smallest = diagonal.min() - _SQRT_EPS
-    while smallest < _NEGATIVE:
-        rho = 1.0 / (1.0 - smallest)
-        diagonal = rho * diagonal + (1.0 - rho)
-        smallest = diagonal.min() - _SQRT_EPS
-    return diagonal
-
-
-def ridge_penalty_for_df(counts: Floats, df: float) -> float:
-    """Return the penalty of a random intercept (X'WX = diag(counts), K = I) with `df` degrees of freedom."""
-    spectrum = 1.0 / lift_diagonal(counts + _PENALTY_RIDGE)
-    return float(penalty_from_spectrum(spectrum[None], df)[0])
-
-
-def penalty_from_spectrum(spectrum: Floats, df: float) -> Floats:
-    """Solve df(lambda) = df on [0, 1e15] for each row of generalised eigenvalues, shape (m, p) -> (m,)."""
-    low = np.full(len(spectrum), -60.0)
-    high = np.full(len(spectrum), np.log(MAX_LAMBDA))
-    for _ in range(64):  # halves a range of 95 in log(lambda) to below rounding
-        middle = (low + high) / 2
-        too_many = degrees_of_freedom(spectrum, np.exp(middle)) > df
-        low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
-    return np.where(
-        degrees_of_freedom(spectrum, np.full(len(spectrum), MAX_LAMBDA)) > df,
-        MAX_LAMBDA,
-        np.exp((low + high) / 2),
-    )
-
-
-def _lift(matrix: Floats) -> Floats:
-    identity = np.eye(len(matrix))
-    smallest = np.linalg.eigvalsh(matrix)[0] - _SQRT_EPS
-    while smallest < _NEGATIVE:
-        rho = 1.0 / (1.0 - smallest)
-        matrix = rho * matrix + (1.0 - rho) * identity
-        smallest = np.linalg.eigvalsh(matrix)[0] - _SQRT_EPS
-    return matrix

@@ -15,8 +15,9 @@ _HEADS = {
     "accuracy_frame": "Frames decided rightly",
     "brier": "Brier score",
     "calibration_slope": "Calibration slope",
-    "null_mean": "Mean AUROC over permuted outcomes",
+    "null_mean_kfold": "As printed, mean over permuted outcomes (grouped k-fold)",
 }
+_UNITS = {"frame_by_call": "frame by call"}
 
 
 def audit_table(ladder: pd.DataFrame) -> PublicationTable:
@@ -26,13 +27,14 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
     ----------
     ladder : DataFrame
         The audit's table: rung, label, unit, auroc, and where there are some auroc_call, average_precision,
-        youden_j, accuracy_frame, brier, calibration_slope, null_mean, leaked, lower and upper (of
-        auroc_call), change with change_lower and change_upper (from the rung above), frames_per_caller.
+        youden_j, accuracy_frame, n_with_cut and n_without_cut, brier, calibration_slope, null_mean_kfold,
+        leaked, lower and upper (of auroc_call), change with change_lower and change_upper (from the rung
+        above), frames_per_caller.
     """
     need(ladder, ["rung", "label", "unit", "auroc"], "audit table")
     names = [str(label).removeprefix("+ ") for label in ladder["label"]]
     cells = pd.DataFrame({"Rung": [f"{place}. {name}" for place, name in enumerate(names)]})
-    cells["Unit"] = ladder["unit"].astype(str).to_numpy(dtype=object)
+    cells["Unit"] = [_UNITS.get(str(unit), str(unit)) for unit in ladder["unit"]]
     for column, head in _HEADS.items():
         if column == "auroc_call" and {"auroc_call", "lower", "upper"} <= set(ladder.columns):
             cells[head] = _with_interval(ladder, "auroc_call", "lower", "upper")
@@ -41,12 +43,20 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
                     ladder, "change", "change_lower", "change_upper"
                 )
         elif column in ladder:
+            if column == "brier" and {"n_with_cut", "n_without_cut"} <= set(ladder.columns):
+                counts = zip(ladder["n_with_cut"], ladder["n_without_cut"], strict=True)
+                cells["Calls with a cut + without"] = [f"{some} + {none}" for some, none in counts]
             cells[head] = [number(value, 3 if column == "brier" else 2) for value in ladder[column]]
     if "leaked" in ladder:
         cells["Had seen held-out callers"] = [
             "nothing" if pd.isna(names) or not names else str(names) for names in ladder["leaked"]
         ]
     notes = ["Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."]
+    if "n_without_cut" in ladder:
+        notes.append(
+            "Youden J and the frames decided rightly are of all calls: a call whose fold found no cut is not "
+            "flagged."
+        )
     if "lower" in ladder:
         notes.append(f"Intervals: bootstrap of callers, given these scores. {COVERAGE}")
     notes += _thinning(ladder)

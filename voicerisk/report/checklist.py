@@ -10,6 +10,7 @@ from typing import Any
 from pandas import DataFrame
 
 from voicerisk.figures.text import metric_name, number, one_interval, whole_group
+from voicerisk.report import class_report, class_tables
 from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.gather import Results
 from voicerisk.report.tables import PublicationTable
@@ -118,7 +119,9 @@ def _measured(results: Results) -> Iterator[tuple[str, str, str]]:
             each = number(callers / candidates, 1)
             text += f"; {each} callers with the outcome for each of {candidates} candidate markers"
         yield "Participants, events and sample size", text + ".", "measured"
-    if "exclusion_flow" in results.figures:
+    if class_report.is_text(results.manifest):
+        yield from class_report.participants(results)
+    elif "exclusion_flow" in results.figures:
         flow = results.figures["exclusion_flow"][0]
         gone = flow[(flow["n"] > 0) & (flow["unit"] == "call")]
         text = "; ".join(f"{row['reason']}: {count(row['n'])} calls" for row in gone.to_dict("records"))
@@ -135,7 +138,9 @@ def _measured(results: Results) -> Iterator[tuple[str, str, str]]:
             f": {worst}" if worst else ""
         )
         yield "Missing data", text + ".", "measured"
-    if metrics is not None:
+    if metrics is not None and class_tables.has_classes(metrics):
+        yield from class_report.performance(metrics, results.labels)
+    elif metrics is not None:
         yield from _performance(metrics)
     if results.thresholds is not None:
         nested = results.thresholds[results.thresholds["design"] == "loco"]
@@ -213,6 +218,8 @@ def _settings(results: Results) -> Iterator[tuple[str, str, str]]:
             ),
         ),
     }
+    if class_report.is_text(results.manifest):
+        topics = {topic: ("text", keys) for topic, keys in class_report.TOPICS.items()}
     for topic, (room, keys) in topics.items():
         given = settings.get(room, {})
         text = "; ".join(f"{key} = {_plain(given[key])}" for key in keys if key in given)

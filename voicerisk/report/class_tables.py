@@ -1,13 +1,14 @@
 """Publication tables of several classes: performance by class, and the parts of the Brier score."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.text import PERCENTILE, metric_name, need, number, ordered, whole_group
-from voicerisk.report.formats import MISSING, count, estimate
+from voicerisk.figures.text import PERCENTILE, in_units, metric_name, need, number, ordered, whole_group
+from voicerisk.report.formats import MISSING, count, estimate, interval, p_value
 from voicerisk.report.tables import GIVEN_SCORES, PublicationTable
 
 NO_LABELS: Mapping[str, str] = {}
@@ -68,8 +69,8 @@ def class_table(
     ]  # fmt: skip
     notes = (
         "Each class against the rest; decisions are for the class with the highest score. Means over "
-        "the repeats "
-        "that are shown; n is of the first one. 95% intervals in brackets. " + GIVEN_SCORES,
+        "the repeats that are shown; n is of the first one. 95% intervals in brackets. "
+        + in_units(GIVEN_SCORES, labels),
         "The Brier score of all classes is the mean of the classes', not their sum.",
     )
     return PublicationTable("classes", "Performance by class", pd.DataFrame(lines, columns=heads), notes)
@@ -106,15 +107,9 @@ def brier_table(
         cells = [number(float(row[column]), 4) for column in columns]
         lines.append([str(row["protocol"]).capitalize(), model, title, *cells, skill])
     heads = [
-        "Protocol",
-        "Model",
-        "Class",
-        "Reliability",
-        "Resolution",
-        "Uncertainty",
-        "Within bins",
+        "Protocol", "Model", "Class", "Reliability", "Resolution", "Uncertainty", "Within bins",
         "Brier score",
-    ]
+    ]  # fmt: skip
     against = str(skills["metric"].iloc[0]).removeprefix("brier_skill_against_") if len(skills) else ""
     last = f"Skill against {labels.get(against, against)}" if against else "Skill"
     notes = (
@@ -149,6 +144,88 @@ def repeats_table(repeats: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) 
     heads = ["Protocol", "Model", "Repeats", *(metric_name(name) for name in OF_ALL if name in repeats)]
     notes = ("Mean over all repeats (standard deviation; smallest to largest). Macro means over classes.",)
     return PublicationTable("repeats", "All repeats", pd.DataFrame(lines, columns=heads), notes)
+
+
+def at_prevalence_table(
+    metrics: pd.DataFrame, shares: Mapping[str, float], labels: Mapping[str, str] = NO_LABELS
+) -> PublicationTable:
+    """Return performance by class where the classes have other shares.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        metrics_at_prevalence.csv.
+    shares : mapping of class to float
+    labels : mapping of str to str
+    """
+    table = class_table(metrics, labels)
+    stated = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    note = f"At the shares {stated}: risks and weights moved by Bayes' rule."
+    title = "Performance by class where the model is to be used"
+    return replace(table, name="classes_at_prevalence", title=title, notes=(*table.notes, note))
+
+
+def characteristics_table(
+    table: pd.DataFrame, differences: pd.DataFrame | None = None, labels: Mapping[str, str] = NO_LABELS
+) -> PublicationTable:
+    """Return who wrote and how much, all together and by class.
+
+    Parameters
+    ----------
+    table : DataFrame
+        characteristics.csv: class, variable, unit, n, missing, mean, sd, median, q1, q3, lower, upper.
+    differences : DataFrame, optional
+        group_differences.csv: variable, f, df_between, df_within, p_value.
+    labels : mapping of str to str
+    """
+    need(table, ["class", "variable", "n", "missing", "mean", "lower", "upper"], "characteristics")
+    groups = ordered(table["class"])
+    of = {(str(row["class"]), str(row["variable"])): row for row in table.to_dict("records")}
+    tests = (
+        {} if differences is None else {str(row["variable"]): row for row in differences.to_dict("records")}
+    )
+    lines: list[list[str]] = []
+
+    def line(name: str, cell: Callable[[Mapping[Hashable, Any]], str], variable: str, test: str = "") -> None:
+        lines.append([name, *(cell(of[group, variable]) for group in groups), _anova(tests.get(test))])
+
+    line("Sessions, n", lambda row: count(row["n"]), "words")
+    if ("all", "sessions a user") in of:
+        line("Users, n", lambda row: count(row["n"]), "sessions a user")
+        line("Sessions a user, mean (95% CI)", _mean, "sessions a user")
+    line("Age in years, mean (95% CI)", _mean, "age", "age")
+    line("Users without an age, n", lambda row: count(row["missing"]), "age")
+    line("Messages a session, median (IQR)", _median, "messages")
+    line("Words a session, mean (95% CI)", _mean, "words", "n_words")
+    line("Words a session, median (IQR)", _median, "words")
+    line("Sessions cut, n", lambda row: count(round(row["mean"] * row["n"])), "sessions cut")
+    heads = ["Characteristic", *("All" if name == "all" else labels.get(name, name) for name in groups)]
+    notes = (
+        "Ages are of users; a user with sessions of several classes is in each. Words and messages are "
+        "counted after cleaning and before cutting. IQR: first to third quartile.",
+        "One-way analysis of variance over sessions, those of one user taken as independent.",
+    )
+    cells = pd.DataFrame(lines, columns=[*heads, "Difference"])
+    return PublicationTable("characteristics", "Sessions and users by class", cells, notes)
+
+
+def _mean(row: Mapping[Hashable, Any]) -> str:
+    if pd.isna(row["mean"]):
+        return MISSING
+    return f"{number(row['mean'], 1)} ({interval(row['lower'], row['upper'], 1)})"
+
+
+def _median(row: Mapping[Hashable, Any]) -> str:
+    return f"{number(row['median'], 1)} ({interval(row['q1'], row['q3'], 1)})"
+
+
+def _anova(row: Mapping[Hashable, Any] | None) -> str:
+    if row is None or pd.isna(row["p_value"]):
+        return MISSING
+    return (
+        f"F({count(row['df_between'])}, {count(row['df_within'])}) = {number(row['f'])}, "
+        f"P {p_value(row['p_value'])}"
+    )
 
 
 def in_short(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> list[str]:

@@ -16,6 +16,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.gallery import LABELS_FILE, drawing_of
 from voicerisk.figures.saving import guarded, part_path
 from voicerisk.files import write_csv, write_json
+from voicerisk.report.class_report import is_text
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.html import salt_of, veil_of, write_report
 from voicerisk.report.paths import without_folders
@@ -91,13 +92,18 @@ def export_study(
     ------
     ReportError
         If `out` lies in the study or is not empty, a column is unknown or holds ids or file names, or the
-        folder holds no finished study.
+        folder holds no finished study, or one of chats.
     """
     if out.resolve().is_relative_to(study_dir.resolve()):
         raise ReportError(f"{out}: lies inside the study; choose a folder outside it.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ReportError(f"{out}: is not an empty folder; choose a new one.")
     results = gather(study_dir)
+    if is_text(results.manifest):
+        raise ReportError(
+            f"{study_dir}: a study of chats is not exported; its tables/, figures/ and report.html "
+            "hold no id and no message, everything else stays at home."
+        )
     veil = veil_of(results)
     written: list[Path] = []
 

@@ -11,6 +11,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.gallery import read_labels, stored
 
 IDS = {"call_id": str, "caller_id": str}
+OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 
 
@@ -34,6 +35,8 @@ class Results:
         Name to table and parts.
     labels : dict
         Marker to label with unit.
+    of_classes : dict
+        Further tables of a study of several classes, by the name of their file, as far as there are any.
     """
 
     manifest: dict[str, Any]
@@ -50,6 +53,7 @@ class Results:
     procedure: pd.DataFrame | None
     figures: Figures
     labels: dict[str, str] = field(default_factory=dict)
+    of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def gather(study_dir: Path) -> Results:
@@ -83,6 +87,9 @@ def gather(study_dir: Path) -> Results:
         procedure=_csv(study_dir / "audit" / "procedure.csv"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
+        of_classes={
+            name: table for name in OF_CLASSES if (table := _csv(study_dir / f"{name}.csv")) is not None
+        },
     )
 
 

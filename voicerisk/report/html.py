@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
+from voicerisk.figures.text import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
 from voicerisk.report.checklist import checklist
-from voicerisk.report.class_tables import class_table, has_classes
+from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
+from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.gather import Results, gather
 from voicerisk.report.inline import inline_svg
@@ -100,7 +102,7 @@ def write_report(
     study_dir: Path,
     out: Path | None = None,
     *,
-    title: str = "Voice biomarkers and risk: study report",
+    title: str | None = None,
     style: str | Path | Style = "default",
     show_ids: bool = False,
     show_labels: bool = False,
@@ -115,8 +117,8 @@ def write_report(
         Results folder of a study (with manifest.json).
     out : Path, optional
         File to write (default: `report.html` in the folder).
-    title : str
-        Heading.
+    title : str, optional
+        Heading (default: "Voice biomarkers and risk: study report", of chats "Crisis chats and risk: ...").
     style : str, Path or Style
         Style of the figures.
     show_ids : bool
@@ -170,14 +172,21 @@ def write_report(
     environment.filters["marked"] = _marked
     manifest = results.manifest
     text = environment.from_string(page).render(
-        title=title,
+        title=title
+        or f"{'Crisis chats' if is_text(manifest) else 'Voice biomarkers'} and risk: study report",
         made=_made(manifest),
-        pseudonymised=not show_ids,
+        own_ids=show_ids,
+        ids_said=in_units(
+            "Callers and calls appear under their own ids."
+            if show_ids
+            else "Callers and calls have pseudonyms.",
+            results.labels,
+        ),
         sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
         css=Markup(css),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
-        foot=_foot(manifest),
+        foot=in_units(_foot(manifest), results.labels),
     )
     path = out or study_dir / "report.html"
     write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
@@ -225,7 +234,7 @@ def _picture(name: str, results: Results, veil: Veil, style: Style) -> _Picture:
     title = f"{known.title}, {suffix.replace('_', ' ')}" if suffix else known.title
     figure = draw(name, veil.table(table), parts, results.labels, style=style)
     place = "-".join([kind, hashlib.sha256(name.encode()).hexdigest()[:8]]) if suffix else kind
-    return _inline(figure, place, title, known.says, f"figures/{name}.csv", style)
+    return _inline(figure, place, title, in_units(known.says, results.labels), f"figures/{name}.csv", style)
 
 
 def _listening(call: CallInReport, results: Results, veil: Veil, style: Style, show_labels: bool) -> _Picture:
@@ -271,11 +280,16 @@ def _sections(
     results: Results, veil: Veil, pictures: Mapping[str, list[_Picture]], show_labels: bool
 ) -> Iterator[_Section]:
     yield _Section("short", "In short", words.in_short(results))
-    yield _Section("doubts", "What to keep in mind", [veil.text(line) for line in words.flags(results)])
+    yield _Section(
+        "doubts",
+        "What to keep in mind",
+        [veil.text(in_units(line, results.labels)) for line in words.flags(results)],
+    )
     tables = _tables(results, veil, show_labels)
     for key, title, kinds in SECTIONS:
         said = [*words.audited(results), *words.audit(results.provenance)] if key == "audit" else []
-        sentences = [veil.text(line) for line in said]
+        said += brier_sentences(results) if key == "performance" else []
+        sentences = [veil.text(in_units(line, results.labels)) for line in said]
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
@@ -286,7 +300,10 @@ def _tripod(results: Results, veil: Veil) -> _Table:
     from markupsafe import Markup
 
     table = checklist(results)
-    cells = table.cells.assign(Evidence=[veil.text(text) for text in table.cells["Evidence"]])
+    cells = table.cells.assign(
+        Topic=[in_units(text, results.labels) for text in table.cells["Topic"]],
+        Evidence=[veil.text(text) for text in table.cells["Evidence"]],
+    )
     return _Table(table.title, Markup(to_html(replace(table, cells=cells))))
 
 
@@ -296,7 +313,7 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
     made: dict[str, list[PublicationTable]] = {}
     if results.metrics is not None:
         several = has_classes(results.metrics)
-        made["performance"] = [(class_table if several else performance_table)(results.metrics)]
+        made["performance"] = performance_tables(results) if several else [performance_table(results.metrics)]
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
@@ -317,6 +334,7 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         times = results.segments
         usable = times if times is not None and times["start_s"].notna().all() else None
         made["cohort"] = [cohort_characteristics(results.calls, usable, columns=_columns(results))]
+    made.setdefault("cohort", []).extend(cohort_tables(results))
     return {
         key: [_Table(table.title, Markup(to_html(table))) for table in tables] for key, tables in made.items()
     }

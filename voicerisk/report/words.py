@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
-from voicerisk.report import class_tables
+from voicerisk.report import class_report, class_tables
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
 
@@ -38,7 +38,7 @@ def in_short(results: Results) -> list[str]:
     if metrics is None:
         return ["The study holds no metrics."]
     if class_tables.has_classes(metrics):
-        return class_tables.in_short(metrics)
+        return class_tables.in_short(metrics, results.labels)
     table = one_interval(whole_group(metrics))
     calls = table[table["unit"] == "call"]
     if len(calls):
@@ -117,6 +117,8 @@ def flags(results: Results) -> list[str]:
 def audited(results: Results) -> list[str]:
     """Return what the audit found, in plain words, or how to run it where it was not run."""
     findings = results.findings
+    if findings is None and class_report.is_text(results.manifest):
+        return []  # the audit takes voice studies alone
     if findings is None:
         name = results.manifest.get("study_file", {}).get("name", "STUDY.toml")
         return [

@@ -108,8 +108,8 @@ def audit_base(study: Study, extract: str) -> str:
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
         code=code_of(
-            "screening", "models", "validation", "study/design", "study/fitters", "study/protocols",
-            "study/screening", "study/audit_steps", "study/audit_fits",
+            "screening", "models", "validation", "study/design", "study/fitters", "study/frame_rows",
+            "study/wanted", "study/protocols", "study/screening", "study/audit_steps", "study/audit_fits",
         ),
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
                     {
                         "kind": honest["scheme"].map(names),
                         "metric": "auroc",
-                        "value": honest["auroc"],
+                        "value": honest["auroc_kfold"],
                         "observed": honest["scheme"].map(tests["observed"]),
                     }
                 ),

@@ -84,6 +84,11 @@ def _strata(study: Study) -> list[str]:
     return list(dict.fromkeys(["sex", *study.cohort.strata]))
 
 
+def _strata_not_given(study: Study, calls: pd.DataFrame) -> list[str]:
+    """Return the strata that no model is given: all but sex."""
+    return [name for name in _strata(study) if name != "sex" and name in calls]
+
+
 def _other_columns(study: Study, cohort: Cohort) -> list[str]:
     used = {*NOT_CHECKED, study.cohort.outcome, study.cohort.cssrs, *_strata(study)}
     return [str(name) for name in cohort.calls.columns if name not in used]
@@ -116,7 +121,8 @@ def _of_columns(study: Study, cohort: Cohort, tables: ModelTables) -> Iterator[F
     markers = tables.frames.assign(y=tables.of_frames("y"))
     yield from column_findings(markers, tables.markers)
     calls = _with_outcomes(cohort, tables)
-    yield from column_findings(calls, [name for name in _strata(study) if name in calls])
+    # Of the strata the models are given sex alone; the others shape folds.
+    yield from column_findings(calls, ["sex"])
     order = ["row of calls.csv", "number in caller_id"]
     sorted_by_outcome = caller_columns(calls, order)
     for row in sorted_by_outcome[sorted_by_outcome["separates"]].to_dict("records"):
@@ -126,17 +132,22 @@ def _of_columns(study: Study, cohort: Cohort, tables: ModelTables) -> Iterator[F
             f"AUROC {row['auroc']:.3f} of the {row['column']} alone",
             "No model is given it here; anyone who takes a running number as a predictor would leak.",
         )  # fmt: skip
-    yield from column_findings(calls, ["folder of file", *_other_columns(study, cohort)], in_model=False)
+    others = [*_strata_not_given(study, calls), "folder of file", *_other_columns(study, cohort)]
+    yield from column_findings(calls, others, in_model=False)
 
 
 def _columns_table(study: Study, cohort: Cohort, tables: ModelTables) -> pd.DataFrame:
     markers = caller_columns(tables.frames.assign(y=tables.of_frames("y")), tables.markers)
     calls = _with_outcomes(cohort, tables)
-    strata = caller_columns(calls, [name for name in _strata(study) if name in calls])
     made = ["row of calls.csv", "number in caller_id", "folder of file"]
-    others = caller_columns(calls, [*made, *_other_columns(study, cohort)])
+    strata = _strata_not_given(study, calls)
+    others = caller_columns(calls, [*strata, *made, *_other_columns(study, cohort)])
     found = pd.concat(
-        [markers.assign(in_model=True), strata.assign(in_model=True), others.assign(in_model=False)]
+        [
+            markers.assign(in_model=True),
+            caller_columns(calls, ["sex"]).assign(in_model=True),
+            others.assign(in_model=False),
+        ]
     )
     first = ["column", "in_model"]
     return found[[*first, *(c for c in found.columns if c not in first)]].reset_index(drop=True)
@@ -159,7 +170,8 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
             alarms = degenerate_scores(pd.read_parquet(file))
             for row in alarms[alarms["alarm"]].to_dict("records"):
                 yield Finding(
-                    "degenerate_scores", "bias", f"{protocol}, {row['design']}: {row['finding']}",
+                    "degenerate_scores", "bias" if row["copies"] else "note",
+                    f"{protocol}, {row['design']}: {row['finding']}",
                     f"standard deviation of the scores {row['sd_score']:.3g}, of an empty model's "
                     f"{row['sd_empty']:.3g}; correlation of both {row['correlation']:.2f}",
                     "Do not read this AUROC in either direction.",

@@ -13,11 +13,19 @@ from numpy.typing import NDArray
 from voicerisk.models import Lane, Learner, fit_lanes
 from voicerisk.screening import screen
 from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import FrameRows, GamboostFitter
+from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.folder import fingerprint
+from voicerisk.study.frame_rows import FrameRows
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.screening import Selection, lasso_folds, screen_all, screening_rows
+from voicerisk.study.screening import (
+    SOURCE_CALLER,
+    Selection,
+    lasso_folds,
+    screen_all,
+    screening_rows,
+)
 from voicerisk.study.settings import Study
+from voicerisk.study.wanted import fit_together
 from voicerisk.validation import FitPaths, FitSwitches, FittedPath, Progress, TrainingSet, training_weights
 
 CALLER_EFFECT = "caller_effect"
@@ -31,8 +39,9 @@ class CallerEffectFitter(GamboostFitter):
 
     __slots__ = ()
 
-    def _lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
-        lane = super()._lane(asked, chosen, rows)
+    def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        """Return one training set's fit, with the caller effect."""
+        lane = super().lane(asked, chosen, rows)
         return replace(lane, learners=(*lane.learners, Learner("bols", CALLER_EFFECT)))
 
 
@@ -57,6 +66,7 @@ class AuditFits:
     jobs: int
     tick: Callable[[], None]
     _seen: set[tuple[str, str]] = field(default_factory=set)
+    _made: dict[str, tuple[GamboostFitter, dict[str, tuple[str, ...]]]] = field(default_factory=dict)
 
     def __call__(self, switches: FitSwitches, calls: pd.DataFrame) -> FitPaths:
         """Return the refit function of the switches on a table of calls, which may be a subset or permuted.
@@ -65,22 +75,16 @@ class AuditFits:
         ----------
         switches : FitSwitches
         calls : DataFrame
-            call_id, caller_id, y; `source_call_id` names the recording where a call is a copy of another.
+            call_id, caller_id, y; where a call is a copy of another, `source_call_id` names the recording and
+            `source_caller_id` the person, whose copies no fold parts.
         """
         tables = self._tables_of(calls)
-        who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
 
         def fit(sets: Sequence[TrainingSet], progress: Progress | None) -> Iterator[FittedPath]:
-            prior = sets[0].class_prior
-            mark = fingerprint(who=who, switches=switches, prior=prior)[:16]
-            fitter, seen = self._fitter(switches, tables, prior, self.place / mark)
-            # Without the rung's name, so that rungs that ask for the same model share it.
-            asked = [replace(one, key=one.key.partition("/")[2]) for one in sets]
-            for one, path in zip(sets, fitter(asked), strict=True):
+            mark, fitter, seen, asked = self._plan(switches, tables, sets)
+            paths = fitter(asked, self._ticks([(mark, one) for one in asked]))
+            for one, path in zip(sets, paths, strict=True):
                 yield replace(path, key=one.key, provenance={**path.provenance, **seen})
-                if (mark, one.key.partition("/")[2]) not in self._seen:
-                    self._seen.add((mark, one.key.partition("/")[2]))
-                    self.tick()
 
         return fit
 
@@ -88,10 +92,71 @@ class AuditFits:
         """Return the refit function of the honest pipeline."""
         return self(FitSwitches(), calls)
 
+    def ahead(self, wanted: Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]) -> None:
+        """Fit models of several tables of calls side by side; their refit functions will find them.
+
+        Finished fits of other tables are removed.
+
+        Parameters
+        ----------
+        wanted : sequence of (FitSwitches, DataFrame, sequence of TrainingSet)
+        """
+        alike: dict[tuple[object, ...], list[tuple[str, GamboostFitter, list[TrainingSet]]]] = {}
+        marks = set()
+        for switches, calls, sets in wanted:
+            tables = self._tables_of(calls)
+            marks.add(self._mark(switches, tables, sets))
+            # A column of its own, or another engine: these are fitted when they are asked for.
+            if switches.caller_effect == "all_data" or self.study.boost.engine != "native":
+                continue
+            mark, fitter, _, asked = self._plan(switches, tables, sets)
+            key = (id(fitter.tables.frames), fitter.mstop)
+            alike.setdefault(key, []).append((mark, fitter, asked))
+        for folder in self.place.glob("*"):
+            if folder.name not in marks:
+                shutil.rmtree(folder, ignore_errors=True)
+                self._made.pop(folder.name, None)
+        for group in alike.values():
+            models = [(mark, one) for mark, _, sets in group for one in sets]
+            fit_together([(fitter, sets) for _, fitter, sets in group], self._ticks(models))
+
     def forget(self) -> None:
         """Remove finished fits, once what was made of them is kept."""
         shutil.rmtree(self.place, ignore_errors=True)
         self._seen.clear()
+        self._made.clear()
+
+    def _mark(self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]) -> str:
+        who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
+        return fingerprint(who=who, switches=switches, prior=sets[0].class_prior)[:16]
+
+    def _plan(
+        self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]
+    ) -> tuple[str, GamboostFitter, dict[str, tuple[str, ...]], list[TrainingSet]]:
+        """Return the name of the models' folder, their fitter, what it saw, and the sets as it knows them."""
+        mark = self._mark(switches, tables, sets)
+        made = self._made.get(mark)
+        if made is None:
+            made = self._fitter(switches, tables, sets[0].class_prior, self.place / mark)
+            if switches.caller_effect != "all_data":  # it has frames of its own, which are not kept in memory
+                self._made[mark] = made
+        fitter, seen = made
+        # Without the rung's name, so that rungs that ask for the same model share it.
+        return mark, fitter, seen, [replace(one, key=one.key.partition("/")[2]) for one in sets]
+
+    def _ticks(self, asked: Sequence[tuple[str, TrainingSet]]) -> Progress:
+        """Return what counts models as they are fitted or found, those that were counted before left out."""
+        models = {(mark, one.key) for mark, one in asked} - self._seen
+        self._seen.update(models)
+        before = len(asked) - len(models)
+        told = [before]
+
+        def progress(done: int, total: int) -> None:
+            while told[0] < done:
+                told[0] += 1
+                self.tick()
+
+        return progress
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, NDArray[np.int64]]]:
@@ -104,7 +169,7 @@ class AuditFits:
     def _tables_of(self, calls: pd.DataFrame) -> ModelTables:
         source = calls["source_call_id"] if "source_call_id" in calls else calls["call_id"]
         own = self.tables.calls
-        if "source_call_id" not in calls and len(calls) == len(own):
+        if "source_call_id" not in calls and _callers(calls) == _callers(own):
             return replace(self.tables, calls=own.assign(y=own["call_id"].map(_outcomes(calls))))
         names = {
             "call_id": calls["call_id"].to_numpy(dtype=object),
@@ -112,6 +177,8 @@ class AuditFits:
         }
         drawn = own.set_index("call_id").loc[source].reset_index(drop=True)
         drawn = drawn.assign(**names, y=calls["y"].to_numpy())
+        if SOURCE_CALLER in calls:
+            drawn[SOURCE_CALLER] = calls[SOURCE_CALLER].to_numpy(dtype=object)
         parts = {}
         for name, table in (("frames", self.tables.frames), ("segments", self.tables.segments)):
             rows = [self._rows[name][call] for call in source]
@@ -130,12 +197,14 @@ class AuditFits:
         learned = fitter.learned
         if switches.global_scaling:
             learned = replace(learned, boundary="all")
-        if switches.global_screening:
-            chosen = self._screened(tables, prior, switches.row_folds)
+        # Where nothing is screened nobody's outcome enters through it.
+        if switches.global_screening and self.study.screening.unit != "none":
+            chosen = self._screened(tables, prior, switches.row_lambda)
             learned = replace(learned, screening=chosen)
         fitter = replace(fitter, learned=learned)
-        if switches.row_folds:
-            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, learned.screening or (), prior))
+        if switches.row_steps:
+            chosen = tables.markers if learned.screening is None else learned.screening
+            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, chosen, prior))
             seen["mstop"] = everyone
         if switches.caller_effect == "brandom":
             fitter = replace(fitter, boost=replace(fitter.boost, brandom=True))
@@ -151,14 +220,12 @@ class AuditFits:
             seen[CALLER_EFFECT] = everyone
         return fitter, seen
 
-    def _screened(self, tables: ModelTables, prior: float | None, row_folds: bool) -> tuple[str, ...]:
-        """Run the Lasso on everyone; with `row_folds` its lambda comes from folds that callers straddle."""
+    def _screened(self, tables: ModelTables, prior: float | None, row_lambda: bool) -> tuple[str, ...]:
+        """Run the Lasso on everyone; with `row_lambda` its lambda comes from folds that callers straddle."""
         settings, most = self.study.screening, self.study.validation.inner_folds
         seed = self.study.validation.seed
-        if settings.unit == "none":
-            return tables.markers
         rows = screening_rows(tables, settings.unit)
-        if not row_folds:
+        if not row_lambda:
             return screen_all(rows, settings, most, prior, seed).selected
         weights = None if prior is None else training_weights(rows.caller, rows.y, prior)
         folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)
@@ -166,6 +233,10 @@ class AuditFits:
         # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
         chosen = screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior)
         return chosen.selected
+
+
+def _callers(calls: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(calls["call_id"], calls["caller_id"], strict=True))
 
 
 def _outcomes(calls: pd.DataFrame) -> dict[str, int]:
@@ -195,7 +266,7 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: f
     """
     rows = FrameRows.of(fitter.tables)
     everyone = tuple(rows.callers)
-    whole = fitter._lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
+    whole = fitter.lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
     fold = _row_folds(rows.data.n, ROW_FOLDS, fitter.seed)
     lanes = [replace(whole, key=f"rows {k}", weights=whole.weights * (fold != k)) for k in range(ROW_FOLDS)]
     total: NDArray[np.float64] = np.zeros(fitter.mstop + 1)
@@ -259,25 +330,22 @@ def thinned(tables: ModelTables, frames_per_caller: int) -> ModelTables:
     return replace(tables, frames=frames, calls=tables.calls.assign(n_frames=n_frames))
 
 
-def dealt_anew(tables: ModelTables, seed: int) -> ModelTables:
-    """Deal segments anew among calls of the same outcome and sex, so that a call holds many voices."""
-    from voicerisk.validation.controls import pseudo_callers
+def by_segment(tables: ModelTables) -> ModelTables:
+    """Make a call of every segment that has frames; `of_call` names the call it belongs to.
 
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, 1)))
-    keys = ["call_id", "caller_id", "segment"]
-    was = tables.segments[keys].reset_index(drop=True)
-    now = pseudo_callers(was, tables.calls, rng, ["sex"])
-    pairs = pd.concat([was.add_prefix("was_"), now], axis=1)
-    moved = tables.frames.rename(columns={key: f"was_{key}" for key in keys})
-    on = [f"was_{key}" for key in keys]
-    frames = moved.merge(pairs, on=on, how="left", validate="many_to_one")[tables.frames.columns]
-    order = pd.Series(np.arange(len(tables.calls)), index=tables.calls["call_id"])
-    frames = frames.assign(_place=frames["call_id"].map(order))
-    frames = frames.sort_values(["_place", "segment", "frame"], kind="stable").drop(columns="_place")
-    n_frames = tables.calls["call_id"].map(frames.groupby("call_id").size()).astype(int)
-    return replace(
-        tables,
-        calls=tables.calls.assign(n_frames=n_frames),
-        frames=frames.reset_index(drop=True),
-        segments=tables.segments.assign(**{key: now[key].to_numpy() for key in keys}),
+    Segments that thinning left without frames are left out.
+    """
+    frames = tables.frames.assign(call_id=_segment_ids(tables.frames))
+    n_frames = frames.groupby("call_id", sort=False).size()
+    segments = tables.segments.assign(
+        of_call=tables.segments["call_id"], call_id=_segment_ids(tables.segments)
     )
+    segments = segments[segments["call_id"].isin(n_frames.index)].reset_index(drop=True)
+    own = tables.calls.drop(columns="n_frames").rename(columns={"call_id": "of_call"})
+    calls = segments[["call_id", "of_call"]].merge(own, on="of_call", how="left", validate="many_to_one")
+    calls = calls.assign(n_frames=calls["call_id"].map(n_frames).astype(int))
+    return replace(tables, calls=calls, frames=frames, segments=segments.drop(columns="of_call"))
+
+
+def _segment_ids(table: pd.DataFrame) -> pd.Series:
+    return table["call_id"].astype(str) + "/" + table["segment"].astype(int).astype(str)

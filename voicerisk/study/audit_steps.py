@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pandas as pd
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, write_json
 from voicerisk.study.audit_checks import service_of
-from voicerisk.study.audit_fits import AuditFits, dealt_anew
+from voicerisk.study.audit_fits import AuditFits, by_segment
+from voicerisk.study.audit_sizes import inner_folds, pipeline_size, spoken
 from voicerisk.study.design import ModelTables
 from voicerisk.study.reporter import Reporter
 from voicerisk.study.settings import Study
@@ -28,14 +29,14 @@ from voicerisk.validation import (
     negative_controls,
     nested_cv_error,
     permutation_test,
-    plan_size,
 )
 from voicerisk.validation.audit import ladder_size
-from voicerisk.validation.controls import control_findings
+from voicerisk.validation.control_findings import control_findings
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.folds import caller_table
 from voicerisk.validation.permutation import judge_permutations, strata_alone_auroc
 from voicerisk.validation.plan import plan_folds
+from voicerisk.validation.shuffling import permutable
 
 RANDOM_LABELS = 5
 WARM_UP = 1
@@ -137,16 +138,16 @@ class AuditSteps:
     def sizes(self) -> dict[str, int]:
         """Return the number of models of each step that has not been done yet; upper bounds."""
         ladder, permutation = ladder_size(self.calls, self.settings, "loco", self.options.permutations)
-        one_pipeline = _pipeline_size(self.calls, self.settings)
+        one_pipeline = pipeline_size(self.calls, self.settings)
         services = self.calls[service_of(self.study)].nunique() if service_of(self.study) else 0
         folds = min(10, *(self.calls.loc[self.calls["y"] == v, "caller_id"].nunique() for v in (0, 1)))
-        inner = _inner_folds(self.calls, self.settings)
-        controls = 2 + (services > 1) * (1 + services) + RANDOM_LABELS
+        inner = inner_folds(self.calls, self.settings)
+        controls = 3 + (services > 1) * (1 + services) + RANDOM_LABELS
         kept_ladder = self._kept("ladder")
         done = sum(name.startswith("permutation/") for name in kept_ladder)
         climbed = "automatic_direction" in kept_ladder
         left = max(0, (self.options.permutations + 1) * (self.options.permutations > 0) - done)
-        within = max(0, self.options.permutations - len(self._kept("strata")))
+        within = max(0, self._within_strata() - len(self._kept("strata")))
         return {
             "ladder": 0 if climbed else ladder,
             "permutations": left * permutation + within * one_pipeline,
@@ -156,6 +157,10 @@ class AuditSteps:
             "pairs": self.options.pairs,
             "splits": self.options.splits * (folds + folds * (folds - 1) // 2),
         }
+
+    def _within_strata(self) -> int:
+        """Return how many permutations within strata there are to run: none where they change nothing."""
+        return self.options.permutations if permutable(self.calls, self.strata).callers else 0
 
     def forecast(self) -> None:
         """Time a few models, which the ladder will find again, and say how long the rest will take."""
@@ -180,9 +185,9 @@ class AuditSteps:
         if not known.is_file():
             return
         each = float(json.loads(known.read_text(encoding="utf-8")))
-        parts = ", ".join(f"{name} {_spoken(n * each)}" for name, n in sizes.items() if n)
+        parts = ", ".join(f"{name} {spoken(n * each)}" for name, n in sizes.items() if n)
         self.reporter.note(
-            f"At most {total} models at {each:.2g} s each: about {_spoken(total * each)} ({parts}). "
+            f"At most {total} models at {each:.2g} s each: about {spoken(total * each)} ({parts}). "
             "Ctrl-C loses no finished step; --frames-per-caller makes it shorter."
         )
 
@@ -202,9 +207,10 @@ class AuditSteps:
         findings += _test_findings(tests)
         draws = audit.permutations.assign(scheme="all")
         if self.options.permutations and len(self.strata):
+            null = self._within.null
             within = pd.DataFrame(
-                {"rung": "honest", "permutation": range(1, 1 + self.options.permutations),
-                 "auroc": self._within.null, "scheme": "strata"}
+                {"rung": "honest", "unit": "call", "permutation": range(1, 1 + len(null)),
+                 "auroc_kfold": null, "auroc_call_kfold": null, "scheme": "strata"}
             )  # fmt: skip
             draws = pd.concat([draws, within], ignore_index=True)
         controls = self._staged("Negative controls", sizes["controls"], self._controls)
@@ -214,40 +220,44 @@ class AuditSteps:
 
     def _ladder(self, permutations: int) -> Any:
         def keep(name: str, record: Mapping[str, Any]) -> None:
-            # Rungs share models, so that these stay until the ladder has been climbed.
-            self._keep("ladder", name, record, forget=name.startswith("permutation/"))
+            # Rungs share models, and permutations are fitted side by side, so that these stay for now.
+            self._keep("ladder", name, record, forget=False)
 
         found = audit_ladder(
             self.calls, self.fits, self.settings, "loco", permutations,
-            finished=self._kept("ladder"), keep=keep,
+            finished=self._kept("ladder"), keep=keep, ahead=self.fits.ahead,
         )  # fmt: skip
         self.fits.forget()
         return found
 
     def _tests(self, ladder: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
         """Both permutation tests of the honest pipeline, and what the strata alone give."""
-        columns = ["scheme", "observed", "null_mean", "null_se", "p_value", "n_permutations", "verdict",
-                   "strata_alone", "says"]  # fmt: skip
+        columns = ["scheme", "unit", "design", "observed", "null_mean", "null_se", "p_value",
+                   "n_permutations", "n_permutable_callers", "n_callers", "verdict", "strata_alone",
+                   "says"]  # fmt: skip
         if not self.options.permutations:
             return pd.DataFrame(columns=columns)
-        honest = permutations[permutations["rung"] == "honest"].set_index("permutation")["auroc"]
-        among = judge_permutations("all", float(honest[0]), honest[honest.index > 0].to_numpy())
+        honest = permutations[permutations["rung"] == "honest"].set_index("permutation")["auroc_kfold"]
+        null = honest[honest.index > 0].to_numpy()
+        among = judge_permutations("all", float(honest[0]), null, permutable(self.calls))
         kept = {int(name): float(value) for name, value in self._kept("strata").items()}
-        one = _pipeline_size(self.calls, self.settings)
+        one = pipeline_size(self.calls, self.settings)
         self._within = self._staged(
             "Permutations, within strata",
-            max(0, self.options.permutations + 1 - len(kept)) * one,
+            max(0, self._within_strata() + 1 - len(kept)) * one,
             lambda: permutation_test(
                 self.calls, self.fits.honest, self.settings, "strata", self.options.permutations,
                 self.strata, finished=kept,
-                keep=lambda b, value: self._keep("strata", f"{b:04d}", value),
+                keep=lambda b, value: self._keep("strata", f"{b:04d}", value, forget=False),
+                ahead=lambda tables: self.fits.ahead([(FitSwitches(), *one) for one in tables]),
             ),
         )  # fmt: skip
         self.fits.forget()
         alone = strata_alone_auroc(self.calls, self.strata, self.settings)
         rows = [
-            (test.scheme, test.observed, test.null_mean, test.monte_carlo_se, test.p_value, len(test.null),
-             test.verdict, alone, test.finding)
+            (test.scheme, "call", "grouped_kfold", test.observed, test.null_mean, test.monte_carlo_se,
+             test.p_value, len(test.null), test.permutable.callers, test.permutable.all_callers, test.verdict,
+             alone, test.finding)
             for test in (among, self._within)
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
@@ -255,15 +265,14 @@ class AuditSteps:
     def _controls(self) -> pd.DataFrame:
         service = service_of(self.study)
 
-        def pseudo(calls: pd.DataFrame) -> Any:
-            dealt = dealt_anew(self.tables, self.settings.seed)
-            return AuditFits(
-                self.study, dealt, self.place / "fits" / "dealt", self.fits.jobs, self._tick
-            ).honest(calls)
-
+        place = self.place / "fits" / "segments"
+        of_segments = by_segment(self.tables)
+        fits = AuditFits(self.study, of_segments, place, self.fits.jobs, self._tick)
+        segments = of_segments.calls.rename(columns={"call_id": "segment_id", "of_call": "call_id"})
+        segments = segments[["segment_id", *self.calls.columns]]
         found = negative_controls(
-            self.calls, self.fits.honest, self.settings, service, "sex", self._metadata(), pseudo,
-            RANDOM_LABELS, finished=self._kept("controls"),
+            self.calls, self.fits.honest, self.settings, service, "sex", self._metadata(), segments,
+            fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
             keep=lambda name, row: self._keep("controls", name, row),
         )  # fmt: skip
         self.fits.forget()
@@ -310,6 +319,8 @@ class AuditSteps:
             self.fits.forget()
             rows += kfold_rows(whole, self._staged("Grouped k-fold", sizes["k-fold"], self._kfold))
             used = f"{len(whole.out_of_bag)} bootstraps of callers, each with the whole procedure"
+            if whole.skipped:
+                used += f"; {whole.skipped} left out, with too few different callers of a class"
             rows += [
                 ("auroc_apparent", whole.apparent, np.nan, np.nan, "on the callers it learned from"),
                 ("auroc_out_of_bag", float(whole.out_of_bag.mean()), whole.lower, whole.upper, used),
@@ -369,7 +380,18 @@ def _number(value: Any) -> Any:
 
 def _test_findings(tests: pd.DataFrame) -> list[Finding]:
     """Say what permutations within strata found; those among all callers are a finding of the ladder."""
-    return [
+    stuck = [
+        Finding(
+            "strata_not_permutable", "note",
+            "Whether voice adds to sex and the other strata cannot be tested.",
+            row["says"],
+            "Name fewer strata, or gather callers of both outcomes in each; report the AUROC of the strata "
+            f"alone ({row['strata_alone']:.3f}) beside the pipeline's ({row['observed']:.3f}).",
+        )
+        for row in tests.to_dict("records")
+        if row["verdict"] == "nothing to permute"
+    ]  # fmt: skip
+    return stuck + [
         Finding(
             "strata", "note", "Sex and the other strata alone tell the outcome to some degree.",
             f"{row['says']} A model of the strata alone reaches {row['strata_alone']:.3f}; the pipeline "
@@ -379,20 +401,3 @@ def _test_findings(tests: pd.DataFrame) -> list[Finding]:
         for row in tests.to_dict("records")
         if row["scheme"] == "strata" and row["verdict"] == "strata carry the outcome"
     ]  # fmt: skip
-
-
-def _inner_folds(calls: pd.DataFrame, settings: ValidationSettings) -> int:
-    smaller = min(calls.loc[calls["y"] == v, "caller_id"].nunique() for v in (0, 1))
-    return min(settings.inner_folds, smaller)
-
-
-def _pipeline_size(calls: pd.DataFrame, settings: ValidationSettings) -> int:
-    """Count the models of one repeat of nested grouped k-fold."""
-    once = replace(settings, protocols=("nested",), designs=("grouped_kfold",), repeats=1)
-    return plan_size(calls, once)["nested"]
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

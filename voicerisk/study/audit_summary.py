@@ -28,10 +28,16 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     screen.print()
     screen.print(_ladder_table(result.ladder))
     screen.print(
-        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over\n"
-        "callers given the scores, and its change from the rung above. 'As printed': what the rung would\n"
-        "report. 'Shuffled': the mean of that over shuffled outcomes (grouped k-fold); far from 0.50, the\n"
-        "rung finds something where there is nothing.",
+        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over callers "
+        "given the scores, and its change from the rung above. 'As printed': what the rung would report, of "
+        "calls or of frames. 'Shuffled': the mean of that, in the same unit, over shuffled outcomes (by "
+        "grouped k-fold); far from 0.50, the rung finds something where there is nothing.",
+        style="dim",
+    )
+    screen.print(_decisions_table(result.ladder))
+    screen.print(
+        "J and the frames decided rightly are of all calls, those without a cut not flagged; 'no cut' is "
+        "their number.",
         style="dim",
     )
     _print_tests(result.tests, screen)
@@ -61,32 +67,41 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
 def _ladder_table(ladder: pd.DataFrame) -> Any:
     from rich.table import Table
 
-    table = Table(title="From the honest to the published protocol, one liberty at a time")
-    table.add_column("rung", ratio=3)
-    for name in (
-        "AUROC of calls",
-        "change",
-        "as\nprinted",
-        "AP",
-        "J",
-        "frames\nright",
-        "Brier",
-        "slope",
-        "shuffled",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(title="From the honest to the published protocol, one liberty at a time", show_lines=True)
+    table.add_column("rung", min_width=20)
+    for name in ("AUROC\nof calls", "change", "as\nprinted", "shuffled"):
+        # A number that is cut short looks like another number.
+        table.add_column(name, justify="right", no_wrap=True)
     for place, row in enumerate(ladder.to_dict("records")):
-        change = "" if not place else f"{row['change']:+.2f}"
-        if pd.notna(row["change_lower"]):
-            change += f" ({row['change_lower']:+.2f} to {row['change_upper']:+.2f})"
         table.add_row(
             f"{place}. {str(row['label']).removeprefix('+ ')}",
-            _interval(row["auroc_call"], row["lower"], row["upper"]),
-            change, _number(row["auroc"]), _number(row["average_precision"]), _number(row["youden_j"]),
+            _below(f"{row['auroc_call']:.2f}", row["lower"], row["upper"], ".2f"),
+            _below(f"{row['change']:+.2f}", row["change_lower"], row["change_upper"], "+.2f")
+            if place
+            else "",
+            f"{row['auroc']:.2f}" + ("" if row["unit"] == "call" else "\nframes"),
+            _number(row["null_mean_kfold"]),
+        )
+    return table
+
+
+def _decisions_table(ladder: pd.DataFrame) -> Any:
+    from rich.table import Table
+
+    table = Table(title="Decisions and risks on the same rungs")
+    for name in ("rung", "AP", "J", "frames\nright", "no cut", "Brier", "slope"):
+        table.add_column(name, justify="left" if name == "rung" else "right", no_wrap=True)
+    for place, row in enumerate(ladder.to_dict("records")):
+        table.add_row(
+            f"{place}. {row['rung']}", _number(row["average_precision"]), _number(row["youden_j"]),
             "" if pd.isna(row["accuracy_frame"]) else f"{row['accuracy_frame']:.1%}",
-            _number(row["brier"], 3), _number(row["calibration_slope"]), _number(row["null_mean"]),
+            str(row["n_without_cut"]), _number(row["brier"], 3), _number(row["calibration_slope"]),
         )  # fmt: skip
     return table
+
+
+def _below(value: str, low: float, high: float, how: str) -> str:
+    return value if pd.isna(low) else f"{value}\n{low:{how}} to {high:{how}}"
 
 
 def _interval(value: float, low: float, high: float) -> str:
@@ -99,10 +114,14 @@ def _number(value: float, digits: int = 2) -> str:
 
 def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
     for row in tests.to_dict("records"):
+        if not row["n_permutations"]:
+            screen.print(f"\nHonest pipeline, {SAYS[row['scheme']]}: {row['says']}", highlight=False)
+            continue
         text = (
-            f"\nHonest pipeline, {SAYS[row['scheme']]} {row['n_permutations']} times: mean AUROC "
-            f"{row['null_mean']:.3f} (Monte Carlo error {row['null_se']:.3f}), {row['observed']:.3f} with "
-            f"the outcomes as they are, P = {row['p_value']:.3g}"
+            f"\nHonest pipeline, {SAYS[row['scheme']]} {row['n_permutations']} times "
+            f"({row['n_permutable_callers']} of {row['n_callers']} callers can change theirs): mean AUROC of "
+            f"calls {row['null_mean']:.3f} (grouped k-fold, Monte Carlo error {row['null_se']:.3f}), "
+            f"{row['observed']:.3f} with the outcomes as they are, P = {row['p_value']:.3g}"
         )
         if row["scheme"] == "strata":
             text += f". A model of the strata alone: {row['strata_alone']:.3f}"
@@ -112,14 +131,15 @@ def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
 def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
     from rich.table import Table
 
-    table = Table(title="Negative controls (grouped k-fold)")
+    table = Table(title="Negative controls (grouped k-fold, 99 % intervals given the scores)")
     for name in ("", "control", "AUROC", "expected"):
         table.add_column(name, justify="right" if name == "AUROC" else "left")
     for row in controls.to_dict("records"):
         shown = _interval(row["auroc"], row["lower"], row["upper"]) if pd.notna(row["auroc"]) else "–"
         note = f"\n[dim]{row['note']}[/]" if row["note"] else ""
         mark = "" if row["control"] == "none" else row["control"]
-        table.add_row(mark, f"{row['what']}{note}", shown, str(row["expected"]))
+        of = " of segments" if row["unit"] == "segment" and pd.notna(row["auroc"]) else ""
+        table.add_row(mark, f"{row['what']}{note}", shown + of, str(row["expected"]))
     screen.print()
     screen.print(table)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from voicerisk.files import PRIVATE, write_json
 from voicerisk.models import (
@@ -17,6 +16,7 @@ from voicerisk.models import (
     JointLanes,
     Lane,
     LanePath,
+    LazyLanes,
     fit_jointly,
     fit_jointly_by_joblib,
     fit_lanes,
@@ -26,13 +26,13 @@ from voicerisk.models import (
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.cluster import cluster_cores
 from voicerisk.study.design import FRAME_KEYS, ModelTables
+from voicerisk.study.frame_rows import FrameRows
 from voicerisk.study.screening import Selection, screen_training_sets, screening_rows
+from voicerisk.study.wanted import Counted, Wanted, fit_wanted
 from voicerisk.validation import FittedPath, Progress, TrainingSet, training_weights
 
-SEX_CODES = {"female": 0, "male": 1}
-# Folds a thread that are fitted before they are written: enough to fill the engine's lanes, few enough for
-# memory.
-LANES_AT_ONCE = 32
+LANES_AT_ONCE = 4096  # folds that are laid side by side: the more there are, the more alike are neighbours
+FEW_AT_ONCE = 32  # a process: Lassos before they are written, folds that may halt early
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,51 +97,55 @@ class GamboostFitter:
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
         """Yield the fitted path of each training set, in order."""
         rows = FrameRows.of(self.tables)
-        number = 0
-        for batch in _batches(sets, LANES_AT_ONCE * max(self.jobs, 2 * cluster_cores())):
-            missing = [family for family in batch if not all(self._file(asked).exists() for asked in family)]
+        counted = Counted(len(sets), self.screens, True, progress)
+        size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
+        if self.patience is None:
+            size = max(size, LANES_AT_ONCE)
+        for batch in _batches(sets, size):
+            missing = [family for family in batch if not all(self.has(asked) for asked in family)]
             if self.patience is None:  # each fit stands alone
-                missing = [
-                    [asked] for family in missing for asked in family if not self._file(asked).exists()
-                ]
-            self._fit(missing, rows)
+                missing = [[asked] for family in missing for asked in family if not self.has(asked)]
+            counted.found(sum(map(len, batch)) - sum(map(len, missing)))
+            self._fit(missing, rows, counted)
             for asked in (asked for family in batch for asked in family):
-                yield self._assess(asked, rows)
-                number += 1
-                if progress:
-                    progress(number, len(sets))
+                path = self._assess(asked, rows)
+                counted.assessed()
+                yield path
 
     def refit(self, asked: TrainingSet, selected: tuple[str, ...]) -> LanePath:
         """Return one training set's path again, on markers chosen before; nothing is read or written."""
         rows = FrameRows.of(self.tables)
-        [path] = self._boost(rows.data, [self._lane(asked, Selection(selected, ()), rows)])
+        [path] = self.boosted(rows.data, [self.lane(asked, Selection(selected, ()), rows)])
         return path
 
-    def _file(self, asked: TrainingSet) -> Path:
+    def wanted(self, sets: Sequence[TrainingSet], rows: FrameRows, counted: Counted) -> list[Wanted]:
+        """Return what is to be fitted of the training sets, after their Lassos."""
+        return [Wanted(self, rows, asked, chosen) for asked, chosen in self._selections(sets, counted)]
+
+    def file(self, asked: TrainingSet) -> Path:
+        """Return where the path of a training set is kept."""
         return self.checkpoints / f"{asked.key}.npz"
 
-    def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: "FrameRows") -> None:
-        sets = [asked for family in families for asked in family]
-        if not sets:
-            return
-        selections = self._select(sets)
-        lanes = [self._lane(asked, chosen, rows) for asked, chosen in zip(sets, selections, strict=True)]
-        joint = [self.patience is not None and _is_tuned(family) for family in families]
-        if all(joint):
-            paths = self._boost_jointly(rows, families, lanes)
-        else:
-            paths = self._boost(rows.data, lanes)
-        for asked, chosen, lane, path in zip(sets, selections, lanes, paths, strict=True):
-            notes = {
-                "selected": chosen.markers,
-                "screened_on": chosen.callers,
-                # What the fit saw, read off its weights, not off what was asked for.
-                "fitted_on": sorted(rows.callers[np.unique(rows.data.caller[lane.weights > 0])]),
-            }
-            write_json(self._file(asked).with_suffix(".json"), notes, PRIVATE)
-            path.to_npz(self._file(asked))
+    def has(self, asked: TrainingSet) -> bool:
+        """Say whether a training set's path is kept."""
+        return self.file(asked).exists()
 
-    def _boost(self, data: BoostData, lanes: Sequence[Lane]) -> Iterator[LanePath]:
+    def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: FrameRows, counted: Counted) -> None:
+        wanted = self.wanted([asked for family in families for asked in family], rows, counted)
+        if not wanted:
+            return
+        if self.patience is None or not all(_is_tuned(family) for family in families):
+            fit_wanted(wanted, rows.data, counted.fitted)
+            return
+        left = iter(wanted)
+        own = [[next(left) for _ in family] for family in families]
+        for family, paths in zip(own, self._boost_jointly(own, rows), strict=True):
+            for one, path in zip(family, paths, strict=True):
+                one.keep(path)
+                counted.fitted()
+
+    def boosted(self, data: BoostData, lanes: Sequence[Lane]) -> Iterator[LanePath]:
+        """Fit lanes, in order, where the study says."""
         if self.boost.engine == "mboost":
             from voicerisk.models.mboost_engine import fit_mboost
 
@@ -151,28 +155,56 @@ class GamboostFitter:
         return fit_lanes(data, lanes, mstop=self.mstop, nu=self.boost.nu, threads=self.jobs)
 
     def _boost_jointly(
-        self, rows: "FrameRows", families: Sequence[Sequence[TrainingSet]], lanes: Sequence[Lane]
-    ) -> Iterator[LanePath]:
+        self, families: Sequence[Sequence[Wanted]], rows: FrameRows
+    ) -> Iterator[list[LanePath]]:
         """Fit each outer fold's models until the deviance that tunes them has turned."""
         assert self.patience is not None
-        left = iter(lanes)
-        sets = []
-        for family in families:
+
+        def joined(family: Sequence[Wanted]) -> JointLanes:
             *inner, outer = family
-            train = rows.callers.isin(outer.train)[rows.data.caller]
+            train = rows.callers.isin(outer.asked.train)[rows.data.caller]
             weight = np.zeros(rows.data.n)
-            weight[train] = training_weights(rows.data.caller[train], rows.y[train], outer.class_prior or 0.5)
+            prior = outer.asked.class_prior or 0.5
+            weight[train] = training_weights(rows.data.caller[train], rows.y[train], prior)
             held_out = tuple(
-                np.flatnonzero(rows.callers.isin(asked.assess)[rows.data.caller]) for asked in inner
+                np.flatnonzero(rows.callers.isin(one.asked.assess)[rows.data.caller]) for one in inner
             )
-            own = [next(left) for _ in family]
-            sets.append(JointLanes(own[:-1], held_out, tuple(weight[part] for part in held_out), own[-1]))
+            lanes = LazyLanes(lambda number: inner[number].lane(rows.data), len(inner))
+            return JointLanes(
+                lanes, held_out, tuple(weight[part] for part in held_out), outer.lane(rows.data)
+            )
+
+        sets = [joined(family) for family in families]
         steps = (self.mstop, self.boost.nu, self.patience)
         if cluster_cores():
-            fitted = fit_jointly_by_joblib(rows.data, sets, *steps)
-        else:
-            fitted = fit_jointly(rows.data, sets, *steps, threads=self.jobs)
-        return (path for paths in fitted for path in paths)
+            return fit_jointly_by_joblib(rows.data, sets, *steps)
+        return fit_jointly(rows.data, sets, *steps, threads=self.jobs)
+
+    @property
+    def screens(self) -> bool:
+        """Whether a Lasso runs inside every training set."""
+        return self.learned.screening is None and self.screening.unit != "none"
+
+    def _selections(
+        self, sets: Sequence[TrainingSet], counted: Counted
+    ) -> Iterator[tuple[TrainingSet, Selection]]:
+        """Yield each training set with its markers; a Lasso's are kept, so that a killed run finds them."""
+        if not self.screens:
+            counted.screened(len(sets))
+            yield from zip(sets, self._select(sets), strict=True)
+            return
+        files = {asked: self.file(asked).with_suffix(".lasso.json") for asked in sets}
+        todo = [asked for asked in sets if not files[asked].exists()]
+        counted.screened(len(sets) - len(todo))
+        size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
+        for start in range(0, len(todo), size):
+            some = todo[start : start + size]
+            for asked, chosen in zip(some, self._select(some), strict=True):
+                write_json(files[asked], {"markers": chosen.markers, "callers": chosen.callers}, PRIVATE)
+                counted.screened()
+        for asked in sets:
+            kept = json.loads(files[asked].read_text(encoding="utf-8"))
+            yield asked, Selection(tuple(kept["markers"]), tuple(kept["callers"]))
 
     def _select(self, sets: Sequence[TrainingSet]) -> list[Selection]:
         if self.learned.screening is not None:
@@ -185,7 +217,8 @@ class GamboostFitter:
             rows, sets, self.screening, self.inner_folds, self.seed, self.learned.fast, self.jobs
         )
 
-    def _lane(self, asked: TrainingSet, chosen: Selection, rows: "FrameRows") -> Lane:
+    def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        """Return one training set's fit, with the markers chosen for it."""
         train = rows.callers.isin(asked.train)[rows.data.caller]
         weights = train.astype(np.float64)
         if asked.class_prior is not None:
@@ -203,9 +236,9 @@ class GamboostFitter:
             asked.key, weights, learners, boundary=self.learned.boundary, outside=self.learned.outside
         )
 
-    def _assess(self, asked: TrainingSet, rows: "FrameRows") -> FittedPath:
-        path = LanePath.from_npz(self._file(asked), rows.data)
-        kept = json.loads(self._file(asked).with_suffix(".json").read_text(encoding="utf-8"))
+    def _assess(self, asked: TrainingSet, rows: FrameRows) -> FittedPath:
+        path = LanePath.from_npz(self.file(asked), rows.data)
+        kept = json.loads(self.file(asked).with_suffix(".json").read_text(encoding="utf-8"))
         assessed = set(asked.assess)
         calls = [call for call, caller in rows.caller_of_call.items() if caller in assessed]
         score, deviance = path.held_out_path([rows.rows_of_call[call] for call in calls])
@@ -257,56 +290,3 @@ def _is_tuned(family: Sequence[TrainingSet]) -> bool:
         and family[-1].key.endswith("/outer")
         and not any(asked.key.endswith("/outer") for asked in family[:-1])
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameRows:
-    """The frames as the boosting engine takes them, and where each call's rows are.
-
-    Attributes
-    ----------
-    data : BoostData
-    y : ndarray of int, shape (n,)
-    callers : Index
-        Callers in the order of their codes in `data`.
-    caller_of_call : dict
-        Call -> caller, in the order of the calls table.
-    rows_of_call : dict
-        Call -> row numbers.
-    has_missing : tuple of str
-        Markers with missing values.
-    sexes : tuple of int
-        Sex codes that occur.
-    """
-
-    data: BoostData
-    y: NDArray[np.int64]
-    callers: pd.Index
-    caller_of_call: dict[str, str]
-    rows_of_call: dict[str, NDArray[np.int64]]
-    has_missing: tuple[str, ...]
-    sexes: tuple[int, ...]
-
-    @classmethod
-    def of(cls, tables: ModelTables) -> "FrameRows":
-        """Arrange the frames of the model tables."""
-        frames, calls = tables.frames, tables.calls
-        callers = pd.Index(calls["caller_id"].unique())
-        sex = np.array([SEX_CODES[value] for value in tables.of_frames("sex")], dtype=np.int8)
-        y = tables.of_frames("y").astype(np.int64)
-        data = BoostData(
-            columns={marker: frames[marker].to_numpy(np.float64) for marker in tables.markers},
-            sex=sex,
-            y=y.astype(np.int8),
-            caller=callers.get_indexer(pd.Index(frames["caller_id"])).astype(np.int32),
-        )
-        groups = frames.groupby("call_id", sort=False).indices
-        return cls(
-            data=data,
-            y=y,
-            callers=callers,
-            caller_of_call=dict(zip(calls["call_id"], calls["caller_id"], strict=True)),
-            rows_of_call={call: np.asarray(groups[call], np.int64) for call in calls["call_id"]},
-            has_missing=tuple(marker for marker in tables.markers if frames[marker].isna().any()),
-            sexes=tuple(sorted({int(code) for code in np.unique(sex)})),
-        )

@@ -125,8 +125,9 @@ def caller_split_study(
         first, _ = caller_split(calls, y="y", seed=seed)
         halves = [set(calls.loc[half, "caller_id"]) for half in (first, ~first)]
         mine = np.isin(rows.caller.astype(str), [str(caller) for caller in halves[0]])
-        half = replace(rows, values=rows.values[mine], caller=rows.caller[mine], y=rows.y[mine])
-        chosen = screen_all(half, study.screening, study.validation.inner_folds, None, seed).selected
+        chosen = screen_all(
+            rows.take(mine), study.screening, study.validation.inner_folds, None, seed
+        ).selected
         if not chosen:
             return [], [f"{lacking}the Lasso on one half of the callers kept no marker."]
         table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)

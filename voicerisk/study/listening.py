@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
-from voicerisk.study.fitters import FrameRows
 from voicerisk.study.folder import ORIGIN, STATE
+from voicerisk.study.frame_rows import FrameRows
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import TrainingSet

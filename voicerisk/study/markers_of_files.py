@@ -1,19 +1,26 @@
-"""Markers of recordings without a study: one file, a folder, or a table of calls."""
+"""Markers of recordings without a study: one file, a folder, or a table of calls.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+A finished recording is kept beside the output until all are done, so that a run that was stopped goes on
+from there.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from voicerisk.audio import AudioSettings
-from voicerisk.biomarkers import BiomarkerSettings, extract_file, preset_audio, write_marker_table
+from voicerisk.biomarkers import BiomarkerSettings, extract_file, preset_audio, write_marker_tables
 from voicerisk.cohort import read_audacity, read_textgrid
-from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, write_csv
+from voicerisk.errors import StudyError, VoiceriskError
+from voicerisk.files import PRIVATE, replacing, sha256_file, write_parquet
+from voicerisk.study.folder import code_of, fingerprint
+from voicerisk.study.settings import plain
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".gsm", ".w64", ".caf"}
+SHOWN = 5  # broken recordings that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,12 @@ def jobs_of(source: Path) -> list[Job]:
         files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SOUNDS)
         if not files:
             raise StudyError(f"{source} holds no recording ({', '.join(sorted(SOUNDS))}).")
-        return [Job(file.relative_to(source).with_suffix("").as_posix(), file) for file in files]
+        short = [file.relative_to(source).with_suffix("").as_posix() for file in files]
+        # a.wav and a.flac are two recordings: names that would be one id keep their ending
+        return [
+            Job(name if short.count(name) == 1 else file.relative_to(source).as_posix(), file)
+            for name, file in zip(short, files, strict=True)
+        ]
     if not source.is_file():
         raise StudyError(f"{source} is not there; name a recording, a folder or a table of calls.")
     if source.suffix.lower() != ".csv":
@@ -78,13 +90,17 @@ def extract_files(
 ) -> pd.DataFrame:
     """Take the markers of recordings and write them as one table.
 
+    The table has call_id, segment, frame, time_s, silent, then one column a marker; silent frames are marked,
+    not dropped. It is written recording by recording and never held whole.
+
     Parameters
     ----------
     source : Path
         A sound file, a folder of sound files, or a CSV with `file` and, where known, `call_id` and `labels`
         (label tracks: only the labelled spans are analysed).
     out : Path
-        `.parquet` (definitions travel in its metadata) or `.csv`.
+        `.parquet` (definitions travel in its metadata) or `.csv`. Finished recordings lie in `.<name>.parts`
+        beside it (private) until it is written.
     markers : 'all', 'named' or sequence of str
     preset : {'published', 'soundgen-2.5.1'}
     labels : sequence of str
@@ -98,11 +114,13 @@ def extract_files(
     Returns
     -------
     DataFrame
-        call_id, segment, frame, time_s, silent, then one column a marker; silent frames are marked, not
-        dropped.
-    """
-    from dataclasses import replace
+        One row a recording, in the order of the table: call_id, n_frames, n_silent.
 
+    Raises
+    ------
+    StudyError
+        If recordings cannot be analysed, after all others were; it names them and what is wrong with each.
+    """
     from joblib import Parallel, delayed
 
     if out.suffix not in (".parquet", ".csv"):
@@ -110,35 +128,95 @@ def extract_files(
     settings = BiomarkerSettings(preset=preset, set=markers)
     audio = replace(preset_audio(preset), channel=channel)
     wanted = jobs_of(source)
-    tables: list[pd.DataFrame] = []
-    found = Parallel(n_jobs=min(jobs, len(wanted)), return_as="generator")(
-        delayed(_frames_of)(job, audio, settings, tuple(labels)) for job in wanted
+    spans = [_spans_of(job, labels) for job in wanted]
+    made_by = {
+        "settings": [plain(audio), settings.preset, settings.markers],
+        "code": code_of("audio", "biomarkers"),
+    }
+    parts = out.with_name(f".{out.name}.parts")
+    places = [parts / f"{_mark(job, span, made_by)}.parquet" for job, span in zip(wanted, spans, strict=True)]
+    _keep_only(parts, places)
+    pending = [n for n, place in enumerate(places) if not place.exists()]
+    found = Parallel(n_jobs=max(1, min(jobs, len(pending))), return_as="generator")(
+        delayed(_extract_one)(wanted[n], spans[n], audio, settings, places[n]) for n in pending
     )
-    for table in found:
-        tables.append(table)
+    broken = []
+    for done, problem in enumerate(found, start=len(wanted) - len(pending) + 1):
+        if problem:
+            broken.append(problem)
         if progress:
-            progress(len(tables), len(wanted))
-    every = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    if out.suffix == ".csv":
-        write_csv(out, every, PRIVATE)
-    else:
-        write_marker_table(out, every)
-    return every
+            progress(done, len(wanted))
+    if broken:
+        raise StudyError(_what_is_broken(broken, len(wanted)))
+    counts = _write(out, wanted, places)
+    shutil.rmtree(parts)
+    return counts
 
 
-def _frames_of(
-    job: Job, audio: AudioSettings, settings: BiomarkerSettings, labels: tuple[str, ...]
-) -> pd.DataFrame:
-    spans: Any = None
-    if job.track is not None:
-        read = read_textgrid if job.track.suffix.lower() == ".textgrid" else read_audacity
-        track = read(job.track)
-        spans = track[track["label"].isin(labels)] if labels else track
-        spans = spans[spans["end_s"] > spans["start_s"]].reset_index(drop=True)
-        if spans.empty:
-            raise StudyError(
-                f"{job.track} has no span with one of the labels {', '.join(labels) or '(any)'}."
-            )
-    frames = extract_file(job.path, spans, audio, settings).frames
+def _spans_of(job: Job, labels: Sequence[str]) -> pd.DataFrame | None:
+    if job.track is None:
+        return None
+    read = read_textgrid if job.track.suffix.lower() == ".textgrid" else read_audacity
+    track = read(job.track)
+    spans = track[track["label"].isin(labels)] if labels else track
+    spans = spans[spans["end_s"] > spans["start_s"]].reset_index(drop=True)
+    if spans.empty:
+        raise StudyError(f"{job.track} has no span with one of the labels {', '.join(labels) or '(any)'}.")
+    return spans
+
+
+def _mark(job: Job, spans: pd.DataFrame | None, made_by: Mapping[str, object]) -> str:
+    cut = None if spans is None else spans[["start_s", "end_s"]].to_numpy().tolist()
+    return fingerprint(call=job.call_id, recording=sha256_file(job.path), spans=cut, **made_by)
+
+
+def _keep_only(parts: Path, places: Sequence[Path]) -> None:
+    parts.mkdir(parents=True, exist_ok=True)
+    parts.chmod(0o700)
+    for file in set(parts.iterdir()) - set(places):
+        file.unlink()
+
+
+def _extract_one(
+    job: Job,
+    spans: pd.DataFrame | None,
+    audio: AudioSettings,
+    settings: BiomarkerSettings,
+    place: Path,
+) -> str | None:
+    # What is wrong with one recording is handed back, so that it does not stop the others.
+    try:
+        frames = extract_file(job.path, spans, audio, settings).frames
+    except VoiceriskError as problem:
+        return str(problem)
     frames.insert(0, "call_id", job.call_id)
-    return frames
+    write_parquet(place, frames)
+    return None
+
+
+def _what_is_broken(broken: Sequence[str], n: int) -> str:
+    if len(broken) == n == 1:
+        return broken[0]
+    shown = " ".join(broken[:SHOWN])
+    more = f" And {len(broken) - SHOWN} more." if len(broken) > SHOWN else ""
+    kept = " The others are kept for the next run." if n > len(broken) else ""
+    return f"{len(broken)} of {n} recordings cannot be analysed. {shown}{more}{kept}"
+
+
+def _write(out: Path, wanted: Sequence[Job], places: Sequence[Path]) -> pd.DataFrame:
+    counts = []
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for job, place in zip(wanted, places, strict=True):
+            table = pd.read_parquet(place)
+            silent = int(table["silent"].sum())
+            counts.append({"call_id": job.call_id, "n_frames": len(table), "n_silent": silent})
+            yield table
+
+    if out.suffix == ".parquet":
+        write_marker_tables(out, tables())
+    else:
+        with replacing(out, PRIVATE) as temporary, temporary.open("w", encoding="utf-8", newline="") as sheet:
+            for n, table in enumerate(tables()):
+                table.to_csv(sheet, index=False, header=n == 0)
+    return pd.DataFrame(counts)

@@ -282,10 +282,8 @@ class Stages:
             boost=plain(study.boost),
             validation=plain(validation),
             code=code_of(
-                "screening",
-                "models",
-                "validation",
-                *("study/design", "study/fitters", "study/protocols", "study/screening"),
+                *("screening", "models", "validation", "study/design", "study/fitters"),
+                *("study/frame_rows", "study/wanted", "study/protocols", "study/screening"),
             ),
         )
         if not wanted:

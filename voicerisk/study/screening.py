@@ -14,6 +14,7 @@ from voicerisk.study.design import ModelTables
 from voicerisk.validation import TrainingSet, training_weights
 
 LEAST_FOLDS = 3
+SOURCE_CALLER = "source_caller_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,23 @@ class ScreeningRows:
     values : ndarray, shape (n, markers)
         NaN = missing.
     caller : ndarray of str, shape (n,)
+        Whose weight the row shares: in a bootstrap each copy of a caller is a caller of its own.
+    person : ndarray of str, shape (n,)
+        Who the caller is: copies of one caller share it, and folds never part them.
     y : ndarray of int, shape (n,)
     """
 
     values: NDArray[np.float64]
     markers: tuple[str, ...]
     caller: NDArray[np.object_]
+    person: NDArray[np.object_]
     y: NDArray[np.int64]
+
+    def take(self, kept: NDArray[np.bool_]) -> "ScreeningRows":
+        """Return some of the rows."""
+        return ScreeningRows(
+            self.values[kept], self.markers, self.caller[kept], self.person[kept], self.y[kept]
+        )
 
 
 def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
@@ -52,31 +63,34 @@ def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
                 "to zero; "
                 'with [biomarkers] levels = "both" set [screening] unit = "frame" or "none".'
             )
-        table, y = tables.segments, tables.of_segments("y")
+        table, of_rows = tables.segments, tables.of_segments
     else:
-        table, y = tables.frames, tables.of_frames("y")
+        table, of_rows = tables.frames, tables.of_frames
+    caller = table["caller_id"].to_numpy(object)
+    copied = SOURCE_CALLER in tables.calls
     return ScreeningRows(
         table[list(tables.markers)].to_numpy(np.float64),
         tables.markers,
-        table["caller_id"].to_numpy(object),
-        y.astype(np.int64),
+        caller,
+        of_rows(SOURCE_CALLER).astype(object) if copied else caller,
+        of_rows("y").astype(np.int64),
     )
 
 
 def screen_all(
     rows: ScreeningRows, settings: ScreeningSettings, most_folds: int, class_prior: float | None, seed: int
 ) -> Screening:
-    """Run the Lasso on rows, all of which may be seen."""
-    k = lasso_folds(rows.caller, rows.y, most_folds)
+    """Run the Lasso on rows, all of which may be seen; its folds keep each person together."""
+    k = lasso_folds(rows.person, rows.y, most_folds)
     weights = None if class_prior is None else training_weights(rows.caller, rows.y, class_prior)
     return screen(
         pd.DataFrame(rows.values, columns=list(rows.markers)),
         rows.markers,
         rows.y,
-        caller_folds(rows.caller, rows.y, k=k, seed=seed),
+        caller_folds(rows.person, rows.y, k=k, seed=seed),
         weights=weights,
         rule=settings.rule,
-        callers=rows.caller,
+        callers=rows.person,
         prior=class_prior,
     )
 
@@ -139,5 +153,4 @@ def _screen_one(
     most_folds: int,
 ) -> tuple[str, ...]:
     kept = np.isin(rows.caller.astype(str), np.array(callers, dtype=str))
-    own = ScreeningRows(rows.values[kept], rows.markers, rows.caller[kept], rows.y[kept])
-    return screen_all(own, settings, most_folds, class_prior, seed).selected
+    return screen_all(rows.take(kept), settings, most_folds, class_prior, seed).selected

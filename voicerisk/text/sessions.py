@@ -28,7 +28,7 @@ class TextCohort:
         Cleaned messages of each session, in the order of `sessions` and of time, after cutting.
     classes : tuple of str
     flow : DataFrame
-        step, reason, unit ('session', 'user'), n, remaining.
+        step, reason, unit ('session', and 'user' where users are known), n, remaining.
     exclusions : DataFrame
         session_id, step, reason.
     ratings : DataFrame
@@ -107,11 +107,16 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
     if settings.time in kept:
         kept = in_time_order(kept.reset_index(drop=True), settings.time, path)
     texts, notes = _clean(kept, settings)
+    notes += [*_unmapped_labels(sessions, settings), *_repeated_rows(kept, settings)]
     _exclude_short(flow, texts, settings)
 
     left = flow.sessions.reset_index(drop=True)
     if left.empty:
-        raise TextError(f"{path.name}: no session is left after the exclusions.")
+        why = ", ".join(
+            f"{row['reason']}: {row['n']}" for row in flow.rows if row["unit"] == "session" and row["n"]
+        )
+        said = "".join(f" {note}" for note in _unmapped_labels(sessions, settings))
+        raise TextError(f"{path.name}: no session is left after the exclusions ({why}).{said}")
     whole = [texts[name] for name in left["session_id"]]
     cut = [_cut(one, settings.max_messages, settings.truncate) for one in whole]
     left = left.assign(
@@ -132,8 +137,12 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
             "and every result is too good."
         )
     columns = ["session_id", "user_id", "label", "age", "n_messages", "n_words", "messages_cut"]
+    counted = pd.DataFrame(flow.rows)
+    if not users_known:
+        # Every session stands for a user of its own: nothing that could be counted.
+        counted = counted[counted["unit"] == "session"].reset_index(drop=True)
     return TextCohort(
-        left[columns], tuple(cut), settings.classes, pd.DataFrame(flow.rows),
+        left[columns], tuple(cut), settings.classes, counted,
         pd.concat(flow.gone, ignore_index=True), ratings, users_known, tuple(notes),
     )  # fmt: skip
 
@@ -221,7 +230,7 @@ def _label(
     if settings.label in table:
         found = sessions["session_id"].map(_one_each(table, settings.label))
         coded = _classes_of(found, settings)
-        return sessions.assign(label=coded, unmapped=found.notna() & coded.isna()), none
+        return sessions.assign(label=coded, unmapped=found.where(coded.isna())), none
     if any(item in table for item in CSSRS_ITEMS):
         rows = table.drop_duplicates("session_id") if settings.sessions is None else table
         coded = code_sessions(rows.reset_index(drop=True), path.name)
@@ -241,10 +250,31 @@ def _classes_of(values: pd.Series, settings: TextSettings) -> pd.Series:
     return text.where(text.isin(settings.classes)).astype(object)
 
 
+def _unmapped_labels(sessions: pd.DataFrame, settings: TextSettings) -> list[str]:
+    """Name the labels that are none of the classes, most frequent first."""
+    if "unmapped" not in sessions or sessions["unmapped"].isna().all():
+        return []
+    counts = sessions["unmapped"].value_counts()
+    shown = ", ".join(f"{str(name)[:30]!r} ({n} sessions)" for name, n in counts.head(5).items())
+    more = f" and {len(counts) - 5} others" if len(counts) > 5 else ""
+    return [
+        f"Labels of no class: {shown}{more}; classes are {', '.join(settings.classes)}, and [text] labels "
+        "maps other values to them."
+    ]
+
+
+def _repeated_rows(messages: pd.DataFrame, settings: TextSettings) -> list[str]:
+    """Count messages that a session holds twice at the same time: a table joined twice looks like that."""
+    if settings.time not in messages:
+        return []
+    n = int(messages.duplicated(["session_id", settings.time, settings.text]).sum())
+    return [f"{n} messages repeat another of the same session, time and text; they are kept."] if n else []
+
+
 def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
     sessions = flow.sessions
     if "unmapped" in sessions:
-        flow.leave("label", "label of no class", sessions["unmapped"].astype(bool))
+        flow.leave("label", "label of no class", sessions["unmapped"].notna())
     reason = "raters do not agree, or no rating" if settings.ratings else "no label"
     flow.leave("label", reason, flow.sessions["label"].isna())
     if settings.min_age is not None and sessions["age"].notna().any():

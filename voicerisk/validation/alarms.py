@@ -26,14 +26,14 @@ def degenerate_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         protocol, model, target, design, sd_score, sd_empty (spread of the empty model's scores,
         frame-weighted where there are frame rows), ratio, correlation (of the scores with the empty
-        model's), alarm, finding. Rows of resampled designs only; repeats are taken together.
+        model's), alarm, copies (the scores are the empty model's: what they rank is who was left out, in
+        reverse; an alarm without it says that the model learned next to nothing), finding. Rows of resampled
+        designs only; repeats are taken together.
     """
     check_predictions(predictions)
-    columns = [*RUN, "sd_score", "sd_empty", "ratio", "correlation", "alarm", "finding"]
+    columns = [*RUN, "sd_score", "sd_empty", "ratio", "correlation", "alarm", "copies", "finding"]
     if classes_of(predictions):
-        return pd.DataFrame(
-            columns=[*RUN, "sd_score", "sd_empty", "ratio", "correlation", "alarm", "finding"]
-        )
+        return pd.DataFrame(columns=columns)
     out = []
     resampled = predictions[predictions["design"].isin(["loco", "grouped_kfold"])]
     for names, table in resampled.groupby(list(RUN), sort=True):
@@ -49,12 +49,13 @@ def degenerate_scores(predictions: pd.DataFrame) -> pd.DataFrame:
         ratio = sd / shift if shift > 0 else np.inf
         related = not constant and shift > 0
         correlation = float(np.corrcoef(score, empty)[0, 1]) if related else np.nan
-        copies = related and correlation > COPIES
+        copies = bool(related and correlation > COPIES)
         alarm = constant or ratio <= RATIO or copies
         out.append(
             {
                 **dict(zip(RUN, names, strict=True)), "sd_score": sd, "sd_empty": shift, "ratio": ratio,
-                "correlation": correlation, "alarm": alarm, "finding": _finding(constant, alarm),
+                "correlation": correlation, "alarm": alarm, "copies": copies,
+                "finding": _finding(constant, alarm, copies),
             }
         )  # fmt: skip
     return pd.DataFrame(out, columns=columns)
@@ -71,13 +72,18 @@ def _empty_model(calls: pd.DataFrame, size: np.ndarray) -> np.ndarray:
     return np.asarray(positive / total)
 
 
-def _finding(constant: bool, alarm: bool) -> str:
+def _finding(constant: bool, alarm: bool, copies: bool) -> str:
     if constant:
         return "All scores are the same: the model learned nothing, the AUROC is 0.5 and there is no cut."
+    if copies:
+        return (
+            "The scores copy the share of positives among the callers who were not left out: what they rank "
+            "is who was left out, in reverse. Hold the class prior constant and look at the fixed-direction "
+            "AUROC."
+        )
     if alarm:
         return (
-            "The scores vary no more than the share of positives does when a caller is left out, or copy it: "
-            "what they rank is who was left out, in reverse. Hold the class prior constant and look at the "
-            "fixed-direction AUROC."
+            "The scores vary no more than the share of positives does when a caller is left out: the model "
+            "learned next to nothing. Do not read its AUROC in either direction."
         )
     return ""

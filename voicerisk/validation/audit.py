@@ -7,22 +7,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.errors import ValidationError
 from voicerisk.validation.alarms import degenerate_scores
 from voicerisk.validation.bootstrap import caller_draws, percentile_interval
 from voicerisk.validation.findings import Finding, exit_code
-from voicerisk.validation.folds import caller_table, strata_columns
+from voicerisk.validation.folds import caller_table, require_callers, strata_columns
 from voicerisk.validation.ladder_findings import ladder_findings
-from voicerisk.validation.permutation import judge_permutations, permute_outcomes, pipeline_scores
+from voicerisk.validation.permutation import (
+    in_batches,
+    judge_permutations,
+    pipeline_rows,
+    pipeline_sets,
+)
 from voicerisk.validation.plan import plan_folds
-from voicerisk.validation.protocols import run_protocol
+from voicerisk.validation.protocols import LEAST_CALLERS, run_protocol
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.refit import Progress
-from voicerisk.validation.rungs import FitSwitches, MakeFitter, Rung, ladder, printed_auroc, rung_metrics
+from voicerisk.validation.refit import Progress, TrainingSet
+from voicerisk.validation.rungs import (
+    FitSwitches,
+    MakeFitter,
+    Rung,
+    ladder,
+    printed_auroc,
+    printed_rows,
+    rung_metrics,
+)
 from voicerisk.validation.settings import ValidationSettings
+from voicerisk.validation.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.validation.tables import check_calls
 
 __all__ = ["Audit", "FitSwitches", "MakeFitter", "Rung", "audit_ladder", "ladder", "ladder_size"]
+
+FitAhead = Callable[[Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]], None]
+"""Fits training sets of several switches and tables of calls, so that their refit functions find them."""
 
 STREAM = 37
 INTERVAL_STREAM = 43
@@ -37,15 +55,19 @@ class Audit:
     Parameters
     ----------
     table : DataFrame
-        rung, label, unit, auroc (what the rung would print), auroc_call, auroc_caller, auroc_frame,
-        average_precision, sensitivity, specificity, youden_j, accuracy_frame (the call's decision carried by
-        its frames), brier, calibration_slope, leaked (learned objects that saw held-out callers), degenerate,
-        lower and upper (of auroc_call), change (of auroc_call from the rung before), change_lower,
-        change_upper (95 % intervals over callers from the same draws, given the scores); of grouped k-fold
-        auroc_kfold, null_mean, null_se, p_value, null_verdict and n_permutations.
+        rung, label, unit, auroc (what the rung would print, of this unit), auroc_call, auroc_caller,
+        auroc_frame, average_precision, sensitivity, specificity, youden_j, accuracy_frame (the call's
+        decision carried by its frames), n_with_cut, n_without_cut, brier, calibration_slope, leaked (learned
+        objects that saw held-out callers), degenerate (the scores hardly vary), copies_empty_model (they are
+        the share of positives among those not left out), lower and upper (of auroc_call), change (of
+        auroc_call from the rung before), change_lower, change_upper (95 % intervals over callers from the
+        same draws, given the scores). By grouped k-fold, in the rung's own unit and
+        direction: auroc_kfold (outcomes as they are), null_mean_kfold and null_se_kfold (outcomes permuted),
+        p_value_kfold, null_verdict and n_permutations; the same of calls: auroc_call_kfold,
+        null_mean_call_kfold.
     permutations : DataFrame
-        rung, permutation (0 = outcomes as they are), auroc (as the rung would print it, of calls), by one
-        repeat of grouped k-fold.
+        rung, unit, permutation (0 = outcomes as they are), auroc_kfold (of the rung's unit, as it would print
+        it), auroc_call_kfold (of calls, in the rung's direction), by one repeat of grouped k-fold.
     scores : DataFrame
         rung, call_id, caller_id, y, p_raw, p, threshold.
     findings : tuple of Finding
@@ -72,6 +94,7 @@ def audit_ladder(
     finished: Mapping[str, Mapping[str, Any]] | None = None,
     keep: Callable[[str, Mapping[str, Any]], None] | None = None,
     progress: Progress | None = None,
+    ahead: FitAhead | None = None,
 ) -> Audit:
     """Climb the ladder.
 
@@ -85,9 +108,9 @@ def audit_ladder(
     design : {'loco', 'grouped_kfold'}
         One repeat of it, the same folds on every rung. Frame scores exist for 'loco' only.
     n_permutations : int
-        Permutations among all callers on every rung; 0 leaves `null_mean` empty. They run by one repeat of
-        grouped k-fold whatever the design, since leaving one out is biased against a model that learned
-        nothing; `auroc_kfold` is the value of the same folds without permutation.
+        Permutations among all callers on every rung; 0 leaves the columns of grouped k-fold empty. They run
+        by one repeat of grouped k-fold whatever the design, since leaving one out is biased against a model
+        that learned nothing; `auroc_kfold` is the value of the same folds without permutation.
     rungs : sequence of Rung, optional
         `ladder()` when left out.
     finished : mapping, optional
@@ -95,13 +118,28 @@ def audit_ladder(
     keep : callable, optional
         Called with the name of each finished rung or permutation and its record, which is JSON-ready.
     progress : callable, optional
+    ahead : callable, optional
+        Called with what several permutations will ask for before they are refitted, for learners that fit
+        many models in less time together. It must not change what the refits give.
 
     Returns
     -------
     Audit
+
+    Raises
+    ------
+    ValidationError
+        Where the calls table is broken (row and value are named), a class has fewer than 4 callers, there is
+        no rung, or a refit does not keep its contract.
     """
     table = check_calls(calls)
     chosen = ladder() if rungs is None else tuple(rungs)
+    if not chosen or n_permutations < 0:
+        raise ValidationError(
+            f"The ladder needs a rung or more and 0 permutations or more, not {len(chosen)} and "
+            f"{n_permutations}."
+        )
+    require_callers(caller_table(table), LEAST_CALLERS["nested"], "honest")
     once = replace(settings, designs=(design,), repeats=1)
     done = finished or {}
     numbers = range(1 + n_permutations) if n_permutations else range(0)
@@ -116,22 +154,28 @@ def audit_ladder(
         records.append(record)
         if progress is not None:
             progress(number + 1, total)
-    rows: list[dict[str, Any]] = []
-    for b in numbers:
-        name = f"{PERMUTATION}{b:04d}"
-        areas = done.get(name)
-        if areas is None:
-            areas = _permuted(chosen, table, make_fitter, once, b)
+    areas_of = {b: done[_name(b)] for b in numbers if _name(b) in done}
+    for some in in_batches([b for b in numbers if b not in areas_of]):
+        tables = [_shuffled(table, once, b) for b in some]
+        if ahead is not None:
+            ahead([one for shuffled in tables for one in _asked(chosen, shuffled, once)])
+        for b, shuffled in zip(some, tables, strict=True):
+            areas_of[b] = _permuted(chosen, shuffled, make_fitter, once)
             if keep is not None:
-                keep(name, areas)
-        rows += [{"rung": rung.name, "permutation": b, "auroc": areas[rung.name]} for rung in chosen]
-        if progress is not None:
-            progress(len(chosen) + b + 1, total)
-    permutations = pd.DataFrame(rows, columns=["rung", "permutation", "auroc"])
+                keep(_name(b), areas_of[b])
+            if progress is not None:
+                progress(len(chosen) + len(areas_of), total)
+    rows = [
+        {"rung": rung.name, "permutation": b, **areas_of[b][rung.name]} for b in numbers for rung in chosen
+    ]
+    permutations = pd.DataFrame(
+        rows, columns=["rung", "unit", "permutation", "auroc_kfold", "auroc_call_kfold"]
+    )
+    permutations["unit"] = permutations["rung"].map({str(one["rung"]): one["unit"] for one in records})
     scores = pd.concat([pd.DataFrame(one["scores"]).assign(rung=one["rung"]) for one in records])
     scores = scores[["rung", *(c for c in scores.columns if c != "rung")]].reset_index(drop=True)
     measured = pd.DataFrame([{k: v for k, v in one.items() if k != "scores"} for one in records])
-    climbed = _judged(_with_intervals(measured, scores, settings.seed), permutations)
+    climbed = _judged(_with_intervals(measured, scores, settings.seed), permutations, permutable(table))
     return Audit(climbed, permutations, scores, ladder_findings(climbed))
 
 
@@ -173,39 +217,62 @@ def _climb(
     kept = rows[["call_id", "caller_id", "y", "p_raw", "p", "threshold"]].astype(
         {"p": float, "threshold": float}
     )
+    alarms = degenerate_scores(result.predictions)
     return {
         "rung": rung.name,
         "label": rung.label,
-        "unit": rung.unit,
         **rung_metrics(result, calls, rung, settings),
         "leaked": ", ".join(sorted({str(one["learned"]) for one in leaks(result.provenance)})),
-        "degenerate": bool(degenerate_scores(result.predictions)["alarm"].any()),
+        "degenerate": bool(alarms["alarm"].any()),
+        "copies_empty_model": bool(alarms["copies"].any()),
         "scores": {str(column): kept[column].tolist() for column in kept.columns},
     }
 
 
+def _name(b: int) -> str:
+    return f"{PERMUTATION}{b:04d}"
+
+
+def _shuffled(calls: pd.DataFrame, settings: ValidationSettings, b: int) -> pd.DataFrame:
+    """Return the calls under permutation `b`; 0 leaves the outcomes as they are."""
+    if b == 0:
+        return calls
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
+    return permute_outcomes(calls, rng)
+
+
+def _asked(
+    rungs: Sequence[Rung], calls: pd.DataFrame, settings: ValidationSettings
+) -> list[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]:
+    """Return what the rungs will ask for on a table of calls, each model once."""
+    alike = {_models(rung): rung for rung in rungs}
+    return [(rung.fit, calls, pipeline_sets(calls, settings, rung.protocol)) for rung in alike.values()]
+
+
+def _models(rung: Rung) -> tuple[FitSwitches, bool, bool]:
+    """Return what tells a rung's models; rungs that differ in the cut or the unit alone rank alike."""
+    return rung.fit, rung.protocol.constant_prior, rung.protocol.tune_steps
+
+
 def _permuted(
-    rungs: Sequence[Rung],
-    calls: pd.DataFrame,
-    make_fitter: MakeFitter,
-    settings: ValidationSettings,
-    b: int,
-) -> dict[str, float]:
-    """Return each rung's AUROC under permutation `b`; 0 leaves the outcomes as they are."""
-    table = calls
-    if b > 0:
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
-        table = permute_outcomes(calls, rng)
-    y = table["y"].to_numpy()
-    of_models: dict[tuple[FitSwitches, bool, bool], np.ndarray] = {}
+    rungs: Sequence[Rung], calls: pd.DataFrame, make_fitter: MakeFitter, settings: ValidationSettings
+) -> dict[str, dict[str, float]]:
+    """Return each rung's AUROCs on a table of calls."""
+    y, n_frames = calls["y"].to_numpy(), calls["n_frames"].to_numpy()
+    by_frame = {_models(rung) for rung in rungs if rung.unit == "frame"}
+    scored: dict[tuple[FitSwitches, bool, bool], Any] = {}
     areas = {}
     for rung in rungs:
-        # Rungs that differ in the cut or the unit alone rank alike.
-        key = (rung.fit, rung.protocol.constant_prior, rung.protocol.tune_steps)
-        if key not in of_models:
-            fit = make_fitter(rung.fit, table)
-            of_models[key] = pipeline_scores(table, fit, settings, rung.protocol)
-        areas[rung.name] = printed_auroc(y, of_models[key], rung.automatic)
+        key = _models(rung)
+        if key not in scored:
+            fit = make_fitter(rung.fit, calls)
+            scored[key] = pipeline_rows(calls, fit, settings, rung.protocol, key in by_frame)
+        score, frames = scored[key]
+        shown = printed_rows(rung, y, score, n_frames, frames)
+        areas[rung.name] = {
+            "auroc_kfold": printed_auroc(*shown, rung.automatic),
+            "auroc_call_kfold": printed_auroc(y, score, rung.automatic),
+        }
     return areas
 
 
@@ -230,18 +297,22 @@ def _with_intervals(measured: pd.DataFrame, scores: pd.DataFrame, seed: int) -> 
     return measured.assign(**dict(zip(columns, np.array(out).T, strict=True)))
 
 
-def _judged(climbed: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
+def _judged(climbed: pd.DataFrame, permutations: pd.DataFrame, moving: Permutable) -> pd.DataFrame:
     rows = []
     for name in climbed["rung"]:
-        mine = permutations[permutations["rung"] == name]
-        null = mine.loc[mine["permutation"] > 0, "auroc"].to_numpy()
-        if not len(null):
-            rows.append((np.nan, np.nan, np.nan, np.nan, "", 0))
+        mine = permutations[permutations["rung"] == name].set_index("permutation")
+        null = mine[mine.index > 0]
+        if null.empty:
+            rows.append((np.nan, np.nan, np.nan, np.nan, "", 0, np.nan, np.nan))
             continue
-        observed = float(mine.loc[mine["permutation"] == 0, "auroc"].iloc[0])
-        judged = judge_permutations("all", observed, null)
+        observed = float(mine["auroc_kfold"][0])
+        judged = judge_permutations("all", observed, null["auroc_kfold"].to_numpy(), moving)
         rows.append(
-            (observed, judged.null_mean, judged.monte_carlo_se, judged.p_value, judged.verdict, len(null))
-        )
-    columns = ["auroc_kfold", "null_mean", "null_se", "p_value", "null_verdict", "n_permutations"]
+            (observed, judged.null_mean, judged.monte_carlo_se, judged.p_value, judged.verdict, len(null),
+             float(mine["auroc_call_kfold"][0]), float(null["auroc_call_kfold"].mean()))
+        )  # fmt: skip
+    columns = [
+        "auroc_kfold", "null_mean_kfold", "null_se_kfold", "p_value_kfold", "null_verdict", "n_permutations",
+        "auroc_call_kfold", "null_mean_call_kfold",
+    ]  # fmt: skip
     return pd.concat([climbed, pd.DataFrame(rows, columns=columns)], axis=1)

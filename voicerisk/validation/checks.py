@@ -1,6 +1,8 @@
 """Checks for leaks that need no refit: who was seen, what names a caller, what the recording gives away."""
 
 from collections.abc import Sequence
+from math import comb
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,12 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.discrimination import auroc, obuchowski
 from voicerisk.validation.findings import Finding
 from voicerisk.validation.provenance import Provenance, leaks
+from voicerisk.validation.tables import require_columns, require_one_row
 
 SEPARATES = 0.999
 LEAST_CALLERS = 3
 ALPHA = 0.05
+MOST_EXACT = 60
 CHANNEL = {
     "sample_rate": "the sample rate",
     "duration_s": "the length of the recording",
@@ -69,6 +73,7 @@ def caller_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         column, constant_within_caller, n_distinct, auroc (of caller means, the better direction), separates,
         index_like.
     """
+    require_columns(table, ("caller_id", "y", *columns), "checked")
     by_caller = table.groupby("caller_id", sort=True)
     y_mean = by_caller["y"].mean()
     pure = y_mean.isin([0, 1]).to_numpy()
@@ -110,15 +115,21 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
         caller_id, y and the columns.
     columns : sequence of str
     in_model : bool
-        Whether the model is given these columns; what it is not given is a note, never a leak.
+        Whether the model is given these columns; what it is not given is a note, never a leak. Nor is what as
+        few callers would show by chance: a column that is constant within callers separates n0 and n1 of them
+        with probability 2 / C(n0 + n1, n1), times the number of such columns.
     """
     out = []
-    worst = "leak" if in_model else "note"
+    found = caller_columns(table, columns)
+    chance = min(1.0, int(found["constant_within_caller"].sum()) * _separated_by_chance(table))
+    worst = "leak" if in_model and chance <= ALPHA else "note"
     remedy = "" if in_model else "It is not among the predictors; keep it so. "
-    for row in caller_columns(table, columns).to_dict("records"):
+    for row in found.to_dict("records"):
         evidence = (
             f"column {row['column']!r}: AUROC {row['auroc']:.3f} alone, {row['n_distinct']} distinct values"
         )
+        if row["separates"]:
+            evidence += f"; these callers would be separated by chance with probability {chance:.2g}"
         if row["index_like"]:
             out.append(
                 Finding(
@@ -141,8 +152,18 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
     return out
 
 
+def _separated_by_chance(table: pd.DataFrame) -> float:
+    """Return the probability that a number given to each caller at random separates the outcomes."""
+    share = table.groupby("caller_id")["y"].mean()
+    n0, n1 = (int((share == value).sum()) for value in (0, 1))
+    return 2.0 / comb(n0 + n1, n1)
+
+
 def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]:
     """Find values of a stratum whose calls all have one outcome.
+
+    A few callers who share a value may share their outcome by chance: where the probability of that (callers
+    dealt to values at random, either outcome) is above 0.05, it is a note and not a bias.
 
     Parameters
     ----------
@@ -150,25 +171,38 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
         call_id, caller_id, y and the strata.
     strata : sequence of str
     """
-    out = []
+    require_columns(calls, ("call_id", "caller_id", "y", *strata), "calls")
+    out: list[Finding] = []
+    if calls["y"].nunique() < 2:
+        return out
     for name in strata:
         for value, part in calls.groupby(calls[name].astype(str), sort=True):
-            if part["y"].nunique() == 1 and calls["y"].nunique() == 2:
+            if part["y"].nunique() == 1:
                 outcome = int(part["y"].iloc[0])
                 share = len(part) / (calls["y"] == outcome).sum()
+                callers = part["caller_id"].nunique()
+                chance = _one_class_by_chance(calls, callers)
                 # A column that marks these calls and nothing else ranks them all right, the rest by chance.
                 out.append(
                     Finding(
-                        "one_class_cell", "bias" if len(part) > 1 else "note",
+                        "one_class_cell", "bias" if chance <= ALPHA else "note",
                         f"All calls with {name} = {value} have outcome {outcome}: whatever tells this {name} "
                         "tells the outcome.",
-                        f"{len(part)} calls of {part['caller_id'].nunique()} callers, {share:.0%} of outcome "
-                        f"{outcome}; a perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}",
+                        f"{len(part)} calls of {callers} callers, {share:.0%} of outcome {outcome}; a "
+                        f"perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}; so many "
+                        f"callers would share an outcome by chance with probability {chance:.2g}",
                         f"Report the result without {name} = {value}; leaving it out as a test set cannot be "
                         "estimated.",
                     )
                 )  # fmt: skip
     return out
+
+
+def _one_class_by_chance(calls: pd.DataFrame, drawn: int) -> float:
+    """Return the probability that so many callers, drawn without replacement, all have one outcome."""
+    share = calls.groupby("caller_id")["y"].mean()
+    n, alike = len(share), [int((share == value).sum()) for value in (0, 1)]
+    return float(sum(comb(one, drawn) for one in alike) / comb(n, drawn))
 
 
 def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
@@ -181,7 +215,7 @@ def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]
     calls : DataFrame
         call_id, caller_id, y.
     """
-    _need(channel, ("call_id", "sha256"))
+    require_columns(channel, ("call_id", "sha256"), "channel")
     joined = channel[["call_id", "sha256"]].merge(calls[["call_id", "caller_id", "y"]], on="call_id")
     out = []
     for _, part in joined.groupby("sha256", sort=True):
@@ -219,10 +253,19 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.9
         direction is that of the column. Columns that do not vary, or are known of fewer than 3 callers in a
         class, have no row.
     """
-    _need(channel, ("call_id",))
+    require_columns(channel, ("call_id",), "channel")
+    require_one_row(channel, "call_id", "channel")
+    if not channel["call_id"].isin(calls["call_id"]).any():
+        raise ValidationError(
+            "The channel table holds none of the calls; are its call_ids those of calls.csv?"
+        )
     joined = calls[["call_id", "caller_id", "y"]].merge(channel, on="call_id").sort_values("call_id")
     rows = []
     for column in (c for c in CHANNEL if c in channel.columns):
+        if not pd.api.types.is_numeric_dtype(joined[column]):
+            raise ValidationError(
+                f"The channel table's {column} holds {joined[column].iloc[0]!r}; it must hold numbers."
+            )
         values = joined[column].to_numpy(dtype=np.float64)
         known = np.isfinite(values)
         y, groups = joined["y"].to_numpy()[known], joined["caller_id"].to_numpy()[known]
@@ -243,28 +286,54 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.9
 
 
 def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
-    """Say which columns of the channel tell the outcome: 0.5 outside the interval, or separation.
+    """Say which columns of the channel tell the outcome: 0.5 outside the interval, and a rank test.
 
     The level of each interval is 1 - 0.05 / columns (Bonferroni), so that a clean study is not accused by
-    one of its eight columns.
+    one of its eight columns. With few callers that interval is too short and a column may separate the
+    outcomes by chance: the exact rank test of caller means at the same level has to agree. A separation that
+    it does not confirm is a note.
     """
     out = []
     tested = max(len(channel_table(channel, calls)), 1)
     for row in channel_table(channel, calls, 1.0 - ALPHA / tested).to_dict("records"):
         separated = row["auroc"] in (0.0, 1.0)
-        if separated or row["lower"] > 0.5 or row["upper"] < 0.5:
+        if not (separated or row["lower"] > 0.5 or row["upper"] < 0.5):
+            continue
+        p_value = _rank_test(calls.merge(channel[["call_id", row["column"]]], on="call_id"), row["column"])
+        sure = p_value <= ALPHA / tested
+        if sure or separated:
             interval = "" if separated else f" ({row['lower']:.2f} to {row['upper']:.2f})"
             out.append(
                 Finding(
-                    "channel", "bias",
-                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class.",
-                    f"{row['column']}: AUROC {row['auroc']:.3f}{interval}, {tested} columns tested together; "
-                    f"mean {row['mean_0']:.4g} without and {row['mean_1']:.4g} with the outcome",
+                    "channel", "bias" if sure else "note",
+                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class."
+                    if sure
+                    else f"{CHANNEL[row['column']].capitalize()} separates the outcomes, which with so few "
+                    "callers may be chance.",
+                    f"{row['column']}: AUROC {row['auroc']:.3f}{interval}, rank test of callers P = "
+                    f"{p_value:.2g}, {tested} columns tested together; mean {row['mean_0']:.4g} without and "
+                    f"{row['mean_1']:.4g} with the outcome",
                     "Compare services, normalise level and bandwidth, and report the AUROC without the "
                     "service that differs.",
                 )
             )  # fmt: skip
     return out
+
+
+def _rank_test(rows: pd.DataFrame, column: str) -> float:
+    """Return the two-sided P of Wilcoxon's rank test of caller means, callers of both outcomes aside."""
+    from scipy.stats import mannwhitneyu
+
+    by_caller = rows.dropna(subset=[column]).groupby("caller_id").agg(y=("y", "mean"), x=(column, "mean"))
+    negative, positive = (by_caller.loc[by_caller["y"] == v, "x"].to_numpy() for v in (0, 1))
+    if not len(negative) or not len(positive):
+        return 1.0
+    n = len(negative) + len(positive)
+    if max(negative) < min(positive) or max(positive) < min(negative):
+        return 2.0 / comb(n, len(positive))
+    exact = n <= MOST_EXACT and len(np.unique(by_caller["x"])) == len(by_caller)
+    method: Literal["exact", "asymptotic"] = "exact" if exact else "asymptotic"
+    return float(mannwhitneyu(positive, negative, alternative="two-sided", method=method).pvalue)
 
 
 def _share_among_others(value: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -285,9 +354,3 @@ def _index_like(table: pd.DataFrame, column: str) -> bool:
     whole = bool(np.isfinite(of_caller).all() and (of_caller == np.round(of_caller)).all())
     gaps = np.diff(of_caller)
     return whole and len(gaps) > 0 and bool((gaps > 0).all()) and bool(np.median(gaps) == 1.0)
-
-
-def _need(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    missing = [c for c in columns if c not in table.columns]
-    if missing:
-        raise ValidationError(f"The channel table lacks the column(s) {', '.join(missing)}.")

@@ -1,6 +1,6 @@
 """Negative controls: the same pipeline where it should find nothing, or find the channel."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
+from voicerisk.validation.control_findings import said_of_voices
 from voicerisk.validation.discrimination import obuchowski
-from voicerisk.validation.findings import Finding
 from voicerisk.validation.nested_error import leave_pair_out
 from voicerisk.validation.permutation import (
     MakeFitPaths,
@@ -23,14 +23,16 @@ from voicerisk.validation.protocols import NESTED
 from voicerisk.validation.ridge import ridge_paths
 from voicerisk.validation.settings import ValidationSettings
 from voicerisk.validation.switches import Switches
-from voicerisk.validation.tables import check_calls
+from voicerisk.validation.tables import check_calls, require_columns, require_one_row
+from voicerisk.validation.voices import LEVEL, met_voices
 
 STREAM = 41
 LEAST = 4
 PAIRS = 60
-JUMP = 0.1
-OFF = 0.05
-COLUMNS = ("control", "what", "expected", "auroc", "lower", "upper", "n_calls", "n_events", "note")
+COLUMNS = (
+    "control", "what", "unit", "expected", "auroc", "lower", "upper", "reference", "change", "change_lower",
+    "change_upper", "n_calls", "n_events", "note",
+)  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -41,7 +43,8 @@ def negative_controls(
     service: str | None = None,
     sex: str | None = None,
     metadata: pd.DataFrame | None = None,
-    pseudo: MakeFitPaths | None = None,
+    segments: pd.DataFrame | None = None,
+    make_of_segments: MakeFitPaths | None = None,
     n_random: int = 5,
     switches: Switches = NESTED,
     finished: Mapping[str, Row] | None = None,
@@ -60,8 +63,10 @@ def negative_controls(
         Strata columns.
     metadata : DataFrame, optional
         call_id and numeric columns that are not speech: channel.csv, duration, availability of markers.
-    pseudo : callable, optional
-        As `make_fit_paths`, for a pipeline whose segments were dealt anew to callers of the same class.
+    segments : DataFrame, optional
+        segment_id, call_id, caller_id, y, n_frames and strata of the call, one row a segment; for (c).
+    make_of_segments : callable, optional
+        As `make_fit_paths`, of a table in which each segment is a call; see `met_voices`.
     n_random : int
         Random relabellings of control (b).
     switches : Switches
@@ -73,21 +78,31 @@ def negative_controls(
     Returns
     -------
     DataFrame
-        control, what, expected, auroc (NaN where it cannot be estimated), lower, upper (95 %, over callers,
-        given the scores; Obuchowski), n_calls, n_events, note.
+        control, what, unit (of the AUROC), expected, auroc (NaN where it cannot be estimated), lower, upper
+        (99 %, over callers, given the scores; Obuchowski, of (c) bootstrapped), reference, change,
+        change_lower, change_upper (of (c): the same segments by models that left out their caller, and the
+        difference), n_calls, n_events, note.
 
     Notes
     -----
     (b) expects 0.5 only for a model without sex; what sex alone gives on the same shuffles is printed beside
-    it. (g) holds both callers of a pair out of one model, since scores pooled over folds shift with the class
-    of whoever is left out even at a constant prior.
+    it. (c) compares the same segments twice, since averaging over many voices raises the AUROC of dealt
+    calls by itself. (g) tests the code of this package, not the study; it holds both callers of a pair out of
+    one model, since scores pooled over folds shift with the class of whoever is left out even at a constant
+    prior.
     """
     table = check_calls(calls)
     missing = [c for c in (service, sex) if c is not None and c not in table.columns]
     if missing:
         raise ValidationError(f"The calls table lacks the column(s) {', '.join(missing)} of a control.")
+    if metadata is not None:
+        require_columns(metadata, ("call_id",), "metadata")
+        require_one_row(metadata, "call_id", "metadata")
+    if segments is not None:
+        require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames"), "segments")
     tasks = _tasks(
-        table, make_fit_paths, settings, service, sex, metadata, pseudo, n_random, switches
+        table, make_fit_paths, settings, service, sex, metadata, segments, make_of_segments, n_random,
+        switches,
     )  # fmt: skip
     rows = []
     for name, run in tasks:
@@ -109,7 +124,8 @@ def _tasks(
     service: str | None,
     sex: str | None,
     metadata: pd.DataFrame | None,
-    pseudo: MakeFitPaths | None,
+    segments: pd.DataFrame | None,
+    make_of_segments: MakeFitPaths | None,
     n_random: int,
     switches: Switches,
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
@@ -136,11 +152,8 @@ def _tasks(
         )  # fmt: skip
     if sex is not None:
         yield "b", lambda: _shuffled_within(table, make_fit_paths, settings, sex, n_random, switches)
-    if pseudo is not None:
-        yield "c", lambda: pipeline(
-            "c", "segments dealt anew among callers of the same class",
-            "about HONEST; a jump means that the model recognises voices it has met", table, pseudo,
-        )  # fmt: skip
+    if segments is not None and make_of_segments is not None:
+        yield "c", lambda: _met_voices(table, segments, make_of_segments, settings, sex, switches)
     if metadata is not None:
         names = metadata.drop(columns="call_id").select_dtypes("number").columns.tolist()
         if names:
@@ -164,8 +177,11 @@ def _row(
     if score is not None:
         interval = obuchowski(part["y"].to_numpy(), score, part["caller_id"].to_numpy())
         area = interval.auroc
-        low, high = interval.wald() if interval.informative else (np.nan, np.nan)
-    values = (control, what, expected, area, low, high, len(part), int(part["y"].sum()), note)
+        low, high = interval.wald(LEVEL) if interval.informative else (np.nan, np.nan)
+    none = (np.nan,) * 4
+    values = (
+        control, what, "call", expected, area, low, high, *none, len(part), int(part["y"].sum()), note
+    )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -190,6 +206,37 @@ def _shuffled_within(
     return {**row, "auroc": float(np.mean(drawn)), "note": note}
 
 
+def _met_voices(
+    table: pd.DataFrame,
+    segments: pd.DataFrame,
+    make_of_segments: MakeFitPaths,
+    settings: ValidationSettings,
+    sex: str | None,
+    switches: Switches,
+) -> Row:
+    what = "segments dealt anew to made-up callers of the same class, so that the model met their voices"
+    callers = [table["caller_id"][table["y"] == v].nunique() for v in (0, 1)]
+    row = {**_row("c", what, "", table, None, ""), "unit": "segment"}
+    if min(callers) < LEAST:
+        return {
+            **row,
+            "expected": f"not estimable: {callers[0]} and {callers[1]} callers, {LEAST} are needed",
+        }
+    if segments.groupby("caller_id").size().max() < 2:
+        return {**row, "expected": "not estimable: no caller has a second segment to meet"}
+    found = met_voices(segments, make_of_segments, settings, switches, [] if sex is None else [sex])
+    note = (
+        f"change {found.change:+.3f} ({found.lower:+.3f} to {found.upper:+.3f}) over {found.n_segments} "
+        f"segments, {found.share_met:.0%} of whose voices were met: "
+        f"{said_of_voices(found.change, found.lower, found.upper)}"
+    )
+    return {
+        **row, "expected": f"{found.unmet:.3f}, the same segments by models that never met their voices",
+        "auroc": found.met, "lower": found.met_lower, "upper": found.met_upper, "reference": found.unmet,
+        "change": found.change, "change_lower": found.lower, "change_upper": found.upper, "note": note,
+    }  # fmt: skip
+
+
 def _metadata_alone(
     table: pd.DataFrame,
     metadata: pd.DataFrame,
@@ -211,95 +258,6 @@ def _callers_alone(table: pd.DataFrame, settings: ValidationSettings) -> Row:
     one_hot = pd.get_dummies(table["caller_id"], prefix="caller").astype(np.float64)
     fit = ridge_paths(pd.concat([table, one_hot], axis=1), list(one_hot.columns))
     area = leave_pair_out(pure, fit, settings, PAIRS).auroc if pure["y"].nunique() == 2 else np.nan
-    note = "pooled over folds, a penalised model of callers alone moves with who is left out"
+    note = "this tests the validation code, not the study: callers in training and test would show here"
     row = _row("g", "one column a caller, nothing else, by pairs left out", "0.5", pure, None, note)
     return {**row, "auroc": area}
-
-
-def control_findings(controls: pd.DataFrame) -> list[Finding]:
-    """Say what the controls found, one finding each where the control is not as expected.
-
-    Parameters
-    ----------
-    controls : DataFrame
-        From `negative_controls`.
-    """
-    honest = float(controls.loc[controls["control"] == "none", "auroc"].iloc[0])
-    out = []
-    for row in controls.to_dict("records"):
-        shown = f"control {row['control']}, {row['what']}: AUROC {row['auroc']:.3f}"
-        if np.isfinite(row["lower"]):
-            shown += f" ({row['lower']:.2f} to {row['upper']:.2f})"
-        if row["control"] == "a" and row["lower"] > 0.5:
-            out.append(
-                Finding(
-                    "channel_readable", "bias",
-                    "The markers tell the service of a caller at the same outcome: the channel is readable.",
-                    shown, "Report the result within one service, and without the service that differs.",
-                )
-            )  # fmt: skip
-        if row["control"] == "c" and row["auroc"] > honest + JUMP:
-            out.append(
-                Finding(
-                    "identity_readable", "note",
-                    "Where segments of one voice stand under several callers the AUROC jumps: the markers "
-                    "know voices, so that a caller under two ids would leak.",
-                    f"{shown}; {honest:.3f} with the callers as they are",
-                    "Make sure that one person is one caller_id, over services and years.",
-                )
-            )  # fmt: skip
-        if row["control"] == "d" and row["lower"] > 0.5:
-            out.append(
-                Finding(
-                    "recording_alone", "bias", "The recording without its speech tells the outcome.", shown,
-                    "Ask which of level, noise, bandwidth and length differs by class, and why.",
-                )
-            )  # fmt: skip
-        if row["control"] == "e" and np.isfinite(row["auroc"]) and row["auroc"] < honest - JUMP:
-            out.append(
-                Finding(
-                    "one_service", "note", "The result hangs on one service.",
-                    f"{shown}; {honest:.3f} with all", "Report both.",
-                )
-            )  # fmt: skip
-        if row["control"] == "g" and abs(row["auroc"] - 0.5) > OFF:
-            out.append(
-                Finding(
-                    "callers_straddle", "leak",
-                    "Knowing nothing but who called tells the outcome: callers are in training and test at "
-                    "once.", shown, "Hold out whole callers.",
-                )
-            )  # fmt: skip
-    return out
-
-
-def pseudo_callers(
-    segments: pd.DataFrame, calls: pd.DataFrame, rng: np.random.Generator, within: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Deal segments anew among the calls of the same class, so that a call holds many voices.
-
-    Parameters
-    ----------
-    segments : DataFrame
-        call_id, caller_id, segment and anything else.
-    calls : DataFrame
-        call_id, caller_id, y, and the columns of `within`.
-    rng : numpy.random.Generator
-    within : sequence of str
-        Deal only among calls that agree in these (for example sex).
-
-    Returns
-    -------
-    DataFrame
-        `segments` with call_id, caller_id and segment of their new place; every call keeps its number of
-        segments and its outcome.
-    """
-    cell = calls.groupby(["y", *within], sort=True).ngroup()
-    of_call = dict(zip(calls["call_id"], cell, strict=True))
-    out = segments.reset_index(drop=True).copy()
-    of_row = out["call_id"].map(of_call).to_numpy()
-    source = np.arange(len(out))
-    for value in np.unique(of_row):
-        rows = np.flatnonzero(of_row == value)
-        source[rows] = rng.permutation(rows)
-    return out.assign(**{key: out[key].to_numpy()[source] for key in ("call_id", "caller_id", "segment")})

@@ -19,17 +19,34 @@ SWITCHES = {
         "The held-out caller's label entered through the screening.",
         "Screen inside the fold.",
     ),
-    "row_folds": (
+    "row_lambda": (
         "bias",
-        "Lambda and the number of steps were chosen on folds that callers straddle, so that the model is "
-        "tuned to recognise callers.",
-        "Tune on folds of whole callers.",
+        "The screening's lambda was chosen on folds that callers straddle: markers that recognise callers "
+        "are kept.",
+        "Choose lambda on folds of whole callers.",
+    ),
+    "row_steps": (
+        "bias",
+        "The number of steps was chosen on folds that callers straddle, so that the model is tuned to "
+        "recognise callers.",
+        "Choose the number of steps on folds of whole callers.",
     ),
     "holdout_threshold": (
         "leak",
         "The held-out caller's label entered through the threshold: decisions are judged by the cut that "
         "suits them best.",
         "Learn the cut on inner out-of-fold scores of the training callers.",
+    ),
+    "cut_at_score": (
+        "note",
+        "The cut lies at the score of a caller it was learned from, not half-way to the next lower one: the "
+        "lowest such positive is met exactly, a new one with a slightly lower score is missed.",
+        "Cut half-way between neighbouring scores.",
+    ),
+    "no_recalibration": (
+        "bias",
+        "The risk is the score as it is: nothing makes it agree with how often the outcome occurs.",
+        "Recalibrate on inner out-of-fold scores.",
     ),
     "shifting_prior": (
         "bias",
@@ -53,6 +70,9 @@ SWITCHES = {
         "Fix the direction in advance.",
     ),
 }
+UNITS = {"call": "calls", "frame": "frames", "frame_by_call": "frames by their call's score"}
+SHOWN_BRIER = 0.001
+NO_SCREENING = "The study does not screen its markers, so that this liberty takes nothing."
 OFFSET_ALONE = (
     "The caller effect took what there was to learn, so that a caller the model never saw is scored by the "
     "offset alone."
@@ -111,20 +131,31 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
                 )
             )  # fmt: skip
         if row["degenerate"]:
-            found.append(
-                Finding(
-                    f"{name}_degenerate", "bias",
-                    f"On rung {name} the scores say no more than who was left out.",
-                    "their spread is that of a model without predictors",
-                    "Do not read this AUROC in either direction.", concerns,
-                )
-            )  # fmt: skip
+            found.append(_of_degenerate(name, row, concerns))
         before = row
     return tuple(found)
 
 
+def _of_degenerate(name: str, row: Mapping[str, Any], concerns: str) -> Finding:
+    if row["copies_empty_model"]:
+        return Finding(
+            f"{name}_degenerate", "bias", f"On rung {name} the scores say no more than who was left out.",
+            "they copy the share of positives among those who were not left out",
+            "Do not read this AUROC in either direction.", concerns,
+        )  # fmt: skip
+    return Finding(
+        f"{name}_degenerate", "note",
+        f"On rung {name} the model learned next to nothing: its scores hardly vary.",
+        f"their spread is no larger than that of a model without predictors; AUROC of calls "
+        f"{row['auroc_call']:.3f}, {row['n_without_cut']} calls without a cut",
+        "Do not read this AUROC in either direction; no leak is involved.", concerns,
+    )  # fmt: skip
+
+
 def _of_switch(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Finding:
     severity, sentence, remedy = SWITCHES[name]
+    if name in ("global_screening", "row_lambda") and "screening" not in row["leaked"]:
+        severity, sentence, remedy = "note", NO_SCREENING, "None is needed."
     if name == "caller_effect" and "caller_effect" not in row["leaked"] and row["degenerate"]:
         severity, sentence = "bias", OFFSET_ALONE
     if name == "automatic_direction" and before is not None and row["auroc"] > before["auroc"]:
@@ -133,14 +164,19 @@ def _of_switch(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | No
 
 
 def _evidence(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
-    text = f"AUROC {row['auroc']:.3f}"
+    text = f"AUROC of {UNITS[row['unit']]} {row['auroc']:.3f}"
     if before is not None:
-        text += f" after {before['auroc']:.3f} on the rung before"
+        other = f" (of {UNITS[before['unit']]})" if before["unit"] != row["unit"] else ""
+        text += f" after {before['auroc']:.3f}{other} on the rung before"
         if np.isfinite(row.get("change_lower", np.nan)):
             text += (
                 f" (of calls {row['change']:+.3f}, {row['change_lower']:+.3f} to {row['change_upper']:+.3f})"
             )
         text += f"; J {row['youden_j']:.3f} after {before['youden_j']:.3f}"
+        if row["n_without_cut"] or before["n_without_cut"]:
+            text += f", calls without a cut {row['n_without_cut']} after {before['n_without_cut']}"
+        if abs(row["brier"] - before["brier"]) >= SHOWN_BRIER:
+            text += f"; Brier score {row['brier']:.3f} after {before['brier']:.3f}"
     if row["n_permutations"]:
         text += f"; {_null(row)}"
     if row["leaked"]:
@@ -150,6 +186,7 @@ def _evidence(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
 
 def _null(row: Mapping[str, Any]) -> str:
     return (
-        f"with outcomes shuffled {row['n_permutations']:.0f} times the AUROC is {row['null_mean']:.3f} on "
-        f"average (Monte Carlo error {row['null_se']:.3f})"
+        f"with outcomes shuffled {row['n_permutations']:.0f} times the AUROC of {UNITS[row['unit']]} is "
+        f"{row['null_mean_kfold']:.3f} on average (grouped k-fold, Monte Carlo error "
+        f"{row['null_se_kfold']:.3f})"
     )

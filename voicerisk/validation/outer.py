@@ -34,7 +34,7 @@ class FinishedFold:
         Score of these calls at the chosen step and at step 0, rounded to 12 decimals so that what differs by
         floating point alone is a tie.
     frames : DataFrame or None
-        Frame scores, leave-one-caller-out only.
+        Frame scores where they are kept.
     steps : StepChoice or None
         None where steps are not tuned.
     mstop, last : int
@@ -79,8 +79,12 @@ def finish_fold(
     settings: ValidationSettings,
     switches: Switches,
     prior: float,
+    keep_frames: bool | None = None,
 ) -> FinishedFold:
-    """Consume the paths of one outer fold: tune and calibrate on the inner ones, score with the outer one."""
+    """Consume the paths of one outer fold: tune and calibrate on the inner ones, score with the outer one.
+
+    Frame scores are kept where `keep_frames` says so; by default of leave-one-caller-out.
+    """
     steps, calibration, cut = None, None, None
     tuned: int | None = None
     if plan.inner:
@@ -111,7 +115,7 @@ def finish_fold(
     if switches.assert_unseen:
         assert_unseen(path, plan.outer, {})
     frames = None
-    if plan.design == "loco":
+    if plan.design == "loco" if keep_frames is None else keep_frames:
         frames = frame_rows(path, mstop, table.iloc[rows], score[:, mstop])
     seen = {name: tuple(callers) for name, callers in path.provenance.items()}
     for name, learned in (("mstop", steps), ("recalibration", calibration), ("threshold", cut)):

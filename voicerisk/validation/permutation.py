@@ -10,20 +10,38 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.folds import caller_table, strata_columns
 from voicerisk.validation.outer import finish_fold
-from voicerisk.validation.plan import plan_folds
+from voicerisk.validation.plan import OuterFold, plan_folds
 from voicerisk.validation.protocols import NESTED
-from voicerisk.validation.refit import FitPaths, Progress
+from voicerisk.validation.refit import FitPaths, Progress, TrainingSet
 from voicerisk.validation.settings import ValidationSettings
+from voicerisk.validation.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.validation.switches import Switches
-from voicerisk.validation.tables import check_calls
+from voicerisk.validation.tables import check_calls, require_columns
+
+__all__ = [
+    "MakeFitPaths",
+    "PermutationTest",
+    "judge_permutations",
+    "permutation_test",
+    "permute_outcomes",
+    "pipeline_auroc",
+    "pipeline_rows",
+    "pipeline_scores",
+    "strata_alone_auroc",
+]
 
 MakeFitPaths = Callable[[pd.DataFrame], FitPaths]
 """Makes the refit function for a table of calls whose outcomes (or rows) were changed."""
 
+FitAhead = Callable[[Sequence[tuple[pd.DataFrame, Sequence[TrainingSet]]]], None]
+"""Fits training sets of several tables of calls, so that the refit functions of these tables find them."""
+
 SCHEMES = ("all", "strata")
+TOGETHER = 4  # permutations whose models are fitted side by side, where the learner can
 LEAST_LEAK = 0.02
 FEW = 10
 UNCERTAIN = 0.1
+LEVEL = 0.05
 STREAM = 17
 
 
@@ -40,16 +58,18 @@ class PermutationTest:
     null : ndarray, shape (B,)
         AUROC under each permutation.
     p_value : float
-        (1 + number of null values >= observed) / (1 + B).
+        (1 + number of null values >= observed) / (1 + B); NaN where nothing can be permuted.
     tolerance : float
         max(0.02, 3 sd / sqrt(B)); below 10 permutations Student's t takes the place of the 3, and of one
         permutation nothing follows.
-    verdict : {'leak', 'hold-out bias', 'strata carry the outcome', 'fine'}
+    verdict : {'leak', 'hold-out bias', 'strata carry the outcome', 'fine', 'nothing to permute'}
         'leak' where the null mean of scheme 'all' lies above 0.5 by more than the tolerance. Below by as
         much is 'hold-out bias', a note: leaving one out at 24 callers honestly gives about 0.47.
         Within strata a mean
-        above 0.5 is what the strata alone give.
+        above 0.5 is what the strata alone give. 'nothing to permute' where every permutation leaves the
+        outcomes as they are; `null` is empty then.
     finding : str
+    permutable : Permutable
     """
 
     scheme: str
@@ -59,56 +79,17 @@ class PermutationTest:
     tolerance: float
     verdict: str
     finding: str
+    permutable: Permutable
 
     @property
     def null_mean(self) -> float:
-        """Mean AUROC under permutation."""
-        return float(self.null.mean())
+        """Mean AUROC under permutation; NaN without permutations."""
+        return float(self.null.mean()) if len(self.null) else np.nan
 
     @property
     def monte_carlo_se(self) -> float:
         """Standard error of the null mean."""
         return float(self.null.std(ddof=1) / np.sqrt(len(self.null))) if len(self.null) > 1 else np.nan
-
-
-def permute_outcomes(
-    calls: pd.DataFrame, rng: np.random.Generator, strata: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Shuffle outcomes among callers, and within callers who have both outcomes.
-
-    Shuffling frames or calls freely would destroy the correlation within callers and give too small p values.
-
-    Parameters
-    ----------
-    calls : DataFrame
-        call_id, caller_id, y and the strata.
-    rng : numpy.random.Generator
-    strata : sequence of str
-        Shuffle among the callers of each combination of these only.
-
-    Returns
-    -------
-    DataFrame
-        The same table with y permuted.
-    """
-    table = calls.sort_values(["caller_id", "call_id"], ignore_index=True)
-    caller, code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)
-    y = table["y"].to_numpy()
-    share = np.bincount(code, y) / np.bincount(code)
-    cell: np.ndarray = np.zeros(len(caller), dtype=np.int64)
-    if strata:
-        first = table.groupby("caller_id", sort=True)[list(strata)].first().astype(str)
-        cell = first.groupby(list(strata), sort=True).ngroup().to_numpy()
-    constant = (share == 0) | (share == 1)
-    new = share.copy()
-    for value in np.unique(cell):
-        inside = np.flatnonzero(constant & (cell == value))
-        new[inside] = rng.permutation(share[inside])
-    shuffled = new[code].astype(np.int64)
-    for mixed in np.flatnonzero(~constant):
-        own = code == mixed
-        shuffled[own] = rng.permutation(y[own])
-    return table.assign(y=shuffled)
 
 
 def permutation_test(
@@ -122,6 +103,7 @@ def permutation_test(
     finished: Mapping[int, float] | None = None,
     keep: Callable[[int, float], None] | None = None,
     progress: Progress | None = None,
+    ahead: FitAhead | None = None,
 ) -> PermutationTest:
     """Run the pipeline on permuted outcomes, by one repeat of grouped k-fold.
 
@@ -144,15 +126,20 @@ def permutation_test(
     keep : callable, optional
         Called with the number and the AUROC of each finished permutation.
     progress : callable, optional
+    ahead : callable, optional
+        Called with the calls and training sets of several permutations before they are refitted, for learners
+        that fit many models in less time together. It must not change what the refits give.
 
     Returns
     -------
     PermutationTest
+        Where no permutation changes an outcome (strata whose every cell holds one outcome) nothing is run but
+        the pipeline itself: P is NaN, and the finding says why.
 
     Raises
     ------
     ValidationError
-        Where scheme 'strata' has no strata or leaves nothing to permute.
+        Where scheme 'strata' has no strata, a stratum is no column, or there is no permutation to run.
     """
     if scheme not in SCHEMES:
         raise ValidationError(f"The permutation scheme is one of {', '.join(SCHEMES)}, not {scheme!r}.")
@@ -160,26 +147,56 @@ def permutation_test(
         raise ValidationError(
             "A permutation within strata needs the strata columns, such as sex and service."
         )
+    if n_permutations < 1:
+        raise ValidationError(f"A permutation test needs at least 1 permutation, not {n_permutations}.")
     table = check_calls(calls)
     within = tuple(strata) if scheme == "strata" else ()
+    require_columns(table, within, "calls")
+    moving = permutable(table, within)
     observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
-    null = np.empty(n_permutations)
-    for b in range(n_permutations):
-        if finished is not None and b in finished:
-            null[b] = finished[b]
-            continue
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b)))
-        permuted = permute_outcomes(table, rng, within)
-        null[b] = pipeline_auroc(permuted, make_fit_paths(permuted), settings, switches)
-        if keep is not None:
-            keep(b, float(null[b]))
-        if progress is not None:
-            progress(b + 1, n_permutations)
-    return judge_permutations(scheme, observed, null)
+    numbers = range(n_permutations if moving.callers else 0)
+    null = np.full(len(numbers), np.nan)
+    kept = finished or {}
+    for b in numbers:
+        null[b] = kept.get(b, np.nan)
+    for some in in_batches([b for b in numbers if b not in kept]):
+        permuted = [
+            permute_outcomes(
+                table,
+                np.random.default_rng(
+                    np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b))
+                ),
+                within,
+            )
+            for b in some
+        ]
+        if ahead is not None:
+            ahead([(one, pipeline_sets(one, settings, switches)) for one in permuted])
+        for b, one in zip(some, permuted, strict=True):
+            null[b] = pipeline_auroc(one, make_fit_paths(one), settings, switches)
+            if keep is not None:
+                keep(b, float(null[b]))
+            if progress is not None:
+                progress(b + 1, n_permutations)
+    return judge_permutations(scheme, observed, null, moving)
 
 
-def judge_permutations(scheme: str, observed: float, null: np.ndarray) -> PermutationTest:
+def judge_permutations(scheme: str, observed: float, null: np.ndarray, moving: Permutable) -> PermutationTest:
     """Turn permuted AUROCs into a verdict; `permutation_test` without the refits."""
+    if not len(null):
+        among = "within strata" if scheme == "strata" else "among callers"
+        reason = (
+            "each combination of the strata holds callers of one outcome only"
+            if scheme == "strata"
+            else "all callers have one outcome"
+        )
+        finding = (
+            f"Nothing can be permuted {among}: {reason} (0 of {moving.all_callers} callers can change their "
+            "outcome). There is no P: these data cannot say whether voice adds to the strata."
+        )
+        return PermutationTest(
+            scheme, observed, null, np.nan, np.nan, "nothing to permute", finding, moving
+        )  # fmt: skip
     tolerance = _tolerance(null)
     p_value = float((1 + (null >= observed).sum()) / (1 + len(null)))
     mean = float(null.mean())
@@ -212,7 +229,14 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray) -> Permut
             "fine",
             f"With outcomes shuffled the AUROC is {mean:.3f} on average, as it should be.",
         )
-    return PermutationTest(scheme, observed, null, p_value, tolerance, verdict, finding)
+    if moving.callers < moving.all_callers:
+        finding += (
+            f" The outcomes of {moving.callers} of {moving.all_callers} callers could be permuted; the "
+            "others share their stratum with no caller of the other outcome and say nothing here."
+        )
+    if moving.smallest_p > LEVEL:
+        finding += f" So few arrangements exist that P cannot fall below {moving.smallest_p:.2g}."
+    return PermutationTest(scheme, observed, null, p_value, tolerance, verdict, finding, moving)
 
 
 def _tolerance(null: np.ndarray) -> float:
@@ -244,7 +268,51 @@ def pipeline_scores(
     Recalibration and cuts do not touch the ranking and are left out; inner folds are run where the switches
     tune the number of steps.
     """
+    return pipeline_rows(calls, fit_paths, settings, switches)[0]
+
+
+def pipeline_rows(
+    calls: pd.DataFrame,
+    fit_paths: FitPaths,
+    settings: ValidationSettings,
+    switches: Switches = NESTED,
+    keep_frames: bool = False,
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """Return the call scores of `pipeline_scores`, and with `keep_frames` outcome and score of every frame.
+
+    Returns
+    -------
+    score : ndarray, shape (n_calls,)
+    frames : tuple of ndarray or None
+        y and p_raw of the frames; None where they were not asked for or the model has none.
+    """
     table = check_calls(calls)
+    planned, lean, prior = _planned(table, settings, switches)
+    paths = iter(fit_paths([one for fold in planned for one in (*fold.inner, fold.outer)], None))
+    score = np.full(len(table), np.nan)
+    frames: list[pd.DataFrame] = []
+    for fold in planned:
+        finished = finish_fold(fold, paths, table, settings, lean, prior, keep_frames)
+        score[finished.rows] = finished.score
+        if finished.frames is not None and len(finished.frames):
+            frames.append(finished.frames[["y", "p_raw"]])
+    if not frames:
+        return score, None
+    of_frames = pd.concat(frames)
+    return score, (of_frames["y"].to_numpy(), of_frames["p_raw"].to_numpy(dtype=np.float64))
+
+
+def pipeline_sets(
+    calls: pd.DataFrame, settings: ValidationSettings, switches: Switches = NESTED
+) -> list[TrainingSet]:
+    """Return the training sets that `pipeline_rows` will ask for, in its order."""
+    planned, _, _ = _planned(check_calls(calls), settings, switches)
+    return [one for fold in planned for one in (*fold.inner, fold.outer)]
+
+
+def _planned(
+    table: pd.DataFrame, settings: ValidationSettings, switches: Switches
+) -> tuple[list[OuterFold], Switches, float]:
     callers = caller_table(table, strata_columns(table))
     prior = settings.prior if settings.prior is not None else float(table["y"].mean())
     lean = replace(switches, recalibrate=False, threshold_from="holdout")
@@ -252,12 +320,12 @@ def pipeline_scores(
         callers, ("grouped_kfold",), replace(settings, repeats=1), lean.name,
         prior if lean.constant_prior else None, lean.inner,
     )  # fmt: skip
-    paths = iter(fit_paths([one for fold in planned for one in (*fold.inner, fold.outer)], None))
-    score = np.full(len(table), np.nan)
-    for fold in planned:
-        finished = finish_fold(fold, paths, table, settings, lean, prior)
-        score[finished.rows] = finished.score
-    return score
+    return planned, lean, prior
+
+
+def in_batches(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Cut the numbers of permutations into those that are fitted side by side."""
+    return [numbers[start : start + TOGETHER] for start in range(0, len(numbers), TOGETHER)]
 
 
 def strata_alone_auroc(calls: pd.DataFrame, strata: Sequence[str], settings: ValidationSettings) -> float:

@@ -49,6 +49,12 @@ def check_calls(calls: pd.DataFrame) -> pd.DataFrame:
             f"The calls table holds call_id {calls['call_id'][twice].iloc[0]!r} more than once "
             f"({int(twice.sum())} rows are concerned); a call is one row."
         )
+    broken = ~(np.isfinite(calls["n_frames"]) & (calls["n_frames"] % 1 == 0))
+    if broken.any():
+        raise ValidationError(
+            f"calls, {_row(calls, broken)}: n_frames is {calls['n_frames'][broken].iloc[0]}; it must be a "
+            "whole number."
+        )
     short = ~(calls["n_frames"] > 0)
     if short.any():
         raise ValidationError(
@@ -58,6 +64,21 @@ def check_calls(calls: pd.DataFrame) -> pd.DataFrame:
     ids = {"call_id": calls["call_id"].astype(str), "caller_id": calls["caller_id"].astype(str)}
     whole = {"y": calls["y"].astype("int64"), "n_frames": calls["n_frames"].astype("int64")}
     return calls.assign(**ids, **whole).sort_values(["caller_id", "call_id"], ignore_index=True)
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Raise where the table called `name` lacks one of the columns."""
+    _present(table, columns, name)
+
+
+def require_one_row(table: pd.DataFrame, key: str, name: str) -> None:
+    """Raise where a key stands twice in the table called `name`."""
+    twice = table[key].duplicated(keep=False)
+    if twice.any():
+        raise ValidationError(
+            f"The {name} table holds {key} {table[key][twice].iloc[0]!r} more than once ({int(twice.sum())} "
+            "rows are concerned); keep one."
+        )
 
 
 def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:

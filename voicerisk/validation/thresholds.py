@@ -193,7 +193,9 @@ def bootstrap_youden(
         return BootstrapCut(np.nan, method, n_boot, np.nan, np.nan, np.nan, redrawn)
     low, high = np.quantile(cuts, [0.025, 0.975])
     spread = float(cuts.std(ddof=1)) if len(cuts) > 1 else 0.0
-    return BootstrapCut(float(cuts.mean()), method, n_boot, spread, float(low), float(high), redrawn)
+    # The mean of equal cuts may lie above them by a rounding, and would then flag none of the tied positives.
+    cut = float(np.clip(cuts.mean(), cuts.min(), cuts.max()))
+    return BootstrapCut(cut, method, n_boot, spread, float(low), float(high), redrawn)
 
 
 def cut_out_of_bag(

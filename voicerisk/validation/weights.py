@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 from voicerisk.errors import ValidationError
 
+MOST_CODES = 1_000_000  # callers named by smaller whole numbers are counted as they are, without sorting
+
 
 def caller_shares(callers: npt.ArrayLike, rows: npt.ArrayLike | None = None) -> np.ndarray:
     """Return each row's share of its caller, so that every caller sums to 1.
@@ -20,7 +22,11 @@ def caller_shares(callers: npt.ArrayLike, rows: npt.ArrayLike | None = None) -> 
     -------
     ndarray of float, shape (n,)
     """
-    _, code = np.unique(np.asarray(callers), return_inverse=True)
+    code = np.asarray(callers)
+    if not (
+        np.issubdtype(code.dtype, np.integer) and code.size and 0 <= code.min() <= code.max() < MOST_CODES
+    ):
+        _, code = np.unique(code, return_inverse=True)
     size = np.ones(len(code)) if rows is None else np.asarray(rows, dtype=np.float64)
     return size / np.bincount(code, weights=size)[code]
 

@@ -1,11 +1,15 @@
 """Write hard.json: small data sets that are awkward on purpose, and what R's mboost makes of them.
 
-    python tests/reference/mboost/make_hard_ref.py        (needs R with mboost)
+    python tests/reference/mboost/make_hard_ref.py             (needs R with mboost, and the reference LAPACK)
+    python tests/reference/mboost/make_hard_ref.py openblas    (OpenBLAS's libblas.so.3 and liblapack.so.3)
 
-Every number but the data comes from mboost (half log-odds); the formula it was given is kept beside it.
+Every number but the data comes from mboost (half log-odds); the formula it was given is kept beside it. The
+second call adds `lambda_openblas`, which the same mboost finds on the same data by other linear algebra: how
+exactly R knows its own lambda.
 """
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +35,8 @@ def cases():
             ("one_sex", 90), ("one_sex_without_weight", 150), ("extreme_skew", 160), ("on_the_knots", 160),
             ("beside_the_knots", 160), ("tiny_sample", 25), ("few_values", 120), ("given_lambda", 120),
             ("large_offset_of_x", 140), ("caller_effect", 150), ("linear_and_intercept", 130), ("glm", 130),
+            ("outlier", 170), ("most_rows_in_one_interval", 150), ("empty_intervals", 300),
+            ("row_on_last_knot", 90),
         )
     ):  # fmt: skip
         rng = np.random.default_rng(100 + number)
@@ -85,6 +91,19 @@ def cases():
         elif name == "linear_and_intercept":
             learners = [Learner("bols", "1"), Learner("bols", "a", by="male"), Learner("bols", "b", df=1.5)]
             learners += [Learner("bbs", "a", center=True, df=1.0), Learner("bols", "a", intercept=False)]
+        elif name == "outlier":
+            columns["a"] = np.where(np.arange(n) < 2, a + 60.0, a)
+        elif name == "most_rows_in_one_interval":  # lambda of a few millionths
+            columns["a"] = np.where(np.arange(n) < 3, 1000.0 * (1 + np.arange(n)), b)
+            weights = np.round(rng.gamma(1.0, size=n) + 0.05, 3)
+            learners = [Learner("bbs", x, by=s, knots=10) for s, _ in by for x in "ab"]
+        elif name == "empty_intervals":  # lambda of a few ten thousands
+            columns["a"] = np.where(a > 0, 3 + a, -3 + 0.3 * a)
+            learners = [Learner("bbs", "a", knots=40, differences=3, df=4.5), Learner("bbs", "b", knots=40)]
+        elif name == "row_on_last_knot":  # rank 5: two intervals side by side and the largest value
+            columns["a"] = np.where(np.arange(n) == 0, 2.1, np.round(0.2 * rng.random(n), 4))
+            weights = np.round(rng.gamma(1.0, size=n) + 0.05, 3)
+            learners = [Learner("bbs", "a", degree=2, df=5.5), Learner("bbs", "b")]
         eta = 1.5 * np.sin(2 * a) * (1 + sex) - 0.5 * b * (1 - sex) + 0.3
         y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int)
         sexes = sorted(set(sex.tolist()))
@@ -93,15 +112,20 @@ def cases():
 
 
 def main() -> None:
+    target = Path(__file__).with_name("hard.json")
+    openblas = sys.argv[1:] == ["openblas"]
+    out = json.loads(target.read_text()) if openblas else {}
     child = Worker()
     child.call("need_package", package="mboost")
-    out = {}
     for name, columns, sex, y, caller, learners, weights in cases():
         family = "glm" if name == "glm" else "adaboost"
         data = BoostData(columns, sex.astype(np.int8), y.astype(np.int8), caller.astype(np.int32))
         table, names = _table(data)
         child.keep("boost_data", table)
         path = _fit_lane(child, data, names, Lane(name, weights, learners), STEPS, 0.1, family, 60)
+        if openblas:
+            out[name]["lambda_openblas"] = [fitted.penalty for fitted in path.learners]
+            continue
         scale = 1.0 if family == "glm" else 2.0
         out[name] = {
             "family": family,
@@ -116,7 +140,7 @@ def main() -> None:
             "link": (path.link() / scale).tolist(),
         }  # fmt: skip
         print(name, len(y), path.left_out)
-    Path(__file__).with_name("hard.json").write_text(json.dumps(out, separators=(",", ":")) + "\n")
+    target.write_text(json.dumps(out, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""The frames of a study as the boosting engine takes them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voicerisk.models import BoostData
+from voicerisk.study.design import ModelTables
+
+SEX_CODES = {"female": 0, "male": 1}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRows:
+    """The frames as the boosting engine takes them, and where each call's rows are.
+
+    Attributes
+    ----------
+    data : BoostData
+    y : ndarray of int, shape (n,)
+    callers : Index
+        Callers in the order of their codes in `data`.
+    caller_of_call : dict
+        Call -> caller, in the order of the calls table.
+    rows_of_call : dict
+        Call -> row numbers.
+    has_missing : tuple of str
+        Markers with missing values.
+    sexes : tuple of int
+        Sex codes that occur.
+    """
+
+    data: BoostData
+    y: NDArray[np.int64]
+    callers: pd.Index
+    caller_of_call: dict[str, str]
+    rows_of_call: dict[str, NDArray[np.int64]]
+    has_missing: tuple[str, ...]
+    sexes: tuple[int, ...]
+
+    def with_outcomes(self, tables: ModelTables) -> "FrameRows":
+        """Return the same rows with the outcomes of other tables that share their frames."""
+        y = tables.of_frames("y").astype(np.int64)
+        return replace(self, y=y, data=replace(self.data, y=y.astype(np.int8)))
+
+    @classmethod
+    def of(cls, tables: ModelTables) -> "FrameRows":
+        """Arrange the frames of the model tables."""
+        frames, calls = tables.frames, tables.calls
+        callers = pd.Index(calls["caller_id"].unique())
+        sex = np.array([SEX_CODES[value] for value in tables.of_frames("sex")], dtype=np.int8)
+        y = tables.of_frames("y").astype(np.int64)
+        data = BoostData(
+            columns={marker: frames[marker].to_numpy(np.float64) for marker in tables.markers},
+            sex=sex,
+            y=y.astype(np.int8),
+            caller=callers.get_indexer(pd.Index(frames["caller_id"])).astype(np.int32),
+        )
+        groups = frames.groupby("call_id", sort=False).indices
+        return cls(
+            data=data,
+            y=y,
+            callers=callers,
+            caller_of_call=dict(zip(calls["call_id"], calls["caller_id"], strict=True)),
+            rows_of_call={call: np.asarray(groups[call], np.int64) for call in calls["call_id"]},
+            has_missing=tuple(marker for marker in tables.markers if frames[marker].isna().any()),
+            sexes=tuple(sorted({int(code) for code in np.unique(sex)})),
+        )
