@@ -24,6 +24,10 @@ ENVELOPE_S = 0.0025
 HILBERT_TAPS = 255
 FM_HZ = (5.0, 25.0)
 FM_WINDOW_S = 0.8
+# A contour that moves less from one value to the next is level: what is left of a bridged gap less its running
+# mean is rounding, and would turn at every value.
+LEVEL_PITCH = 1e-6  # semitones
+LEVEL_ENVELOPE = 1e-9  # of the largest value in the window
 
 
 def chunk_modulation(groups: list[Chunks], n_chunks: int, within: bool = False) -> tuple[Floats, Floats]:
@@ -232,17 +236,21 @@ def _depths(swing: Floats, track: Floats, starts: Ints, at: Floats, width: int, 
             top = max(top, own[k])
         if top <= 0.0:
             continue
-        turns = _turns_around(swing[begin : begin + width], at[i] - begin)
+        turns = _turns_around(swing[begin : begin + width], at[i] - begin, LEVEL_ENVELOPE * top)
         depth[i] = _at_turns(turns, at[i] - begin, track[begin : begin + width], 1e-10 * top)
 
 
 @njit(cache=True, nogil=True)
-def _turns_around(track: Floats, at: float) -> tuple[int, int, int, int]:
-    """Two pairs of neighbouring turns, their middles just before and beyond `at`; -1 where missing."""
+def _turns_around(track: Floats, at: float, level: float) -> tuple[int, int, int, int]:
+    """Two pairs of neighbouring turns, their middles just before and beyond `at`; -1 where missing.
+
+    A step of `level` or less is neither up nor down.
+    """
     a, b, c, d = -1, -1, -1, -1  # the last middle up to `at` is of (a, b), the first beyond it of (c, d)
     before, last = 0, -1
     for k in range(len(track) - 1):
-        slope = 1 if track[k + 1] > track[k] else (-1 if track[k + 1] < track[k] else 0)
+        step = track[k + 1] - track[k]
+        slope = 1 if step > level else (-1 if step < -level else 0)
         if slope == 0:
             continue
         if before != 0 and slope != before:
@@ -301,7 +309,7 @@ def pitch_modulation(
     -------
     frequency, purity, depth : ndarray of float64, shape (n_frames,)
         NaN on unvoiced frames, in spans shorter than 800 ms, and where fewer than two frames of the window
-        are voiced.
+        are voiced or the pitch does not waver (by more than a millionth of a semitone).
     """
     n = len(pitch)
     width = round(FM_WINDOW_S * frame_rate)
@@ -355,8 +363,10 @@ def _contours(pitch: Floats, starts: Ints, rows: Ints, half: int, swing: Floats,
             for j in range(low, high):
                 total += filled[j]
             swing[i, k] = filled[k] - total / (high - low)
+        if np.abs(swing[i]).max() <= LEVEL_PITCH:  # no vibrato, and none of its rate
+            swing[i] = 0.0
         at = rows[i] - starts[i]
-        a, b, c, d = _turns_around(swing[i], at)
+        a, b, c, d = _turns_around(swing[i], at, LEVEL_PITCH)
         early = abs(swing[i, a] - swing[i, b]) / 2 if a >= 0 else np.nan
         late = abs(swing[i, c] - swing[i, d]) / 2 if c >= 0 else np.nan
         if a < 0 or c < 0:
