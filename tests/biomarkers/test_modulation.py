@@ -16,7 +16,7 @@ def vibrato_with_a_gap() -> np.ndarray:
 
 
 def test_rounding_of_the_pitch_moves_no_depth():
-    """The gap is bridged by a straight line, which turns at every value by 1e-15 once its mean is taken off."""
+    """The gap is bridged by a straight line, which turns at every value once its mean is off."""
     pitch = vibrato_with_a_gap()
     rng = np.random.default_rng(3)
     _, _, plain = pitch_modulation(pitch, FRAME_RATE)
@@ -29,7 +29,7 @@ def test_rounding_of_the_pitch_moves_no_depth():
 
 
 def test_beside_a_gap_the_depth_is_that_of_the_turns_that_are_there():
-    """Half a semitone either way; the running mean of 200 ms takes off up to a quarter of it or adds as much."""
+    """Half a semitone either way; the running mean of 200 ms takes off or adds up to half of it."""
     _, _, depth = pitch_modulation(vibrato_with_a_gap(), FRAME_RATE)
     near = np.r_[depth[65:75], depth[125:135]]
     assert near.min() > 0.2

@@ -98,6 +98,19 @@ def test_silent_frames_have_no_row_and_the_sex_may_come_from_the_command(run):
     assert women.nunique() == 1
 
 
+def test_frames_with_a_gap_that_the_model_never_saw_are_left_out_and_counted(run):
+    whole, out = run(frames(40))
+    before = pd.read_csv(out / "frames.csv")
+    table = frames(40)
+    table.loc[[0, 7], "entropy"] = np.nan
+    result, out = run(table)
+    assert whole.exit_code == result.exit_code == 0
+    assert "2 of 40 frames were left out" in " ".join(result.output.split())
+    assert "(entropy in 2)" in " ".join(result.output.split())
+    after = pd.read_csv(out / "frames.csv")
+    pd.testing.assert_frame_equal(after, before.drop(index=[0, 7]).reset_index(drop=True))
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -106,7 +119,7 @@ def test_silent_frames_have_no_row_and_the_sex_may_come_from_the_command(run):
         (lambda t: t.drop(columns="sex"), (), "does not say whose voice it is; add --sex"),
         (lambda t: t, ("--sex", "diverse"), "sex is 'diverse'; it must be female or male"),
         (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "row 0: sex is 'x'"),
-        (lambda t: t.assign(entropy=[np.nan, *t["entropy"][1:]]), (), r"missing in 1 rows \(first: row 0\)"),
+        (lambda t: t.assign(entropy=np.nan), (), "Call call0 has no frame that the model can score"),
         (lambda t: t.assign(entropy=[np.inf, *t["entropy"][1:]]), (), "entropy is infinite in row 0"),
         (lambda t: t.assign(entropy="loud"), (), "a marker must be numeric"),
         (lambda t: t.assign(silent=True), (), "holds no frame with speech"),

@@ -18,6 +18,7 @@ from voicerisk.validation.checks import (
     group_overlap,
     one_class_cells,
 )
+from voicerisk.validation.control_findings import control_findings
 from voicerisk.validation.controls import negative_controls
 from voicerisk.validation.discrimination import auroc
 from voicerisk.validation.findings import findings_table
@@ -352,12 +353,22 @@ def test_negative_controls_come_out_as_expected():
     means = with_means(calls, frames)
     means["service"] = np.where((means["y"] == 1) & (np.arange(40) % 3 > 0), "000", "OTL")
     columns = ["call_id", "caller_id", "y", "n_frames", "sex", "service"]
-    metadata = means[["call_id"]].assign(duration_s=np.where(means["service"] == "000", 9.0, 3.0))
+    recording = means[["call_id"]].assign(duration_s=np.where(means["service"] == "000", 9.0, 3.0))
+    missing = means[["call_id"]].assign(dom_missing=np.where(means["y"] == 1, 0.2, 0.1))
 
     def make(table):
         return ridge_paths(table.merge(means[["call_id", "x0", "x1"]], on="call_id"), ["x0", "x1"])
 
-    found = negative_controls(means[columns], make, SETTINGS, service="service", sex="sex", metadata=metadata)
+    found = negative_controls(
+        means[columns], make, SETTINGS, service="service", sex="sex", recording=recording, missing=missing
+    )
+    rows = found.set_index("control")
+    assert "duration_s" in rows.loc["d", "note"] and "dom_missing" not in rows.loc["d", "note"]
+    assert rows.loc["d, missing", "auroc"] == 1.0
+    # perfect ranking has no DeLong interval; with one, missing values are a note, the recording a bias
+    spread = found.assign(lower=np.where(found["control"].str.startswith("d"), 0.6, found["lower"]))
+    severity = {one.mechanism: one.severity for one in control_findings(spread)}
+    assert severity["missing_alone"] == "note" and severity["recording_alone"] == "bias"
     told = found.set_index("control").loc["g", "note"]
     assert "tests the validation code, not the study" in told
     found = found.set_index(["control", "what"])["auroc"]

@@ -46,8 +46,8 @@ BROKEN = [
         "holds none of the calls",
     ),
     (
-        lambda t, fit: negative_controls(t, fit, SETTINGS, metadata=t[["y"]]),
-        r"metadata table lacks the column\(s\) call_id",
+        lambda t, fit: negative_controls(t, fit, SETTINGS, recording=t[["y"]]),
+        r"recording table lacks the column\(s\) call_id",
     ),
     (
         lambda t, fit: negative_controls(t, fit, SETTINGS, segments=t, make_of_segments=fit),

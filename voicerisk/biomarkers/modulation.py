@@ -24,8 +24,8 @@ ENVELOPE_S = 0.0025
 HILBERT_TAPS = 255
 FM_HZ = (5.0, 25.0)
 FM_WINDOW_S = 0.8
-# A contour that moves less from one value to the next is level: what is left of a bridged gap less its running
-# mean is rounding, and would turn at every value.
+# A contour that moves less from one value to the next is level: what is left of a bridged gap less its
+# running mean is rounding, and would turn at every value.
 LEVEL_PITCH = 1e-6  # semitones
 LEVEL_ENVELOPE = 1e-9  # of the largest value in the window
 

@@ -24,6 +24,8 @@ def score(
     scores = score_source(model, source, sex)
     for name in ("frames", "segments", "calls", "outside"):
         write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
+    for note in scores.notes:
+        screen.print(f"note: {note}", style="yellow", highlight=False)
     for row in scores.calls.to_dict("records"):
         screen.print(f"{row['call_id']}: mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames")
         own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]

@@ -271,26 +271,26 @@ class AuditSteps:
         segments = of_segments.calls.rename(columns={"call_id": "segment_id", "of_call": "call_id"})
         segments = segments[["segment_id", *self.calls.columns]]
         found = negative_controls(
-            self.calls, self.fits.honest, self.settings, service, "sex", self._metadata(), segments,
-            fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
+            self.calls, self.fits.honest, self.settings, service, "sex", self._recording(), self._missing(),
+            segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
             keep=lambda name, row: self._keep("controls", name, row),
         )  # fmt: skip
         self.fits.forget()
         return found
 
-    def _metadata(self) -> pd.DataFrame | None:
-        """Gather what is known of a call without its speech: the recording, and which markers are missing."""
-        table = self.calls[["call_id"]]
-        if "sha256" in self.channel:
-            numbers = self.channel.select_dtypes("number").columns
-            table = table.merge(self.channel[["call_id", *numbers]], on="call_id", how="left")
+    def _recording(self) -> pd.DataFrame | None:
+        """Return what channel.csv tells apart in numbers, where the study has recordings."""
+        if "sha256" not in self.channel:
+            return None
+        numbers = self.channel.select_dtypes("number")
+        return self.channel[["call_id", *numbers.columns[numbers.nunique() > 1]]]
+
+    def _missing(self) -> pd.DataFrame:
+        """Return by call the share of frames in which each marker with gaps is missing."""
         frames = self.tables.frames
         gaps = [marker for marker in self.tables.markers if frames[marker].isna().any()]
-        if gaps:
-            missing = frames[gaps].isna().groupby(frames["call_id"]).mean().add_suffix("_missing")
-            table = table.merge(missing.reset_index(), on="call_id", how="left")
-        varying = [name for name in table.columns[1:] if table[name].nunique() > 1]
-        return table[["call_id", *varying]] if varying else None
+        shares = frames[gaps].isna().groupby(frames["call_id"]).mean().add_suffix("_missing")
+        return shares.reset_index()
 
     def _kfold(self) -> tuple[float, float, float]:
         if not self._kept("kfold"):

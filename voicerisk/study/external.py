@@ -16,6 +16,7 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.pictures import marker_labels
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.run import Stages, open_results
+from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study, plain
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
 from voicerisk.validation.folds import caller_table, callers_in_classes
@@ -111,7 +112,8 @@ def validate_externally(
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(model, threshold, notes)
-            frames = _scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")), notes)
+            frames, left_out = scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")))
+            notes.extend(left_out)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
             score = p_raw[calls["call_id"]].to_numpy()
@@ -222,33 +224,6 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
             "2021-05-17."
         )
     return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
-
-
-def _scorable(scorer: ScoringModel, frames: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Leave out frames in which a marker is missing that the model never saw missing, and say how many.
-
-    Raises
-    ------
-    StudyError
-        Where a call would lose all its frames.
-    """
-    missing = frames[[marker for marker in scorer.markers if marker not in scorer.availability]].isna()
-    gone = missing.any(axis=1).to_numpy()
-    if not gone.any():
-        return frames
-    counts = missing.sum()
-    named = ", ".join(f"{marker} in {n}" for marker, n in counts[counts > 0].items())
-    empty = sorted(set(frames["call_id"]) - set(frames.loc[~gone, "call_id"]))
-    if empty:
-        raise StudyError(
-            f"Call {empty[0]} has no frame that the model can score: {named} frames of the study are "
-            "missing, which the model never saw in its training; leave such calls out by [cohort] where."
-        )
-    notes.append(
-        f"{gone.sum()} of {len(frames)} frames were left out: a marker is missing in them that the model "
-        f"never saw missing ({named})."
-    )
-    return frames[~gone]
 
 
 def _recalibrations(

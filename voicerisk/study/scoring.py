@@ -26,12 +26,15 @@ class Scores:
         score of a call is its mean p_raw; base and the markers' parts add up to its mean log_odds.
     outside : DataFrame
         call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
+    notes : tuple of str
+        Frames that the model cannot score, counted.
     """
 
     frames: pd.DataFrame
     segments: pd.DataFrame
     calls: pd.DataFrame
     outside: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> Scores:
@@ -54,7 +57,7 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     Raises
     ------
     StudyError
-        If there is no table, no frame, or nothing that says the sex.
+        If there is no table, no frame, nothing that says the sex, or no frame of a call that can be scored.
     ModelError
         If a marker is missing from the table, or the sex is not female or male.
     """
@@ -66,6 +69,7 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
         raise StudyError(
             f"The model is one of both sexes, but {source.name} does not say whose voice it is; add --sex."
         )
+    frames, notes = scorable(scorer, frames)
     scored = scorer.score(frames)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
     scored = pd.concat([frames[keys], scored], axis=1)
@@ -74,7 +78,48 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
         _means(scored, ["call_id", "segment"], scorer.markers),
         _means(scored, ["call_id"], scorer.markers),
         _outside(frames, scored, scorer.markers),
+        notes,
     )
+
+
+def scorable(scorer: ScoringModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out frames in which a marker is missing that the model never saw missing, and say how many.
+
+    Parameters
+    ----------
+    scorer : ScoringModel
+    frames : DataFrame
+        call_id and the model's markers.
+
+    Returns
+    -------
+    frames : DataFrame
+        Numbered anew.
+    notes : tuple of str
+
+    Raises
+    ------
+    StudyError
+        Where a call would lose all its frames.
+    """
+    never = [marker for marker in scorer.markers if marker not in scorer.availability and marker in frames]
+    missing = frames[never].isna()
+    gone = missing.any(axis=1).to_numpy()
+    if not gone.any():
+        return frames.reset_index(drop=True), ()
+    counts = missing.sum()
+    named = ", ".join(f"{marker} in {n}" for marker, n in counts[counts > 0].items())
+    empty = sorted(set(frames["call_id"]) - set(frames.loc[~gone, "call_id"]))
+    if empty:
+        raise StudyError(
+            f"Call {empty[0]} has no frame that the model can score: {named} frames (of all "
+            "calls) is missing, which the model never saw in its training; leave such calls out."
+        )
+    note = (
+        f"{gone.sum()} of {len(frames)} frames were left out: a marker is missing in them that the model "
+        f"never saw missing ({named})."
+    )
+    return frames[~gone].reset_index(drop=True), (note,)
 
 
 def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:

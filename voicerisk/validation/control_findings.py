@@ -69,8 +69,17 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
         if row["control"] == "d" and row["lower"] > 0.5:
             out.append(
                 Finding(
-                    "recording_alone", "bias", "The recording without its speech tells the outcome.", shown,
+                    "recording_alone", "bias", "The recording without any marker tells the outcome.", shown,
                     "Ask which of level, noise, bandwidth and length differs by class, and why.",
+                )
+            )  # fmt: skip
+        if row["control"] == "d, missing" and row["lower"] > 0.5:
+            out.append(
+                Finding(
+                    "missing_alone", "note",
+                    "Which markers are missing tells the outcome by itself. It can be the voice (frames "
+                    "without a pitch, a formant or a strong band) as much as the line.",
+                    shown, "See missing.csv, and report the result without the markers that are missing.",
                 )
             )  # fmt: skip
         if row["control"] == "e" and np.isfinite(row["auroc"]) and row["auroc"] < honest - JUMP:

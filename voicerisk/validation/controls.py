@@ -42,7 +42,8 @@ def negative_controls(
     settings: ValidationSettings,
     service: str | None = None,
     sex: str | None = None,
-    metadata: pd.DataFrame | None = None,
+    recording: pd.DataFrame | None = None,
+    missing: pd.DataFrame | None = None,
     segments: pd.DataFrame | None = None,
     make_of_segments: MakeFitPaths | None = None,
     n_random: int = 5,
@@ -61,8 +62,11 @@ def negative_controls(
     settings : ValidationSettings
     service, sex : str, optional
         Strata columns.
-    metadata : DataFrame, optional
-        call_id and numeric columns that are not speech: channel.csv, duration, availability of markers.
+    recording : DataFrame, optional
+        call_id and numeric columns of the file and its line, no marker: channel.csv, duration; for (d).
+    missing : DataFrame, optional
+        call_id and one column a marker, the share of frames in which it is missing; for (d), in a row of its
+        own, since frames without a pitch or a formant are speech as much as line.
     segments : DataFrame, optional
         segment_id, call_id, caller_id, y, n_frames and strata of the call, one row a segment; for (c).
     make_of_segments : callable, optional
@@ -92,17 +96,18 @@ def negative_controls(
     prior.
     """
     table = check_calls(calls)
-    missing = [c for c in (service, sex) if c is not None and c not in table.columns]
-    if missing:
-        raise ValidationError(f"The calls table lacks the column(s) {', '.join(missing)} of a control.")
-    if metadata is not None:
-        require_columns(metadata, ("call_id",), "metadata")
-        require_one_row(metadata, "call_id", "metadata")
+    lacking = [c for c in (service, sex) if c is not None and c not in table.columns]
+    if lacking:
+        raise ValidationError(f"The calls table lacks the column(s) {', '.join(lacking)} of a control.")
+    for name, columns in (("recording", recording), ("missing", missing)):
+        if columns is not None:
+            require_columns(columns, ("call_id",), name)
+            require_one_row(columns, "call_id", name)
     if segments is not None:
         require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames"), "segments")
     tasks = _tasks(
-        table, make_fit_paths, settings, service, sex, metadata, segments, make_of_segments, n_random,
-        switches,
+        table, make_fit_paths, settings, service, sex, recording, missing, segments, make_of_segments,
+        n_random, switches,
     )  # fmt: skip
     rows = []
     for name, run in tasks:
@@ -123,7 +128,8 @@ def _tasks(
     settings: ValidationSettings,
     service: str | None,
     sex: str | None,
-    metadata: pd.DataFrame | None,
+    recording: pd.DataFrame | None,
+    missing: pd.DataFrame | None,
     segments: pd.DataFrame | None,
     make_of_segments: MakeFitPaths | None,
     n_random: int,
@@ -154,10 +160,16 @@ def _tasks(
         yield "b", lambda: _shuffled_within(table, make_fit_paths, settings, sex, n_random, switches)
     if segments is not None and make_of_segments is not None:
         yield "c", lambda: _met_voices(table, segments, make_of_segments, settings, sex, switches)
-    if metadata is not None:
-        names = metadata.drop(columns="call_id").select_dtypes("number").columns.tolist()
-        if names:
-            yield "d", lambda: _metadata_alone(table, metadata, names, settings, switches)
+    if recording is not None and len(_numbers(recording)):
+        yield "d", lambda: _columns_alone(
+            "d", "the recording alone, no marker", "0.5; above it the recording tells the outcome",
+            table, recording, settings, switches,
+        )  # fmt: skip
+    if missing is not None and len(_numbers(missing)):
+        yield "d/missing", lambda: _columns_alone(
+            "d, missing", "which markers are missing, alone", "0.5; above it missing values tell the outcome",
+            table, missing, settings, switches,
+        )  # fmt: skip
     for name in sorted(services.index) if len(services) > 1 else ():
         inside = table[table[service].astype(str) == name]
         rest = table[table[service].astype(str) != name]
@@ -237,20 +249,26 @@ def _met_voices(
     }  # fmt: skip
 
 
-def _metadata_alone(
+def _numbers(columns: pd.DataFrame) -> list[str]:
+    return columns.drop(columns="call_id").select_dtypes("number").columns.tolist()
+
+
+def _columns_alone(
+    control: str,
+    what: str,
+    expected: str,
     table: pd.DataFrame,
-    metadata: pd.DataFrame,
-    names: list[str],
+    columns: pd.DataFrame,
     settings: ValidationSettings,
     switches: Switches,
 ) -> Row:
-    joined = table.merge(metadata[["call_id", *names]], on="call_id", how="left")
+    names = _numbers(columns)
+    joined = table.merge(columns[["call_id", *names]], on="call_id", how="left")
     joined[names] = joined[names].fillna(joined[names].median()).fillna(0.0)
     steady = replace(switches, tune_steps=False)
     score = pipeline_scores(table, ridge_paths(joined, names), settings, steady)
-    what = f"the recording alone, no speech ({len(names)} columns)"
     note = f"ridge logistic on {', '.join(names)}"
-    return _row("d", what, "0.5; above it the recording tells the outcome", table, score, note)
+    return _row(control, f"{what} ({len(names)} columns)", expected, table, score, note)
 
 
 def _callers_alone(table: pd.DataFrame, settings: ValidationSettings) -> Row:
