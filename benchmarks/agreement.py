@@ -7,8 +7,8 @@ Run, once for each linear algebra that R can be given (for example OpenBLAS by L
 Nothing is asserted.
 """
 
+import argparse
 import pickle
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -185,8 +185,22 @@ def compare(files: list[Path]) -> None:
         print(f"with a fit within 1e-6, {np.mean(link <= 1e-10):.1%} within 1e-10")
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "fit":
-        fit(Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 900)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    fits = commands.add_parser("fit")
+    fits.add_argument("file", type=Path)
+    fits.add_argument("data_sets", type=int, nargs="?", default=900)
+    comparison = commands.add_parser("compare")
+    comparison.add_argument("files", type=Path, nargs="+")
+    asked = parser.parse_args()
+    if asked.command == "fit":
+        fit(asked.file, asked.data_sets)
     else:
-        compare([Path(name) for name in sys.argv[2:]])
+        compare(asked.files)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,6 @@ from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.ridge import ridge_logistic, ridge_paths
 
 CALLERS, POSITIVE, FRAMES, FEATURES, ICC = 281, 77, 30, 12, 0.3
-PARTS = ("null", "loco", "fixed", "coverage", "size", "effect", "gamboost", "scale")
 STEPLESS = replace(NESTED, tune_steps=False)
 SETTINGS = ValidationSettings(inner_folds=10)
 

@@ -9,6 +9,11 @@ import pytest
 import soundfile
 from small_study import SETTINGS, marker_frames
 
+from voicerisk.models import BoostSettings
+from voicerisk.screening import ScreeningSettings
+from voicerisk.study.design import ModelTables
+from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+
 
 @pytest.fixture
 def write_study(tmp_path: Path) -> Callable[..., Path]:
@@ -63,3 +68,23 @@ class Told:
 @pytest.fixture
 def told() -> Callable[[], Told]:
     return Told
+
+
+@pytest.fixture
+def fitter(tmp_path: Path) -> GamboostFitter:
+    """Return the refitting function of a small study, without a Lasso."""
+    calls, frames = marker_frames(callers=16, frames=40, effect=0.5, seed=3)
+    frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id")
+    frames["time_s"] = 0.0
+    calls = calls.rename(columns={"outcome": "y"}).assign(n_frames=40).drop(columns="file")
+    tables = ModelTables(calls, frames, pd.DataFrame(), ("x", "noise"))
+    return GamboostFitter(
+        tables=tables,
+        boost=BoostSettings(mstop=50),
+        screening=ScreeningSettings(unit="none"),
+        inner_folds=3,
+        learned=LearnedWhere(None, "train", "clamp"),
+        mstop=150,
+        checkpoints=tmp_path / "full",
+        seed=1,
+    )

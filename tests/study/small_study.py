@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from voicerisk.validation import ValidationSettings
+
 SETTINGS = """
 [cohort]
 calls = "calls.csv"
@@ -54,3 +56,8 @@ def marker_frames(
             )
         )
     return calls, pd.concat(tables, ignore_index=True)
+
+
+def quick_settings() -> ValidationSettings:
+    """Return settings of one nested run that takes seconds."""
+    return ValidationSettings(designs=("loco",), inner_folds=3, repeats=1, bootstraps=20, seed=3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import distributed
 import pandas as pd
 import pytest
-from test_gamboost_fitter import fitter, settings  # noqa: F401
+from small_study import quick_settings
 from typer.testing import CliRunner
 
 from voicerisk.errors import StudyError
@@ -18,10 +18,10 @@ from voicerisk.validation import run_nested
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patience", [None, 50])
-def test_nested_validation_on_a_cluster_that_loses_a_worker(fitter, tmp_path, patience):  # noqa: F811
+def test_nested_validation_on_a_cluster_that_loses_a_worker(fitter, tmp_path, patience):
     calls = fitter.tables.calls
     fitter = replace(fitter, patience=patience, jobs=2)
-    plain = run_nested(calls, fitter, settings())
+    plain = run_nested(calls, fitter, quick_settings())
     there = replace(fitter, checkpoints=tmp_path / "there")
     with distributed.LocalCluster(
         n_workers=3, threads_per_worker=1, dashboard_address=None, memory_limit=0
@@ -36,7 +36,7 @@ def test_nested_validation_on_a_cluster_that_loses_a_worker(fitter, tmp_path, pa
 
         with on_cluster(workers.scheduler_address):
             assert cluster_cores() == 3
-            far = run_nested(calls, there, settings(), kill_one)
+            far = run_nested(calls, there, quick_settings(), kill_one)
     assert killed == [1]
     assert cluster_cores() == 0
     pd.testing.assert_frame_equal(far.predictions, plain.predictions)

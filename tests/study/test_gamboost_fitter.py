@@ -4,44 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
-from small_study import marker_frames
+from small_study import quick_settings
 
-from voicerisk.models import BoostSettings
-from voicerisk.screening import ScreeningSettings
-from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import GamboostFitter, LearnedWhere
-from voicerisk.validation import ValidationSettings, run_nested
-
-
-@pytest.fixture
-def fitter(tmp_path):
-    calls, frames = marker_frames(callers=16, frames=40, effect=0.5, seed=3)
-    frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id")
-    frames["time_s"] = 0.0
-    calls = calls.rename(columns={"outcome": "y"}).assign(n_frames=40).drop(columns="file")
-    tables = ModelTables(calls, frames, pd.DataFrame(), ("x", "noise"))
-    return GamboostFitter(
-        tables=tables,
-        boost=BoostSettings(mstop=50),
-        screening=ScreeningSettings(unit="none"),
-        inner_folds=3,
-        learned=LearnedWhere(None, "train", "clamp"),
-        mstop=150,
-        checkpoints=tmp_path / "full",
-        seed=1,
-    )
-
-
-def settings():
-    return ValidationSettings(designs=("loco",), inner_folds=3, repeats=1, bootstraps=20, seed=3)
+from voicerisk.validation import run_nested
 
 
 def test_patience_chooses_the_same_steps_and_scores(fitter, tmp_path):
     calls = fitter.tables.calls
-    full = run_nested(calls, fitter, settings())
+    full = run_nested(calls, fitter, quick_settings())
     patient = replace(fitter, patience=50, checkpoints=tmp_path / "patient")
-    short = run_nested(calls, patient, settings())
+    short = run_nested(calls, patient, quick_settings())
     pd.testing.assert_frame_equal(
         *(one.tuning.query("chosen").reset_index(drop=True) for one in (short, full))
     )
@@ -57,11 +29,11 @@ def test_patience_chooses_the_same_steps_and_scores(fitter, tmp_path):
 def test_an_outer_fold_of_which_a_file_is_gone_is_fitted_again_whole(fitter, tmp_path):
     calls = fitter.tables.calls
     patient = replace(fitter, patience=50, checkpoints=tmp_path / "patient")
-    first = run_nested(calls, patient, settings())
+    first = run_nested(calls, patient, quick_settings())
     files = sorted((tmp_path / "patient").rglob("*.npz"))
     before = {file: file.stat().st_mtime_ns for file in files}
     files[1].unlink()
-    again = run_nested(calls, patient, settings())
+    again = run_nested(calls, patient, quick_settings())
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
     renewed = {file.parent for file in files if file.stat().st_mtime_ns != before[file]}
     assert renewed == {files[1].parent}

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
-from test_gamboost_fitter import fitter, settings  # noqa: F401
+from small_study import SETTINGS, marker_frames, quick_settings
 
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study import fitters, load_study, wanted
@@ -105,13 +104,13 @@ def test_a_permutation_test_packed_and_gone_on_with(audit, monkeypatch):
     assert sum(sizes) == 2 * one_permutation
 
 
-def test_each_lasso_and_each_fit_is_kept_as_soon_as_it_is_done(fitter, tmp_path, monkeypatch):  # noqa: F811
+def test_each_lasso_and_each_fit_is_kept_as_soon_as_it_is_done(fitter, tmp_path, monkeypatch):
     calls = fitter.tables.calls
     segments = fitter.tables.frames.groupby(["call_id", "caller_id", "segment"], as_index=False)
     tables = replace(fitter.tables, segments=segments[["x", "noise"]].mean())
     screened = replace(fitter, tables=tables, screening=ScreeningSettings(), checkpoints=tmp_path / "whole")
     bar: list[tuple[int, int]] = []
-    whole = run_nested(calls, screened, settings(), lambda *at: bar.append(at))
+    whole = run_nested(calls, screened, quick_settings(), lambda *at: bar.append(at))
     assert bar == [(done, 64) for done in range(1, 65)]
 
     stopped = replace(screened, checkpoints=tmp_path / "stopped")
@@ -127,14 +126,14 @@ def test_each_lasso_and_each_fit_is_kept_as_soon_as_it_is_done(fitter, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(wanted.Wanted, "keep", dying)
         with pytest.raises(KilledError):
-            run_nested(calls, stopped, settings())
+            run_nested(calls, stopped, quick_settings())
     place = tmp_path / "stopped"
     assert len(list(place.rglob("*.npz"))) == 20
     assert len(list(place.rglob("*.lasso.json"))) == 64
     with monkeypatch.context() as patch:
         patch.setattr(fitters, "screen_training_sets", None)  # no Lasso is run again
         bar.clear()
-        again = run_nested(calls, stopped, settings(), lambda *at: bar.append(at))
+        again = run_nested(calls, stopped, quick_settings(), lambda *at: bar.append(at))
     # two parts of three of the 20 that were fitted: their scores are still to come
     assert bar[0] == (13, 64) and bar[-1] == (64, 64)
     pd.testing.assert_frame_equal(again.predictions, whole.predictions, check_exact=True)

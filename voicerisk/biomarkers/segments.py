@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from voicerisk.biomarkers.catalogue import markers as known_markers
 from voicerisk.errors import BiomarkerError
 
-KEYS = ("call_id", "caller_id", "segment")
-
 
 def marker_columns(frames: pd.DataFrame) -> list[str]:
     """Return the markers among the columns of a table of frames, in the table's order."""

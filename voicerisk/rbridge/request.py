@@ -81,8 +81,3 @@ class RCallError(RBridgeError):
             if failure.log:
                 text += "\nLast lines of R's console:\n  " + "\n  ".join(failure.log[-10:])
         super().__init__(text)
-
-    @property
-    def package_missing(self) -> bool:
-        """Whether the call failed because an R package is not installed."""
-        return "vr_package_missing" in self.failure.classes

@@ -50,6 +50,7 @@ ITEMS: Mapping[str, str] = {
     "Selection of predictors": "9a, 12c",
     "Model of the markers": "12b, 12c",
     "Model of the score": "12b, 12c",
+    "Models": "12b, 12c",
     "Internal validation and tuning": "12a, 12c",
     "Class imbalance": "13",
     "Software": "18f",
@@ -75,7 +76,7 @@ ITEMS: Mapping[str, str] = {
 
 def _item(topic: str) -> str:
     """Return the items a topic answers; topics of a protocol begin alike, an author's own have none."""
-    if topic.startswith("Performance of calls"):
+    if topic.startswith("Performance"):
         return "23a"
     return "15" if topic.startswith("Cut on the score") else ITEMS.get(topic, NO_ITEM)
 

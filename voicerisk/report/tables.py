@@ -39,8 +39,8 @@ PERFORMANCE = (
     "calibration_intercept",
 )
 GIVEN_SCORES = (
-    "Intervals are percentiles over a bootstrap of callers, given these scores: it takes the cross-validated "
-    f"scores as given, so that the variance from refitting the model is left out. {COVERAGE}"
+    "Intervals are percentiles over a bootstrap of callers, given these scores: the variance from refitting "
+    f"the model is left out. {COVERAGE}"
 )
 
 

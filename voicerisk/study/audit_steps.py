@@ -150,7 +150,8 @@ class AuditSteps:
         within = max(0, self._within_strata() - len(self._kept("strata")))
         return {
             "ladder": 0 if climbed else ladder,
-            "permutations": left * permutation + within * one_pipeline,
+            "permutations": left * permutation,
+            "permutations within strata": within * one_pipeline,
             "controls": 0 if "g" in self._kept("controls") else controls * one_pipeline,
             "whole procedure": max(0, self.options.bootstraps - len(self._kept("procedure"))) * (inner + 1),
             "k-fold": one_pipeline if self.options.bootstraps and not self._kept("kfold") else 0,
@@ -203,16 +204,9 @@ class AuditSteps:
             left = sizes["permutations"]
             audit = self._staged(title, left, lambda: self._ladder(self.options.permutations))
         findings += audit.findings
-        tests = self._tests(audit.table, audit.permutations)
+        tests, within = self._tests(audit.permutations, sizes["permutations within strata"])
         findings += _test_findings(tests)
-        draws = audit.permutations.assign(scheme="all")
-        if self.options.permutations and len(self.strata):
-            null = self._within.null
-            within = pd.DataFrame(
-                {"rung": "honest", "unit": "call", "permutation": range(1, 1 + len(null)),
-                 "auroc_kfold": null, "auroc_call_kfold": null, "scheme": "strata"}
-            )  # fmt: skip
-            draws = pd.concat([draws, within], ignore_index=True)
+        draws = pd.concat([audit.permutations.assign(scheme="all"), within], ignore_index=True)
         controls = self._staged("Negative controls", sizes["controls"], self._controls)
         findings += control_findings(controls)
         procedure = self._procedure(sizes, audit.table)
@@ -230,26 +224,25 @@ class AuditSteps:
         self.fits.forget()
         return found
 
-    def _tests(self, ladder: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
-        """Both permutation tests of the honest pipeline, and what the strata alone give."""
+    def _tests(self, permutations: pd.DataFrame, models: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return both permutation tests of the honest pipeline, and the draws of the one within strata."""
         columns = ["scheme", "unit", "design", "observed", "null_mean", "null_se", "p_value",
                    "n_permutations", "n_permutable_callers", "n_callers", "verdict", "strata_alone",
                    "says"]  # fmt: skip
         if not self.options.permutations:
-            return pd.DataFrame(columns=columns)
+            return pd.DataFrame(columns=columns), permutations.iloc[:0].assign(scheme="strata")
         honest = permutations[permutations["rung"] == "honest"].set_index("permutation")["auroc_kfold"]
         null = honest[honest.index > 0].to_numpy()
         among = judge_permutations("all", float(honest[0]), null, permutable(self.calls))
         kept = {int(name): float(value) for name, value in self._kept("strata").items()}
-        one = pipeline_size(self.calls, self.settings)
-        self._within = self._staged(
-            "Permutations, within strata",
-            max(0, self._within_strata() + 1 - len(kept)) * one,
+        within = self._staged(
+            "Permutations, within strata", models,
             lambda: permutation_test(
                 self.calls, self.fits.honest, self.settings, "strata", self.options.permutations,
                 self.strata, finished=kept,
                 keep=lambda b, value: self._keep("strata", f"{b:04d}", value, forget=False),
                 ahead=lambda tables: self.fits.ahead([(FitSwitches(), *one) for one in tables]),
+                observed=among.observed,
             ),
         )  # fmt: skip
         self.fits.forget()
@@ -258,9 +251,13 @@ class AuditSteps:
             (test.scheme, "call", "grouped_kfold", test.observed, test.null_mean, test.monte_carlo_se,
              test.p_value, len(test.null), test.permutable.callers, test.permutable.all_callers, test.verdict,
              alone, test.finding)
-            for test in (among, self._within)
+            for test in (among, within)
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=columns)
+        draws = pd.DataFrame(
+            {"rung": "honest", "unit": "call", "permutation": range(1, 1 + len(within.null)),
+             "auroc_kfold": within.null, "auroc_call_kfold": within.null, "scheme": "strata"}
+        )  # fmt: skip
+        return pd.DataFrame(rows, columns=columns), draws
 
     def _controls(self) -> pd.DataFrame:
         service = service_of(self.study)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from voicerisk.figures.text import COVERAGE
 from voicerisk.study.audit import AuditResult
 from voicerisk.validation.findings import LADDER, STUDY
 
@@ -40,6 +41,7 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
         "their number.",
         style="dim",
     )
+    screen.print(COVERAGE, style="dim", highlight=False)
     _print_tests(result.tests, screen)
     _print_controls(result.controls, screen)
     if len(result.procedure) > 1:
@@ -145,8 +147,6 @@ def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
 
 
 def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
-    from voicerisk.figures.text import COVERAGE
-
     screen.print("\n[bold]The whole procedure[/]")
     for row in procedure.to_dict("records"):
         name = str(row["quantity"]).replace("_", " ")
@@ -154,7 +154,6 @@ def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
         if pd.notna(row["lower"]):
             shown += f" ({row['lower']:.3f} to {row['upper']:.3f})"
         screen.print(f"  {name}: {shown}  [dim]{row['how']}[/]", highlight=False)
-    screen.print(f"  {COVERAGE}", style="dim", highlight=False)
 
 
 def _print_finding(row: dict[Any, Any], screen: "Console", remedy: bool = True) -> None:

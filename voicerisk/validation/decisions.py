@@ -2,8 +2,6 @@
 
 import numpy as np
 
-DECISION_METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "youden_j")
-
 
 def decision_metrics(
     y: np.ndarray, flagged: np.ndarray, groups: np.ndarray, weights: np.ndarray, counts: np.ndarray

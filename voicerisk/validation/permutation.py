@@ -104,6 +104,7 @@ def permutation_test(
     keep: Callable[[int, float], None] | None = None,
     progress: Progress | None = None,
     ahead: FitAhead | None = None,
+    observed: float | None = None,
 ) -> PermutationTest:
     """Run the pipeline on permuted outcomes, by one repeat of grouped k-fold.
 
@@ -129,6 +130,8 @@ def permutation_test(
     ahead : callable, optional
         Called with the calls and training sets of several permutations before they are refitted, for learners
         that fit many models in less time together. It must not change what the refits give.
+    observed : float, optional
+        AUROC of the pipeline under the outcomes as they are, where it is known already.
 
     Returns
     -------
@@ -153,7 +156,8 @@ def permutation_test(
     within = tuple(strata) if scheme == "strata" else ()
     require_columns(table, within, "calls")
     moving = permutable(table, within)
-    observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
+    if observed is None:
+        observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
     numbers = range(n_permutations if moving.callers else 0)
     null = np.full(len(numbers), np.nan)
     kept = finished or {}
