@@ -114,7 +114,7 @@ def test_performance_has_both_protocols_with_events_and_callers(made):
         ("Frames, each by itself", "AUROC, automatic direction"), "Published, leave one caller out"
     ]
     assert auto.startswith(("0.9", "1.0"))
-    assert "scores as given" in table.notes[0] and "95%" in table.notes[0]
+    assert "given these scores" in table.notes[0] and "95%" in table.notes[0]
 
 
 def test_performance_refuses_two_rows_for_one_cell(made):

@@ -166,12 +166,29 @@ def test_copies_of_a_caller_are_apart_but_share_their_source():
     }
 
 
+def test_a_null_above_one_half_is_not_laid_to_the_strata_where_callers_kept_their_outcome():
+    """These stay in the model and in the AUROC with their true outcome: voice is in the null, too."""
+    null = np.linspace(0.61, 0.65, 40)
+    all_move = judge_permutations("strata", 0.7, null, Permutable(60, 60, 30.0))
+    some_stay = judge_permutations("strata", 0.7, null, Permutable(30, 60, 20.0))
+    assert (
+        all_move.verdict == "strata carry the outcome" and "so much the strata alone give" in all_move.finding
+    )
+    assert some_stay.verdict == "strata and fixed callers" and some_stay.p_value == all_move.p_value
+    assert "the callers who kept their outcome, give together" in some_stay.finding
+    assert "alone" not in some_stay.finding
+
+
 def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     calls, frames = cohort(30, 20, seed=4, effect=0.0, features=8)
     markers = [f"x{j}" for j in range(8)]
     make, kept = _maker(with_means(calls, frames), markers), {}
-    found = full_procedure(calls, make, SETTINGS, n_boot=30, keep=kept.__setitem__)
-    resumed = full_procedure(calls, make, SETTINGS, n_boot=30, finished=kept)
+    short = full_procedure(calls, make, SETTINGS, n_boot=30, keep=kept.__setitem__)
+    found = full_procedure(calls, make, SETTINGS, n_boot=100, keep=kept.__setitem__)
+    # A longer run holds the bootstraps of a shorter one, which has too few for an interval.
+    np.testing.assert_array_equal(found.out_of_bag[:30], short.out_of_bag)
+    assert np.isnan([short.lower, short.upper, *short.around(0.5)]).all()
+    resumed = full_procedure(calls, make, SETTINGS, n_boot=100, finished=kept)
     np.testing.assert_array_equal(resumed.out_of_bag, found.out_of_bag)
     assert found.apparent > 0.65
     assert found.out_of_bag.mean() < 0.6 and found.lower < 0.5 < found.upper
@@ -189,9 +206,12 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     assert kfold[0] == pytest.approx(pipeline_auroc(calls, make(calls), SETTINGS))
     given, whole = kfold_rows(found, kfold)
     assert given[1:4] == kfold and kfold[1] < kfold[0] < kfold[2]
-    assert whole[1:4] == (kfold[0], *found.around(kfold[0])) and "uncertain below 100" in whole[4]
+    assert whole[1:4] == (kfold[0], *found.around(kfold[0])) and whole[4].startswith("spread of 100")
     few = kfold_rows(replace(found, out_of_bag=found.out_of_bag[:3]), kfold)[1]
     assert np.isnan(few[2]) and np.isnan(few[3]) and few[4].startswith("3 bootstraps")
+    # An AUROC of 1 in every bootstrap is no certainty.
+    alike = kfold_rows(replace(found, out_of_bag=np.ones(100)), kfold)[1]
+    assert np.isnan(alike[2]) and np.isnan(alike[3]) and "no certainty" in alike[4]
 
 
 def test_the_bootstrap_refuses_what_saw_a_caller_left_out():

@@ -59,7 +59,7 @@ def test_noise_with_voices_jumps_where_they_were_met(icc):
     assert abs(found.unmet - 0.5) < 0.1
     assert found.lower > 0.0 and found.change > 0.05
     assert said_of_voices(found.change, found.lower, found.upper) == (
-        "the model recognises callers it has met"
+        "the model recognises callers, or their recordings, that it has met"
     )
     assert found.share_met > 0.95
 
@@ -119,7 +119,7 @@ def test_the_control_says_what_it_found_and_where_it_cannot_be_estimated():
     controls = run(segments)
     row = controls.set_index("control").loc["c"]
     assert row["unit"] == "segment" and row["change"] == pytest.approx(row["auroc"] - row["reference"])
-    assert "the model recognises callers it has met" in row["note"]
+    assert "the model recognises callers, or their recordings, that it has met" in row["note"]
     (found,) = [one for one in control_findings(controls) if one.mechanism == "identity_readable"]
     assert found.severity == "note" and f"{row['reference']:.3f} where it did not" in found.evidence
     single = run(segments.drop_duplicates("caller_id"))

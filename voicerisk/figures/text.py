@@ -192,9 +192,9 @@ PERCENTILE = "caller_bootstrap_percentile_given_scores"
 
 # Measured by benchmarks/intervals.py; docs/validation.md has the cohorts and the Monte Carlo errors.
 COVERAGE = (
-    "Measured with a ridge logistic on simulated cohorts of 60 and 281 people, with an effect and without: "
-    "at nominal 95% an interval of a cross-validated AUROC given these scores covers 79 to 91%, one of the "
-    "whole procedure 94 to 98%."
+    "Measured for AUROCs of a ridge logistic on simulated cohorts of 60 and 281 people: at nominal 95% an "
+    "interval given these scores covers 79 to 91%, one of the whole procedure 94 to 98%; for "
+    "other metrics and models it was not measured."
 )
 GIVEN_SCORES = (
     "Intervals: bootstrap of callers, given these scores; the variance of refitting the model is left out. "

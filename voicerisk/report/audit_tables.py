@@ -105,9 +105,10 @@ def whole_procedure_line(procedure: pd.DataFrame) -> str:
         return ""
     row = rows.iloc[0]
     thinned = " ".join(_thinning(procedure))
+    shown = estimate(row["estimate"], row["lower"], row["upper"])
     return (
-        "Nested protocol, grouped k-fold, with the variance of learning (whole procedure, bootstrapped): "
-        f"AUROC of calls {estimate(row['estimate'], row['lower'], row['upper'])}. {thinned}".strip()
+        "Nested protocol, one split of grouped k-fold, with the variance of learning (whole procedure, "
+        f"bootstrapped): AUROC of calls {shown}. {thinned}".strip()
     )
 
 

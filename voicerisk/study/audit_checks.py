@@ -257,7 +257,8 @@ def _plausibility(
             f"intra-caller correlation of {icc:.2f} (binormal, an approximation)",
             "Ask what the score knows beside the markers.",
         )
-        for row in table[table["lower"] > bound.auroc_caller].to_dict("records")
+        # an AUROC of 1 in every resample has no interval
+        for row in table[table["lower"].fillna(table["estimate"]) > bound.auroc_caller].to_dict("records")
     ]  # fmt: skip
     return table.reset_index(drop=True), findings
 

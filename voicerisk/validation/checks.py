@@ -121,7 +121,7 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
     """
     out = []
     found = caller_columns(table, columns)
-    chance = min(1.0, int(found["constant_within_caller"].sum()) * _separated_by_chance(table))
+    chance = min(1.0, int(found["constant_within_caller"].sum()) * separated_by_chance(table))
     worst = "leak" if in_model and chance <= ALPHA else "note"
     remedy = "" if in_model else "It is not among the predictors; keep it so. "
     for row in found.to_dict("records"):
@@ -152,7 +152,7 @@ def column_findings(table: pd.DataFrame, columns: Sequence[str], in_model: bool 
     return out
 
 
-def _separated_by_chance(table: pd.DataFrame) -> float:
+def separated_by_chance(table: pd.DataFrame) -> float:
     """Return the probability that a number given to each caller at random separates the outcomes."""
     share = table.groupby("caller_id")["y"].mean()
     n0, n1 = (int((share == value).sum()) for value in (0, 1))
@@ -163,7 +163,8 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
     """Find values of a stratum whose calls all have one outcome.
 
     A few callers who share a value may share their outcome by chance: where the probability of that (callers
-    dealt to values at random, either outcome) is above 0.05, it is a note and not a bias.
+    dealt to values at random, either outcome), times the number of values that are looked at, is above 0.05,
+    it is a note and not a bias.
 
     Parameters
     ----------
@@ -175,13 +176,14 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
     out: list[Finding] = []
     if calls["y"].nunique() < 2:
         return out
+    looked_at = sum(calls[name].astype(str).nunique() for name in strata)
     for name in strata:
         for value, part in calls.groupby(calls[name].astype(str), sort=True):
             if part["y"].nunique() == 1:
                 outcome = int(part["y"].iloc[0])
                 share = len(part) / (calls["y"] == outcome).sum()
                 callers = part["caller_id"].nunique()
-                chance = _one_class_by_chance(calls, callers)
+                chance = min(1.0, looked_at * _one_class_by_chance(calls, callers))
                 # A column that marks these calls and nothing else ranks them all right, the rest by chance.
                 out.append(
                     Finding(
@@ -190,7 +192,8 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
                         "tells the outcome.",
                         f"{len(part)} calls of {callers} callers, {share:.0%} of outcome {outcome}; a "
                         f"perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}; so many "
-                        f"callers would share an outcome by chance with probability {chance:.2g}",
+                        f"callers would share an outcome by chance with probability {chance:.2g}, "
+                        f"{looked_at} values looked at",
                         f"Report the result without {name} = {value}; leaving it out as a test set cannot be "
                         "estimated.",
                     )

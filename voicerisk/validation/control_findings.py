@@ -1,5 +1,8 @@
 """What the negative controls found, in plain words."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +13,7 @@ JUMP = 0.1
 OFF = 0.05
 RECOGNISED = 0.05
 UNCERTAIN = 0.1
+CHANCE = 0.005  # one side of the 99 % that the controls' intervals have
 
 
 def said_of_voices(change: float, lower: float, upper: float) -> str:
@@ -23,12 +27,17 @@ def said_of_voices(change: float, lower: float, upper: float) -> str:
     if not np.isfinite(lower):
         return "its interval cannot be given, so that nothing follows"
     if lower > 0.0 and change > RECOGNISED:
-        return "the model recognises callers it has met"
+        return "the model recognises callers, or their recordings, that it has met"
     if upper > UNCERTAIN:
-        return "too uncertain to tell whether the model recognises callers"
+        return "too uncertain to tell whether the model recognises callers or recordings"
     if lower > 0.0:
         return "having met the voice helps, but little"
     return "no jump: what it finds in a segment it finds as well in voices it never met"
+
+
+def _tells(row: dict[Hashable, Any]) -> bool:
+    """Whether an AUROC lies above 0.5: by its interval, or by being 1 where chance would not have it."""
+    return bool(row["lower"] > 0.5 or row["chance"] <= CHANCE)
 
 
 def control_findings(controls: pd.DataFrame) -> list[Finding]:
@@ -45,7 +54,9 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
         shown = f"control {row['control']}, {row['what']}: AUROC {row['auroc']:.3f}"
         if np.isfinite(row["lower"]):
             shown += f" ({row['lower']:.2f} to {row['upper']:.2f})"
-        if row["control"] == "a" and row["lower"] > 0.5:
+        elif np.isfinite(row["chance"]):
+            shown += f" (no interval; by chance with probability {row['chance']:.2g})"
+        if row["control"] == "a" and _tells(row):
             out.append(
                 Finding(
                     "channel_readable", "bias",
@@ -57,23 +68,23 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
             out.append(
                 Finding(
                     "identity_readable", "note",
-                    "The model recognises callers it has met: the markers hold who speaks. The honest "
-                    "numbers leave whole callers out and are not raised by it; those of a caller under two "
-                    "ids, or of folds over rows, would be.",
+                    "The model recognises callers, or their recordings, that it has met: the markers hold "
+                    "who speaks or how he was recorded. The honest numbers leave whole callers out and are "
+                    "not raised by it; those of a caller under two ids, or of folds over rows, would be.",
                     f"control c: AUROC of segments {row['auroc']:.3f} where the model met other segments of "
                     f"the voice, {row['reference']:.3f} where it did not; change {row['change']:+.3f} "
                     f"({row['change_lower']:+.3f} to {row['change_upper']:+.3f})",
                     "Make sure that one person is one caller_id, over services and years.",
                 )
             )  # fmt: skip
-        if row["control"] == "d" and row["lower"] > 0.5:
+        if row["control"] == "d" and _tells(row):
             out.append(
                 Finding(
                     "recording_alone", "bias", "The recording without any marker tells the outcome.", shown,
                     "Ask which of level, noise, bandwidth and length differs by class, and why.",
                 )
             )  # fmt: skip
-        if row["control"] == "d, missing" and row["lower"] > 0.5:
+        if row["control"] == "d, missing" and _tells(row):
             out.append(
                 Finding(
                     "missing_alone", "note",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
+from voicerisk.validation.checks import separated_by_chance
 from voicerisk.validation.control_findings import said_of_voices
 from voicerisk.validation.discrimination import obuchowski
 from voicerisk.validation.nested_error import leave_pair_out
@@ -31,7 +32,7 @@ LEAST = 4
 PAIRS = 60
 COLUMNS = (
     "control", "what", "unit", "expected", "auroc", "lower", "upper", "reference", "change", "change_lower",
-    "change_upper", "n_calls", "n_events", "note",
+    "change_upper", "chance", "n_calls", "n_events", "note",
 )  # fmt: skip
 Row = dict[str, Any]
 
@@ -85,7 +86,8 @@ def negative_controls(
         control, what, unit (of the AUROC), expected, auroc (NaN where it cannot be estimated), lower, upper
         (99 %, over callers, given the scores; Obuchowski, of (c) bootstrapped), reference, change,
         change_lower, change_upper (of (c): the same segments by models that left out their caller, and the
-        difference), n_calls, n_events, note.
+        difference), chance (where the AUROC is 1, which has no interval: the probability that callers in
+        random order would be separated so), n_calls, n_events, note.
 
     Notes
     -----
@@ -185,14 +187,15 @@ def _tasks(
 def _row(
     control: str, what: str, expected: str, part: pd.DataFrame, score: np.ndarray | None, note: str
 ) -> Row:
-    area = low = high = np.nan
+    area = low = high = chance = np.nan
     if score is not None:
         interval = obuchowski(part["y"].to_numpy(), score, part["caller_id"].to_numpy())
         area = interval.auroc
         low, high = interval.wald(LEVEL) if interval.informative else (np.nan, np.nan)
+        chance = separated_by_chance(part) / 2.0 if area == 1.0 else np.nan
     none = (np.nan,) * 4
     values = (
-        control, what, "call", expected, area, low, high, *none, len(part), int(part["y"].sum()), note
+        control, what, "call", expected, area, low, high, *none, chance, len(part), int(part["y"].sum()), note
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 

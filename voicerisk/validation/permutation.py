@@ -62,11 +62,14 @@ class PermutationTest:
     tolerance : float
         max(0.02, 3 sd / sqrt(B)); below 10 permutations Student's t takes the place of the 3, and of one
         permutation nothing follows.
-    verdict : {'leak', 'hold-out bias', 'strata carry the outcome', 'fine', 'nothing to permute'}
+    verdict : str
+        'leak', 'hold-out bias', 'strata carry the outcome', 'strata and fixed callers', 'fine' or 'nothing to
+        permute'.
         'leak' where the null mean of scheme 'all' lies above 0.5 by more than the tolerance. Below by as
         much is 'hold-out bias', a note: leaving one out at 24 callers honestly gives about 0.47.
         Within strata a mean
-        above 0.5 is what the strata alone give. 'nothing to permute' where every permutation leaves the
+        above 0.5 is what the strata alone give, or, where some callers cannot be permuted, what these and the
+        strata give together. 'nothing to permute' where every permutation leaves the
         outcomes as they are; `null` is empty then.
     finding : str
     permutable : Permutable
@@ -210,6 +213,13 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray, moving: P
             f"With outcomes shuffled among callers the pipeline still reaches an AUROC of {mean:.3f} on "
             "average: something learned from the held-out callers' outcomes."
         )
+    elif mean > 0.5 + tolerance and moving.callers < moving.all_callers:
+        verdict = "strata and fixed callers"
+        finding = (
+            f"With outcomes shuffled within strata the AUROC is {mean:.3f} on average: so much the strata, "
+            f"and the callers who kept their outcome, give together. p = {p_value:.3g} says whether voice "
+            "adds to that."
+        )
     elif mean > 0.5 + tolerance:
         verdict = "strata carry the outcome"
         finding = (
@@ -236,7 +246,8 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray, moving: P
     if moving.callers < moving.all_callers:
         finding += (
             f" The outcomes of {moving.callers} of {moving.all_callers} callers could be permuted; the "
-            "others share their stratum with no caller of the other outcome and say nothing here."
+            "others share their stratum with no caller of the other outcome, keep theirs, and stay in the "
+            "model and in the AUROC of every permutation."
         )
     if moving.smallest_p > LEVEL:
         finding += f" So few arrangements exist that P cannot fall below {moving.smallest_p:.2g}."

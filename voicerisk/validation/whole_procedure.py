@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.validation.bootstrap import caller_draws, percentile_interval
-from voicerisk.validation.optimism import FullProcedure
+from voicerisk.validation.optimism import LEAST_BOOTSTRAPS, FullProcedure
 from voicerisk.validation.permutation import pipeline_scores
 from voicerisk.validation.ranking import rank_statistics
 from voicerisk.validation.refit import FitPaths
@@ -12,8 +12,6 @@ from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 from voicerisk.validation.tables import check_calls
 
 DRAWS = 31
-# Bootstraps below which there is no interval, and below which its ends are said to be uncertain.
-LEAST, ENOUGH = 20, 100
 # Rows of procedure.csv: the grouped k-fold AUROC with its interval given these scores, and with that of
 # `FullProcedure.around`.
 KFOLD, WHOLE_PROCEDURE = "auroc_kfold", "auroc_kfold_whole_procedure"
@@ -57,12 +55,15 @@ def kfold_rows(
         From `kfold_auroc`.
     """
     n = len(whole.out_of_bag)
-    low, high = whole.around(kfold[0]) if n >= LEAST else (np.nan, np.nan)
+    low, high = whole.around(kfold[0])
     how = f"spread of {n} out-of-bag values about that estimate: with the variance of learning"
-    if n < LEAST:
-        how = f"{n} bootstraps with an out-of-bag value are too few for an interval; {LEAST} or more give one"
-    elif n < ENOUGH:
-        how += f"; its ends are uncertain below {ENOUGH} bootstraps"
+    if n < LEAST_BOOTSTRAPS:
+        how = (
+            f"{n} bootstraps with an out-of-bag value are too few for an interval; "
+            f"{LEAST_BOOTSTRAPS} or more give one"
+        )
+    elif np.isnan(low):
+        how = f"all {n} out-of-bag values are alike, which is no certainty: there is no interval"
     return [
         (KFOLD, *kfold, "one grouped k-fold; caller bootstrap given these scores"),
         (WHOLE_PROCEDURE, kfold[0], low, high, how),
