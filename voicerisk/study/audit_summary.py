@@ -127,6 +127,8 @@ def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
         )
         if row["scheme"] == "strata":
             text += f". A model of the strata alone: {row['strata_alone']:.3f}"
+            if row["strata_alone"] < 0.5:
+                text += " (below one half: the lean of holding callers out, where the strata tell nothing)"
         screen.print(text + ".", highlight=False)
 
 
