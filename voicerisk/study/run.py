@@ -104,12 +104,8 @@ def run_study(
         stages.reporting(tables)
         stages.show(shown)
         write_manifest(study, folder, shown)
-        return RunResult(
-            folder.path,
-            metrics,
-            pd.read_csv(folder.file("thresholds.csv")),
-            pd.read_csv(folder.file("flow.csv")),
-        )
+        thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
+        return RunResult(folder.path, metrics, thresholds, flow)
 
 
 def open_results(study: Study, out: Path | str) -> ResultsFolder:
