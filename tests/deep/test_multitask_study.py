@@ -13,6 +13,7 @@ from voicerisk.deep.multitask.cases import load_cases
 from voicerisk.deep.multitask.study import run_multitask
 from voicerisk.deep.multitask.study_file import load_multitask_study
 from voicerisk.errors import MultitaskError, VoiceriskError
+from voicerisk.figures.text import COVERAGE
 from voicerisk.validation import check_predictions
 
 INPUTS = ["W", "H", "L", "E", "W+E", "W+L", "H+E", "H+L", "B"]
@@ -88,6 +89,9 @@ def test_tables_figures_and_the_report_are_written(finished):
         assert name in names
     page = (result.folder / "report.html").read_text()
     assert "What multitask learning does" in page and "Warning" not in page
+    # No coverage was measured for these models, and that of one outcome is not theirs.
+    assert "bootstrap of persons" in page and "no coverage was measured" in page
+    assert COVERAGE not in page and "callers" not in page
     table = pd.read_csv(result.folder / "tables" / "table5_transfer.csv")
     assert table["Input"].iloc[0] == "wav2vec 2.0"
     heat = pd.read_csv(result.folder / "figures" / "figure3_single_task_nested.csv")

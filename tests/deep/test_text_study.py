@@ -30,6 +30,8 @@ from voicerisk.errors import ReportError, StudyError, TextError
 from voicerisk.figures import make
 from voicerisk.figures.gallery import draw, read_labels, stored
 from voicerisk.report import export_study, write_report
+from voicerisk.report.checklist import NO_ITEM, checklist
+from voicerisk.report.gather import gather
 from voicerisk.text.vectors import write_vectors
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.tables import check_predictions
@@ -231,10 +233,34 @@ def test_figures_tables_report_and_manifest_are_there(results, tmp_path):
         assert re.findall(r"[^.]{0,40}\b[Cc]all(?:er)?s?\b", text) == []
     for wrong in ("tabletten", "No call was left out", "voicerisk audit", "w2v_mlp</td>", str(tmp_path)):
         assert wrong not in page, wrong
+    # The coverage that was measured is of cross-validated scores of one outcome: nothing here.
+    assert "no coverage was measured" in page
+    for stem, (table, parts) in stored(results.folder / "figures").items():
+        drawn = draw(stem, table, parts, read_labels(results.folder / "figures"))
+        below = " ".join(text.get_text() for text in drawn.findobj(Text))
+        assert "cross-validated" not in below and "whole procedure" not in below, stem
+        banded = stem.split("--")[0] in ("calibration", "decision_curves")
+        if banded or re.search(r"\d to 0?[.\d]", below):
+            assert "no coverage was measured" in " ".join(below.split()), stem
+    for path in (results.folder / "tables").glob("*.html"):
+        assert "79 to 91%" not in path.read_text(), path.name
+    assert "79 to 91%" not in page
     parts = pd.read_csv(results.folder / "tables" / "brier.csv")
     own = pd.read_csv(results.folder / "brier_parts.csv")
     printed = parts["Within bins"].str.replace("\u2212", "-").astype(float)
     np.testing.assert_allclose(printed, own["within_bins"], atol=5e-5)
+
+
+def test_every_topic_of_the_evidence_answers_items_but_what_the_author_added(results, tmp_path):
+    copy = shutil.copytree(results.folder, tmp_path / "own", ignore=shutil.ignore_patterns(".state"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["settings"]["report"] = {"funding": "None.", "house_rule": "Two people read each session."}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    cells = checklist(gather(copy)).cells.set_index("Topic")
+    assert list(cells.index[cells["Items"] == NO_ITEM]) == ["House rule"]
+    performance = cells[cells.index.str.startswith("Performance")]
+    assert len(performance) == 3 and set(performance["Items"]) == {"23a"}
+    assert cells.loc["Models", "Items"] == "12b, 12c"
 
 
 def test_a_study_of_chats_is_not_exported_and_what_may_leave_holds_no_id(results, tmp_path):

@@ -155,6 +155,26 @@ def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fix
     assert "score as a risk" in [panel.get_xlabel() for panel in figure.axes]
 
 
+def test_curves_of_several_classes_say_that_no_coverage_was_measured(made):
+    from voicerisk.figures.text import COVERAGE, GIVEN_MODELS
+
+    assert COVERAGE not in GIVEN_MODELS
+    predictions = made.predictions().query("protocol == 'nested'")
+    curve, strip = figures.calibration_points(predictions)
+    metrics = made.metrics()
+    benefit = made.decision_curve()
+    drawn = {
+        figures.calibration: (curve, {"strip": strip}),
+        figures.decision_curves: (benefit, {}),
+        figures.protocols_compared: (metrics, {}),
+    }
+    for draw, (table, parts) in drawn.items():
+        alone = " ".join(draw(table, **parts).get_supxlabel().split())
+        assert alone.endswith(COVERAGE), draw
+        several = draw(table.assign(**{"class": "SI"}), **parts).get_supxlabel()
+        assert " ".join(several.split()) == GIVEN_MODELS, draw
+
+
 def test_differences_shade_where_the_simultaneous_band_leaves_zero(made):
     x = np.linspace(0, 1, 11)
     table = pd.DataFrame({"marker": "dom", "x": x, "estimate": x, "lower": x - 0.1, "upper": x + 0.1,

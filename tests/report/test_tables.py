@@ -241,3 +241,37 @@ def test_the_whole_procedure_stands_beside_the_interval_given_scores_with_its_co
     assert "0.70 (0.58 to 0.81). Thinned" in whole_procedure_line(rows)
     assert whole_procedure_line(rows.iloc[:1]) == ""
     assert whole_procedure_line(rows.assign(lower=float("nan"))) == ""
+
+
+def test_who_wrote_says_whose_means_are_tested():
+    from voicerisk.report.class_tables import characteristics_table
+    from voicerisk.text.characteristics import characteristics, group_differences
+
+    sessions = pd.DataFrame(
+        {
+            "user_id": list("aabccdee"), "label": ["NS", "NS", "NS", "SI", "SI", "SI", "NS", "SI"],
+            "age": [14.0, 14, 16, 17, 17, 20, 15, 15], "n_messages": 3,
+            "n_words": [10, 30, 50, 60, 80, 90, 20, 20], "messages_cut": 0,
+        }
+    )  # fmt: skip
+    classes = ("NS", "SI")
+    differences = group_differences(sessions, classes)
+    table = characteristics_table(characteristics(sessions, classes), differences)
+    cells = table.cells.set_index("Characteristic")
+    assert cells.loc["Age in years, mean (95% CI)", "Difference"].startswith("F(1, 2) = ")
+    assert cells.loc["Users without an age, n", "All"] == "0"
+    said = " ".join(table.notes)
+    assert "of users with sessions of one class, each user once" in said
+    assert "left out of the analysis of variance: 1." in said and "as independent" not in said.replace(
+        "sessions of one user are not taken as independent", ""
+    )
+    alone = sessions.assign(user_id=[f"s{number}" for number in range(8)])
+    unknown = characteristics_table(
+        characteristics(alone, classes, users_known=False), group_differences(alone, classes)
+    )
+    cells, said = unknown.cells.set_index("Characteristic"), " ".join(unknown.notes)
+    assert cells.loc["Sessions without an age, n", "All"] == "0"
+    assert cells.loc["Age in years, mean (95% CI)", "Difference"].startswith("F(1, 6) = ")
+    assert "sessions are the units" in said and "of users" not in said
+    with pytest.raises(ReportError, match="sessions of one user as independent; run `voicerisk text run`"):
+        characteristics_table(characteristics(sessions, classes), differences.drop(columns="left_out"))

@@ -140,6 +140,19 @@ def test_recalibration_keeps_the_shares_and_leaves_good_scores_alone():
     assert np.mean(worse) < 0.04
 
 
+def test_recalibration_takes_from_scores_that_say_nothing_what_they_claim():
+    rng = np.random.default_rng(8)
+    y = np.repeat([0, 1, 2], [80, 80, 40])
+    slopes = []
+    for _ in range(30):
+        raw = rng.dirichlet([0.3, 0.3, 0.3], len(y))
+        found = recalibrate_classes(raw, y, np.ones(len(y)))
+        slopes.append(found.slope)
+        # As they were, the largest risk of a row is 0.8 on average; the largest share is 0.4.
+        assert found(raw).max(axis=1).mean() < 0.6
+    assert np.mean(slopes) < 0.1
+
+
 def test_recalibration_of_separated_and_of_useless_scores_is_finite():
     y = np.repeat([0, 1, 2], 10)
     perfect = recalibrate_classes(np.eye(3)[y], y, np.ones(30))

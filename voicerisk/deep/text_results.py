@@ -1,7 +1,5 @@
 """What the predictions of a text study are worth: every table that figures and publication tables draw on."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -170,40 +168,3 @@ def brier_parts(shown: pd.DataFrame) -> pd.DataFrame:
         .assign(**{"class": MACRO})
     )
     return pd.concat([table, mean[table.columns]], ignore_index=True)
-
-
-def group_differences(sessions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Test whether word count and age differ between the classes, by one-way analysis of variance.
-
-    Parameters
-    ----------
-    sessions : DataFrame
-        label, n_words, age.
-    classes : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        variable, n, f, df_between, df_within, p_value, and mean_<class> of each class. Sessions of one
-        user are
-        taken as independent.
-    """
-    from scipy.stats import f_oneway
-
-    rows = []
-    for column in ("n_words", "age"):
-        values = [sessions.loc[sessions["label"] == name, column].dropna().to_numpy() for name in classes]
-        n = sum(len(one) for one in values)
-        if min(len(one) for one in values) < 2:
-            continue
-        found = f_oneway(*values)
-        means: Mapping[str, float] = {
-            f"mean_{name}": float(one.mean()) for name, one in zip(classes, values, strict=True)
-        }
-        rows.append(
-            {
-                "variable": column, "n": n, "f": float(found.statistic), "df_between": len(classes) - 1,
-                "df_within": n - len(classes), "p_value": float(found.pvalue), **means,
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)

@@ -65,7 +65,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
         yield Picture(f"roc--{suffix}", points, {"metrics": areas})
         yield Picture(f"precision_recall--{suffix}", points, {"metrics": areas})
         curve, strip = calibration_points(_pooled(_by_class(table, cohort.classes)))
-        yield Picture(f"calibration--{suffix}", curve, {"strip": strip})
+        yield Picture(f"calibration--{suffix}", _of_class(curve, curve["protocol"]), {"strip": strip})
     for protocol, table in shown.groupby("protocol", sort=False):
         yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
         yield from _decision_curves(str(protocol), table, cohort.classes, settings)
@@ -82,6 +82,11 @@ def _groups(cohort: TextCohort) -> pd.DataFrame:
         if cohort.users_known:
             rows.append((name, "user", part["user_id"].nunique()))
     return pd.DataFrame(rows, columns=["group", "unit", "n"])
+
+
+def _of_class(curve: pd.DataFrame, names: str | pd.Series) -> pd.DataFrame:
+    """Name the class, by which figures see that no coverage was measured for the intervals."""
+    return curve.assign(**{"class": names})
 
 
 def _by_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -121,7 +126,7 @@ def _decision_curves(
         for suffix, rows in tables.items():
             curve = class_decision_curves(rows, name, n_boot=CURVE_BOOTSTRAPS, seed=settings.seed)
             curve = curve.assign(protocol=curve["model"].map(TITLES), relevant_low=low, relevant_high=high)
-            yield Picture(f"decision_curves--{protocol}_{name}{suffix}", curve)
+            yield Picture(f"decision_curves--{protocol}_{name}{suffix}", _of_class(curve, name))
 
 
 def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[str], list[str]]:

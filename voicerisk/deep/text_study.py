@@ -19,7 +19,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_p
 from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
 from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.settings import plain
-from voicerisk.text.characteristics import characteristics
+from voicerisk.text.characteristics import characteristics, group_differences
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
 
@@ -139,16 +139,12 @@ class _Run:
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
     def _sessions(self, move: Move) -> tuple[list[str], list[str]]:
-        from voicerisk.deep.text_results import group_differences
-
         cohort, file = self.cohort, self.folder.file
         write_csv(file("sessions.csv"), cohort.sessions, PRIVATE)
         write_csv(file("flow.csv"), cohort.flow)
         write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
         write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))
-        described = characteristics(cohort.sessions, cohort.classes)
-        if not cohort.users_known:
-            described = described[described["variable"] != "sessions a user"]
+        described = characteristics(cohort.sessions, cohort.classes, cohort.users_known)
         write_csv(file("characteristics.csv"), described)
         written = [
             "sessions.csv",

@@ -53,8 +53,9 @@ def print_text_summary(result: TextResult, console: "Console") -> None:
     console.print()
     console.print(table)
     console.print(
-        "Intervals take the fitted models as given: what learning anew would add is left out, so that they "
-        "are too short. A research tool: no triage device, never the sole basis of a clinical decision.",
+        "Intervals take the fitted models as given: what learning anew would add is left out, and no "
+        "coverage was measured for them. A research tool: no triage device, never the sole basis of a "
+        "clinical decision.",
         style="dim",
     )
     console.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)

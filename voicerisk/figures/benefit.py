@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from voicerisk.figures.layout import foot_note, legend, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import GIVEN_SCORES, PROTOCOLS, need, only, ordered, plain
+from voicerisk.figures.text import PROTOCOLS, need, only, ordered, plain, said_of
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -127,5 +127,5 @@ def decision_curves(
         entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
     legend(figure, entries)
     if "lower" in table and table["lower"].notna().any():
-        foot_note(figure, GIVEN_SCORES, style)
+        foot_note(figure, said_of(table), style)
     return figure

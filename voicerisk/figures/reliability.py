@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import FIXED_MODEL, GIVEN_SCORES, PROTOCOLS, SAVED, need, ordered, plain
+from voicerisk.figures.text import FIXED_MODEL, PROTOCOLS, SAVED, need, ordered, plain, said_of
 
 NO_LABELS: Mapping[str, str] = {}
 Floats = NDArray[np.float64]
@@ -245,7 +245,7 @@ def calibration(
         ]
     legend(figure, entries, columns=2)
     fixed = (curve["protocol"] == SAVED).all()
-    foot_note(figure, FIXED_MODEL if fixed else GIVEN_SCORES, style)
+    foot_note(figure, FIXED_MODEL if fixed else said_of(curve), style)
     return figure
 
 

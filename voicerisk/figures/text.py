@@ -200,6 +200,11 @@ GIVEN_SCORES = (
     "Intervals: bootstrap of callers, given these scores; the variance of refitting the model is left out. "
     f"{COVERAGE}"
 )
+# COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
+GIVEN_MODELS = (
+    "Intervals: bootstrap of callers that takes the fitted models as given; what learning anew would add is "
+    "left out, and no coverage was measured for them."
+)
 FIXED_MODEL = "Intervals: bootstrap of callers; the model is fixed and learned nothing from them."
 
 
@@ -214,7 +219,17 @@ def given_scores(table: pd.DataFrame) -> str:
     if not methods.str.contains("given_scores").any():
         return ""
     fixed = "design" in table and table["design"].eq("external").all()
-    return FIXED_MODEL if fixed else GIVEN_SCORES
+    return FIXED_MODEL if fixed else said_of(table)
+
+
+def said_of(table: pd.DataFrame) -> str:
+    """Return what intervals given the scores leave out: of models of several classes, or of one outcome.
+
+    Curves of a class have a column `class`; metrics always have one, which of one outcome is 1.
+    """
+    if "class" in table and ("metric" not in table or table["class"].astype(str).ne("1").any()):
+        return GIVEN_MODELS
+    return GIVEN_SCORES
 
 
 def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:

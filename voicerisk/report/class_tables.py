@@ -7,9 +7,18 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.text import PERCENTILE, in_units, metric_name, need, number, ordered, whole_group
+from voicerisk.figures.text import (
+    GIVEN_MODELS,
+    PERCENTILE,
+    in_units,
+    metric_name,
+    need,
+    number,
+    ordered,
+    whole_group,
+)
 from voicerisk.report.formats import MISSING, count, estimate, interval, p_value
-from voicerisk.report.tables import GIVEN_SCORES, PublicationTable
+from voicerisk.report.tables import PublicationTable
 
 NO_LABELS: Mapping[str, str] = {}
 MACRO = "macro"
@@ -70,7 +79,7 @@ def class_table(
     notes = (
         "Each class against the rest; decisions are for the class with the highest score. Means over "
         "the repeats that are shown; n is of the first one. 95% intervals in brackets. "
-        + in_units(GIVEN_SCORES, labels),
+        + in_units(GIVEN_MODELS, labels),
         "The Brier score of all classes is the mean of the classes', not their sum.",
     )
     return PublicationTable("classes", "Performance by class", pd.DataFrame(lines, columns=heads), notes)
@@ -116,6 +125,7 @@ def brier_table(
         "Brier score = reliability \u2212 resolution + uncertainty + within bins (variance less "
         "covariance inside "
         "the ten bins, without which the parts do not add up).",
+        *([in_units(GIVEN_MODELS, labels)] if len(skills) else []),
     )
     return PublicationTable(
         "brier", "Parts of the Brier score", pd.DataFrame(lines, columns=[*heads, last]), notes
@@ -173,12 +183,22 @@ def characteristics_table(
     Parameters
     ----------
     table : DataFrame
-        characteristics.csv: class, variable, unit, n, missing, mean, sd, median, q1, q3, lower, upper.
+        characteristics.csv: class, variable, unit, n, missing, mean, sd, median, q1, q3, lower, upper, units.
     differences : DataFrame, optional
-        group_differences.csv: variable, f, df_between, df_within, p_value.
+        group_differences.csv: variable, left_out, f, df_between, df_within, p_value.
     labels : mapping of str to str
+
+    Raises
+    ------
+    ReportError
+        If columns are missing, or the tables are of a version that took sessions of one user as independent.
     """
     need(table, ["class", "variable", "n", "missing", "mean", "lower", "upper"], "characteristics")
+    if "units" not in table or (differences is not None and "left_out" not in differences):
+        raise ReportError(
+            "characteristics: the tables were written by a version that took the sessions of one user as "
+            "independent; run `voicerisk text run` again."
+        )
     groups = ordered(table["class"])
     of = {(str(row["class"]), str(row["variable"])): row for row in table.to_dict("records")}
     tests = (
@@ -190,23 +210,46 @@ def characteristics_table(
         lines.append([name, *(cell(of[group, variable]) for group in groups), _anova(tests.get(test))])
 
     line("Sessions, n", lambda row: count(row["n"]), "words")
-    if ("all", "sessions a user") in of:
+    users_known = ("all", "sessions a user") in of
+    if users_known:
         line("Users, n", lambda row: count(row["n"]), "sessions a user")
         line("Sessions a user, mean (95% CI)", _mean, "sessions a user")
     line("Age in years, mean (95% CI)", _mean, "age", "age")
-    line("Users without an age, n", lambda row: count(row["missing"]), "age")
+    line(
+        f"{'Users' if users_known else 'Sessions'} without an age, n",
+        lambda row: count(row["missing"]),
+        "age",
+    )
     line("Messages a session, median (IQR)", _median, "messages")
     line("Words a session, mean (95% CI)", _mean, "words", "n_words")
     line("Words a session, median (IQR)", _median, "words")
     line("Sessions cut, n", lambda row: count(round(row["mean"] * row["n"])), "sessions cut")
     heads = ["Characteristic", *("All" if name == "all" else labels.get(name, name) for name in groups)]
+    left_out = 0 if differences is None else int(differences["left_out"].max())
     notes = (
-        "Ages are of users; a user with sessions of several classes is in each. Words and messages are "
-        "counted after cleaning and before cutting. IQR: first to third quartile.",
-        "One-way analysis of variance over sessions, those of one user taken as independent.",
+        *(_OF_USERS if users_known else _OF_SESSIONS),
+        *(
+            [f"Users with sessions of several classes, left out of the analysis of variance: {left_out}."]
+            if left_out
+            else []
+        ),
+        "Words and messages are counted after cleaning and before cutting. IQR: first to third quartile.",
     )
     cells = pd.DataFrame(lines, columns=[*heads, "Difference"])
     return PublicationTable("characteristics", "Sessions and users by class", cells, notes)
+
+
+_OF_USERS = (
+    "Ages are of users; a user with sessions of several classes is in each. Intervals are t intervals with "
+    "the variance between users: sessions of one user are not taken as independent.",
+    "Difference: One-way analysis of variance of users with sessions of one class, each user once, by the "
+    "mean of their sessions.",
+)
+_OF_SESSIONS = (
+    "Which sessions are one user's is not known: sessions are the units of ages, t intervals and tests, and "
+    "those of one user are taken as independent.",
+    "Difference: One-way analysis of variance of sessions.",
+)
 
 
 def _mean(row: Mapping[Hashable, Any]) -> str:
@@ -250,7 +293,7 @@ def in_short(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> li
             f"{_cell(found['auroc'])}; F1, mean of classes, {_cell(found['f1'])}; "
             f"{count(found['auroc']['n'])} held-out sessions a repeat."
         )
-    return lines
+    return [*lines, in_units(GIVEN_MODELS, labels)] if lines else lines
 
 
 def _cell(row: Mapping[Hashable, Any] | None) -> str:

@@ -273,7 +273,7 @@ def _made(manifest: Mapping[str, Any]) -> str:
 
 def _foot(manifest: Mapping[str, Any]) -> str:
     version = manifest.get("versions", {}).get("voicerisk", "of an unknown version")
-    return f"Made by voicerisk {version}. Intervals come from a bootstrap of callers."
+    return f"Made by voicerisk {version}. Intervals come from a bootstrap of callers, unless said otherwise."
 
 
 def _sections(

@@ -50,7 +50,8 @@ def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -
     Notes
     -----
     The slope has a normal prior of mean 1 and standard deviation 1, which weighs as much as one row: the
-    optimum is finite where the scores separate the classes, and useless scores stay as they are. Smoothed
+    optimum is finite where the scores separate the classes. Scores that say nothing still get a slope near
+    0, so that every risk comes near the share of its class: with more rows the prior weighs less. Smoothed
     targets, as Platt (1999) has them for two classes, would do that too, but with 22 rows a class they ask
     for risks of at most 0.92: on 600 made-up sessions of film reviews they made the log loss of held-out
     ones worse by 0.02.

@@ -9,9 +9,11 @@ import pandas as pd
 from voicerisk.deep.multitask.figures import PERCENTILE
 from voicerisk.deep.multitask.model import TABLE_4
 from voicerisk.deep.multitask.settings import NetworkSettings
+from voicerisk.figures.text import GIVEN_MODELS, in_units
 from voicerisk.report.formats import count, estimate, interval, p_value, share
-from voicerisk.report.tables import GIVEN_SCORES, PublicationTable
+from voicerisk.report.tables import PublicationTable
 
+GIVEN = in_units(GIVEN_MODELS, {"caller": "person"})
 TASK_NAMES = {"severity": "Depression severity", "risk": "Suicide risk"}
 BEST = (
     "The highest AUROC of a task is the largest of several measured on the same predictions: it is too high "
@@ -40,7 +42,7 @@ def transfer_publication(table: pd.DataFrame, labels: Mapping[str, str]) -> Publ
     )  # fmt: skip
     tests = f"Holm over all {len(table) // max(table['protocol'].nunique(), 1)} comparisons of a protocol."
     paired = "Differences: paired bootstrap of persons on pooled out-of-fold predictions of the same folds."
-    notes = (f"{paired} {tests}", GIVEN_SCORES, BEST)
+    notes = (f"{paired} {tests}", GIVEN, BEST)
     return PublicationTable(
         "table5_transfer", "Single-task and multitask learning compared", _cells(heads, rows), notes
     )
@@ -123,7 +125,7 @@ def class_publication(metrics: pd.DataFrame) -> PublicationTable:
         n = f"{count(part['n_events'].iloc[0])}/{count(part['n'].iloc[0])}"
         rows.append((str(protocol), str(model), TASK_NAMES[str(target)], str(label), n, *cells))
     heads = ("Protocol", "Model", "Task", "Class", "n", *shown.values())
-    return PublicationTable("by_class", "Results by class", _cells(heads, rows), (GIVEN_SCORES,))
+    return PublicationTable("by_class", "Results by class", _cells(heads, rows), (GIVEN,))
 
 
 def difference_publication(
@@ -142,7 +144,7 @@ def difference_publication(
         *(key.capitalize() for key in extra), "Protocol", "Task", "First", "Second", "AUROC of first",
         "AUROC of second", "Difference", "95% CI", "P (Holm)",
     )  # fmt: skip
-    return PublicationTable(name, title, _cells(heads, rows), (*notes, GIVEN_SCORES))
+    return PublicationTable(name, title, _cells(heads, rows), (*notes, GIVEN))
 
 
 def rescue_publication(table: pd.DataFrame) -> PublicationTable:
