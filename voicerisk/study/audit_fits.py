@@ -39,6 +39,11 @@ class CallerEffectFitter(GamboostFitter):
 
     __slots__ = ()
 
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The study's own markers: the caller effect is no marker, which would give it splines as well."""
+        return tuple(marker for marker in self.tables.markers if marker != CALLER_EFFECT)
+
     def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
         """Return one training set's fit, with the caller effect."""
         lane = super().lane(asked, chosen, rows)
