@@ -226,7 +226,7 @@ class GamboostFitter:
         """Return one training set's fit, with the markers chosen for it."""
         train = rows.callers.isin(asked.train)[rows.data.caller]
         weights = train.astype(np.float64)
-        if asked.class_prior is not None:
+        if asked.weighted:
             weights[train] = training_weights(rows.data.caller[train], rows.y[train], asked.class_prior)
         learners = learners_for(
             chosen.markers,
