@@ -115,7 +115,7 @@ def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
     protocol = replace(protocol, recalibrate=False)
     add("no_recalibration", "+ no recalibration of the risk")
     protocol = replace(protocol, constant_prior=False)
-    add("shifting_prior", "+ no class weights: the share of positives shifts with who is left out")
+    add("shifting_prior", "+ no class weights: the share of positives shifts")
     fit = replace(fit, row_weights=True)
     add("row_weights", "+ no caller weights: callers count by their frames")
     add("frame_units", "+ frames counted as units", unit="frame")
