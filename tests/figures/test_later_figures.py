@@ -6,6 +6,7 @@ import pytest
 
 from voicerisk import figures
 from voicerisk.errors import ReportError
+from voicerisk.validation import audit
 
 
 def test_decision_curves_grey_what_nobody_would_act_on(made):
@@ -41,6 +42,15 @@ def test_ladder_takes_the_audits_own_table(made, legible):
         ticks = [line for line in figure.axes[axis].lines if line.get_marker() == "|"]
         np.testing.assert_allclose(ticks[0].get_xdata(), wide[column])
     assert not [line for line in figure.axes[2].lines if line.get_marker() == "|"]  # the null is the AUROC's
+
+
+@pytest.mark.parametrize("effect", ["all_data", "brandom"])
+def test_labels_of_the_audits_own_rungs_do_not_touch(made, legible, effect):
+    rungs = audit.ladder(effect)
+    table = made.wide_ladder().iloc[[0] * len(rungs)].assign(label=[rung.label for rung in rungs])
+    figure = figures.audit_ladder(table.reset_index(drop=True))
+    assert len(figure.axes[0].get_yticklabels()) == len(rungs)
+    legible(figure)
 
 
 def test_permutation_p_value_counts_ties_and_the_observed_value(made):

@@ -36,7 +36,13 @@ def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(
     )
     assert "caller_effect" in ladder.loc["caller_effect", "leaked"]
     named = set(result.findings["mechanism"])
-    assert {"global_screening", "caller_effect", "holdout_threshold", "shifting_prior"} <= named
+    assert {
+        "global_screening",
+        "caller_effect",
+        "holdout_threshold",
+        "shifting_prior",
+        "row_weights",
+    } <= named
 
     assert ladder["n_without_cut"].add(ladder["n_with_cut"]).eq(12).all()
     assert set(ladder["unit"]) == {"call", "frame"} and ladder.loc["frame_units", "unit"] == "frame"

@@ -51,17 +51,21 @@ def test_the_ladder_adds_one_switch_at_a_time():
     rungs = ladder()
     assert [rung.name for rung in rungs] == [
         "honest", "global_scaling", "global_screening", "row_lambda", "row_steps", "holdout_threshold",
-        "cut_at_score", "no_recalibration", "shifting_prior", "frame_units", "caller_effect",
-        "automatic_direction",
+        "cut_at_score", "no_recalibration", "shifting_prior", "row_weights", "frame_units",
+        "caller_effect", "automatic_direction",
     ]  # fmt: skip
+    changes = {}
     for before, rung in pairwise(rungs):
-        changed = set()
+        changed = changes[rung.name] = set()
         for part in ("fit", "protocol"):
             was, now = asdict(getattr(before, part)), asdict(getattr(rung, part))
             changed |= {f"{part}.{key}" for key in now if now[key] != was[key]} - {"protocol.name"}
         changed |= {key for key in ("unit", "automatic") if getattr(before, key) != getattr(rung, key)}
         # Steps chosen over rows are not chosen on the inner folds any more: both say the same.
         assert changed == {"fit.row_steps", "protocol.tune_steps"} or len(changed) == 1, (rung.name, changed)
+    # The weights of classes and of callers are switches of their own.
+    assert changes["shifting_prior"] == {"protocol.constant_prior"}
+    assert changes["row_weights"] == {"fit.row_weights"}
     assert rungs[0].protocol.recalibrate and rungs[0].protocol.threshold_from == NESTED.threshold_from
     assert not rungs[-1].protocol.inner and rungs[-1].automatic
     with pytest.raises(ValidationError, match="all_data or brandom"):
@@ -115,14 +119,14 @@ def test_permutations_name_the_rung_that_leaks(null_cohort):
 
 def test_a_frame_rung_is_judged_against_permutations_of_its_own_unit():
     calls, frames = cohort(10, 8, seed=2, effect=1.0)
-    rungs = [rung for rung in ladder() if rung.name in ("shifting_prior", "frame_units")]
+    rungs = [rung for rung in ladder() if rung.name in ("row_weights", "frame_units")]
 
     def make(switches, table):
         return stepwise_paths(table, frames)
 
     audit = audit_ladder(calls, make, SETTINGS, "loco", n_permutations=3, rungs=rungs)
     table = audit.table.set_index("rung")
-    assert table["unit"].to_dict() == {"shifting_prior": "call", "frame_units": "frame"}
+    assert table["unit"].to_dict() == {"row_weights": "call", "frame_units": "frame"}
     assert table.loc["frame_units", "auroc"] == table.loc["frame_units", "auroc_frame"]
     score, (y, of_frames) = pipeline_rows(calls, make(None, calls), SETTINGS, rungs[1].protocol, True)
     sorted_calls = calls.sort_values(["caller_id", "call_id"])
@@ -132,7 +136,7 @@ def test_a_frame_rung_is_judged_against_permutations_of_its_own_unit():
     draws = audit.permutations.set_index(["rung", "permutation"])
     of_unit, of_calls = draws.loc["frame_units", "auroc_kfold"], draws.loc["frame_units", "auroc_call_kfold"]
     assert (of_unit != of_calls).all()
-    assert (of_calls == draws.loc["shifting_prior", "auroc_kfold"]).all()
+    assert (of_calls == draws.loc["row_weights", "auroc_kfold"]).all()
     assert table.loc["frame_units", "null_mean_kfold"] == of_unit[1:].mean()
     assert table.loc["frame_units", "null_mean_call_kfold"] == of_calls[1:].mean()
 
@@ -140,10 +144,10 @@ def test_a_frame_rung_is_judged_against_permutations_of_its_own_unit():
 def test_a_model_without_frames_prints_its_calls_counted_by_their_frames(climbed):
     audit, _ = climbed
     table = audit.table.set_index("rung")
-    assert table.loc["shifting_prior", "unit"] == "call"
+    assert table.loc["row_weights", "unit"] == "call"
     assert table.loc["frame_units", "unit"] == "frame_by_call"
     # The same scores, but long calls count more.
-    assert table.loc["frame_units", "auroc_call"] == table.loc["shifting_prior", "auroc_call"]
+    assert table.loc["frame_units", "auroc_call"] == table.loc["row_weights", "auroc_call"]
     assert table.loc["frame_units", "auroc"] != table.loc["frame_units", "auroc_call"]
 
 

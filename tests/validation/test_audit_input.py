@@ -22,7 +22,7 @@ BROKEN = [
     (lambda t, fit: audit_ladder(t, fit, SETTINGS, rungs=[]), "needs a rung or more"),
     (
         lambda t, fit: audit_ladder(t, fit, SETTINGS, n_permutations=-1),
-        "0 permutations or more, not 12 and -1",
+        "0 permutations or more, not 13 and -1",
     ),
     (lambda t, fit: audit_ladder(t.assign(y=0), fit, SETTINGS), "only 0 callers have a call with outcome 1"),
     (lambda t, fit: permutation_test(t, fit, SETTINGS, n_permutations=0), "at least 1 permutation, not 0"),

@@ -68,7 +68,7 @@ def stepwise_paths(
         for asked in sets:
             inside, held = np.isin(caller, asked.train), np.isin(caller, asked.assess)
             w = np.ones(int(inside.sum()))
-            if asked.class_prior is not None:
+            if asked.weighted:
                 w = training_weights(caller[inside], y[inside], asked.class_prior)
             centre = np.average(X[inside], axis=0, weights=w)
             Z, H = X[inside] - centre, X[held] - centre

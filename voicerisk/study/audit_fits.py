@@ -39,6 +39,11 @@ class CallerEffectFitter(GamboostFitter):
 
     __slots__ = ()
 
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The study's own markers: the caller effect is no marker, which would give it splines as well."""
+        return tuple(marker for marker in self.tables.markers if marker != CALLER_EFFECT)
+
     def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
         """Return one training set's fit, with the caller effect."""
         lane = super().lane(asked, chosen, rows)
@@ -128,7 +133,9 @@ class AuditFits:
 
     def _mark(self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]) -> str:
         who = tables.calls[["call_id", "caller_id", "y"]].to_csv(index=False)
-        return fingerprint(who=who, switches=switches, prior=sets[0].class_prior)[:16]
+        first = sets[0]  # all sets of one protocol are weighted alike
+        weights = first.class_prior, first.weighted
+        return fingerprint(who=who, switches=switches, weights=weights)[:16]
 
     def _plan(
         self, switches: FitSwitches, tables: ModelTables, sets: Sequence[TrainingSet]
@@ -137,7 +144,7 @@ class AuditFits:
         mark = self._mark(switches, tables, sets)
         made = self._made.get(mark)
         if made is None:
-            made = self._fitter(switches, tables, sets[0].class_prior, self.place / mark)
+            made = self._fitter(switches, tables, sets[0], self.place / mark)
             if switches.caller_effect != "all_data":  # it has frames of its own, which are not kept in memory
                 self._made[mark] = made
         fitter, seen = made
@@ -188,9 +195,12 @@ class AuditFits:
         return replace(self.tables, calls=drawn, frames=parts["frames"], segments=parts["segments"])
 
     def _fitter(
-        self, switches: FitSwitches, tables: ModelTables, prior: float | None, place: Path
+        self, switches: FitSwitches, tables: ModelTables, asked: TrainingSet, place: Path
     ) -> tuple[GamboostFitter, dict[str, tuple[str, ...]]]:
-        """Return the fitter, and what was learned from everyone beside what it says itself."""
+        """Return the fitter, and what was learned from everyone beside what it says itself.
+
+        What is learned from everyone weighs rows as `asked` does.
+        """
         everyone = tuple(tables.calls["caller_id"].unique())
         seen: dict[str, tuple[str, ...]] = {}
         fitter = fitter_of(self.study, "nested", tables, (), place, self.jobs)
@@ -199,12 +209,12 @@ class AuditFits:
             learned = replace(learned, boundary="all")
         # Where nothing is screened nobody's outcome enters through it.
         if switches.global_screening and self.study.screening.unit != "none":
-            chosen = self._screened(tables, prior, switches.row_lambda)
+            chosen = self._screened(tables, asked, switches.row_lambda)
             learned = replace(learned, screening=chosen)
         fitter = replace(fitter, learned=learned)
         if switches.row_steps:
             chosen = tables.markers if learned.screening is None else learned.screening
-            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, chosen, prior))
+            fitter = replace(fitter, mstop=steps_by_row_folds(fitter, chosen, asked))
             seen["mstop"] = everyone
         if switches.caller_effect == "brandom":
             fitter = replace(fitter, boost=replace(fitter.boost, brandom=True))
@@ -220,14 +230,14 @@ class AuditFits:
             seen[CALLER_EFFECT] = everyone
         return fitter, seen
 
-    def _screened(self, tables: ModelTables, prior: float | None, row_lambda: bool) -> tuple[str, ...]:
+    def _screened(self, tables: ModelTables, asked: TrainingSet, row_lambda: bool) -> tuple[str, ...]:
         """Run the Lasso on everyone; with `row_lambda` its lambda comes from folds that callers straddle."""
         settings, most = self.study.screening, self.study.validation.inner_folds
-        seed = self.study.validation.seed
+        seed, prior = self.study.validation.seed, asked.class_prior
         rows = screening_rows(tables, settings.unit)
         if not row_lambda:
-            return screen_all(rows, settings, most, prior, seed).selected
-        weights = None if prior is None else training_weights(rows.caller, rows.y, prior)
+            return screen_all(rows, settings, most, prior, seed, asked.weighted).selected
+        weights = training_weights(rows.caller, rows.y, prior) if asked.weighted else None
         folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)
         table = pd.DataFrame(rows.values, columns=list(rows.markers))
         # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
@@ -248,7 +258,7 @@ def _row_folds(n: int, k: int, seed: int) -> NDArray[np.int64]:
     return np.asarray(rng.permutation(n) % k)
 
 
-def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: float | None) -> int:
+def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], asked: TrainingSet) -> int:
     """Choose the number of boosting steps on folds over rows of everyone, as row-wise `cvrisk` does.
 
     Parameters
@@ -256,8 +266,8 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: f
     fitter : GamboostFitter
     chosen : tuple of str
         Markers of the model.
-    prior : float or None
-        Class prior of the training weights.
+    asked : TrainingSet
+        How rows are weighted.
 
     Returns
     -------
@@ -266,7 +276,9 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], prior: f
     """
     rows = FrameRows.of(fitter.tables)
     everyone = tuple(rows.callers)
-    whole = fitter.lane(TrainingSet("rows", everyone, (), prior, 0), Selection(chosen, everyone), rows)
+    whole = fitter.lane(
+        replace(asked, key="rows", train=everyone, assess=()), Selection(chosen, everyone), rows
+    )
     fold = _row_folds(rows.data.n, ROW_FOLDS, fitter.seed)
     lanes = [replace(whole, key=f"rows {k}", weights=whole.weights * (fold != k)) for k in range(ROW_FOLDS)]
     total: NDArray[np.float64] = np.zeros(fitter.mstop + 1)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -181,6 +181,11 @@ class GamboostFitter:
         return fit_jointly(rows.data, sets, *steps, threads=self.jobs)
 
     @property
+    def markers(self) -> tuple[str, ...]:
+        """Markers that are screened, or that are all in the model where nothing is."""
+        return self.tables.markers
+
+    @property
     def screens(self) -> bool:
         """Whether a Lasso runs inside every training set."""
         return self.learned.screening is None and self.screening.unit != "none"
@@ -211,8 +216,8 @@ class GamboostFitter:
             everyone = tuple(self.tables.calls["caller_id"].unique())
             return [Selection(self.learned.screening, everyone) for _ in sets]
         if self.screening.unit == "none":
-            return [Selection(self.tables.markers, ()) for _ in sets]
-        rows = screening_rows(self.tables, self.screening.unit)
+            return [Selection(self.markers, ()) for _ in sets]
+        rows = screening_rows(replace(self.tables, markers=self.markers), self.screening.unit)
         return screen_training_sets(
             rows, sets, self.screening, self.inner_folds, self.seed, self.learned.fast, self.jobs
         )
@@ -221,7 +226,7 @@ class GamboostFitter:
         """Return one training set's fit, with the markers chosen for it."""
         train = rows.callers.isin(asked.train)[rows.data.caller]
         weights = train.astype(np.float64)
-        if asked.class_prior is not None:
+        if asked.weighted:
             weights[train] = training_weights(rows.data.caller[train], rows.y[train], asked.class_prior)
         learners = learners_for(
             chosen.markers,

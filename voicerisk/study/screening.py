@@ -78,11 +78,20 @@ def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
 
 
 def screen_all(
-    rows: ScreeningRows, settings: ScreeningSettings, most_folds: int, class_prior: float | None, seed: int
+    rows: ScreeningRows,
+    settings: ScreeningSettings,
+    most_folds: int,
+    class_prior: float | None,
+    seed: int,
+    weighted: bool = False,
 ) -> Screening:
-    """Run the Lasso on rows, all of which may be seen; its folds keep each person together."""
+    """Run the Lasso on rows, all of which may be seen; its folds keep each person together.
+
+    Callers weigh alike where a class prior is given, and where `weighted` says so without one.
+    """
     k = lasso_folds(rows.person, rows.y, most_folds)
-    weights = None if class_prior is None else training_weights(rows.caller, rows.y, class_prior)
+    weighted = weighted or class_prior is not None
+    weights = training_weights(rows.caller, rows.y, class_prior) if weighted else None
     return screen(
         pd.DataFrame(rows.values, columns=list(rows.markers)),
         rows.markers,
@@ -125,17 +134,14 @@ def screen_training_sets(
         )
         for asked in sets
     ]
-    tasks = {(callers, asked.class_prior) for callers, asked in zip(seen, sets, strict=True)}
-    ordered = sorted(tasks, key=lambda task: (task[0], task[1] or 0.0))
+    tasks = [(callers, asked.class_prior, asked.weighted) for callers, asked in zip(seen, sets, strict=True)]
+    ordered = sorted(set(tasks), key=lambda task: (task[0], task[1] or 0.0, task[2]))
     found = Parallel(n_jobs=max(1, min(jobs, len(ordered))))(
-        delayed(_screen_one)(rows, callers, prior, _seed_of(callers, seed), settings, most_folds)
-        for callers, prior in ordered
+        delayed(_screen_one)(rows, callers, prior, weighted, _seed_of(callers, seed), settings, most_folds)
+        for callers, prior, weighted in ordered
     )
     selections = dict(zip(ordered, found, strict=True))
-    return [
-        Selection(selections[callers, asked.class_prior], callers)
-        for callers, asked in zip(seen, sets, strict=True)
-    ]
+    return [Selection(selections[task], task[0]) for task in tasks]
 
 
 def _seed_of(callers: tuple[str, ...], seed: int) -> int:
@@ -148,9 +154,10 @@ def _screen_one(
     rows: ScreeningRows,
     callers: tuple[str, ...],
     class_prior: float | None,
+    weighted: bool,
     seed: int,
     settings: ScreeningSettings,
     most_folds: int,
 ) -> tuple[str, ...]:
     kept = np.isin(rows.caller.astype(str), np.array(callers, dtype=str))
-    return screen_all(rows.take(kept), settings, most_folds, class_prior, seed).selected
+    return screen_all(rows.take(kept), settings, most_folds, class_prior, seed, weighted).selected

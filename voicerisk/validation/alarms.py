@@ -9,7 +9,7 @@ RATIO = 1.5
 COPIES = 0.9
 
 
-def degenerate_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+def degenerate_scores(predictions: pd.DataFrame, by_caller: bool = False) -> pd.DataFrame:
     """Compare the spread of call scores with what leaving callers out does to an empty model.
 
     A model without predictors scores every held-out call with the share of positives among the others. That
@@ -20,15 +20,17 @@ def degenerate_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     ----------
     predictions : DataFrame
         The predictions table, binary.
+    by_caller : bool
+        The empty model learned from callers who weigh alike: its share is that of callers, not of frames.
 
     Returns
     -------
     DataFrame
         protocol, model, target, design, sd_score, sd_empty (spread of the empty model's scores,
-        frame-weighted where there are frame rows), ratio, correlation (of the scores with the empty
-        model's), alarm, copies (the scores are the empty model's: what they rank is who was left out, in
-        reverse; an alarm without it says that the model learned next to nothing), finding. Rows of resampled
-        designs only; repeats are taken together.
+        frame-weighted where there are frame rows, unless `by_caller`), ratio, correlation (of the scores with
+        the empty model's), alarm, copies (the scores are the empty model's: what they rank is who was left
+        out, in reverse; an alarm without it says that the model learned next to nothing), finding. Rows of
+        resampled designs only; repeats are taken together.
     """
     check_predictions(predictions)
     columns = [*RUN, "sd_score", "sd_empty", "ratio", "correlation", "alarm", "copies", "finding"]
@@ -42,7 +44,11 @@ def degenerate_scores(predictions: pd.DataFrame) -> pd.DataFrame:
             continue
         n_frames = table.loc[table["unit"] == "frame", "call_id"].value_counts()
         size = calls["call_id"].map(n_frames).to_numpy() if len(n_frames) else np.ones(len(calls))
-        empty = _empty_model(calls, np.nan_to_num(size.astype(np.float64), nan=1.0))
+        size = np.nan_to_num(size.astype(np.float64), nan=1.0)
+        if by_caller:
+            of_caller = calls.assign(size=size).groupby(["repeat", "caller_id"])["size"].transform("sum")
+            size = size / of_caller.to_numpy()
+        empty = _empty_model(calls, size)
         score = calls["p_raw"].to_numpy()
         constant = bool(np.ptp(score) == 0)
         sd, shift = float(score.std()), float(empty.std())

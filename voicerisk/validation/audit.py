@@ -23,7 +23,7 @@ from voicerisk.validation.plan import plan_folds
 from voicerisk.validation.protocols import LEAST_CALLERS, run_protocol
 from voicerisk.validation.provenance import leaks
 from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.refit import Progress, TrainingSet
+from voicerisk.validation.refit import FitPaths, Progress, TrainingSet
 from voicerisk.validation.rungs import (
     FitSwitches,
     MakeFitter,
@@ -212,12 +212,14 @@ def ladder_size(
 def _climb(
     rung: Rung, calls: pd.DataFrame, make_fitter: MakeFitter, settings: ValidationSettings, design: str
 ) -> dict[str, Any]:
-    result = run_protocol(calls, make_fitter(rung.fit, calls), settings, rung.protocol, (design,))
+    result = run_protocol(calls, _refits(rung, make_fitter, calls), settings, rung.protocol, (design,))
     rows = result.predictions[result.predictions["unit"] == "call"]
     kept = rows[["call_id", "caller_id", "y", "p_raw", "p", "threshold"]].astype(
         {"p": float, "threshold": float}
     )
-    alarms = degenerate_scores(result.predictions)
+    # Without the class factor an empty model scores the share of positive callers, or of their frames.
+    by_caller = not (rung.protocol.constant_prior or rung.fit.row_weights)
+    alarms = degenerate_scores(result.predictions, by_caller)
     return {
         "rung": rung.name,
         "label": rung.label,
@@ -227,6 +229,16 @@ def _climb(
         "copies_empty_model": bool(alarms["copies"].any()),
         "scores": {str(column): kept[column].tolist() for column in kept.columns},
     }
+
+
+def _refits(rung: Rung, make_fitter: MakeFitter, calls: pd.DataFrame) -> FitPaths:
+    """Return the refit function of a rung, which is asked for the rung's weights."""
+    fit = make_fitter(rung.fit, calls)
+    return lambda sets, progress: fit(_weighted(rung, sets), progress)
+
+
+def _weighted(rung: Rung, sets: Sequence[TrainingSet]) -> list[TrainingSet]:
+    return [replace(one, caller_weights=not rung.fit.row_weights) for one in sets]
 
 
 def _name(b: int) -> str:
@@ -246,7 +258,10 @@ def _asked(
 ) -> list[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]:
     """Return what the rungs will ask for on a table of calls, each model once."""
     alike = {_models(rung): rung for rung in rungs}
-    return [(rung.fit, calls, pipeline_sets(calls, settings, rung.protocol)) for rung in alike.values()]
+    return [
+        (rung.fit, calls, _weighted(rung, pipeline_sets(calls, settings, rung.protocol)))
+        for rung in alike.values()
+    ]
 
 
 def _models(rung: Rung) -> tuple[FitSwitches, bool, bool]:
@@ -265,7 +280,7 @@ def _permuted(
     for rung in rungs:
         key = _models(rung)
         if key not in scored:
-            fit = make_fitter(rung.fit, calls)
+            fit = _refits(rung, make_fitter, calls)
             scored[key] = pipeline_rows(calls, fit, settings, rung.protocol, key in by_frame)
         score, frames = scored[key]
         shown = printed_rows(rung, y, score, n_frames, frames)

@@ -53,6 +53,12 @@ SWITCHES = {
         "Without a constant class prior the scores move against the outcome of whoever is left out.",
         "Weight the training rows so that positives carry the same share in every fold.",
     ),
+    "row_weights": (
+        "bias",
+        "Training rows weigh alike: the callers with most frames decide what is learned, and the share of "
+        "positives shifts by their frames when one of them is left out.",
+        "Weight training rows by 1/(rows of the caller), so that every caller counts alike.",
+    ),
     "frame_units": (
         "bias",
         "Frames were counted as if each were a person: intervals become too narrow by up to the square root "

@@ -29,9 +29,12 @@ class TrainingSet:
     assess : tuple of str
         Callers to score.
     class_prior : float or None
-        pi0: the training weight of a row is class factor x 1/(rows of its caller). None = unweighted rows.
+        pi0: the training weight of a row is class factor x 1/(rows of its caller). None = no class factor.
     seed : int
         For anything random in the fit (inner folds of the Lasso, ...).
+    caller_weights : bool
+        Whether rows weigh 1/(rows of their caller) where there is no class factor, too; otherwise they are
+        unweighted then. With a class prior callers always weigh alike within their class.
     """
 
     key: str
@@ -39,6 +42,12 @@ class TrainingSet:
     assess: tuple[str, ...]
     class_prior: float | None
     seed: int
+    caller_weights: bool = False
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows are weighted at all; `training_weights` at `class_prior` then has the weights."""
+        return self.class_prior is not None or self.caller_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def ridge_paths(calls: pd.DataFrame, markers: Sequence[str], penalty: float = 1.
             inside = np.concatenate([rows_of[c] for c in asked.train])
             assessed = np.concatenate([rows_of[c] for c in asked.assess])
             weights = n_frames[inside].astype(np.float64)
-            if asked.class_prior is not None:
+            if asked.weighted:
                 weights = training_weights(caller[inside], y[inside], asked.class_prior, n_frames[inside])
             weights *= len(asked.train) / weights.sum()
             centre = np.average(X[inside], axis=0, weights=weights)

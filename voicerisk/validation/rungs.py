@@ -39,6 +39,10 @@ class FitSwitches:
     caller_effect : {'none', 'all_data', 'brandom'}
         'all_data': each caller's effect estimated with all outcomes enters as a predictor. 'brandom': a
         random intercept in the model, 0 for a caller it never saw.
+    row_weights : bool
+        Every row weighs alike, so that callers count by their rows; otherwise every caller weighs alike. It
+        says something where the class prior is not held (with it callers weigh alike within their class),
+        and reaches the refits as `TrainingSet.caller_weights`.
     """
 
     global_scaling: bool = False
@@ -46,6 +50,7 @@ class FitSwitches:
     row_lambda: bool = False
     row_steps: bool = False
     caller_effect: str = "none"
+    row_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,9 @@ def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
     protocol = replace(protocol, recalibrate=False)
     add("no_recalibration", "+ no recalibration of the risk")
     protocol = replace(protocol, constant_prior=False)
-    add("shifting_prior", "+ no class weights: the share of positives shifts with who is left out")
+    add("shifting_prior", "+ no class weights: the share of positives shifts")
+    fit = replace(fit, row_weights=True)
+    add("row_weights", "+ no caller weights: callers count by their frames")
     add("frame_units", "+ frames counted as units", unit="frame")
     fit = replace(fit, caller_effect=caller_effect)
     words = {"all_data": "caller effects learned with all outcomes", "brandom": "brandom(caller)"}

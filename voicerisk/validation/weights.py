@@ -32,7 +32,7 @@ def caller_shares(callers: npt.ArrayLike, rows: npt.ArrayLike | None = None) -> 
 
 
 def training_weights(
-    callers: npt.ArrayLike, y: npt.ArrayLike, prior: float, rows: npt.ArrayLike | None = None
+    callers: npt.ArrayLike, y: npt.ArrayLike, prior: float | None, rows: npt.ArrayLike | None = None
 ) -> np.ndarray:
     """Return class factor x 1/(rows of the caller), with positives weighing `prior` of the whole.
 
@@ -40,9 +40,10 @@ def training_weights(
     ----------
     callers : array_like, shape (n,)
     y : array_like of 0/1, shape (n,)
-    prior : float
+    prior : float or None
         pi0, the share of the weight that positives carry, the same number in every fold. Without it a model
-        that learned nothing scores a held-out caller against his own outcome.
+        that learned nothing scores a held-out caller against his own outcome. None leaves the class factor
+        out: every caller weighs 1.
     rows : array_like of float, shape (n,), optional
         How many rows each entry stands for.
 
@@ -56,7 +57,7 @@ def training_weights(
     ValidationError
         Where one class is absent or `prior` is not between 0 and 1.
     """
-    if not 0.0 < prior < 1.0:
+    if prior is not None and not 0.0 < prior < 1.0:
         raise ValidationError(f"The class prior must lie strictly between 0 and 1, not {prior!r}.")
     outcome = np.asarray(y)
     share = caller_shares(callers, rows)
@@ -64,5 +65,7 @@ def training_weights(
     negative = share[outcome == 0].sum()
     if positive == 0 or negative == 0:
         raise ValidationError("Training weights need rows of both classes, but one class is absent.")
+    if prior is None:
+        return share
     total = positive + negative
     return share * np.where(outcome == 1, prior * total / positive, (1.0 - prior) * total / negative)
