@@ -30,7 +30,7 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     assert given["lower"] <= given["estimate"] <= given["upper"]
     assert whole["estimate"] == given["estimate"]
     # A handful of bootstraps gives no interval, and says so instead of one that is too short.
-    assert np.isnan(whole["lower"]) and "too few for an interval; 100 or more" in whole["how"]
+    assert np.isnan(whole["lower"]) and "too few for an interval; 90 or more" in whole["how"]
     assert "given these scores" in given["how"]
 
     shown = io.StringIO()

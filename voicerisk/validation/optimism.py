@@ -20,7 +20,7 @@ from voicerisk.validation.weights import training_weights
 
 COPY = "~"
 STREAM = 19
-LEAST_BOOTSTRAPS = 100  # for an interval: of 20, one at nominal 95 % covered 88 %
+LEAST_BOOTSTRAPS = 90  # for an interval: of 20, one at nominal 95 % covered 88 %
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -44,7 +44,7 @@ class FullProcedure:
         Efron and Tibshirani (1997).
     lower, upper : float
         Percentiles of `out_of_bag`: they belong to its mean, which models of fewer distinct callers reach,
-        and contain the variance of learning, unlike an interval given scores. NaN below 100 values, and where
+        and contain the variance of learning, unlike an interval given scores. NaN below 90 values, and where
         all are alike.
     level : float
     skipped : int
@@ -81,7 +81,7 @@ class FullProcedure:
         Returns
         -------
         lower, upper : float
-            NaN below 100 out-of-bag values, whose outer percentiles lie too far inside, and where all are
+            NaN below 90 out-of-bag values, whose outer percentiles lie too far inside, and where all are
             alike: an AUROC of 1 in every bootstrap is no certainty.
 
         Examples
