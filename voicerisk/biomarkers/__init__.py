@@ -13,7 +13,12 @@ from voicerisk.biomarkers.extract import (
     is_long,
     preset_audio,
 )
-from voicerisk.biomarkers.parquet import read_definitions, write_marker_table, write_marker_tables
+from voicerisk.biomarkers.parquet import (
+    read_definitions,
+    read_marker_table_in_pieces,
+    write_marker_table,
+    write_marker_tables,
+)
 from voicerisk.biomarkers.segments import keep_frames, marker_columns, missing_counts, summarise_segments
 from voicerisk.biomarkers.settings import BiomarkerSettings
 from voicerisk.biomarkers.stream import Stream
@@ -37,6 +42,7 @@ __all__ = [
     "missing_counts",
     "preset_audio",
     "read_definitions",
+    "read_marker_table_in_pieces",
     "stream_audio",
     "streamable",
     "summarise_segments",

@@ -4,7 +4,7 @@ A file of numbers outlives the code that made it: the definitions and their vers
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,28 @@ def _schema(table: pd.DataFrame) -> "pa.Schema":
     metadata[VERSION_KEY] = DEFINITION_VERSION.encode()
     metadata[CATALOGUE_KEY] = json.dumps(records, ensure_ascii=False).encode()
     return schema.with_metadata(metadata)
+
+
+def read_marker_table_in_pieces(path: Path) -> Iterator[pd.DataFrame]:
+    """Read a table of markers some thousand rows at a time, so that a long one is never held whole.
+
+    Parameters
+    ----------
+    path : Path
+        As `write_marker_table` writes it.
+
+    Yields
+    ------
+    DataFrame
+        The rows in order; one table without rows where there are none.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        if not file.metadata.num_rows:
+            yield file.read().to_pandas()
+        for batch in file.iter_batches(ROWS):
+            yield batch.to_pandas()
 
 
 def read_definitions(path: Path) -> tuple[str, list[dict[str, Any]]]:

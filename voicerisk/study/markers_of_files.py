@@ -5,17 +5,25 @@ from there.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from voicerisk.audio import AudioSettings
-from voicerisk.biomarkers import BiomarkerSettings, extract_file, preset_audio, write_marker_tables
+from voicerisk.biomarkers import (
+    BiomarkerSettings,
+    extract_file,
+    preset_audio,
+    read_marker_table_in_pieces,
+    write_marker_table,
+    write_marker_tables,
+)
 from voicerisk.cohort import read_audacity, read_textgrid
 from voicerisk.errors import StudyError, VoiceriskError
-from voicerisk.files import PRIVATE, replacing, sha256_file, write_parquet
+from voicerisk.files import PRIVATE, replacing, sha256_file
 from voicerisk.study.folder import code_of, fingerprint
 from voicerisk.study.settings import plain
 
@@ -99,8 +107,8 @@ def extract_files(
         A sound file, a folder of sound files, or a CSV with `file` and, where known, `call_id` and `labels`
         (label tracks: only the labelled spans are analysed).
     out : Path
-        `.parquet` (definitions travel in its metadata) or `.csv`. Finished recordings lie in `.<name>.parts`
-        beside it (private) until it is written.
+        `.parquet` (definitions travel in its metadata) or `.csv`. Of several recordings the finished ones lie
+        in `.<name>.parts` beside it (private) until it is written.
     markers : 'all', 'named' or sequence of str
     preset : {'published', 'soundgen-2.5.1'}
     labels : sequence of str
@@ -129,6 +137,11 @@ def extract_files(
     audio = replace(preset_audio(preset), channel=channel)
     wanted = jobs_of(source)
     spans = [_spans_of(job, labels) for job in wanted]
+    if len(wanted) == 1:  # there is nothing that another run could go on from
+        counts = _write(out, wanted, [[_frames_of(wanted[0], spans[0], audio, settings)]])
+        if progress:
+            progress(1, 1)
+        return counts
     made_by = {
         "settings": [plain(audio), settings.preset, settings.markers],
         "code": code_of("audio", "biomarkers"),
@@ -148,7 +161,7 @@ def extract_files(
             progress(done, len(wanted))
     if broken:
         raise StudyError(_what_is_broken(broken, len(wanted)))
-    counts = _write(out, wanted, places)
+    counts = _write(out, wanted, map(read_marker_table_in_pieces, places))
     shutil.rmtree(parts)
     return counts
 
@@ -177,6 +190,14 @@ def _keep_only(parts: Path, places: Sequence[Path]) -> None:
         file.unlink()
 
 
+def _frames_of(
+    job: Job, spans: pd.DataFrame | None, audio: AudioSettings, settings: BiomarkerSettings
+) -> pd.DataFrame:
+    frames = extract_file(job.path, spans, audio, settings).frames
+    frames.insert(0, "call_id", job.call_id)
+    return frames
+
+
 def _extract_one(
     job: Job,
     spans: pd.DataFrame | None,
@@ -186,32 +207,30 @@ def _extract_one(
 ) -> str | None:
     # What is wrong with one recording is handed back, so that it does not stop the others.
     try:
-        frames = extract_file(job.path, spans, audio, settings).frames
+        write_marker_table(place, _frames_of(job, spans, audio, settings))
     except VoiceriskError as problem:
         return str(problem)
-    frames.insert(0, "call_id", job.call_id)
-    write_parquet(place, frames)
     return None
 
 
 def _what_is_broken(broken: Sequence[str], n: int) -> str:
-    if len(broken) == n == 1:
-        return broken[0]
     shown = " ".join(broken[:SHOWN])
     more = f" And {len(broken) - SHOWN} more." if len(broken) > SHOWN else ""
     kept = " The others are kept for the next run." if n > len(broken) else ""
     return f"{len(broken)} of {n} recordings cannot be analysed. {shown}{more}{kept}"
 
 
-def _write(out: Path, wanted: Sequence[Job], places: Sequence[Path]) -> pd.DataFrame:
-    counts = []
+def _write(out: Path, wanted: Sequence[Job], pieces: Iterable[Iterable[pd.DataFrame]]) -> pd.DataFrame:
+    counts: list[dict[str, Any]] = []
 
     def tables() -> Iterator[pd.DataFrame]:
-        for job, place in zip(wanted, places, strict=True):
-            table = pd.read_parquet(place)
-            silent = int(table["silent"].sum())
-            counts.append({"call_id": job.call_id, "n_frames": len(table), "n_silent": silent})
-            yield table
+        for job, own in zip(wanted, pieces, strict=True):
+            count: dict[str, Any] = {"call_id": job.call_id, "n_frames": 0, "n_silent": 0}
+            for table in own:
+                count["n_frames"] += len(table)
+                count["n_silent"] += int(table["silent"].sum())
+                yield table
+            counts.append(count)
 
     if out.suffix == ".parquet":
         write_marker_tables(out, tables())
