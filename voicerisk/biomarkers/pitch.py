@@ -15,6 +15,7 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
+from voicerisk.biomarkers.spectrum import squared
 from voicerisk.biomarkers.windows import tapered
 
 Floats = NDArray[np.float64]
@@ -169,19 +170,7 @@ def pitch_candidates(
 
 def power_spectrum(windowed: Floats, fft_size: int) -> Floats:
     """Squared magnitude of the spectrum of each row, filled up with zeros, (n, fft_size // 2 + 1)."""
-    spectrum = scipy.fft.rfft(windowed, fft_size, axis=1)
-    power = np.empty(spectrum.shape)
-    if power.size:
-        _squared(spectrum.view(np.float64), power)
-    return power
-
-
-@njit(cache=True, nogil=True)
-def _squared(pairs: Floats, power: Floats) -> None:
-    for i in range(len(power)):
-        real, imaginary, out = pairs[i, 0::2], pairs[i, 1::2], power[i]
-        for k in range(len(out)):
-            out[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
+    return squared(scipy.fft.rfft(windowed, fft_size, axis=1), fft_size // 2 + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})

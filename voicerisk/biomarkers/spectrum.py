@@ -20,18 +20,24 @@ DOM_HIGHEST_HZ = 3500.0
 
 def magnitudes(spectrum: NDArray[np.complex128], n_bins: int) -> Floats:
     """Return the magnitude of the first `n_bins` bins of each row, float64 (n_frames, n_bins)."""
+    power = squared(spectrum, n_bins)
+    return np.sqrt(power, out=power)
+
+
+def squared(spectrum: NDArray[np.complex128], n_bins: int) -> Floats:
+    """Return the squared magnitude of the first `n_bins` bins of each row, float64 (n_frames, n_bins)."""
     out = np.empty((len(spectrum), n_bins))
     if out.size:
-        _magnitudes(spectrum.view(np.float64), out)
+        _squared(spectrum.view(np.float64), out)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _magnitudes(pairs: Floats, out: Floats) -> None:
+def _squared(pairs: Floats, out: Floats) -> None:
     for i in range(len(out)):
         real, imaginary, row = pairs[i, 0::2], pairs[i, 1::2], out[i]
         for k in range(len(row)):
-            row[k] = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+            row[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
 
 
 def sums(amplitude: Floats, bin_hz: float) -> tuple[Floats, Floats]:

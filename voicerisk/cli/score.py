@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.progress import console
+from voicerisk.cli.progress import ProgressBars, console
 
 
 @app.command(epilog="Example: `voicerisk score results/boost/model.json call.wav --sex female --out scores`")
@@ -25,7 +25,7 @@ def score(
     for name in ("frames", "segments", "calls", "outside"):
         write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
     for note in scores.notes:
-        screen.print(f"note: {note}", style="yellow", highlight=False)
+        ProgressBars(screen).note(note)
     for row in scores.calls.to_dict("records"):
         screen.print(f"{row['call_id']}: mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames")
         own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]

@@ -38,7 +38,7 @@ PERFORMANCE = (
     "calibration_slope",
     "calibration_intercept",
 )
-GIVEN_SCORES = (
+PERCENTILES_GIVEN_SCORES = (
     "Intervals are percentiles over a bootstrap of callers, given these scores: the variance from refitting "
     f"the model is left out. {COVERAGE}"
 )
@@ -218,7 +218,7 @@ def performance_table(
         if "level" in table
         else ""
     )
-    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    note = PERCENTILES_GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",

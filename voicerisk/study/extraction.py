@@ -22,7 +22,7 @@ from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.folder import code_of, fingerprint
+from voicerisk.study.folder import code_of, fingerprint, keep_only
 from voicerisk.study.settings import plain
 
 _OF_CALL = ["path", "file", "caller_id"]
@@ -103,12 +103,7 @@ def extract_calls(
     from joblib import Parallel, delayed
 
     marks = call_fingerprints(cohort, audio, biomarkers)
-    cache.mkdir(parents=True, exist_ok=True)
-    cache.chmod(0o700)
-    wanted = {f"{mark}{end}" for mark in marks.values() for end in (".parquet", ".json")}
-    for file in cache.iterdir():
-        if file.name not in wanted:
-            file.unlink()
+    keep_only(cache, {f"{mark}{end}" for mark in marks.values() for end in (".parquet", ".json")})
 
     of_call: dict[Any, Any] = cohort.calls.set_index("call_id")[_OF_CALL].to_dict("index")
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))

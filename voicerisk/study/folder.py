@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,15 @@ def fingerprint(**parts: Any) -> str:
     """Return the SHA-256 of `parts` as canonical JSON."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def keep_only(folder: Path, wanted: Collection[str]) -> None:
+    """Make a private folder of finished steps, and remove the files in it that are not among `wanted`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for file in folder.iterdir():
+        if file.name not in wanted:
+            file.unlink()
 
 
 @cache

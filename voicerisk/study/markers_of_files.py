@@ -24,7 +24,7 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort import read_audacity, read_textgrid
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.files import PRIVATE, replacing, sha256_file
-from voicerisk.study.folder import code_of, fingerprint
+from voicerisk.study.folder import code_of, fingerprint, keep_only
 from voicerisk.study.settings import plain
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".gsm", ".w64", ".caf"}
@@ -148,7 +148,7 @@ def extract_files(
     }
     parts = out.with_name(f".{out.name}.parts")
     places = [parts / f"{_mark(job, span, made_by)}.parquet" for job, span in zip(wanted, spans, strict=True)]
-    _keep_only(parts, places)
+    keep_only(parts, {place.name for place in places})
     pending = [n for n, place in enumerate(places) if not place.exists()]
     found = Parallel(n_jobs=max(1, min(jobs, len(pending))), return_as="generator")(
         delayed(_extract_one)(wanted[n], spans[n], audio, settings, places[n]) for n in pending
@@ -181,13 +181,6 @@ def _spans_of(job: Job, labels: Sequence[str]) -> pd.DataFrame | None:
 def _mark(job: Job, spans: pd.DataFrame | None, made_by: Mapping[str, object]) -> str:
     cut = None if spans is None else spans[["start_s", "end_s"]].to_numpy().tolist()
     return fingerprint(call=job.call_id, recording=sha256_file(job.path), spans=cut, **made_by)
-
-
-def _keep_only(parts: Path, places: Sequence[Path]) -> None:
-    parts.mkdir(parents=True, exist_ok=True)
-    parts.chmod(0o700)
-    for file in set(parts.iterdir()) - set(places):
-        file.unlink()
 
 
 def _frames_of(
