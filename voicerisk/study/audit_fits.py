@@ -110,11 +110,12 @@ class AuditFits:
         marks = set()
         for switches, calls, sets in wanted:
             tables = self._tables_of(calls)
-            marks.add(self._mark(switches, tables, sets))
             # A column of its own, or another engine: these are fitted when they are asked for.
             if switches.caller_effect == "all_data" or self.study.boost.engine != "native":
+                marks.add(self._mark(switches, tables, sets))
                 continue
             mark, fitter, _, asked = self._plan(switches, tables, sets)
+            marks.add(mark)
             key = (id(fitter.tables.frames), fitter.mstop)
             alike.setdefault(key, []).append((mark, fitter, asked))
         for folder in self.place.glob("*"):
