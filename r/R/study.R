@@ -30,6 +30,11 @@ vr_read_study <- function(path, encoding = "UTF-8") {
   parquet <- parquet_reader()
   skipped <- if (is.null(parquet)) files[grepl("\\.parquet$", files)] else character()
   files <- setdiff(files, skipped)
+  saved <- grep("\\.rds$", files, value = TRUE)
+  if (length(saved)) {
+    message(path, " holds ", length(saved), " RDS file(s), for example ", saved[[1L]],
+      ". RDS files can hold code that runs when R uses them: go on only if you trust where the folder came from.")
+  }
   read <- function(file) {
     full <- file.path(path, file)
     switch(sub(".*\\.", "", file), rds = readRDS(full), json = vr_read_model(full), parquet = parquet(full),
