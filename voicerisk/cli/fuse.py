@@ -32,7 +32,7 @@ def fuse(
     bootstraps: Annotated[int, typer.Option(min=90, max=100_000, help="Bootstraps of callers.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 1,
 ) -> None:
-    """Fuse two or more models of the same calls: does one find the callers that the other misses?
+    """Fuse two or more models of the same calls, and see whether one finds whom another misses.
 
     The log-odds of their calibrated risks are added. Each model is compared with the first at the same rate
     of false alarms.

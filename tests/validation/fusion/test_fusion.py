@@ -146,7 +146,7 @@ def test_classes_that_count_as_the_event_add_up():
 def test_what_cannot_be_fused_is_refused_in_one_sentence():
     y, voice, text = cohort(20, 1.0, 1.0, seed=8)
     source = read_source(table_of(voice, y), "voice")
-    with pytest.raises(ValidationError, match="p is empty .* Fusion adds calibrated risks"):
+    with pytest.raises(ValidationError, match=r"p is empty .* Fusion adds calibrated risks"):
         read_source(table_of(text, y).assign(p=np.nan, p_raw=0.5), "text")
     with pytest.raises(ValidationError, match="y is 0 in voice and 1 in text"):
         join_sources([source, read_source(table_of(text, 1 - y), "text")])
@@ -155,7 +155,7 @@ def test_what_cannot_be_fused_is_refused_in_one_sentence():
     shared = table_of(text, y, callers=["a", "a", *[f"c{k}" for k in range(18)]]).assign(fold=0)
     with pytest.raises(ValidationError, match="group calls into callers differently"):
         join_sources([source, read_source(shared, "text")])
-    with pytest.raises(ValidationError, match="several models: m .*, n .* Say which"):
+    with pytest.raises(ValidationError, match=r"several models: m .*, n .* Say which"):
         read_source(pd.concat([table_of(voice, y), table_of(text, y, model="n")]), "both")
     with pytest.raises(ValidationError, match="no cut for 10 calls"):
         false_alarm_rate(read_source(table_of(voice, y, threshold=np.nan), "voice"), source.calls)
