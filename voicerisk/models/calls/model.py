@@ -1,0 +1,322 @@
+"""One additive model of calls, and the small family of penalties by which it is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicerisk.errors import ModelError
+from voicerisk.models.boosting.engine.splines import Grid, evaluate_cells, spline_polynomials
+from voicerisk.models.calls.features import BENDS, DEGREE, CallFrames, directions, stacked
+from voicerisk.models.calls.ridge import ridge_logistic
+from voicerisk.types import Floats
+
+# name -> how many things it may learn beyond a line for each marker; simpler members come first
+MEMBERS: Mapping[str, int] = {"linear": 0, "sparse": 1, "by_level": 1, "curves": 1, "curves_by_level": 2}
+COMMON = "all"  # curves of a level that was not learned from
+PENALTY = 0.25  # prior variance of a call's log-odds is 1 / PENALTY: 2 log-odds either way
+COMMON_SHARE = 0.5  # variance of what levels share, beside 1 of what is a level's own
+LEVEL_SHARE = 0.5  # variance of the levels' own risk, beside 1 for the line of each marker
+LEVEL_SHRINKS = 1.0  # callers by which a level's own mean of a marker is drawn to the common one
+
+
+@dataclass(frozen=True, slots=True)
+class CallEffect:
+    """The effect of one marker in one level of the moderator.
+
+    Attributes
+    ----------
+    marker, level : str
+        Level `all` is what levels share; it serves levels that were not learned from.
+    grid : Grid
+    coefficients : ndarray, shape (intervals + 3,)
+        Cubic B-spline coefficients in log-odds. The mean over the calls learned from is 0 in each level.
+    """
+
+    marker: str
+    level: str
+    grid: Grid
+    coefficients: Floats
+
+    @property
+    def polynomials(self) -> Floats:
+        """The curve as powers 0..3 of the position within each cell, shape (intervals + 3, 4)."""
+        return spline_polynomials(self.coefficients, DEGREE)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Return the effect at values of the marker; beyond the knots that at the knot, 0 where missing."""
+        cell, t = self.grid.locate(x, "clamp")
+        return evaluate_cells(cell, t, self.polynomials)
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Log-odds of a call: offset + effect of its level + for each marker the mean of its effect over frames.
+
+    Attributes
+    ----------
+    offset : float
+    level_effect : mapping of str to float
+    effects : tuple of CallEffect
+        Every marker that varies, in every level learned from and in `all`.
+    markers : tuple of str
+        All markers given.
+    """
+
+    offset: float
+    level_effect: Mapping[str, float]
+    effects: tuple[CallEffect, ...]
+    markers: tuple[str, ...]
+
+    def frame_link(self, columns: Mapping[str, Floats], level: NDArray[np.object_]) -> Floats:
+        """Return the log-odds that a call would have if all its frames were like one, shape (n,).
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (n,)
+            Markers of frames; where one is missing it adds nothing.
+        level : ndarray of str, shape (n,)
+        """
+        link = np.full(len(level), self.offset)
+        for name, rows in self._rows_of(level).items():
+            link[rows] += self.level_effect[name]
+        for effect, rows in self._effects_on(level):
+            link[rows] += effect(columns[effect.marker][rows])
+        return link
+
+    def call_link(self, frames: CallFrames, level: NDArray[np.object_]) -> Floats:
+        """Return the log-odds of calls, shape (n_calls,): marker by marker the mean over available frames.
+
+        Parameters
+        ----------
+        frames : CallFrames
+        level : ndarray of str, shape (n_calls,)
+        """
+        link = np.full(len(level), self.offset)
+        for name, calls in self._rows_of(level).items():
+            link[calls] += self.level_effect[name]
+        of_frames = np.asarray(level, dtype=object)[frames.call]
+        for effect, rows in self._effects_on(of_frames):
+            x = frames.columns[effect.marker][rows]
+            known = ~np.isnan(x)
+            call = frames.call[rows][known]
+            total = np.bincount(call, effect(x[known]), frames.n_calls)
+            link += total / np.maximum(np.bincount(call, minlength=frames.n_calls), 1)
+        return link
+
+    def _rows_of(self, level: NDArray[np.object_]) -> dict[str, NDArray[np.int64]]:
+        known = [name for name in self.level_effect if name != COMMON]
+        rows = {name: np.flatnonzero(level == name) for name in known}
+        return rows | {COMMON: np.flatnonzero(~np.isin(level.astype(str), known))}
+
+    def _effects_on(self, level: NDArray[np.object_]) -> list[tuple[CallEffect, NDArray[np.int64]]]:
+        rows = self._rows_of(level)
+        return [(effect, rows[effect.level]) for effect in self.effects if len(rows[effect.level])]
+
+
+def mixed(models: Sequence[CallModel], weights: Sequence[float]) -> CallModel:
+    """Return the weighted sum of models on the same calls: one additive model.
+
+    Raises
+    ------
+    ModelError
+        If the models have other markers, levels or knots.
+    """
+    first = models[0]
+    keys = [(effect.marker, effect.level, effect.grid) for effect in first.effects]
+    for other in models[1:]:
+        if [(effect.marker, effect.level, effect.grid) for effect in other.effects] != keys:
+            raise ModelError("Models of other markers, levels or knots cannot be averaged.")
+    pairs = [(model, float(weight)) for model, weight in zip(models, weights, strict=True)]
+    return CallModel(
+        sum(weight * model.offset for model, weight in pairs),
+        {name: sum(weight * model.level_effect[name] for model, weight in pairs) for name in first.level_effect},
+        tuple(
+            CallEffect(*key, sum(weight * model.effects[place].coefficients for model, weight in pairs))
+            for place, key in enumerate(keys)
+        ),
+        first.markers,
+    )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CallFit:
+    """The members of the family on one training set.
+
+    Attributes
+    ----------
+    names : tuple of str
+    link : ndarray, shape (n_calls, members)
+        Log-odds of all calls given, also of those that were not learned from.
+    models : tuple of CallModel
+    """
+
+    names: tuple[str, ...]
+    link: Floats
+    models: tuple[CallModel, ...]
+
+
+def fit_calls(
+    frames: CallFrames,
+    markers: Sequence[str],
+    level: NDArray[np.object_],
+    y: NDArray[np.int64],
+    train: NDArray[np.int64],
+    weights: Floats,
+    members: Sequence[str] = tuple(MEMBERS),
+    penalty: float = PENALTY,
+) -> CallFit:
+    """Fit members of the family to some calls, and score all.
+
+    Parameters
+    ----------
+    frames : CallFrames
+    markers : sequence of str
+    level : ndarray of str, shape (n_calls,)
+        Level of the moderator; one value for all where there is none.
+    y : ndarray of 0/1, shape (n_calls,)
+        Read at `train` only.
+    train : ndarray of int
+        Calls to learn from.
+    weights : ndarray, shape (len(train),)
+        Training weights, summing to the number of callers.
+    members : sequence of str
+        Of `MEMBERS`.
+    penalty : float
+
+    Returns
+    -------
+    CallFit
+
+    Notes
+    -----
+    Every marker enters as the call's mean of a line and four bends. A line is scaled to variance 1 over the
+    calls learned from; what the bends say beyond it is scaled to variance 1 together. `linear` has the lines,
+    `curves` the bends too; `by_level` and `curves_by_level` have both once in common and once for each level,
+    the ridge penalty drawing the latter to 0. `sparse` weighs each line by how far its score statistic exceeds
+    what chance gives. All columns of a member together have mean square 1 a call, so that one penalty means
+    the same for any number of markers.
+
+    Markers are centred in each level of the moderator, at the class share that the weights set. So who is held
+    out of a level moves no score by the difference between levels, which would lean against their outcome.
+    """
+    unknown = [name for name in members if name not in MEMBERS]
+    if unknown:
+        raise ModelError(f"There is no member {unknown[0]!r}; there are {', '.join(MEMBERS)}.")
+    names, grids, features = stacked(frames, markers, train)
+    levels = sorted(set(np.asarray(level)[train].astype(str)))
+    own = np.stack([np.asarray(level).astype(str) == one for one in levels], axis=1).astype(np.float64)
+    share = weights / weights.sum()
+    missing = np.isnan(features)
+    features = _filled(features, train, share)
+    centres = _centres(features[train].reshape(len(train), -1), own[train], y[train], weights)
+    centres = centres.reshape(len(levels) + 1, *features.shape[1:])
+    place = np.where(own.any(axis=1), own.argmax(axis=1), len(levels))
+    features = np.where(missing, 0.0, features - centres[place])
+    turn, features = _standardised(features, train, share)
+
+    outcome = y[train].astype(np.float64)
+    residual = weights * (outcome - share @ outcome)
+    links, models = [], []
+    for name in members:
+        part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
+        size = np.ones(len(names))
+        if name == "sparse":
+            size = _beyond_chance(part[train, :, 0], residual, weights, float(share @ outcome))
+        part = part * np.sqrt(size)[:, None]
+        flat = part.reshape(len(part), -1)
+        columns = [flat]
+        if name.endswith("by_level") and len(levels) > 1:
+            columns = [np.sqrt(COMMON_SHARE) * flat, *(flat * column[:, None] for column in own.T)]
+        columns.append(np.sqrt(LEVEL_SHARE) * own if len(levels) > 1 else own[:, :0])
+        design = np.concatenate(columns, axis=1)
+        unit = np.sqrt(share @ (design[train] ** 2).sum(axis=1)) or 1.0
+        design = design / unit
+        intercept, beta = ridge_logistic(design[train], outcome, weights, penalty)
+        links.append(intercept + design @ beta)
+        beta = beta / unit
+        widths = np.cumsum([column.shape[1] for column in columns])[:-1]
+        *curves, shift = np.split(beta, widths)
+        theta = [part_.reshape(part.shape[1:]) * np.sqrt(size)[:, None] for part_ in curves]
+        if len(theta) == 1:
+            by_level = [theta[0]] * (len(levels) + 1)
+        else:
+            common = np.sqrt(COMMON_SHARE) * theta[0]
+            by_level = [*(common + one for one in theta[1:]), common]
+        risks = np.sqrt(LEVEL_SHARE) * shift if len(levels) > 1 else np.zeros(len(levels))
+        models.append(
+            CallModel(
+                intercept,
+                dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
+                _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
+                tuple(markers),
+            )
+        )
+    return CallFit(tuple(members), np.stack(links, axis=1), tuple(models))
+
+
+def _filled(features: Floats, train: NDArray[np.int64], share: Floats) -> Floats:
+    """Put the mean of the calls learned from where a call has no frame of a marker."""
+    inside = features[train]
+    known = ~np.isnan(inside)
+    total = np.einsum("n,n...->...", share, np.where(known, inside, 0.0))
+    mass = np.einsum("n,n...->...", share, known)
+    return np.where(np.isnan(features), total / np.maximum(mass, np.finfo(float).tiny), features)
+
+
+def _centres(inside: Floats, own: Floats, y: NDArray[np.int64], weights: Floats) -> Floats:
+    """Return the means of each level, and of all, at the class share of the weights; shape (levels + 1, d).
+
+    Regression of each column on outcome and level, the level's part drawn to 0 as by one further caller.
+    """
+    outcome = y - np.average(y, weights=weights)
+    design = np.column_stack([np.ones(len(y)), outcome, own])
+    gram = (design * weights[:, None]).T @ design
+    gram += np.diag(np.r_[0.0, 1e-9, np.full(own.shape[1], LEVEL_SHRINKS)])
+    found = np.linalg.solve(gram, (design * weights[:, None]).T @ inside)
+    return np.concatenate([found[0] + found[2:], found[:1]]) if own.shape[1] > 1 else np.stack([found[0] + found[2]] * 2)
+
+
+def _standardised(features: Floats, train: NDArray[np.int64], share: Floats) -> tuple[Floats, Floats]:
+    """Scale lines and bends; return what turns spline directions into them, shape (markers, 1 + BENDS, ...)."""
+    inside = features[train]
+    line = inside[..., 0]
+    spread = np.sqrt(share @ line**2)
+    spread = np.where(spread > 1e-9, spread, np.inf)
+    slope = np.einsum("n,nj,njk->jk", share, line, inside[..., 1:]) / spread[:, None] ** 2
+    bends = inside[..., 1:] - line[..., None] * slope
+    size = np.sqrt(np.einsum("n,njk->j", share, bends**2))
+    size = np.where(size > 1e-9, size, np.inf)
+    turn = np.zeros((features.shape[1], 1 + BENDS, 1 + BENDS))
+    turn[:, 0, 0] = 1.0 / spread
+    turn[:, 0, 1:] = -slope / size[:, None]
+    turn[:, range(1, 1 + BENDS), range(1, 1 + BENDS)] = 1.0 / size[:, None]
+    return turn, np.einsum("njk,jkm->njm", features, turn)
+
+
+def _beyond_chance(lines: Floats, residual: Floats, weights: Floats, share: float) -> Floats:
+    """Return how far each line's score statistic exceeds 1, what chance gives, scaled to mean 1."""
+    statistic = (residual @ lines) ** 2 / (share * (1.0 - share) * (weights**2 @ lines**2) + 1e-300)
+    excess = np.maximum(statistic - 1.0, 0.0)
+    return excess / excess.mean() if excess.any() else np.ones(len(excess))
+
+
+def _effects(
+    names: Sequence[str],
+    grids: Sequence[Grid],
+    levels: Sequence[str],
+    by_level: Sequence[Floats],
+    turn: Floats,
+    centres: Floats,
+) -> tuple[CallEffect, ...]:
+    effects = []
+    for j, (marker, grid) in enumerate(zip(names, grids, strict=True)):
+        for number, level in enumerate(levels):
+            theta = by_level[number][j]
+            along = turn[j][:, : len(theta)] @ theta
+            # The basis sums to 1 everywhere, so that a constant is the same number on all coefficients.
+            effects.append(CallEffect(marker, level, grid, directions() @ along - centres[number, j] @ along))
+    return tuple(effects)
