@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import RBridgeError
 from voicerisk.models import BoostData, Lane, LanePath, Learner, fit_lanes
-from voicerisk.models.mboost_engine import _fit_lane, _table
+from voicerisk.models.boosting.mboost import _fit_lane, _table
 from voicerisk.rbridge import Worker
 
 STEPS = 60

@@ -35,7 +35,7 @@ from voicerisk.models import (
     write_model,
 )
 from voicerisk.validation import ValidationSettings, training_weights
-from voicerisk.validation.plan import plan_folds
+from voicerisk.validation.protocols.fold_plan import plan_folds
 
 ROWS, CALLERS, MARKERS, STEPS = 470_032, 281, 11, 500
 GROUP = 16
@@ -181,7 +181,7 @@ def against_mboost(rows: int = 5_000, steps: int = 100) -> str:
     data = cohort(rows, 40)
     lanes = leave_one_out(data, 2)
     try:
-        from voicerisk.models.mboost_engine import fit_mboost
+        from voicerisk.models.boosting.mboost import fit_mboost
 
         def children() -> float:
             used = resource.getrusage(resource.RUSAGE_CHILDREN)  # R has ended by then

@@ -3,9 +3,9 @@
     python benchmarks/intervals.py [--callers 281] [--positive 77] [--effect 0] [--markers 12] [--cohorts 300]
                                   [--bootstraps 200] [--in-bag] [--first 0] [--minutes 30]
 
-Ridge logistic on standardised caller means (as `voicerisk.validation.ridge`), markers with ICC 0.3 over 30
-frames, three of them move by `effect`; all fits of a cohort are done at once, by Newton steps on matrices of
-weights. Nothing here is asserted in tests; docs/validation.md has the results.
+Ridge logistic on standardised caller means (as `voicerisk.validation.protocols.ridge`), markers with ICC 0.3
+over 30 frames, three of them move by `effect`; all fits of a cohort are done at once, by Newton steps on
+matrices of weights. Nothing here is asserted in tests; docs/validation.md has the results.
 
 Two truths: the mean AUROC of models learned on such cohorts, and that of the very model learned on all
 callers of the cohort; both are exact, since a linear score of normal markers is normal.
@@ -18,8 +18,8 @@ import time
 import numpy as np
 from scipy.stats import norm
 
-from voicerisk.validation.discrimination import delong
-from voicerisk.validation.logistic import expit, logit
+from voicerisk.validation.metrics.discrimination import delong
+from voicerisk.validation.metrics.logistic import expit, logit
 
 FRAMES, ICC, MOVING = 30, 0.3, 3
 SPREAD = np.sqrt(ICC + (1 - ICC) / FRAMES)

@@ -19,13 +19,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.draws import bca_interval, caller_draws, percentile_interval
 from voicerisk.validation import NESTED, ValidationSettings, compute_metrics, run_nested
-from voicerisk.validation.bootstrap import bca_interval, caller_draws, percentile_interval
-from voicerisk.validation.discrimination import auroc, delong
-from voicerisk.validation.optimism import full_procedure
-from voicerisk.validation.permutation import permute_outcomes, pipeline_auroc
-from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.ridge import ridge_logistic, ridge_paths
+from voicerisk.validation.audit.permutation import permute_outcomes, pipeline_auroc
+from voicerisk.validation.metrics.discrimination import auroc, delong
+from voicerisk.validation.metrics.ranking import rank_statistics
+from voicerisk.validation.protocols.ridge import ridge_logistic, ridge_paths
+from voicerisk.validation.protocols.whole_procedure import full_procedure
 
 CALLERS, POSITIVE, FRAMES, FEATURES, ICC = 281, 77, 30, 12, 0.3
 STEPLESS = replace(NESTED, tune_steps=False)
@@ -72,7 +72,7 @@ def scores(table: pd.DataFrame, seed: int) -> np.ndarray:
     """Cross-validated scores of one repeat of grouped 10-fold, in the order of the callers."""
     settings = replace(SETTINGS, designs=("grouped_kfold",), repeats=1, seed=seed, threshold="youden")
     fit = ridge_paths(table, MARKERS)
-    from voicerisk.validation.protocols import run_protocol
+    from voicerisk.validation.protocols.run import run_protocol
 
     switches = replace(STEPLESS, recalibrate=False, threshold_from="holdout")
     result = run_protocol(plain(table), fit, settings, switches, ("grouped_kfold",))

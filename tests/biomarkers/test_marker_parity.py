@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.biomarkers import extract
-from voicerisk.biomarkers.loudness import equal_loudness, loudness
+from voicerisk.biomarkers.frame.loudness import equal_loudness, loudness
 from voicerisk.errors import BiomarkerError
 
 # name -> (absolute, relative)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voicerisk.biomarkers.modulation import pitch_modulation
+from voicerisk.biomarkers.change.modulation import pitch_modulation
 
 FRAME_RATE = 50.0
 

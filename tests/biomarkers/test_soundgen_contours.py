@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from voicerisk.biomarkers.soundgen_contours import (
+from voicerisk.biomarkers.soundgen.contours import (
     band_passed,
     bridged,
     stretched,
     strongest_modulation,
     turns,
 )
-from voicerisk.biomarkers.soundgen_modulation import contour_modulation, envelope_modulation
+from voicerisk.biomarkers.soundgen.modulation import contour_modulation, envelope_modulation
 
 NAN = np.nan
 GAPPED = np.array([NAN, 1, 2, 3, NAN, NAN, 6, 7, 8, NAN])

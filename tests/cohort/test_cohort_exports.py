@@ -106,7 +106,7 @@ def test_what_was_left_out_is_said(rated):
 
 
 def test_ratings_are_arranged_for_kappa(rated):
-    from voicerisk.validation.agreement import agreement_table
+    from voicerisk.validation.metrics.rater_agreement import agreement_table
 
     wide = rating_table(rated.ratings)
     assert wide.loc["emil-1"].to_dict() == {"smith": 3.0, "jones": 4.0}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_encoders import SENTENCES
 
-from voicerisk.deep.cache import CachedEncoder, EmbeddingCache, content_key
-from voicerisk.deep.encoders import EncoderSettings, TextEncoder, folder_identity, load_model
+from voicerisk.deep.networks.cache import CachedEncoder, EmbeddingCache, content_key
+from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder, folder_identity, load_model
 from voicerisk.errors import ModelError
 
 # Float32 sums in another order: matrix products of other batch sizes round differently.
@@ -61,7 +61,7 @@ def test_a_cache_hit_is_what_would_be_computed_and_files_are_private(tmp_path, t
 
 
 def test_an_interrupted_cache_goes_on_with_the_same_bits(tmp_path, tiny_encoder, monkeypatch):
-    monkeypatch.setattr("voicerisk.deep.cache.SHARD", 2)
+    monkeypatch.setattr("voicerisk.deep.networks.cache.SHARD", 2)
     settings = EncoderSettings(tiny_encoder, batch=2)
     whole = CachedEncoder(TextEncoder(settings), None).embed(SENTENCES)
     broken = CachedEncoder(TextEncoder(settings), tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voicerisk.deep.explanation_pages import session_pages, write_html, write_pdf
+from voicerisk.deep.chats.explanation_pages import session_pages, write_html, write_pdf
 
 RISKS = pd.DataFrame({"session_id": ["s<1>"], "label": ["ASE"], "NS": [0.2], "SI": [0.3], "ASE": [0.5]})
 

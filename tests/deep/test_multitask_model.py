@@ -18,7 +18,7 @@ from voicerisk.deep.multitask import (
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
 from voicerisk.deep.multitask.inputs import learn_scaling
 from voicerisk.deep.multitask.model import learn_slope, regime, tempered, warmup_factor
-from voicerisk.deep.training import deterministic
+from voicerisk.deep.networks.training import deterministic
 from voicerisk.errors import MultitaskError
 
 SMALL = NetworkSettings(hidden=(6,), epochs=3, batch=16, learning_rate=5e-3)

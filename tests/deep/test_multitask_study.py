@@ -13,7 +13,7 @@ from voicerisk.deep.multitask.cases import load_cases
 from voicerisk.deep.multitask.study import run_multitask
 from voicerisk.deep.multitask.study_file import load_multitask_study
 from voicerisk.errors import MultitaskError, VoiceriskError
-from voicerisk.figures.text import COVERAGE
+from voicerisk.figures.wording import COVERAGE
 from voicerisk.validation import check_predictions
 
 INPUTS = ["W", "H", "L", "E", "W+E", "W+L", "H+E", "H+L", "B"]

@@ -24,7 +24,7 @@ from voicerisk.deep.multitask.fusion import fuse, rescue_table
 from voicerisk.deep.multitask.results import fold_means
 from voicerisk.deep.multitask.sound import load_sound, spectral_gate, trim_edges, windows
 from voicerisk.errors import MultitaskError
-from voicerisk.validation.discrimination import auroc, delong_paired
+from voicerisk.validation.metrics.discrimination import auroc, delong_paired
 
 
 def compared(relation, network, **more):

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicerisk.deep.cache import CachedEncoder
-from voicerisk.deep.encoders import EncoderSettings, TextEncoder
-from voicerisk.deep.text_models import Lesson, fit_message_model
+from voicerisk.deep.chats.models import Lesson, fit_message_model
+from voicerisk.deep.networks.cache import CachedEncoder
+from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import NetworkSettings, TextSettings
 from voicerisk.text.splits import repeated_splits

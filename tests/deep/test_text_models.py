@@ -6,13 +6,13 @@ import torch
 from bags_of_words import Bags
 from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 
-from voicerisk.deep.message_explanations import Background, explain_messages, sessions_to_explain
-from voicerisk.deep.networks import MessageNetwork, WordNetwork
-from voicerisk.deep.text_models import Lesson, fit_message_model, fit_word_model, load_text_model
+from voicerisk.deep.chats.message_explanations import Background, explain_messages, sessions_to_explain
+from voicerisk.deep.chats.models import Lesson, fit_message_model, fit_word_model, load_text_model
+from voicerisk.deep.networks.architectures import MessageNetwork, WordNetwork
 from voicerisk.errors import ModelError
 from voicerisk.text.settings import NetworkSettings
 from voicerisk.text.vectors import WordVectors
-from voicerisk.validation.discrimination import auroc
+from voicerisk.validation.metrics.discrimination import auroc
 
 CLASSES = ("NS", "SI", "ASE")
 SMALL = NetworkSettings(dense=16, lstm=12, hidden=12, filters=12, dropout=0.1, learning_rate=0.01, epochs=25)

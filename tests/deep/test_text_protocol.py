@@ -9,13 +9,13 @@ import pytest
 from bags_of_words import Bags
 from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 
-from voicerisk.deep.text_notes import spoken
-from voicerisk.deep.text_protocol import Pretrained, fit_on_split
+from voicerisk.deep.chats.notes import spoken
+from voicerisk.deep.chats.protocol import Pretrained, fit_on_split
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import NetworkSettings, TextSettings
 from voicerisk.text.splits import repeated_splits
 from voicerisk.text.vectors import WordVectors
-from voicerisk.validation.discrimination import auroc
+from voicerisk.validation.metrics.discrimination import auroc
 
 MODELS = ("tfidf", "t_mlp", "w2v_mlp")
 SMALL = NetworkSettings(

@@ -21,11 +21,13 @@ from sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 from tiny_encoders import build_xlm_roberta
 from typer.testing import CliRunner
 
+from voicerisk.callers.provenance import leaks
+from voicerisk.callers.schema import check_predictions
 from voicerisk.cli import app
 from voicerisk.cli.progress import ProgressBars
-from voicerisk.deep.text_settings import load_text_study
-from voicerisk.deep.text_study import run_text_study
-from voicerisk.deep.text_summary import print_text_summary
+from voicerisk.deep.chats.study import run_text_study
+from voicerisk.deep.chats.study_file import load_text_study
+from voicerisk.deep.chats.summary import print_text_summary
 from voicerisk.errors import ReportError, StudyError, TextError
 from voicerisk.figures import make
 from voicerisk.figures.gallery import draw, read_labels, stored
@@ -33,8 +35,6 @@ from voicerisk.report import export_study, write_report
 from voicerisk.report.checklist import NO_ITEM, checklist
 from voicerisk.report.gather import gather
 from voicerisk.text.vectors import write_vectors
-from voicerisk.validation.provenance import leaks
-from voicerisk.validation.tables import check_predictions
 
 STUDY = """
 [text]
@@ -142,7 +142,7 @@ def test_nested_saw_no_held_out_user(results):
 
 def test_published_repeats_the_paper_and_says_so(study, tmp_path, monkeypatch):
     # Figures and tables are looked at in the other run.
-    monkeypatch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
+    monkeypatch.setattr("voicerisk.deep.chats.figures_and_tables.write_figures", lambda *args: [])
     quick = study.parent / "paper.toml"
     quick.write_text(STUDY.replace('models = ["tfidf", "t_mlp", "w2v_mlp"]', 'models = ["tfidf", "t_mlp"]'))
     results = run_text_study(load_text_study(quick, "paper"), tmp_path / "results")
@@ -283,11 +283,11 @@ def test_explanations_add_up(results):
 def test_a_second_run_does_nothing_again_and_a_lost_model_is_made_anew(study, results, monkeypatch):
     before = pd.read_parquet(results.folder / "predictions_nested.parquet")
     monkeypatch.setattr(
-        "voicerisk.deep.text_protocol.fit_on_split", lambda *args: pytest.fail("was fitted again")
+        "voicerisk.deep.chats.protocol.fit_on_split", lambda *args: pytest.fail("was fitted again")
     )
     run_text_study(load_text_study(study), results.folder)
     monkeypatch.undo()
-    monkeypatch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
+    monkeypatch.setattr("voicerisk.deep.chats.figures_and_tables.write_figures", lambda *args: [])
     shutil.rmtree(results.folder / "models" / "nested" / "t_mlp")
     run_text_study(load_text_study(study), results.folder)
     after = pd.read_parquet(results.folder / "predictions_nested.parquet")
@@ -320,7 +320,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_as_a_whole_run_does(study, tmp
     assert child.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed" / "manifest.json").exists()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("voicerisk.deep.text_show.write_figures", lambda *args: [])
+        patch.setattr("voicerisk.deep.chats.figures_and_tables.write_figures", lambda *args: [])
         again = run_text_study(load_text_study(quick), tmp_path / "killed")
         whole = run_text_study(load_text_study(quick), tmp_path / "whole")
     for name in ("metrics.csv", "repeats.csv", "tuning.csv", "brier_parts.csv", "provenance.json"):

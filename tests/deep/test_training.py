@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from voicerisk.deep.training import TrainingSettings, deterministic, minibatches, seed_of, train
+from voicerisk.deep.networks.training import TrainingSettings, deterministic, minibatches, seed_of, train
 from voicerisk.errors import ModelError
 
 

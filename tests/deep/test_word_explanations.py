@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sessions_of_words import make_messages
 
-from voicerisk.deep.word_explanations import SessionMasker, explain_words
+from voicerisk.deep.chats.word_explanations import SessionMasker, explain_words
 from voicerisk.text.tfidf import fit_tfidf
 
 TEXTS = ("Ich kann, nicht mehr!", "heute", "danke für alles")

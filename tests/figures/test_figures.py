@@ -9,7 +9,7 @@ import pytest
 from voicerisk import figures
 from voicerisk.errors import ReportError
 from voicerisk.figures.style import MM_PER_INCH
-from voicerisk.figures.text import one_interval, p_value
+from voicerisk.figures.wording import one_interval, p_value
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_intervals_say_that_they_take_scores_as_given(made):
 
 
 def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fixed(made):
-    from voicerisk.figures.text import COVERAGE, FIXED_MODEL
+    from voicerisk.figures.wording import COVERAGE, FIXED_MODEL
 
     below = " ".join(figures.protocols_compared(made.metrics()).get_supxlabel().split())
     assert below.endswith(COVERAGE) and "95%" in COVERAGE
@@ -156,7 +156,7 @@ def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fix
 
 
 def test_curves_of_several_classes_say_that_no_coverage_was_measured(made):
-    from voicerisk.figures.text import COVERAGE, GIVEN_MODELS
+    from voicerisk.figures.wording import COVERAGE, GIVEN_MODELS
 
     assert COVERAGE not in GIVEN_MODELS
     predictions = made.predictions().query("protocol == 'nested'")

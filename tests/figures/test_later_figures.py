@@ -6,7 +6,7 @@ import pytest
 
 from voicerisk import figures
 from voicerisk.errors import ReportError
-from voicerisk.validation import audit
+from voicerisk.validation.audit import climb as audit
 
 
 def test_decision_curves_grey_what_nobody_would_act_on(made):

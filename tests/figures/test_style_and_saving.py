@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from voicerisk import figures
 from voicerisk.errors import ReportError
 from voicerisk.figures.saving import guard, unguard
-from voicerisk.figures.text import number, plain
+from voicerisk.figures.wording import number, plain
 
 
 @pytest.fixture(scope="module")

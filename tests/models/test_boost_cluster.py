@@ -20,7 +20,7 @@ from voicerisk.models import (
     fit_lanes_by_joblib,
     learners_for,
 )
-from voicerisk.models.boost_cluster import LANES_A_TASK, _pack
+from voicerisk.models.boosting.cluster import LANES_A_TASK, _pack
 
 
 def spread(data: BoostData) -> BoostData:

@@ -10,7 +10,7 @@ import pytest
 
 from voicerisk.errors import ModelError
 from voicerisk.models import GamBoost, Lane, Learner, fit_lanes, read_model, scoring_model
-from voicerisk.models.boost_spec import BoostData
+from voicerisk.models.boosting.spec import BoostData
 
 
 def table(n: int = 600, seed: int = 5) -> tuple[pd.DataFrame, np.ndarray]:

@@ -20,8 +20,8 @@ from voicerisk.models import (
     fit_lanes_in_folder,
     learners_for,
 )
-from voicerisk.models.boost_groups import WIDTH, like_groups
-from voicerisk.models.boost_rows import RowOrders
+from voicerisk.models.boosting.engine.groups import WIDTH, like_groups
+from voicerisk.models.boosting.engine.rows import RowOrders
 
 
 def by_caller(data: BoostData, seed: int = 0) -> BoostData:
@@ -160,7 +160,7 @@ def test_unusable_outcomes_say_why(y, message):
 
 
 def test_mboost_refuses_an_outcome_of_a_lane():
-    from voicerisk.models.mboost_engine import _fit_lane
+    from voicerisk.models.boosting.mboost import _fit_lane
 
     data = simulate(100, 4)
     lane = Lane("l", np.ones(data.n), learners_for(["a"]), y=data.y)

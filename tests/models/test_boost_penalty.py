@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from voicerisk.models import BoostData, Lane, Learner, fit_lanes
-from voicerisk.models.boost_penalty import (
+from voicerisk.models.boosting.engine.penalty import (
     MAX_LAMBDA,
     degrees_of_freedom,
     penalty_for_df,
     penalty_from_spectrum,
     ridge_penalty_for_df,
 )
-from voicerisk.models.splines import difference_matrix
+from voicerisk.models.boosting.engine.splines import difference_matrix
 
 # R 4.2.2: uniroot(f, c(0, 1e15), tol = sqrt(.Machine$double.eps))$root, and how far it is from the true root
 UNIROOT = (

@@ -20,7 +20,7 @@ from voicerisk.models import (
     learners_for,
     stability_selection,
 )
-from voicerisk.models.boost_resampling import caller_halves, error_bound
+from voicerisk.models.boosting.resampling import caller_halves, error_bound
 
 
 def test_cvrisk_is_mboosts(reference):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.gamm import WITH, WITHOUT, GammSettings, fit_gamm
-from voicerisk.models.gamm_tables import predict_gamm
+from voicerisk.models.gamm.fit import WITH, WITHOUT, GammSettings, fit_gamm
+from voicerisk.models.gamm.tables import predict_gamm
 from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "rbridge"

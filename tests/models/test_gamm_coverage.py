@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm
 
 from voicerisk.errors import RBridgeError
-from voicerisk.models.gamm import GammSettings, fit_gamm
+from voicerisk.models.gamm.fit import GammSettings, fit_gamm
 from voicerisk.rbridge import Worker
 
 CALLERS, SEGMENTS, COHORTS = 80, 8, 16

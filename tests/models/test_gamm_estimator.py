@@ -8,7 +8,7 @@ import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.models import Gamm, GammSettings, remedies, split_levels
-from voicerisk.models.gamm import WITH, WITHOUT
+from voicerisk.models.gamm.fit import WITH, WITHOUT
 from voicerisk.rbridge import Worker
 
 
@@ -187,7 +187,7 @@ def test_what_the_model_has_not_seen_is_refused_before_r(fitted, monkeypatch):
     def no_r(*_, **__):
         raise AssertionError("R was asked")
 
-    monkeypatch.setattr("voicerisk.models.gamm_tables.predict_gamm", no_r)
+    monkeypatch.setattr("voicerisk.models.gamm.tables.predict_gamm", no_r)
     with pytest.raises(ModelError, match="new rows have sex = 'diverse'; the model knows female and male"):
         gamm.predict(rows.assign(sex="diverse"))
     with pytest.raises(ModelError, match="new rows have no column 'z'"):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError
-from voicerisk.models.gamm import GammSettings
-from voicerisk.models.gamm_adjust import benjamini_hochberg, caller_split, holm
+from voicerisk.models.gamm.fit import GammSettings
+from voicerisk.models.gamm.p_values import benjamini_hochberg, caller_split, holm
 
 
 @pytest.mark.parametrize(

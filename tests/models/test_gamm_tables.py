@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.gamm import GammSettings, fit_gamm
-from voicerisk.models.gamm_tables import (
+from voicerisk.models.gamm.fit import GammSettings, fit_gamm
+from voicerisk.models.gamm.tables import (
     boot_curves,
     checks,
     derivatives,

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, learners_for, mboost_engine
-from voicerisk.models.boost_spec import Learner
-from voicerisk.models.mboost_engine import fit_mboost, fit_mboost_in_folder
+from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, learners_for
+from voicerisk.models.boosting import mboost as mboost_engine
+from voicerisk.models.boosting.mboost import fit_mboost, fit_mboost_in_folder
+from voicerisk.models.boosting.spec import Learner
 from voicerisk.rbridge import call
 from voicerisk.study import load_study, run_study
 

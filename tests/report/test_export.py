@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from voicerisk import report
+from voicerisk.callers.provenance import leaks
 from voicerisk.errors import ReportError
-from voicerisk.validation.provenance import leaks
 
 SALT = "5a17" * 16  # of the pseudonyms, in the study of conftest.py
 

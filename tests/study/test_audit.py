@@ -8,9 +8,9 @@ import pytest
 from small_study import SETTINGS, marker_frames
 
 from voicerisk.study import load_study
-from voicerisk.study.audit import run_audit
-from voicerisk.study.audit_fits import by_segment, caller_effects, thinned
-from voicerisk.study.audit_steps import AuditOptions
+from voicerisk.study.audit.fits import by_segment, caller_effects, thinned
+from voicerisk.study.audit.run import run_audit
+from voicerisk.study.audit.steps import AuditOptions
 from voicerisk.study.design import ModelTables
 
 FEW = AuditOptions(permutations=2, frames_per_caller=20)

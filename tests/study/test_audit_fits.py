@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from small_study import SETTINGS, marker_frames
 
-from voicerisk.study import audit_fits, load_study, screening
-from voicerisk.study.audit_fits import CALLER_EFFECT, AuditFits, CallerEffectFitter
+from voicerisk.study import load_study, screening
+from voicerisk.study.audit.fits import CALLER_EFFECT, AuditFits, CallerEffectFitter
+from voicerisk.study.audit.run import fits as audit_fits
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.validation import TrainingSet
-from voicerisk.validation.audit import audit_ladder, ladder
-from voicerisk.validation.rungs import FitSwitches
+from voicerisk.validation.audit.climb import audit_ladder, ladder
+from voicerisk.validation.audit.ladder import FitSwitches
 
 
 @pytest.fixture

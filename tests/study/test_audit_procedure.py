@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from small_study import SETTINGS
 
-from voicerisk.figures.text import COVERAGE
+from voicerisk.figures.wording import COVERAGE
 from voicerisk.study import load_study
-from voicerisk.study.audit import run_audit
-from voicerisk.study.audit_steps import AuditOptions
-from voicerisk.study.audit_summary import print_audit
+from voicerisk.study.audit.run import run_audit
+from voicerisk.study.audit.steps import AuditOptions
+from voicerisk.study.audit.summary import print_audit
 
 
 def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one_given_scores(

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 from small_study import SETTINGS, marker_frames
 
+from voicerisk.callers.schema import check_calls
 from voicerisk.cohort import load_cohort
+from voicerisk.pipeline.progress import Silent
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study import load_study, screening
-from voicerisk.study.audit_fits import AuditFits
+from voicerisk.study.audit.fits import AuditFits
 from voicerisk.study.design import ModelTables
-from voicerisk.study.reporter import Silent
 from voicerisk.study.run import Stages, open_results
 from voicerisk.validation import full_procedure
-from voicerisk.validation.optimism import bootstrap_calls
-from voicerisk.validation.tables import check_calls
+from voicerisk.validation.protocols.whole_procedure import bootstrap_calls
 
 
 def _person(caller: str) -> str:

@@ -11,8 +11,8 @@ from small_study import quick_settings
 from typer.testing import CliRunner
 
 from voicerisk.errors import StudyError
-from voicerisk.study import cluster
-from voicerisk.study.cluster import cluster_cores, on_cluster
+from voicerisk.pipeline import cluster
+from voicerisk.pipeline.cluster import cluster_cores, on_cluster
 from voicerisk.validation import run_nested
 
 

@@ -9,10 +9,10 @@ from small_study import SETTINGS, marker_frames
 
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
+from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.external import by_group, validate_externally
 from voicerisk.study.inference import boost_study
-from voicerisk.study.reporter import Silent
 from voicerisk.study.run import Stages, open_results
 
 

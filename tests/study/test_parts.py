@@ -9,7 +9,7 @@ from small_study import SETTINGS, marker_frames
 
 from voicerisk.models import GammSettings
 from voicerisk.study.inference import random_intercepts
-from voicerisk.study.outputs import at_study_prevalence, without_folders
+from voicerisk.study.metrics_stage import at_study_prevalence, without_folders
 
 
 def test_risks_at_another_prior_are_measured_at_the_study_s_own_prevalence():
@@ -46,9 +46,9 @@ def test_a_manifest_keeps_no_folder():
 def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other(
     write_study, tmp_path, monkeypatch
 ):
+    from voicerisk.pipeline.results_folder import ResultsFolder
     from voicerisk.study import inference
     from voicerisk.study.design import model_tables
-    from voicerisk.study.folder import ResultsFolder
     from voicerisk.study.publication import _split_table
     from voicerisk.study.settings import load_study
 

@@ -200,11 +200,11 @@ def test_a_spoilt_marker_table_is_named_with_row_and_value(write_study, tmp_path
 
 
 def test_a_second_run_in_the_same_folder_is_kept_out(write_study, tmp_path):
-    from voicerisk.study.folder import ResultsFolder
+    from voicerisk.pipeline.results_folder import ResultsFolder
 
     folder = ResultsFolder(tmp_path / "out", {"study": "a", "calls": "b"})
     code = (
-        "from pathlib import Path; import sys; from voicerisk.study.folder import ResultsFolder\n"
+        "from pathlib import Path; import sys; from voicerisk.pipeline.results_folder import ResultsFolder\n"
         "f = ResultsFolder(Path(sys.argv[1]), {'study': 'a', 'calls': 'b'})\n"
         "with f.locked(): pass"
     )

@@ -8,12 +8,13 @@ import pytest
 from small_study import SETTINGS, marker_frames, quick_settings
 
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study import fitters, load_study, wanted
-from voicerisk.study.audit_fits import AuditFits
+from voicerisk.study import fit_queue as wanted
+from voicerisk.study import fitters, load_study
+from voicerisk.study.audit.fits import AuditFits
 from voicerisk.study.design import ModelTables
 from voicerisk.validation import permutation_test, run_nested
-from voicerisk.validation.audit import audit_ladder
-from voicerisk.validation.rungs import FitSwitches
+from voicerisk.validation.audit.climb import audit_ladder
+from voicerisk.validation.audit.ladder import FitSwitches
 
 
 class KilledError(Exception):

@@ -4,7 +4,7 @@ import io
 
 import pandas as pd
 
-from voicerisk.figures.text import COVERAGE
+from voicerisk.figures.wording import COVERAGE
 from voicerisk.study.run import RunResult
 from voicerisk.study.summary import METHOD, print_summary
 

@@ -4,7 +4,9 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings, compute_metrics
-from voicerisk.validation.agreement import (
+from voicerisk.validation.metrics.classes.one_against_rest import hand_till, likeliest_class
+from voicerisk.validation.metrics.compute import PERCENTILE
+from voicerisk.validation.metrics.rater_agreement import (
     agreement_table,
     cohen_kappa,
     conger_kappa,
@@ -13,9 +15,7 @@ from voicerisk.validation.agreement import (
     krippendorff_alpha,
     light_kappa,
 )
-from voicerisk.validation.fairness import fairness_gaps
-from voicerisk.validation.metrics import PERCENTILE
-from voicerisk.validation.multiclass import hand_till, likeliest_class
+from voicerisk.validation.metrics.subgroup_gaps import fairness_gaps
 
 from .test_metrics import predictions
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.draws import caller_draws
 from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, PUBLISHED, ValidationSettings, compute_metrics, run_nested
-from voicerisk.validation.apparent import apparent_scores, optimism_table
-from voicerisk.validation.bootstrap import caller_draws
+from voicerisk.validation.protocols.apparent import apparent_scores, optimism_table
 
 from .toys import cohort, stepwise_paths
 

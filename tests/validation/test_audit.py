@@ -7,8 +7,7 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, ValidationSettings, run_published
-from voicerisk.validation.audit import audit_ladder, ladder
-from voicerisk.validation.checks import (
+from voicerisk.validation.audit.checks import (
     CHANNEL,
     caller_columns,
     channel_findings,
@@ -18,12 +17,13 @@ from voicerisk.validation.checks import (
     group_overlap,
     one_class_cells,
 )
-from voicerisk.validation.control_findings import control_findings
-from voicerisk.validation.controls import negative_controls
-from voicerisk.validation.discrimination import auroc
-from voicerisk.validation.findings import findings_table
-from voicerisk.validation.permutation import pipeline_rows
-from voicerisk.validation.ridge import ridge_paths
+from voicerisk.validation.audit.climb import audit_ladder, ladder
+from voicerisk.validation.audit.control_findings import control_findings
+from voicerisk.validation.audit.controls import negative_controls
+from voicerisk.validation.audit.findings import findings_table
+from voicerisk.validation.audit.permutation import pipeline_rows
+from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.protocols.ridge import ridge_paths
 
 from .toys import cohort, leaky_fitter, stepwise_paths, with_means
 

@@ -6,11 +6,11 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings
-from voicerisk.validation.audit import audit_ladder
-from voicerisk.validation.checks import caller_columns, channel_table, one_class_cells
-from voicerisk.validation.controls import negative_controls
-from voicerisk.validation.optimism import full_procedure
-from voicerisk.validation.permutation import permutation_test
+from voicerisk.validation.audit.checks import caller_columns, channel_table, one_class_cells
+from voicerisk.validation.audit.climb import audit_ladder
+from voicerisk.validation.audit.controls import negative_controls
+from voicerisk.validation.audit.permutation import permutation_test
+from voicerisk.validation.protocols.whole_procedure import full_procedure
 
 from .toys import cohort
 

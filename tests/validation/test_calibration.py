@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.calibration import (
+from voicerisk.validation.metrics.calibration import (
     calibration_draws,
     calibration_error,
     calibration_line,
@@ -12,8 +12,7 @@ from voicerisk.validation.calibration import (
     ferro_fricker,
     murphy,
 )
-from voicerisk.validation.logistic import fit_logistic, logit
-from voicerisk.validation.utility import (
+from voicerisk.validation.metrics.decision_curves import (
     decision_curve,
     decision_curves,
     net_benefit,
@@ -21,6 +20,7 @@ from voicerisk.validation.utility import (
     shift_prevalence,
     useful_range,
 )
+from voicerisk.validation.metrics.logistic import fit_logistic, logit
 
 from .test_metrics import predictions
 

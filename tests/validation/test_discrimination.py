@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.discrimination import auroc, delong, delong_paired, obuchowski
-from voicerisk.validation.proportions import npv_at_prevalence, ppv_at_prevalence, proportion_interval
-from voicerisk.validation.ranking import rank_statistics
+from voicerisk.validation.metrics.discrimination import auroc, delong, delong_paired, obuchowski
+from voicerisk.validation.metrics.proportions import npv_at_prevalence, ppv_at_prevalence, proportion_interval
+from voicerisk.validation.metrics.ranking import rank_statistics
 
 EXACT = 1e-8
 SETS = ("d30", "d281")

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ValidationError
+from voicerisk.report.tripod_items import NOT_REPORTED, known_facts, reporting_evidence
 from voicerisk.validation import ValidationSettings, compute_metrics
-from voicerisk.validation.calibration import calibration_line
-from voicerisk.validation.evidence import NOT_REPORTED, known_facts, reporting_evidence
-from voicerisk.validation.external import external_rows, marker_shift, recalibration_table
-from voicerisk.validation.logistic import expit, logit
+from voicerisk.validation.metrics.calibration import calibration_line
+from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.protocols.external import external_rows, marker_shift, recalibration_table
 
 from .toys import cohort
 

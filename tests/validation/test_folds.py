@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.folds import merge_small_cells, require_callers
 from voicerisk.errors import ValidationError
 from voicerisk.validation import caller_table, grouped_folds, number_of_folds
-from voicerisk.validation.folds import merge_small_cells, require_callers
 
 from .toys import cohort
 

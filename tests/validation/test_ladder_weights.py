@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from voicerisk.validation import ValidationSettings, caller_shares, training_weights
-from voicerisk.validation.audit import audit_ladder, ladder
-from voicerisk.validation.discrimination import auroc
-from voicerisk.validation.logistic import expit
-from voicerisk.validation.ridge import ridge_logistic, ridge_paths
+from voicerisk.validation.audit.climb import audit_ladder, ladder
+from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.logistic import expit
+from voicerisk.validation.protocols.ridge import ridge_logistic, ridge_paths
 
 from .toys import cohort, stepwise_paths
 

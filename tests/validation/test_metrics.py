@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.draws import bca_interval, caller_draws, percentile_interval
 from voicerisk.errors import ValidationError
 from voicerisk.validation import (
     ValidationSettings,
@@ -11,9 +12,8 @@ from voicerisk.validation import (
     run_nested,
     run_published,
 )
-from voicerisk.validation.bootstrap import bca_interval, caller_draws, percentile_interval
-from voicerisk.validation.metrics import METRIC_COLUMNS, NAIVE, PERCENTILE
-from voicerisk.validation.ranking import rank_statistics
+from voicerisk.validation.metrics.compute import METRIC_COLUMNS, NAIVE, PERCENTILE
+from voicerisk.validation.metrics.ranking import rank_statistics
 
 from .toys import cohort, stepwise_paths
 

@@ -1,7 +1,7 @@
 import pytest
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.plausibility import (
+from voicerisk.validation.audit.plausibility import (
     expected_shrinkage,
     max_cox_snell,
     plausibility_bound,

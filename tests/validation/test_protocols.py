@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.provenance import leaks, seen_callers, seen_record
 from voicerisk.errors import ValidationError
 from voicerisk.validation import (
     FittedPath,
@@ -14,8 +15,7 @@ from voicerisk.validation import (
     run_published,
     training_weights,
 )
-from voicerisk.validation.provenance import leaks, seen_callers, seen_record
-from voicerisk.validation.ridge import ridge_paths
+from voicerisk.validation.protocols.ridge import ridge_paths
 
 from .toys import cohort, stepwise_paths, with_means
 

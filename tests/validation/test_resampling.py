@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.schema import check_calls
+from voicerisk.callers.shuffling import Permutable, permutable
 from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, ValidationSettings
-from voicerisk.validation.nested_error import leave_pair_out, nested_cv_error
-from voicerisk.validation.optimism import bootstrap_calls, estimate_632plus, full_procedure
-from voicerisk.validation.permutation import (
+from voicerisk.validation.audit.permutation import (
     judge_permutations,
     permutation_test,
     permute_outcomes,
     pipeline_auroc,
     strata_alone_auroc,
 )
-from voicerisk.validation.ridge import ridge_paths
-from voicerisk.validation.shuffling import Permutable, permutable
-from voicerisk.validation.tables import check_calls
-from voicerisk.validation.whole_procedure import kfold_auroc, kfold_rows
+from voicerisk.validation.protocols.kfold import kfold_auroc, kfold_rows
+from voicerisk.validation.protocols.nested_error import leave_pair_out, nested_cv_error
+from voicerisk.validation.protocols.ridge import ridge_paths
+from voicerisk.validation.protocols.whole_procedure import bootstrap_calls, estimate_632plus, full_procedure
 
 from .toys import cohort, with_means
 

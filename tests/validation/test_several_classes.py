@@ -4,9 +4,13 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings, compute_metrics
-from voicerisk.validation.class_decisions import brier_skill, class_decisions, class_losses
-from voicerisk.validation.class_recalibration import recalibrate_classes
-from voicerisk.validation.multiclass import at_class_prevalence, class_decision_curves, one_against_rest
+from voicerisk.validation.metrics.classes.decisions import brier_skill, class_decisions, class_losses
+from voicerisk.validation.metrics.classes.one_against_rest import (
+    at_class_prevalence,
+    class_decision_curves,
+    one_against_rest,
+)
+from voicerisk.validation.metrics.classes.recalibration import recalibrate_classes
 
 CLASSES = ("NS", "SI", "ASE")
 

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
-from voicerisk.validation.thresholds import (
+from voicerisk.validation.metrics.youden import (
     automatic_direction,
     bootstrap_youden,
     cut_out_of_bag,
-    draw_callers,
     youden_cut,
     youden_cuts,
 )
@@ -147,8 +147,8 @@ def test_low_scores_that_mean_high_risk_by_negation():
 def test_a_cut_keeps_less_out_of_bag_than_it_promises(tables):
     """cutpointr's boot_runs on d281: Youden index 0.559 in bag, 0.478 out of bag (means of 1,000)."""
     from voicerisk.validation import ValidationSettings
-    from voicerisk.validation.cut_stability import cut_stability
-    from voicerisk.validation.external import external_rows
+    from voicerisk.validation.metrics.cut_stability import cut_stability
+    from voicerisk.validation.protocols.external import external_rows
 
     calls = tables["d281"].assign(call_id=lambda t: t["caller"].astype(str), caller_id=lambda t: t["call_id"])
     calls = calls[["call_id", "caller_id", "y", "score"]]

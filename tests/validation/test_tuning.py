@@ -3,9 +3,9 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import caller_shares, training_weights
-from voicerisk.validation.logistic import logit
-from voicerisk.validation.recalibration import SCORE_CLIP, recalibrate
-from voicerisk.validation.tuning import choose_steps
+from voicerisk.validation.metrics.logistic import logit
+from voicerisk.validation.protocols.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.protocols.steps import choose_steps
 
 
 def test_with_class_factor_one_the_criterion_is_the_mean_over_callers_of_their_mean_frame_deviance():

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from voicerisk.validation import NESTED, ValidationSettings, negative_controls
-from voicerisk.validation.control_findings import control_findings, said_of_voices
-from voicerisk.validation.ridge import ridge_paths
-from voicerisk.validation.voices import met_voices, share_met
+from voicerisk.validation.audit.control_findings import control_findings, said_of_voices
+from voicerisk.validation.audit.met_voices import met_voices, share_met
+from voicerisk.validation.protocols.ridge import ridge_paths
 
 SETTINGS = ValidationSettings(inner_folds=3, seed=4)
 # The ridge has no steps to tune.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.validation import FitPaths, FittedPath, TrainingSet, training_weights
-from voicerisk.validation.logistic import expit
+from voicerisk.validation.metrics.logistic import expit
 
 
 def cohort(
@@ -107,7 +107,7 @@ def stepwise_paths(
 def leaky_fitter(calls: pd.DataFrame, means: pd.DataFrame, markers: Sequence[str], keep: int = 4):
     """Return a maker of ridge refits that can scale, screen and know callers as the published
     pipeline does."""
-    from voicerisk.validation.ridge import ridge_paths
+    from voicerisk.validation.protocols.ridge import ridge_paths
 
     columns = means.set_index("call_id")
 

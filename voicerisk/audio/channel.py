@@ -15,8 +15,7 @@ from voicerisk.audio.framing import frame_rms, frame_starts, window_and_hop
 from voicerisk.audio.levels import dbfs, level_over
 from voicerisk.audio.prepare import Spans, span_borders
 from voicerisk.audio.recording import BLOCK, Recording, SoundHash, blocks, opened
-
-Floats = npt.NDArray[np.float64]
+from voicerisk.types import Floats
 
 CHANNEL_COLUMNS = (
     "call_id",

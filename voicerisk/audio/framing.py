@@ -7,16 +7,14 @@ not end on the last sample.
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from voicerisk.errors import AudioError
+from voicerisk.types import Floats, Ints
 
 WINDOW_S = 0.040
 """Length of a frame in seconds (Iyer et al. 2022: 40 ms)."""
 
 LastFrame = Literal["strict", "full"]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def window_and_hop(sample_rate: int) -> tuple[int, int]:

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from voicerisk.errors import AudioError
-
-Floats = npt.NDArray[np.float64]
+from voicerisk.types import Floats
 
 SPL_REFERENCE_DB = 70.0
 """dB SPL that soundgen gives to the RMS of a recording (its ``SPL_measured``)."""

@@ -29,9 +29,8 @@ from voicerisk.audio.recording import blocks, opened, resampled
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import VoiceActivity
 from voicerisk.errors import AudioError
+from voicerisk.types import Bools, Floats
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Border = tuple[int, int]
 
 PIECE = 1 << 18

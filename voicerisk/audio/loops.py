@@ -3,11 +3,9 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from voicerisk.types import Floats, Ints
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "nnan"})

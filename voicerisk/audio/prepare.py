@@ -24,8 +24,8 @@ from voicerisk.audio.levels import (
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import VoiceActivity, silent_by_level
 from voicerisk.errors import AudioError
+from voicerisk.types import Floats
 
-Floats = npt.NDArray[np.float64]
 Spans = pd.DataFrame | Iterable[tuple[float, float]] | None
 
 

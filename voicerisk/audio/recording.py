@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from voicerisk.audio.settings import channel_number
 from voicerisk.errors import AudioError
-
-Floats = npt.NDArray[np.float64]
+from voicerisk.types import Floats
 
 BLOCK = 1 << 16
 """Samples of one channel that are decoded at a time."""

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from voicerisk.errors import AudioError
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from voicerisk.types import Bools, Floats, Ints
 
 FLOOR_QUANTILE = 0.1
 VAD_RATES = (8000, 16000, 32000, 48000)

@@ -15,8 +15,7 @@ from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.biomarkers.settings import BiomarkerSettings
 from voicerisk.errors import BiomarkerError
-
-Floats = NDArray[np.float64]
+from voicerisk.types import Floats
 
 LOWEST_RATE = 8000
 WHOLE_S = 900.0  # files up to 15 minutes are held in memory

@@ -9,13 +9,9 @@ from numpy.typing import NDArray
 
 from voicerisk.audio.prepare import SpanFrames
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.biomarkers import local, modulation, soundgen_context
-from voicerisk.biomarkers.context import FLUX_SCALES, KERNEL, flux, novelty
-from voicerisk.biomarkers.harmonics import harmonic_markers
-from voicerisk.biomarkers.pitch import PitchSettings, pitch_candidates
-from voicerisk.biomarkers.pitch_path import PathTracker
-from voicerisk.biomarkers.plain import PlainSound
-from voicerisk.biomarkers.roughness import (
+from voicerisk.biomarkers.change import modulation
+from voicerisk.biomarkers.change.novelty_flux import FLUX_SCALES, KERNEL, flux, novelty
+from voicerisk.biomarkers.change.roughness import (
     LEAST,
     Layout,
     between,
@@ -26,12 +22,16 @@ from voicerisk.biomarkers.roughness import (
     neighbours,
     steady_chunks,
 )
-from voicerisk.biomarkers.smoothing import median_smooth
-from voicerisk.biomarkers.soundgen_contours import stretched
-from voicerisk.biomarkers.soundgen_modulation import contour_modulation, envelope_modulation
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from voicerisk.biomarkers.change.smoothing import median_smooth
+from voicerisk.biomarkers.frame import assemble as local
+from voicerisk.biomarkers.soundgen import novelty_flux as soundgen_context
+from voicerisk.biomarkers.soundgen.contours import stretched
+from voicerisk.biomarkers.soundgen.modulation import contour_modulation, envelope_modulation
+from voicerisk.biomarkers.voicing.harmonics import harmonic_markers
+from voicerisk.biomarkers.voicing.path import PathTracker
+from voicerisk.biomarkers.voicing.pitch import PitchSettings, pitch_candidates
+from voicerisk.biomarkers.voicing.unemphasised import PlainSound
+from voicerisk.types import Floats, Ints
 
 NOISY = 0.6  # from this Wiener entropy on a frame counts as noise: no dominant frequency
 KEPT_ON_SILENCE = ("rms_db", "ampl", "voiced", "flux")

@@ -24,8 +24,7 @@ from voicerisk.audio.silence import silent_by_level
 from voicerisk.biomarkers.catalogue import markers
 from voicerisk.biomarkers.stream_settings import check_audio, stream_audio, stream_markers
 from voicerisk.errors import BiomarkerError
-
-Floats = NDArray[np.float64]
+from voicerisk.types import Floats
 
 STEP = 25  # frames that are worked on at a time, at least
 LONGEST_STEP = 500  # and at most, so that a long block needs no more memory
@@ -82,11 +81,11 @@ class Stream:
         return self._delay * self._hop / self.sample_rate
 
     def _start(self) -> None:
-        from voicerisk.biomarkers.modulation import envelope_step
-        from voicerisk.biomarkers.pitch import PitchSettings
-        from voicerisk.biomarkers.pitch_path import PathTracker
-        from voicerisk.biomarkers.plain import CREST
+        from voicerisk.biomarkers.change.modulation import envelope_step
         from voicerisk.biomarkers.span import FROM_CHUNKS, needed
+        from voicerisk.biomarkers.voicing.path import PathTracker
+        from voicerisk.biomarkers.voicing.pitch import PitchSettings
+        from voicerisk.biomarkers.voicing.unemphasised import CREST
 
         catalogue = markers()
         hop_ms = 1000 * self._hop / self.sample_rate
@@ -162,7 +161,7 @@ class Stream:
 
     def _take(self, n: int) -> None:
         """Move `n` waiting samples into the buffers."""
-        from voicerisk.biomarkers.plain import undo_emphasis
+        from voicerisk.biomarkers.voicing.unemphasised import undo_emphasis
 
         new, self._waiting = self._waiting[:n], self._waiting[n:]
         if not len(new):
@@ -220,8 +219,8 @@ class Stream:
 
     def _take_frames(self, n: int, last: bool) -> None:
         """Compute what needs nothing but the frame, and move the pitch path on."""
-        from voicerisk.biomarkers.pitch import pitch_candidates
         from voicerisk.biomarkers.span import KEPT_ON_SILENCE, mask_noise, take_local
+        from voicerisk.biomarkers.voicing.pitch import pitch_candidates
 
         frames = self._n_taken + np.arange(n)
         starts = frames * self._hop - self._origin
@@ -241,7 +240,7 @@ class Stream:
 
     def _take_chunks(self, last: bool) -> None:
         """Take the chunks that are complete by now, and at the end what remains."""
-        from voicerisk.biomarkers.roughness import Layout, steady_chunks
+        from voicerisk.biomarkers.change.roughness import Layout, steady_chunks
         from voicerisk.biomarkers.span import of_chunks
 
         if not self._chunks:
@@ -255,7 +254,7 @@ class Stream:
 
     def _on_frames(self, frames: NDArray[np.int64]) -> dict[str, Floats]:
         """Return the markers of chunks on some frames."""
-        from voicerisk.biomarkers.roughness import between, steady_chunks
+        from voicerisk.biomarkers.change.roughness import between, steady_chunks
 
         every = steady_chunks(self._heard(), self.sample_rate)
         out = {}
@@ -266,10 +265,9 @@ class Stream:
 
     def _finish(self, end: int) -> dict[str, Floats]:
         """Markers of the frames up to `end`, with what lies around them."""
-        from voicerisk.biomarkers import modulation
-        from voicerisk.biomarkers.context import KERNEL, novelty
-        from voicerisk.biomarkers.harmonics import harmonic_markers
-        from voicerisk.biomarkers.smoothing import median_smooth
+        from voicerisk.biomarkers.change import modulation
+        from voicerisk.biomarkers.change.novelty_flux import KERNEL, novelty
+        from voicerisk.biomarkers.change.smoothing import median_smooth
         from voicerisk.biomarkers.span import (
             FROM_CONTOUR,
             FROM_ENVELOPE,
@@ -278,6 +276,7 @@ class Stream:
             harmonicity,
             take_local,
         )
+        from voicerisk.biomarkers.voicing.harmonics import harmonic_markers
 
         given, rate = self._n_given, self.sample_rate
         if end == given:
@@ -353,7 +352,7 @@ class Stream:
         for name in self._rows:
             self._rows[name] = self._rows[name][keep - self._first_row :].copy()
         if self._chunks:
-            from voicerisk.biomarkers.roughness import steady_chunks
+            from voicerisk.biomarkers.change.roughness import steady_chunks
 
             layout = steady_chunks(self._heard(), self.sample_rate)
             at = self._n_given * self._hop + self._window / 2

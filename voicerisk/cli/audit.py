@@ -39,10 +39,10 @@ def audit(
     Says how long it will take before it starts, and goes on where it was stopped. Exit code 0: the study does
     not leak; 3: it does; 1: something was wrong with the input.
     """
+    from voicerisk.pipeline.cluster import on_cluster
     from voicerisk.study import load_study
-    from voicerisk.study.audit import AuditOptions, run_audit
-    from voicerisk.study.audit_summary import print_audit
-    from voicerisk.study.cluster import on_cluster
+    from voicerisk.study.audit.run import AuditOptions, run_audit
+    from voicerisk.study.audit.summary import print_audit
 
     screen = console()
     options = AuditOptions(frames_per_caller, permutations, bootstraps, pairs, splits)

@@ -29,8 +29,8 @@ def run(
     Every stage is kept: the same command goes on after an interruption, and a changed input or setting runs
     again just what depends on it.
     """
+    from voicerisk.pipeline.cluster import on_cluster
     from voicerisk.study import load_study, run_study
-    from voicerisk.study.cluster import on_cluster
     from voicerisk.study.summary import print_summary
 
     screen = console()

@@ -36,9 +36,9 @@ def run(
 
     Every stage is kept: the same command goes on after an interruption. No word of a message is printed.
     """
-    from voicerisk.deep.text_settings import load_text_study
-    from voicerisk.deep.text_study import run_text_study
-    from voicerisk.deep.text_summary import print_text_summary
+    from voicerisk.deep.chats.study import run_text_study
+    from voicerisk.deep.chats.study_file import load_text_study
+    from voicerisk.deep.chats.summary import print_text_summary
 
     screen = console()
     result = run_text_study(load_text_study(study, preset), out, reporter=ProgressBars(screen))

@@ -20,9 +20,10 @@ from voicerisk.cohort.coding import (
 from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.ratings import disagreements, outcome_levels, read_ratings
 from voicerisk.cohort.settings import CohortSettings
-from voicerisk.cohort.spans import Place, Progress, inside, read_spans
+from voicerisk.cohort.spans import Place, inside, read_spans
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
+from voicerisk.types import Progress
 
 LEADING = ("call_id", "caller_id", "sex", "outcome", "file", "path")
 SHOWN = 5

@@ -3,7 +3,6 @@
 import difflib
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +13,7 @@ from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import label_rows
 from voicerisk.cohort.textgrid import Row
 from voicerisk.errors import CohortError
-
-Progress = Callable[[int, int], None]
+from voicerisk.types import Progress
 
 # Audacity writes six decimals: a label drawn to the end of a file may exceed it by half of the last one.
 ROUNDING_S = 1e-6

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from voicerisk.errors import CohortError
+from voicerisk.types import Bools
 
-Bools = NDArray[np.bool_]
 Scalar = str | int | float
 
 COMPARISONS: dict[type[ast.cmpop], Callable[..., object]] = {

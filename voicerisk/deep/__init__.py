@@ -9,19 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voicerisk.deep.cache import CachedEncoder, EmbeddingCache
-    from voicerisk.deep.encoders import EncoderSettings, TextEncoder
-    from voicerisk.deep.training import Trained, TrainingSettings, deterministic, train
+    from voicerisk.deep.networks.cache import CachedEncoder, EmbeddingCache
+    from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
+    from voicerisk.deep.networks.training import Trained, TrainingSettings, deterministic, train
 
 _HOME = {
-    "CachedEncoder": "cache",
-    "EmbeddingCache": "cache",
-    "EncoderSettings": "encoders",
-    "TextEncoder": "encoders",
-    "Trained": "training",
-    "TrainingSettings": "training",
-    "deterministic": "training",
-    "train": "training",
+    "CachedEncoder": "networks.cache",
+    "EmbeddingCache": "networks.cache",
+    "EncoderSettings": "networks.encoders",
+    "TextEncoder": "networks.encoders",
+    "Trained": "networks.training",
+    "TrainingSettings": "networks.training",
+    "deterministic": "networks.training",
+    "train": "networks.training",
 }
 
 __all__ = [

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voicerisk.figures.audit import audit_ladder, permutation_null
-    from voicerisk.figures.benefit import decision_curves
+    from voicerisk.figures.calibration_curve import calibration, calibration_points
     from voicerisk.figures.classes import confusion, training_curves
     from voicerisk.figures.curves import difference_curves, gamm_curves, partial_effects
     from voicerisk.figures.decisions import call_scores, score_dots, threshold_distribution
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
-    from voicerisk.figures.frequencies import selection_frequencies, selection_table
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.hover import hover_points
     from voicerisk.figures.listening import frame_tracks, sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
+    from voicerisk.figures.net_benefit import decision_curves
+    from voicerisk.figures.paths import lasso_path, risk_path
     from voicerisk.figures.protocols import protocols_compared
-    from voicerisk.figures.reliability import calibration, calibration_points
     from voicerisk.figures.saving import read_table, save
-    from voicerisk.figures.selection import lasso_path, risk_path
+    from voicerisk.figures.selection import selection_frequencies, selection_table
     from voicerisk.figures.style import STYLES, Style, read_style
     from voicerisk.figures.subgroups import subgroup_forest
 
@@ -32,12 +32,12 @@ _HOME = {
     "hover_points": "hover",
     "audit_ladder": "audit",
     "permutation_null": "audit",
-    "decision_curves": "benefit",
+    "decision_curves": "net_benefit",
     "frame_tracks": "listening",
     "sound_tables": "listening",
     "subgroup_forest": "subgroups",
-    "calibration": "reliability",
-    "calibration_points": "reliability",
+    "calibration": "calibration_curve",
+    "calibration_points": "calibration_curve",
     "difference_curves": "curves",
     "gamm_curves": "curves",
     "partial_effects": "curves",
@@ -61,10 +61,10 @@ _HOME = {
     "protocols_compared": "protocols",
     "read_table": "saving",
     "save": "saving",
-    "lasso_path": "selection",
-    "risk_path": "selection",
-    "selection_frequencies": "frequencies",
-    "selection_table": "frequencies",
+    "lasso_path": "paths",
+    "risk_path": "paths",
+    "selection_frequencies": "selection",
+    "selection_table": "selection",
     "STYLES": "style",
     "Style": "style",
     "read_style": "style",

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, panels, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing
-from voicerisk.figures.text import GIVEN_SCORES, metric_name, need, number, ordered, plain
+from voicerisk.figures.wording import GIVEN_SCORES, metric_name, need, number, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")

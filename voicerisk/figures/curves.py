@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, letter, line_entry, panels, rug
 from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
-from voicerisk.figures.text import name_of, need, number, ordered, p_value, plain
+from voicerisk.figures.wording import name_of, need, number, ordered, p_value, plain
 
 Scales = Literal["shared", "free"]
 NO_LABELS: Mapping[str, str] = {}

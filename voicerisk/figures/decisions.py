@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
-from voicerisk.figures.text import DESIGNS, PROTOCOLS, need, number, ordered, plain
+from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 

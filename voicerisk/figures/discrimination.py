@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, line_entry, panels, unit_limits
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.text import (
+from voicerisk.figures.wording import (
     DESIGNS,
     PROTOCOLS,
     given_scores,

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from voicerisk.errors import ReportError
 from voicerisk.figures.saving import guarded, part_path, read_table, save, write_figure
 from voicerisk.figures.style import DEFAULT, Style, read_style
-from voicerisk.figures.text import in_units
+from voicerisk.figures.wording import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_csv
 
 LABELS_FILE = "labels.csv"
@@ -54,12 +54,12 @@ DRAWINGS: Mapping[str, Drawing] = {
         "missing", "Missing values", "Share of frames without a value of each marker, overall and by group."
     ),
     "lasso_path": Drawing(
-        "selection",
+        "paths",
         "Lasso path",
         "Coefficients and cross-validated deviance against the penalty, with the two choices of it.",
     ),
     "selection_frequencies": Drawing(
-        "frequencies", "Selection frequencies", "In how many folds each marker was chosen."
+        "selection", "Selection frequencies", "In how many folds each marker was chosen."
     ),
     "gamm_curves": Drawing(
         "curves",
@@ -80,7 +80,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         ("observed",),
     ),
     "risk_path": Drawing(
-        "selection", "Risk path", "Deviance against the number of boosting steps, with the number chosen."
+        "paths", "Risk path", "Deviance against the number of boosting steps, with the number chosen."
     ),
     "protocols_compared": Drawing(
         "protocols",
@@ -94,13 +94,15 @@ DRAWINGS: Mapping[str, Drawing] = {
         "discrimination", "Precision-recall curves", "Precision against sensitivity of calls.", ("metrics",)
     ),
     "calibration": Drawing(
-        "reliability",
+        "calibration_curve",
         "Calibration",
         "Observed share of positive calls against predicted risk.",
         ("strip",),
     ),
     "decision_curves": Drawing(
-        "benefit", "Decision curves", "Net benefit of acting on the model, on all and on none, by threshold."
+        "net_benefit",
+        "Decision curves",
+        "Net benefit of acting on the model, on all and on none, by threshold.",
     ),
     "threshold_distribution": Drawing(
         "decisions", "Thresholds", "Where the cut lies in each fold and over bootstraps.", ("draws",)

@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.text import PROTOCOLS, name_of, need, number, only, ordered, plain
+from voicerisk.figures.wording import PROTOCOLS, name_of, need, number, only, ordered, plain
+from voicerisk.types import Floats
 
 NO_LABELS: Mapping[str, str] = {}
 GAP_S = 0.05  # frames farther apart than this are not joined (the usual hop is 0.02 s)
-Floats = NDArray[np.float64]
 
 
 def sound_tables(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.text import name_of, need, ordered, plain
+from voicerisk.figures.wording import name_of, need, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
-from voicerisk.figures.text import (
+from voicerisk.figures.wording import (
     DESIGNS,
     PERCENTILE,
     PROTOCOLS,

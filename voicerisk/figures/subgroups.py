@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
-from voicerisk.figures.text import (
+from voicerisk.figures.wording import (
     PERCENTILE,
     PROTOCOLS,
     given_scores,

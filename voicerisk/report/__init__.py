@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         performance_table,
         thresholds_table,
     )
+    from voicerisk.report.tripod_items import reporting_evidence
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 _HOME = {
@@ -30,6 +31,7 @@ _HOME = {
     "estimate": "formats",
     "interval": "formats",
     "p_value": "formats",
+    "reporting_evidence": "tripod_items",
     "write_report": "html",
     "PublicationTable": "tables",
     "audit_table": "audit_tables",
@@ -62,6 +64,7 @@ __all__ = [
     "p_value",
     "performance_table",
     "procedure_table",
+    "reporting_evidence",
     "thresholds_table",
     "to_html",
     "to_latex",

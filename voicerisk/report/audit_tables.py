@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from voicerisk.figures.text import COVERAGE, need, number
+from voicerisk.figures.wording import COVERAGE, need, number
 from voicerisk.report.formats import MISSING, estimate
 from voicerisk.report.tables import PublicationTable
-from voicerisk.validation.whole_procedure import KFOLD, WHOLE_PROCEDURE
+from voicerisk.validation.protocols.kfold import KFOLD, WHOLE_PROCEDURE
 
 _HEADS = {
     "auroc": "AUROC as printed",

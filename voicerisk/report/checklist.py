@@ -9,7 +9,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from voicerisk.figures.text import metric_name, number, one_interval, whole_group
+from voicerisk.figures.wording import metric_name, number, one_interval, whole_group
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.gather import Results

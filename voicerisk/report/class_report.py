@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.text import PERCENTILE, metric_name, number, whole_group
+from voicerisk.figures.wording import PERCENTILE, metric_name, number, whole_group
 from voicerisk.report.class_tables import (
     MACRO,
     OF_ALL,

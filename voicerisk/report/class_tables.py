@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.text import (
+from voicerisk.figures.wording import (
     GIVEN_MODELS,
     PERCENTILE,
     in_units,

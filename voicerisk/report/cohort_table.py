@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from voicerisk.figures.text import need
+from voicerisk.figures.wording import need
 from voicerisk.report.formats import count, mean_sd, median_iqr, share
 from voicerisk.report.tables import NO_LABELS, SEXES, PublicationTable
 

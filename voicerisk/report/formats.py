@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from voicerisk.figures.text import MINUS, MISSING, inside, number, p_value
+from voicerisk.figures.wording import MINUS, MISSING, inside, number, p_value
 
 __all__ = ["MISSING", "THIN", "count", "estimate", "interval", "mean_sd", "median_iqr", "p_value", "share"]
 

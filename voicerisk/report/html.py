@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.gallery import draw, drawing_of
 from voicerisk.figures.style import MM_PER_INCH, Style, read_style
-from voicerisk.figures.text import in_units
+from voicerisk.figures.wording import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table

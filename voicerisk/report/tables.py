@@ -7,7 +7,7 @@ from typing import cast
 import pandas as pd
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.text import (
+from voicerisk.figures.wording import (
     COVERAGE,
     DESIGNS,
     PERCENTILE,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.text import DESIGNS, number, one_interval, whole_group
+from voicerisk.figures.wording import DESIGNS, number, one_interval, whole_group
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
@@ -81,7 +81,7 @@ def in_short(results: Results) -> list[str]:
 
 def _intervals(results: Results) -> list[str]:
     """Say the whole-procedure interval where an audit made one, and what the others leave out."""
-    from voicerisk.figures.text import COVERAGE
+    from voicerisk.figures.wording import COVERAGE
     from voicerisk.report.audit_tables import whole_procedure_line
 
     whole = "" if results.procedure is None else whole_procedure_line(results.procedure)
@@ -147,7 +147,7 @@ def audited(results: Results) -> list[str]:
 
 def audit(provenance: Mapping[str, Any]) -> list[str]:
     """Return, for each protocol, which learned objects had seen the callers they were judged on."""
-    from voicerisk.validation.provenance import leaks
+    from voicerisk.callers.provenance import leaks
 
     lines = []
     for protocol, record in provenance.items():

@@ -4,7 +4,7 @@ May be imported: `ScreeningSettings`, `screen` and its result `Screening`, `fit_
 arrays), `caller_folds`, `stability` and `selection_frequency`. Knows no audio and no cohort: it takes tables.
 """
 
-from voicerisk.screening.folds import caller_folds
+from voicerisk.callers.screening_folds import caller_folds
 from voicerisk.screening.lasso import LassoPath, fit_path
 from voicerisk.screening.screen import Screening, screen
 from voicerisk.screening.settings import ScreeningSettings

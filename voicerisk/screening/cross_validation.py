@@ -12,7 +12,7 @@ which is a group of callers, always stays the unit.
 
 import numpy as np
 
-from voicerisk.screening.lasso import Floats
+from voicerisk.types import Floats
 
 # cv.glmnet keeps probabilities this far from 0 and 1 when it takes their logarithm.
 PROBABILITY_LIMIT = 1e-5

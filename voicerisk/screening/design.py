@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voicerisk.errors import ScreeningError
-from voicerisk.screening.lasso import Floats
+from voicerisk.types import Floats
 
 
 @dataclass(frozen=True, slots=True)

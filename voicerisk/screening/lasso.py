@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ScreeningError
-
-Floats = NDArray[np.float64]
+from voicerisk.types import Floats
 
 # A column whose spread is this small beside its size holds rounding noise, not information.
 CONSTANT = 1e-12

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from voicerisk.errors import ScreeningError
 from voicerisk.screening.cross_validation import choose_lambdas, fold_deviance, summarise_folds
 from voicerisk.screening.design import Columns, columns_for, marker_values
-from voicerisk.screening.lasso import Floats, LassoPath, fit_path, optimality_gap
+from voicerisk.screening.lasso import LassoPath, fit_path, optimality_gap
 from voicerisk.screening.settings import RULES
+from voicerisk.types import Floats
 
 MIN_FOLDS = 3
 # Share of lambda by which the conditions of optimality may be missed before it is said.

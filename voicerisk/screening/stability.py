@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from voicerisk.callers.screening_folds import caller_folds, outcome_patterns
 from voicerisk.errors import ScreeningError
 from voicerisk.screening.design import columns_for, marker_values
-from voicerisk.screening.folds import caller_folds, outcome_patterns
 from voicerisk.screening.lasso import fit_path
 from voicerisk.screening.screen import Screening, screen
 

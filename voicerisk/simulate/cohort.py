@@ -1,11 +1,9 @@
 """A telephone cohort with a known truth, written as a study that can be run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import soundfile
 
@@ -14,9 +12,7 @@ from voicerisk.files import write_csv, write_json, write_text
 from voicerisk.simulate.line import Line, transmit
 from voicerisk.simulate.speech import SAMPLE_RATE, Voice, speak
 from voicerisk.simulate.truth import DISTRESS, EFFECTS, Effect, Truth, directions
-
-Floats = npt.NDArray[np.float64]
-Progress = Callable[[int, int], None]
+from voicerisk.types import Floats, Progress
 
 # The four kinds of caller in a block of four, shuffled within the block: every prefix is about balanced.
 _KINDS = (("female", 0), ("female", 1), ("male", 0), ("male", 1))

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import butter, sosfilt
 
 from voicerisk.simulate.speech import SAMPLE_RATE
-
-Floats = npt.NDArray[np.float64]
+from voicerisk.types import Floats
 
 
 @dataclass(frozen=True, slots=True)

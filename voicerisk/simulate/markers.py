@@ -12,8 +12,7 @@ import pandas as pd
 
 from voicerisk.errors import StudyError
 from voicerisk.simulate.truth import SEXES
-
-Floats = npt.NDArray[np.float64]
+from voicerisk.types import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from voicerisk.types import Floats
+
 SAMPLE_RATE = 8000
 HOP = 64
 FFT = 512
 
-Floats = npt.NDArray[np.float64]
 
 # F1 to F4 in Hz of an adult man: /i e ae a o u schwa/
 VOWELS = np.array(

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.files import write_csv, write_json
+from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.design import ModelTables
-from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
-from voicerisk.validation.apparent import apparent_scores, optimism_table
+from voicerisk.validation.protocols.apparent import apparent_scores, optimism_table
 
 STAGE = "apparent"
 SWITCHES = {"published": PUBLISHED, "nested": NESTED}

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.folds import caller_table, callers_in_classes
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import ScoringModel, read_model
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import ModelTables
-from voicerisk.study.pictures import marker_labels
-from voicerisk.study.reporter import Reporter, Silent
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.scoring import scorable
-from voicerisk.study.settings import Study, plain
+from voicerisk.study.settings import Study
+from voicerisk.study.study_figures import marker_labels
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
-from voicerisk.validation.folds import caller_table, callers_in_classes
 
 FOLDER = "external"
 # Without them a marker would be another number than the one that the model learned.

@@ -21,9 +21,9 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
+from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
+from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.folder import code_of, fingerprint, keep_only
-from voicerisk.study.settings import plain
 
 _OF_CALL = ["path", "file", "caller_id"]
 # Words that mean something else in the tables and models of a study.

@@ -23,13 +23,14 @@ from voicerisk.models import (
     fit_lanes_by_joblib,
     learners_for,
 )
+from voicerisk.pipeline.cluster import cluster_cores
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study.cluster import cluster_cores
+from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import FRAME_KEYS, ModelTables
-from voicerisk.study.frame_rows import FrameRows
+from voicerisk.study.fit_queue import Counted, Wanted, fit_wanted
 from voicerisk.study.screening import Selection, screen_training_sets, screening_rows
-from voicerisk.study.wanted import Counted, Wanted, fit_wanted
-from voicerisk.validation import FittedPath, Progress, TrainingSet, training_weights
+from voicerisk.types import Progress
+from voicerisk.validation import FittedPath, TrainingSet, training_weights
 
 LANES_AT_ONCE = 4096  # folds that are laid side by side: the more there are, the more alike are neighbours
 FEW_AT_ONCE = 32  # a process: Lassos before they are written, folds that may halt early
@@ -147,7 +148,7 @@ class GamboostFitter:
     def boosted(self, data: BoostData, lanes: Sequence[Lane]) -> Iterator[LanePath]:
         """Fit lanes, in order, where the study says."""
         if self.boost.engine == "mboost":
-            from voicerisk.models.mboost_engine import fit_mboost
+            from voicerisk.models.boosting.mboost import fit_mboost
 
             return fit_mboost(data, lanes, self.mstop, self.boost.nu, self.jobs)
         if cluster_cores():

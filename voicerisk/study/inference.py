@@ -12,10 +12,11 @@ import pandas as pd
 from voicerisk.errors import VoiceriskError
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
+from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import ModelTables
-from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.screening import screen_all, screening_rows
-from voicerisk.study.settings import Study, plain
+from voicerisk.study.settings import Study
 
 Written = tuple[list[str], list[str]]
 
@@ -65,7 +66,8 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         )
         return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json"], [note]
 
-    from voicerisk.models import fit_gamm, gamm_tables
+    from voicerisk.models import fit_gamm
+    from voicerisk.models.gamm import tables as gamm_tables
 
     settings, added = random_intercepts(study.gamm, tables.calls)
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
@@ -116,7 +118,7 @@ def caller_split_study(
     if study.screening.unit == "none":
         return [], ["No caller split: nothing was selected, so the tests of the GAMM are as they stand."]
     from voicerisk.models import fit_gamm
-    from voicerisk.models.gamm_adjust import caller_split
+    from voicerisk.models.gamm.p_values import caller_split
 
     seed, calls = study.validation.seed, tables.calls
     rows = screening_rows(tables, study.screening.unit)

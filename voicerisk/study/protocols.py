@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet
+from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
-from voicerisk.study.folder import ResultsFolder
 from voicerisk.study.settings import Study
 from voicerisk.validation import run_nested, run_published
 

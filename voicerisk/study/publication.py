@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
+from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.report import (
     PublicationTable,
     biomarker_table,
@@ -17,9 +18,8 @@ from voicerisk.report import (
     performance_table,
     thresholds_table,
 )
-from voicerisk.study.folder import ResultsFolder
-from voicerisk.study.pictures import marker_labels
 from voicerisk.study.settings import Study
+from voicerisk.study.study_figures import marker_labels
 
 IDS = {"call_id": str, "caller_id": str}
 

@@ -2,7 +2,7 @@
 
 from voicerisk.cohort import Cohort, describe_cohort, rating_table
 from voicerisk.files import PRIVATE, write_csv
-from voicerisk.study.folder import ResultsFolder
+from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.settings import Study
 
 LEAST_RATERS = 2

@@ -13,12 +13,13 @@ from voicerisk.biomarkers import missing_counts, write_marker_table
 from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint, r_code
+from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
-from voicerisk.study.folder import ResultsFolder, code_of, fingerprint, r_code
 from voicerisk.study.ratings import write_ratings
-from voicerisk.study.reporter import Reporter, Silent
-from voicerisk.study.settings import Study, plain
+from voicerisk.study.settings import Study
 
 Move = Callable[[int, int], None]
 PROTOCOLS = ("published", "nested")
@@ -80,8 +81,8 @@ def run_study(
     VoiceriskError
         One sentence that says what was found, where, and what to do.
     """
-    from voicerisk.study.audit import drop_stale_audit
-    from voicerisk.study.outputs import write_manifest
+    from voicerisk.study.audit.run import drop_stale_audit
+    from voicerisk.study.metrics_stage import write_manifest
 
     wanted = tuple(protocols or study.validation.protocols)
     cohort = load_cohort(study.cohort, study.folder)
@@ -279,7 +280,7 @@ class Stages:
             validation=plain(validation),
             code=code_of(
                 *("screening", "models", "validation", "study/design", "study/fitters"),
-                *("study/frame_rows", "study/wanted", "study/protocols", "study/screening"),
+                *("study/boost_rows", "study/fit_queue", "study/protocols", "study/screening"),
             ),
         )
         if not wanted:
@@ -319,13 +320,13 @@ class Stages:
 
     def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
         """Measure the predictions of the protocols."""
-        from voicerisk.study.outputs import write_metrics
+        from voicerisk.study.metrics_stage import write_metrics
 
         study = self.study
         mark = fingerprint(
             protocols={name: self.marks[name] for name in wanted},
             validation=plain(study.validation),
-            code=code_of("validation", "study/outputs"),
+            code=code_of("validation", "study/metrics_stage"),
         )
         self.stage(
             "metrics",
@@ -350,7 +351,7 @@ class Stages:
 
     def reporting(self, tables: ModelTables) -> None:
         """Gather what the study can say of itself for TRIPOD+AI and PROBAST+AI."""
-        from voicerisk.study.reporting import write_reporting
+        from voicerisk.study.tripod_stage import write_reporting
 
         study = self.study
         findings = self.folder.file("audit/findings.csv")
@@ -358,7 +359,7 @@ class Stages:
             marks=self.marks,
             report=study.report,
             audit=_digest(findings),
-            code=code_of("study/reporting", "validation/evidence"),
+            code=code_of("study/tripod_stage", "report/tripod_items"),
         )
         self.stage(
             "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
@@ -366,14 +367,14 @@ class Stages:
 
     def show(self, wanted: Sequence[str]) -> None:
         """Draw the figures and write the publication tables."""
-        from voicerisk.study.pictures import draw_figures
         from voicerisk.study.publication import write_tables
+        from voicerisk.study.study_figures import draw_figures
 
         mark = fingerprint(
             marks=self.marks,
             wanted=list(wanted),
             covariates=self.study.cohort.covariates,
-            code=code_of("figures", "report", "study/pictures", "study/publication"),
+            code=code_of("figures", "report", "study/study_figures", "study/publication"),
         )
 
         def work(move: Move) -> tuple[list[str], list[str]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from voicerisk.figures.text import COVERAGE
+from voicerisk.figures.wording import COVERAGE
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.study.apparent import spoken_optimism
 from voicerisk.study.run import RunResult

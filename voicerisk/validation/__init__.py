@@ -8,10 +8,13 @@ weights; the formulas live in the modules named after them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from voicerisk.validation.alarms import degenerate_scores
-from voicerisk.validation.folds import GroupedFolds, caller_table, grouped_folds, number_of_folds
-from voicerisk.validation.plan import plan_size
-from voicerisk.validation.protocols import (
+from voicerisk.callers.folds import GroupedFolds, caller_table, grouped_folds, number_of_folds
+from voicerisk.callers.schema import check_calls, check_predictions
+from voicerisk.callers.weights import caller_shares, training_weights
+from voicerisk.validation.audit.constant_scores import degenerate_scores
+from voicerisk.validation.contract import FitPaths, FittedPath, TrainingSet
+from voicerisk.validation.protocols.fold_plan import plan_size
+from voicerisk.validation.protocols.run import (
     NESTED,
     PUBLISHED,
     ProtocolResult,
@@ -20,26 +23,22 @@ from voicerisk.validation.protocols import (
     run_protocol,
     run_published,
 )
-from voicerisk.validation.refit import FitPaths, FittedPath, Progress, TrainingSet
 from voicerisk.validation.settings import ValidationSettings
-from voicerisk.validation.tables import check_calls, check_predictions
-from voicerisk.validation.weights import caller_shares, training_weights
 
 if TYPE_CHECKING:
-    from voicerisk.validation.agreement import agreement_table
-    from voicerisk.validation.audit import Audit, FitSwitches, audit_ladder
-    from voicerisk.validation.controls import negative_controls
-    from voicerisk.validation.evidence import reporting_evidence
-    from voicerisk.validation.external import external_rows, marker_shift, recalibration_table
-    from voicerisk.validation.fairness import fairness_gaps
-    from voicerisk.validation.metrics import compute_metrics
-    from voicerisk.validation.nested_error import leave_pair_out, nested_cv_error
-    from voicerisk.validation.optimism import FullProcedure, full_procedure
-    from voicerisk.validation.permutation import PermutationTest, permutation_test
-    from voicerisk.validation.plausibility import plausibility_bound, riley_sample_size
-    from voicerisk.validation.ridge import ridge_paths
-    from voicerisk.validation.utility import decision_curves
-    from voicerisk.validation.whole_procedure import kfold_auroc, kfold_rows
+    from voicerisk.validation.audit.climb import Audit, FitSwitches, audit_ladder
+    from voicerisk.validation.audit.controls import negative_controls
+    from voicerisk.validation.audit.permutation import PermutationTest, permutation_test
+    from voicerisk.validation.audit.plausibility import plausibility_bound, riley_sample_size
+    from voicerisk.validation.metrics.compute import compute_metrics
+    from voicerisk.validation.metrics.decision_curves import decision_curves
+    from voicerisk.validation.metrics.rater_agreement import agreement_table
+    from voicerisk.validation.metrics.subgroup_gaps import fairness_gaps
+    from voicerisk.validation.protocols.external import external_rows, marker_shift, recalibration_table
+    from voicerisk.validation.protocols.kfold import kfold_auroc, kfold_rows
+    from voicerisk.validation.protocols.nested_error import leave_pair_out, nested_cv_error
+    from voicerisk.validation.protocols.ridge import ridge_paths
+    from voicerisk.validation.protocols.whole_procedure import FullProcedure, full_procedure
 
 __all__ = [
     "NESTED",
@@ -51,7 +50,6 @@ __all__ = [
     "FullProcedure",
     "GroupedFolds",
     "PermutationTest",
-    "Progress",
     "ProtocolResult",
     "Switches",
     "TrainingSet",
@@ -80,7 +78,6 @@ __all__ = [
     "plan_size",
     "plausibility_bound",
     "recalibration_table",
-    "reporting_evidence",
     "ridge_paths",
     "riley_sample_size",
     "run_nested",
@@ -92,29 +89,28 @@ __all__ = [
 
 # Slow to import (numba, scipy), or wanted by few: found when asked for.
 _LATER = {
-    "Audit": "audit",
-    "FitSwitches": "audit",
-    "FullProcedure": "optimism",
-    "PermutationTest": "permutation",
-    "agreement_table": "agreement",
-    "audit_ladder": "audit",
-    "compute_metrics": "metrics",
-    "decision_curves": "utility",
-    "external_rows": "external",
-    "fairness_gaps": "fairness",
-    "full_procedure": "optimism",
-    "kfold_auroc": "whole_procedure",
-    "kfold_rows": "whole_procedure",
-    "leave_pair_out": "nested_error",
-    "marker_shift": "external",
-    "negative_controls": "controls",
-    "nested_cv_error": "nested_error",
-    "permutation_test": "permutation",
-    "plausibility_bound": "plausibility",
-    "recalibration_table": "external",
-    "reporting_evidence": "evidence",
-    "ridge_paths": "ridge",
-    "riley_sample_size": "plausibility",
+    "Audit": "audit.climb",
+    "FitSwitches": "audit.climb",
+    "FullProcedure": "protocols.whole_procedure",
+    "PermutationTest": "audit.permutation",
+    "agreement_table": "metrics.rater_agreement",
+    "audit_ladder": "audit.climb",
+    "compute_metrics": "metrics.compute",
+    "decision_curves": "metrics.decision_curves",
+    "external_rows": "protocols.external",
+    "fairness_gaps": "metrics.subgroup_gaps",
+    "full_procedure": "protocols.whole_procedure",
+    "kfold_auroc": "protocols.kfold",
+    "kfold_rows": "protocols.kfold",
+    "leave_pair_out": "protocols.nested_error",
+    "marker_shift": "protocols.external",
+    "negative_controls": "audit.controls",
+    "nested_cv_error": "protocols.nested_error",
+    "permutation_test": "audit.permutation",
+    "plausibility_bound": "audit.plausibility",
+    "recalibration_table": "protocols.external",
+    "ridge_paths": "protocols.ridge",
+    "riley_sample_size": "audit.plausibility",
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from voicerisk.models import BoostData, Lane, Learner, learners_for
-from voicerisk.models.mboost_engine import _fit_lane, _table
+from voicerisk.models.boosting.mboost import _fit_lane, _table
 from voicerisk.rbridge import Worker
 
 STEPS = 60

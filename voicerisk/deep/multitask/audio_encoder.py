@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicerisk.deep.cache import EmbeddingCache, content_key
-from voicerisk.deep.encoders import Progress, folder_identity, load_model, quiet_transformers
 from voicerisk.deep.multitask.sound import RATE, SHORTEST
+from voicerisk.deep.networks.cache import EmbeddingCache, content_key
+from voicerisk.deep.networks.encoders import folder_identity, load_model, quiet_transformers
 from voicerisk.errors import MultitaskError
+from voicerisk.types import Progress
 
 # Raised whenever the same folder and windows would give other numbers.
 AUDIO_VERSION = 1

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.draws import CallerDraws, caller_draws, percentile_interval
+from voicerisk.callers.schema import classes_of
 from voicerisk.errors import MultitaskError
-from voicerisk.validation.bootstrap import CallerDraws, caller_draws, percentile_interval
-from voicerisk.validation.ranking import rank_statistics
-from voicerisk.validation.tables import classes_of
+from voicerisk.validation.metrics.ranking import rank_statistics
 
 DRAW_STREAM = 79
 GAIN, HARM, OPEN = "gain", "negative transfer", "not shown"

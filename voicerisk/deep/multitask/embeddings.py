@@ -9,11 +9,10 @@ import pandas as pd
 
 from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.settings import BIOMARKERS, MultitaskSettings
-from voicerisk.deep.multitask.sound import Denoiser, Floats, load_sound, windows
+from voicerisk.deep.multitask.sound import Denoiser, load_sound, windows
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, write_json
-
-Progress = Callable[[int, int], None]
+from voicerisk.types import Floats, Progress
 
 
 def device_of(asked: str) -> str:
@@ -111,8 +110,8 @@ def _text(
     cache_folder: Path | None,
     move: Progress,
 ) -> tuple[np.ndarray, list[str]]:
-    from voicerisk.deep.cache import CachedEncoder
-    from voicerisk.deep.encoders import EncoderSettings, TextEncoder
+    from voicerisk.deep.networks.cache import CachedEncoder
+    from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
 
     place = Path(folder, settings.text_encoders[symbol])
     encoder = TextEncoder(EncoderSettings(place, settings.max_tokens, settings.pooling, batch=4))

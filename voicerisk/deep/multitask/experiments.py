@@ -1,6 +1,6 @@
 """The paper's three experiments over all inputs: the same folds for every model, predictions out of fold."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.model import fit_model
 from voicerisk.deep.multitask.settings import NetworkSettings
 from voicerisk.errors import MultitaskError
+from voicerisk.types import Progress
 
-Progress = Callable[[int, int], None]
 TASKS = {"severity": ("severity",), "risk": ("risk",), "both": ("severity", "risk")}
 STL, MTL = "stl", "mtl"
 
@@ -134,7 +134,7 @@ def run_one(
     -------
     RunOutcome
     """
-    from voicerisk.deep.training import seed_of
+    from voicerisk.deep.networks.training import seed_of
 
     blocks = features.of(run.combination)
     labels = {task: number for task, number in class_numbers(cases, classes).items() if task in run.tasks}

@@ -10,7 +10,7 @@ from voicerisk.deep.multitask.results import METRICS
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.text import need
+from voicerisk.figures.wording import need
 
 SHORT = {
     "accuracy": "ACC", "sensitivity": "R", "ppv": "P", "specificity": "S", "f1": "F1", "auroc": "AUC",

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import classes_of
 from voicerisk.errors import MultitaskError
-from voicerisk.validation.proportions import proportion_interval
-from voicerisk.validation.tables import classes_of
+from voicerisk.validation.metrics.proportions import proportion_interval
 
 VOICE = "voice"
 LEAST = 1e-6

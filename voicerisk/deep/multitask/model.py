@@ -268,7 +268,7 @@ def fit_model(
     import torch
 
     from voicerisk.deep.multitask.network import SharedNetwork
-    from voicerisk.deep.training import TrainingSettings, deterministic, train
+    from voicerisk.deep.networks.training import TrainingSettings, deterministic, train
 
     if len(fit) < 2 or len(validation) < 1:
         raise MultitaskError(

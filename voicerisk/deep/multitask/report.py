@@ -11,8 +11,8 @@ from voicerisk.deep.multitask.comparisons import transfer_sentences
 from voicerisk.deep.multitask.figures import heatmap_table, metric_heatmap
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.files import write_text
+from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.report.tables import PublicationTable
-from voicerisk.study.folder import ResultsFolder
 
 FIGURES = {"stl": "figure3_single_task", "mtl": "figure4_multitask"}
 TITLES = {"stl": "Single-task models", "mtl": "Multitask models"}

@@ -1,17 +1,17 @@
 """From predictions to results: metrics, means over folds, transfer, missing modalities, fusion."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import classes_of
 from voicerisk.deep.multitask.comparisons import compare_models, holm, transfer_table
 from voicerisk.deep.multitask.fusion import VOICE, fuse, rescue_table
-from voicerisk.validation.class_decisions import class_decisions
-from voicerisk.validation.discrimination import auroc
-from voicerisk.validation.tables import classes_of
+from voicerisk.types import Progress
+from voicerisk.validation.metrics.classes.decisions import class_decisions
+from voicerisk.validation.metrics.discrimination import auroc
 
-Progress = Callable[[int, int], None]
 # As the paper has them: recall and precision are sensitivity and positive predictive value.
 METRICS = ("accuracy", "sensitivity", "ppv", "specificity", "f1", "auroc")
 MACRO = "macro"

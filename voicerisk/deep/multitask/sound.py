@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from voicerisk.audio import read_recording
 from voicerisk.deep.multitask.settings import SoundSettings
 from voicerisk.errors import MultitaskError
+from voicerisk.types import Floats
 
-Floats = npt.NDArray[np.float64]
 Denoiser = Callable[[Floats, int], Floats]
 RATE = 16_000
 EDGE_FRAME_S = 0.02

@@ -15,14 +15,20 @@ from voicerisk.deep.multitask.folds import make_folds
 from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.sound import Denoiser
 from voicerisk.deep.multitask.study_file import MultitaskStudy
-from voicerisk.deep.stages import Move, Stages
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
-from voicerisk.study.folder import ResultsFolder, code_of, fingerprint
-from voicerisk.study.reporter import Reporter, Silent
-from voicerisk.study.settings import plain
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.stages import Move, Stages
+from voicerisk.pipeline.study_file import plain
 
-CODE = ("deep/multitask", "deep/encoders", "deep/training", "deep/cache", "validation")
+CODE = (
+    "deep/multitask",
+    "deep/networks/encoders",
+    "deep/networks/training",
+    "deep/networks/cache",
+    "validation",
+)
 # What an embedding depends on, and what a fit does.
 EMBEDDED_BY = ("audio_encoders", "text_encoders", "biomarkers", "max_tokens", "pooling", "sound", "preset")
 FITTED_BY = (
@@ -170,7 +176,7 @@ class _Run:
     # ----------------------------------------------------------------------------------------
 
     def _inputs_mark(self) -> str:
-        from voicerisk.deep.encoders import folder_identity
+        from voicerisk.deep.networks.encoders import folder_identity
 
         settings = self.settings
         places = {**settings.audio_encoders, **settings.text_encoders}
@@ -184,7 +190,7 @@ class _Run:
             of_case={row: files.get(file, "") for row, file in enumerate(self.loaded.table["audio"])},
             settings={key: plain(getattr(settings, key)) for key in EMBEDDED_BY},
             denoiser=None if own is None else getattr(own, "version", ""),
-            code=code_of("deep/multitask", "deep/encoders", "audio", "biomarkers"),
+            code=code_of("deep/multitask", "deep/networks/encoders", "audio", "biomarkers"),
         )
 
     def _embed(self) -> Features:

@@ -13,7 +13,7 @@ from voicerisk.deep.multitask.settings import (
     TargetSettings,
 )
 from voicerisk.errors import StudyError
-from voicerisk.study.settings import read_study_file, settings_of
+from voicerisk.pipeline.study_file import read_study_file, settings_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from voicerisk.deep.multitask.figures import PERCENTILE
 from voicerisk.deep.multitask.model import TABLE_4
 from voicerisk.deep.multitask.settings import NetworkSettings
-from voicerisk.figures.text import GIVEN_MODELS, in_units
+from voicerisk.figures.wording import GIVEN_MODELS, in_units
 from voicerisk.report.formats import count, estimate, interval, p_value, share
 from voicerisk.report.tables import PublicationTable
 

@@ -1,0 +1,1 @@
+"""Markers of change over neighbouring frames: novelty, flux, modulation, roughness."""

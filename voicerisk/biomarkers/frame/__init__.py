@@ -1,0 +1,1 @@
+"""Markers that one frame carries by itself: spectrum, loudness, formants, harmonicity."""

@@ -1,0 +1,1 @@
+"""Pitch and what depends on it."""

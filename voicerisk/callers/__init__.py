@@ -1,0 +1,1 @@
+"""Callers, the unit of everything: tables by caller, sexes, folds, draws, weights, random streams."""

@@ -1,0 +1,167 @@
+"""Which table of a study of text becomes which figure and which publication table."""
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
+from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.study.study_figures import Picture
+from voicerisk.text.sessions import TextCohort
+from voicerisk.text.settings import TextSettings
+from voicerisk.validation.metrics.classes.one_against_rest import (
+    at_class_prevalence,
+    class_decision_curves,
+    likeliest_class,
+    one_against_rest,
+)
+
+TITLES = {
+    "tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP", "nested": "nested protocol",
+    "published": "published protocol", "call": "session", "caller": "user",
+}  # fmt: skip
+# Thresholds of the paper, for the middle and for the severe one of three classes.
+RELEVANT = {1: (0.30, 0.50), 2: (0.15, 0.30)}
+CURVE_BOOTSTRAPS = 300
+FLOW_STEPS = {"table": "Sessions", "label": "With a label", "age": "Old enough", "complete": "Not ended "
+"early",
+              "length": "Long enough"}  # fmt: skip
+
+
+def write_figures(
+    folder: ResultsFolder, settings: TextSettings, cohort: TextCohort, move: Callable[[int, int], None]
+) -> list[str]:
+    """Draw every figure into `figures/` as PDF, SVG and PNG, its tables beside it."""
+    from voicerisk.figures import make
+
+    place = folder.file("figures")
+    for stale in place.glob("*") if place.is_dir() else ():
+        stale.unlink()
+    pictures = list(_pictures(folder, settings, cohort))
+    written = []
+    for number, one in enumerate(pictures, start=1):
+        labels = TITLES | FLOW_STEPS
+        written += make(one.name, one.table, place, parts=one.parts, labels=labels, constants=one.constants)
+        move(number, len(pictures))
+    tables = [file for file in place.glob("*.csv") if file not in written]
+    return [file.relative_to(folder.path).as_posix() for file in [*written, *tables]]
+
+
+def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort) -> Iterator[Picture]:
+    from voicerisk.figures import calibration_points, curve_points
+
+    yield Picture("exclusion_flow", cohort.flow, {"groups": _groups(cohort)})
+    read = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in settings.protocols]
+    repeats, metrics = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
+    shown = shown_predictions(pd.concat(read, ignore_index=True), repeats)
+    for (protocol, model), table in shown.groupby(["protocol", "model"], sort=False):
+        suffix = "_".join([str(protocol), str(model)])
+        points = curve_points(_by_class(table, cohort.classes))
+        own = metrics[(metrics["protocol"] == protocol) & (metrics["model"] == model)]
+        of_class = own[own["class"].isin(cohort.classes)]
+        areas = of_class.assign(protocol=of_class["class"])
+        yield Picture(f"roc--{suffix}", points, {"metrics": areas})
+        yield Picture(f"precision_recall--{suffix}", points, {"metrics": areas})
+        curve, strip = calibration_points(_pooled(_by_class(table, cohort.classes)))
+        yield Picture(f"calibration--{suffix}", _of_class(curve, curve["protocol"]), {"strip": strip})
+    for protocol, table in shown.groupby("protocol", sort=False):
+        yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
+        yield from _decision_curves(str(protocol), table, cohort.classes, settings)
+    history = pd.read_csv(folder.file("tuning.csv"))
+    if "train_loss" in history:
+        yield Picture("training_curves", history[history["train_loss"].notna()])
+
+
+def _groups(cohort: TextCohort) -> pd.DataFrame:
+    rows = []
+    for name in cohort.classes:
+        part = cohort.sessions[cohort.sessions["label"] == name]
+        rows.append((name, "session", len(part)))
+        if cohort.users_known:
+            rows.append((name, "user", part["user_id"].nunique()))
+    return pd.DataFrame(rows, columns=["group", "unit", "n"])
+
+
+def _of_class(curve: pd.DataFrame, names: str | pd.Series) -> pd.DataFrame:
+    """Name the class, by which figures see that no coverage was measured for the intervals."""
+    return curve.assign(**{"class": names})
+
+
+def _by_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Stack the binary tables of all classes; the class stands in `protocol`, which parts series."""
+    parts = [one_against_rest(table, name).assign(protocol=name) for name in classes]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the repeats of a binary table together, repetitions of the published test part as rows."""
+    times = table["weight"].to_numpy().astype(np.int64)
+    return table.loc[table.index.repeat(times)].assign(weight=1.0, repeat=0).reset_index(drop=True)
+
+
+def _confusion(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Return counts of true against likeliest classes, a mean over the repeats that are shown."""
+    parts = []
+    for model, rows in table.groupby("model", sort=False):
+        n = rows["repeat"].nunique()
+        rows = rows.loc[rows.index.repeat(rows["weight"].to_numpy().astype(np.int64))]
+        score = {name: rows[f"p_raw_{name}"].to_numpy(dtype=np.float64) for name in classes}
+        counts = likeliest_class(rows["y"].to_numpy(), score)
+        parts.append(counts.assign(model=model, n=counts["n"] / n))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _decision_curves(
+    protocol: str, table: pd.DataFrame, classes: tuple[str, ...], settings: TextSettings
+) -> Iterator[Picture]:
+    tables = {"": table}
+    if settings.prevalence and protocol == "nested":
+        tables["_at_prevalence"] = at_class_prevalence(table, settings.prevalence)
+    for number, name in enumerate(classes):
+        if number == 0:
+            continue
+        low, high = RELEVANT.get(number, (None, None)) if len(classes) == 3 else (None, None)
+        for suffix, rows in tables.items():
+            curve = class_decision_curves(rows, name, n_boot=CURVE_BOOTSTRAPS, seed=settings.seed)
+            curve = curve.assign(protocol=curve["model"].map(TITLES), relevant_low=low, relevant_high=high)
+            yield Picture(f"decision_curves--{protocol}_{name}{suffix}", _of_class(curve, name))
+
+
+def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[str], list[str]]:
+    """Write the publication tables into `tables/` as CSV, HTML, LaTeX and, with python-docx, Word."""
+    from dataclasses import replace
+
+    from voicerisk.report import write_table
+    from voicerisk.report.class_tables import (
+        at_prevalence_table,
+        brier_table,
+        characteristics_table,
+        class_table,
+        repeats_table,
+    )
+
+    metrics, repeats, parts = (
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
+    )
+    tables = [
+        class_table(metrics, TITLES), brier_table(parts, metrics, TITLES), repeats_table(repeats, TITLES)
+    ]  # fmt: skip
+    if "published" in settings.protocols:
+        tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
+    if settings.prevalence and "nested" in settings.protocols:
+        moved = pd.read_csv(folder.file("metrics_at_prevalence.csv"))
+        tables.append(at_prevalence_table(moved, settings.prevalence, TITLES))
+    described, differences = (
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
+    )
+    tables.append(characteristics_table(described, differences, TITLES))
+    word = find_spec("docx") is not None
+    formats = ("csv", "html", "tex", "docx") if word else ("csv", "html", "tex")
+    written = [
+        file.relative_to(folder.path).as_posix()
+        for table in tables
+        for file in write_table(table, folder.file("tables"), formats)
+    ]
+    return written, [] if word else ["Tables in Word need: pip install 'voicerisk[report]'."]

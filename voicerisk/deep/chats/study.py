@@ -1,0 +1,380 @@
+"""All stages of a study of text: messages in; predictions, metrics, explanations, figures and tables out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.deep.chats.notes import spoken
+from voicerisk.deep.chats.protocol import Pretrained, run_protocol
+from voicerisk.deep.chats.study_file import TextStudy
+from voicerisk.deep.networks.cache import CachedEncoder
+from voicerisk.errors import TextError
+from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.stages import Move, Stages
+from voicerisk.pipeline.study_file import plain
+from voicerisk.text.characteristics import characteristics, group_differences
+from voicerisk.text.sessions import TextCohort, load_text_cohort
+from voicerisk.text.splits import Split, repeated_splits
+
+TITLES = {"tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
+# What a fit depends on; figures, explanations and settings of them do not change it.
+FITTED_BY = (
+    "network", "encoder", "pooling", "vectors", "max_tokens", "max_words", "repeats", "seed", "test_share",
+    "validation_share",
+)  # fmt: skip
+EXPLAINED_BY = (
+    "text", "deep/chats/explain", "deep/chats/message_explanations", "deep/chats/word_explanations",
+    "deep/chats/explanation_pages",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """Where the results of a study of text are, and its main tables.
+
+    Attributes
+    ----------
+    folder : Path
+    metrics : DataFrame
+        `metrics.csv`.
+    repeats : DataFrame
+        `repeats.csv`.
+    flow : DataFrame
+        `flow.csv`.
+    notes : tuple of str
+        What every stage had to say.
+    """
+
+    folder: Path
+    metrics: pd.DataFrame
+    repeats: pd.DataFrame
+    flow: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None = None) -> TextResult:
+    """Run a study of text.
+
+    Every finished stage and every finished repeat is kept in `out`, so that the same call goes on after an
+    interruption; a changed table or setting runs again just what depends on it. The same inputs and seed give
+    the same numbers.
+
+    Parameters
+    ----------
+    study : TextStudy
+        From `load_text_study`.
+    out : Path or str
+        Folder for the results; a new one, or one that holds this study.
+    reporter : Reporter, optional
+        Told what is going on; never a word of a message.
+
+    Returns
+    -------
+    TextResult
+
+    Raises
+    ------
+    VoiceriskError
+        One sentence that says what was found, where, and what to do.
+    """
+    messages = study.folder / study.text.messages
+    if not messages.is_file():
+        raise TextError(f"There is no table of messages {messages} ([text] messages).")
+    identity = {"study": fingerprint(place=str(study.path)), "calls": sha256_file(messages)}
+    folder = ResultsFolder(Path(out), identity)
+    with folder.locked():
+        run = _Run(study, folder, reporter or Silent())
+        run.sessions()
+        run.pretrain()
+        for protocol in study.text.protocols:
+            for name in study.text.models:
+                run.protocol(protocol, name)
+        run.metrics()
+        run.explain()
+        run.show()
+        run.manifest()
+        notes = [note for record in folder.records().values() for note in record["notes"]]
+        metrics, repeats, flow = (
+            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
+        )
+        return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)))
+
+
+class _Run:
+    def __init__(self, study: TextStudy, folder: ResultsFolder, reporter: Reporter) -> None:
+        self.study = study
+        self.text = study.text
+        self.folder = folder
+        self.stages = Stages(folder, reporter)
+        self.cohort: TextCohort = load_text_cohort(study.text, study.folder)
+        self.splits: tuple[Split, ...] = repeated_splits(
+            self.cohort.sessions, self.cohort.classes, self.text.repeats, self.text.test_share,
+            self.text.validation_share, self.text.seed,
+        )  # fmt: skip
+        self.pretrained = Pretrained()
+        self.files: dict[str, str] = {}
+
+    @property
+    def _embeddings(self) -> Path | None:
+        return self.folder.state / "embeddings" if self.text.cache else None
+
+    def _input(self, name: str) -> Path:
+        return self.study.folder / Path(name).expanduser()
+
+    # ---- messages -> sessions
+    # ----------------------------------------------------------------------------------------
+
+    def sessions(self) -> None:
+        tables = [self.text.messages, self.text.sessions, self.text.ratings]
+        self.files = {name: sha256_file(self._input(name)) for name in tables if name is not None}
+        rules = {key: value for key, value in plain(self.text).items() if key not in ("network", "explain")}
+        mark = fingerprint(files=self.files, rules=rules, code=code_of("text"))
+        self.stages.run("sessions", "Sessions", mark, self._sessions)
+
+    def _sessions(self, move: Move) -> tuple[list[str], list[str]]:
+        cohort, file = self.cohort, self.folder.file
+        write_csv(file("sessions.csv"), cohort.sessions, PRIVATE)
+        write_csv(file("flow.csv"), cohort.flow)
+        write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
+        write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))
+        described = characteristics(cohort.sessions, cohort.classes, cohort.users_known)
+        write_csv(file("characteristics.csv"), described)
+        written = [
+            "sessions.csv",
+            "flow.csv",
+            "exclusions.csv",
+            "group_differences.csv",
+            "characteristics.csv",
+        ]
+        notes = list(cohort.notes)
+        if len(cohort.ratings):
+            from voicerisk.text.coding import rating_matrix
+            from voicerisk.validation.metrics.rater_agreement import agreement_table
+
+            matrix = rating_matrix(cohort.ratings, cohort.classes)
+            complete = matrix.dropna()
+            if len(complete) < len(matrix):
+                notes.append(
+                    f"Agreement is of the {len(complete)} of {len(matrix)} sessions that all raters rated."
+                )
+            if len(complete) > 1 and complete.shape[1] > 1:
+                write_csv(file("agreement.csv"), agreement_table(complete, seed=self.text.seed))
+                written.append("agreement.csv")
+        move(1, 1)
+        return written, notes
+
+    # ---- encoders and vectors
+    # ----------------------------------------------------------------------------------------
+
+    def pretrain(self) -> None:
+        encoder = vectors = None
+        if "t_mlp" in self.text.models:
+            from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
+
+            assert self.text.encoder is not None
+            place = self._input(self.text.encoder)
+            settings = EncoderSettings(place, self.text.max_tokens, self.text.pooling)
+            encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
+            mark = fingerprint(sessions=self.stages.marks["sessions"], encoder=encoder.encoder.identity)
+            self.stages.run("embeddings", "Message embeddings", mark, lambda move: self._embed(encoder, move))
+        if "w2v_mlp" in self.text.models:
+            assert self.text.vectors is not None
+            self.files["vectors"] = sha256_file(self._vector_file())
+            vectors = self._read_vectors()
+        self.pretrained = Pretrained(encoder, vectors)
+
+    def _embed(self, encoder: Any, move: Move) -> tuple[list[str], list[str]]:
+        texts = sorted({text for texts in self.cohort.texts for text in texts})
+        encoder.embed(texts, move)
+        cut = encoder.encoder.tokens(texts)[1]
+        about = {"distinct_messages": len(texts), "dimension": encoder.dimension, "cut": cut}
+        write_json(self.folder.file("embeddings.json"), about)
+        said = f"{cut} of {len(texts)} distinct messages were cut to {self.text.max_tokens} tokens."
+        return ["embeddings.json"], [said] if cut else []
+
+    def _vector_file(self) -> Path:
+        path = self._input(str(self.text.vectors))
+        if not path.is_file():
+            raise TextError(f"There is no file of word vectors {path} ([text] vectors).")
+        return path
+
+    def _read_vectors(self) -> Any:
+        from voicerisk.deep.chats.models import tokens_of
+        from voicerisk.text.vectors import read_vectors
+
+        words = {word for texts in self.cohort.texts for word in tokens_of(texts)}
+        return read_vectors(self._vector_file(), words)
+
+    # ---- models
+    # ----------------------------------------------------------------------------------------
+
+    def protocol(self, protocol: str, name: str) -> None:
+        stage = f"{protocol}-{name}"
+        settings = plain(self.text)
+        mark = fingerprint(
+            sessions=self.stages.marks["sessions"],
+            settings={key: settings[key] for key in FITTED_BY},
+            encoder=self.pretrained.encoder_identity if name == "t_mlp" else "",
+            vectors=self.files.get("vectors", "") if name == "w2v_mlp" else "",
+            code=code_of(
+                "text",
+                "validation/metrics/classes/recalibration",
+                "deep/networks/architectures", "deep/chats/models",
+                "deep/chats/protocol",
+                "deep/networks/training", "deep/networks/encoders",
+            ),
+        )  # fmt: skip
+        title = f"{TITLES[name]}, {protocol}"
+        self.stages.run(stage, title, mark, lambda move: self._protocol(protocol, name, mark, move))
+
+    def _protocol(self, protocol: str, name: str, mark: str, move: Move) -> tuple[list[str], list[str]]:
+        stage = f"{protocol}-{name}"
+        models = self.folder.file(f"models/{protocol}/{name}")
+        predictions, history, folds, facts = run_protocol(
+            protocol, name, self.cohort, self.splits, self.text, self.pretrained,
+            self.folder.checkpoints(stage, mark), models, move,
+        )  # fmt: skip
+        part = f".state/parts/{stage}"
+        write_parquet(self.folder.file(f"{part}.parquet"), predictions)
+        write_parquet(self.folder.file(f"{part}_history.parquet"), history)
+        write_json(self.folder.file(f"{part}.json"), {"folds": folds, "facts": facts}, PRIVATE)
+        self.folder.drop_checkpoints(stage)
+        saved = sorted(path for path in models.rglob("*") if path.is_file())
+        names = [path.relative_to(self.folder.path).as_posix() for path in saved]
+        written = [f"{part}.parquet", f"{part}_history.parquet", f"{part}.json", *names]
+        return written, spoken(TITLES[name], protocol, facts, history, self.text.network.epochs)
+
+    def _parts(self, protocol: str) -> list[str]:
+        return [f".state/parts/{protocol}-{name}" for name in self.text.models]
+
+    # ---- metrics
+    # ----------------------------------------------------------------------------------------
+
+    def metrics(self) -> None:
+        mark = fingerprint(
+            parts={
+                key: mark for key, mark in self.stages.marks.items() if key.startswith(self.text.protocols)
+            },
+            settings=[
+                self.text.bootstraps,
+                dict(self.text.prevalence),
+                self.text.compared_with,
+                self.text.seed,
+            ],
+            code=code_of("validation", "deep/chats/results"),
+        )
+        self.stages.run("metrics", "Metrics and intervals", mark, self._metrics)
+
+    def _metrics(self, move: Move) -> tuple[list[str], list[str]]:
+        from voicerisk.deep.chats.results import (
+            PAPER_WARNING,
+            brier_parts,
+            by_repeat,
+            shown_predictions,
+            text_metrics,
+        )
+
+        file = self.folder.file
+        tables, histories, provenance = [], [], {}
+        written = []
+        for protocol in self.text.protocols:
+            parts = self._parts(protocol)
+            table = pd.concat([pd.read_parquet(file(f"{part}.parquet")) for part in parts], ignore_index=True)
+            write_parquet(file(f"predictions_{protocol}.parquet"), table)
+            written.append(f"predictions_{protocol}.parquet")
+            tables.append(table)
+            histories += [pd.read_parquet(file(f"{part}_history.parquet")) for part in parts]
+            provenance[protocol] = self._provenance(parts)
+        predictions = pd.concat(tables, ignore_index=True)
+        repeats = by_repeat(predictions)
+        shown = shown_predictions(predictions, repeats)
+        metrics, moved, notes = text_metrics(shown, predictions, self.text)
+        write_csv(file("metrics.csv"), metrics)
+        write_csv(file("repeats.csv"), repeats)
+        write_csv(file("brier_parts.csv"), brier_parts(shown))
+        write_csv(file("tuning.csv"), pd.concat(histories, ignore_index=True))
+        write_json(file("provenance.json"), provenance, PRIVATE)
+        written += ["metrics.csv", "repeats.csv", "brier_parts.csv", "tuning.csv", "provenance.json"]
+        if moved is not None:
+            write_csv(file("metrics_at_prevalence.csv"), moved)
+            written.append("metrics_at_prevalence.csv")
+        move(1, 1)
+        return written, [PAPER_WARNING, *notes] if "published" in self.text.protocols else notes
+
+    def _provenance(self, parts: Sequence[str]) -> dict[str, Any]:
+        """Join what the models saw, as the voice study writes it: by design, repeat and fold."""
+        joined: dict[str, Any] = {}
+        for name, part in zip(self.text.models, parts, strict=True):
+            record = json.loads(self.folder.file(f"{part}.json").read_text(encoding="utf-8"))
+            for repeat, folds in record["folds"].items():
+                for fold, one in folds.items():
+                    place = joined.setdefault(repeat, {}).setdefault(
+                        fold, {"held_out": one["held_out"], "seen": {}}
+                    )
+                    place["seen"] |= {f"{name}: {key}": seen for key, seen in one["seen"].items()}
+        return {"callers": sorted(set(self.cohort.sessions["user_id"])), "folds": {"holdout": joined}}
+
+    # ---- what a reader sees
+    # ----------------------------------------------------------------------------------------
+
+    def explain(self) -> None:
+        for name in self.text.explain.models:
+            protocol = self.text.protocols[-1]
+            mark = fingerprint(
+                model=self.stages.marks[f"{protocol}-{name}"],
+                settings=plain(self.text.explain),
+                code=code_of(*EXPLAINED_BY),
+            )
+            work = partial(self._explain, protocol, name)
+            self.stages.run(f"explain-{name}", f"Explanations, {TITLES[name]}", mark, work)
+
+    def _explain(self, protocol: str, name: str, move: Move) -> tuple[list[str], list[str]]:
+        from voicerisk.deep.chats.explain import write_explanations
+        from voicerisk.deep.chats.models import load_text_model
+
+        encoder, settings = self.pretrained.encoder, self.text.explain
+        place = self.folder.file(f"models/{protocol}/{name}/repeat_0")
+        if encoder is not None:
+            # Sessions with words left out are nobody's: their vectors are not kept.
+            encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
+        model = load_text_model(place, encoder, self.pretrained.encoder_identity)
+        token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
+        out = self.folder.file("explanations")
+        out.mkdir(exist_ok=True)
+        out.chmod(0o700)
+        written, notes = write_explanations(
+            name, model, self.cohort, self.splits[0], settings, self.text.seed, out, mask_token=token,
+            lexicons=self._input(settings.lexicons) if settings.lexicons else None, progress=move,
+        )  # fmt: skip
+        return [f"explanations/{file}" for file in written], notes
+
+    def show(self) -> None:
+        from voicerisk.deep.chats.figures_and_tables import write_figures, write_tables
+
+        mark = fingerprint(
+            marks=self.stages.marks, seed=self.text.seed,
+            code=code_of("figures", "report", "deep/chats/figures_and_tables", "deep/chats/results"),
+        )  # fmt: skip
+
+        def work(move: Move) -> tuple[list[str], list[str]]:
+            figures = write_figures(self.folder, self.text, self.cohort, move)
+            tables, notes = write_tables(self.folder, self.text)
+            return [*figures, *tables], notes
+
+        self.stages.run("show", "Figures and tables", mark, work)
+
+    def manifest(self) -> None:
+        from voicerisk.deep.chats.manifest import write_text_manifest
+
+        parts = {
+            protocol: dict(zip(self.text.models, self._parts(protocol), strict=True))
+            for protocol in self.text.protocols
+        }
+        write_text_manifest(self.study, self.folder, self.files, self.pretrained.encoder_identity, parts)

@@ -1,0 +1,131 @@
+"""Is acting on the model better than treating everybody or nobody: decision curves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from voicerisk.figures.layout import foot_note, legend, line_entry, panels
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.wording import PROTOCOLS, need, only, ordered, plain, said_of
+
+NO_LABELS: Mapping[str, str] = {}
+
+
+@drawing
+def decision_curves(
+    curve: pd.DataFrame,
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    relevant: tuple[float, float] | None = None,
+    width_mm: float | None = None,
+    style: Style = DEFAULT,
+) -> Figure:
+    """Draw net benefit against the risk threshold: model, treat all, treat none.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where it
+        is there 'maximum', the prevalence; others are left out), net_benefit, lower, upper, and where there
+        are several, protocol. Constant columns relevant_low and relevant_high stand in for `relevant`.
+    labels : mapping of str to str
+        Display names of protocols.
+    relevant : (float, float), optional
+        Thresholds somebody would act on, fixed before the data were seen; the rest of the panel is greyed.
+    width_mm : float, optional
+        Width in mm.
+    style : Style
+        Sizes, fonts and colours.
+
+    Returns
+    -------
+    Figure
+        One panel a protocol.
+
+    Raises
+    ------
+    ReportError
+        If columns are missing or the table is empty.
+    """
+    need(curve, ["threshold", "strategy", "net_benefit"], "decision curves")
+    table = curve.assign(protocol=curve["protocol"].astype(str) if "protocol" in curve else "model")
+    if relevant is None:
+        low, high = (only(curve, f"relevant_{end}", "decision curves") for end in ("low", "high"))
+        relevant = (low, high) if low is not None and high is not None else None
+    protocols = ordered(table["protocol"])
+    figure, axes = panels(len(protocols), style, width_mm, panel_mm=70.0, ratio=0.75, extra_mm=10.0)
+    best = float(table.loc[table["strategy"].isin(["model", "all"]), "net_benefit"].max())
+    for position, (panel, protocol) in enumerate(zip(axes, protocols, strict=True)):
+        rows = table[table["protocol"] == protocol].sort_values("threshold")
+        model = rows[rows["strategy"] == "model"]
+        drawn = look(protocol, style, position)
+        everybody = rows[rows["strategy"] == "all"]
+        panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
+        panel.plot(
+            everybody["threshold"],
+            everybody["net_benefit"],
+            color=style.neutral,
+            linewidth=style.line_pt,
+            linestyle=(0, (4, 1.6)),
+            zorder=2,
+            label="act on all",
+        )
+        if "lower" in model and model["lower"].notna().any():
+            panel.fill_between(
+                model["threshold"],
+                model["lower"],
+                model["upper"],
+                color=drawn.colour,
+                alpha=style.band_alpha,
+                linewidth=0,
+            )
+        panel.plot(
+            model["threshold"],
+            model["net_benefit"],
+            color=drawn.colour,
+            linewidth=style.line_pt * 1.3,
+            zorder=3,
+            label="model",
+        )
+        top = rows[rows["strategy"] == "maximum"]
+        panel.plot(
+            top["threshold"],
+            top["net_benefit"],
+            color=style.accent,
+            linewidth=style.thin_pt * 1.3,
+            linestyle=(0, (1, 1.5)),
+            zorder=2,
+            label="maximum",
+        )
+        if relevant is not None:
+            for left, right in ((0.0, relevant[0]), (relevant[1], 1.0)):
+                panel.axvspan(left, right, color="white", alpha=0.65, linewidth=0, zorder=4)
+                panel.axvspan(left, right, color=style.neutral, alpha=0.16, linewidth=0, zorder=4)
+        panel.set_xlim(0, 1)
+        panel.set_ylim(-0.35 * max(best, 0.02), 1.15 * max(best, 0.02))
+        panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+        panel.set_xlabel("risk from which one acts")
+        panel.set_ylabel("net benefit")
+        if protocol != "model":
+            panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+    entries: list[tuple[Any, str]] = []
+    for position, name in enumerate(protocols):
+        solid = Look(look(name, style, position).colour, "-", "")
+        entries.append(line_entry(solid, "model" if name == "model" else f"model, {plain(name)}", style))
+    entries += [
+        line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
+        line_entry(Look("black", "-", ""), "act on none", style),
+    ]
+    if relevant is not None:
+        grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
+        entries.append((grey, "nobody would act on"))
+    if (table["strategy"] == "maximum").any():
+        entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
+    legend(figure, entries)
+    if "lower" in table and table["lower"].notna().any():
+        foot_note(figure, said_of(table), style)
+    return figure

@@ -1,0 +1,290 @@
+"""The path of one boosted fit: what was chosen at each step, and the model after any number of steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicerisk.errors import ModelError
+from voicerisk.models.boosting.engine.rows import learner_blocks, masked_column
+from voicerisk.models.boosting.engine.splines import (
+    Grid,
+    evaluate_cells,
+    line_polynomials,
+    spline_polynomials,
+)
+from voicerisk.models.boosting.spec import BoostData, Learner
+from voicerisk.types import Floats
+
+FORMAT = "voicerisk-boost-path-1"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLearner:
+    """A base-learner with its knots' range and penalty.
+
+    Attributes
+    ----------
+    learner : Learner
+    grid : Grid or None
+        Boundary knots and intervals; None where the learner has no marker.
+    penalty : float
+        lambda.
+    size : int
+        Number of coefficients.
+    """
+
+    learner: Learner
+    grid: Grid | None
+    penalty: float
+    size: int
+
+    def polynomials(self, coefficients: Floats) -> Floats:
+        """Return the learner as polynomials in t per cell of its grid, shape (..., intervals + 3, 4)."""
+        if self.grid is None:
+            raise ModelError(f"{self.learner.name} is not a function of a marker.")
+        if self.learner.kind == "bbs":
+            return spline_polynomials(coefficients[..., : self.size], self.learner.degree)
+        if self.learner.intercept:
+            return line_polynomials(coefficients[..., 0], coefficients[..., 1], self.grid)
+        return line_polynomials(np.zeros_like(coefficients[..., 0]), coefficients[..., 0], self.grid)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LanePath:
+    """A boosted fit with every step kept. All values are in log-odds (twice mboost's half log-odds).
+
+    Attributes
+    ----------
+    key : str
+        Name of the lane.
+    offset : float
+        Log-odds before the first step.
+    outside : str
+        'extrapolate' or 'clamp': what becomes of values beyond the knots.
+    learners : tuple of FittedLearner
+        Base-learners that took part.
+    left_out : tuple of (str, str)
+        Name and reason of learners that could not be fitted on this lane's rows.
+    selected : ndarray of int32, shape (M,)
+        Index into `learners` chosen at each step; -1 where there is no learner at all.
+    steps : ndarray, shape (M, size)
+        What each step added to the chosen learner's coefficients (nu * c), padded with 0.
+    risk : ndarray, shape (M + 1,)
+        Weighted sum of the negative log-likelihood after 0..M steps (mboost's `risk`).
+    n : int
+        Number of rows given (also those without weight).
+    data : BoostData or None
+        The rows it was fitted on; not saved.
+    """
+
+    key: str
+    offset: float
+    outside: str
+    learners: tuple[FittedLearner, ...]
+    left_out: tuple[tuple[str, str], ...]
+    selected: NDArray[np.int32]
+    steps: Floats
+    risk: Floats
+    n: int
+    data: BoostData | None = field(default=None, repr=False)
+
+    @property
+    def mstop(self) -> int:
+        """Number of steps taken."""
+        return len(self.selected)
+
+    def coefficients(self, step: int | None = None) -> tuple[Floats, ...]:
+        """Return the coefficients of every learner after `step` steps (default: all), in log-odds."""
+        step = self._step(step)
+        sums = np.zeros((len(self.learners), self.steps.shape[1]))
+        used = self.selected[:step] >= 0
+        np.add.at(sums, self.selected[:step][used], self.steps[:step][used])
+        return tuple(row[: fitted.size] for row, fitted in zip(sums, self.learners, strict=True))
+
+    def contributions(self, data: BoostData, step: int | None = None) -> Floats:
+        """Return each learner's part of the log-odds, shape (learners, n); 0 where it does not apply."""
+        parts = np.zeros((len(self.learners), data.n))
+        for part, fitted, c in zip(parts, self.learners, self.coefficients(step), strict=True):
+            if c.any():
+                part[:] = learner_values(fitted, c, data, self.outside)
+        return parts
+
+    def link(self, rows: BoostData | NDArray[Any] | None = None, step: int | None = None) -> Floats:
+        """Return the log-odds of rows after `step` steps.
+
+        Parameters
+        ----------
+        rows : BoostData, or ndarray of row numbers of the data fitted on, or None
+            None = all rows fitted on.
+        step : int, optional
+            0 .. M; None = M.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        if not isinstance(rows, BoostData):
+            own = self._own_data(None)
+            rows = own if rows is None else own.take(np.asarray(rows))
+        link = np.full(rows.n, self.offset)
+        for fitted, c in zip(self.learners, self.coefficients(step), strict=True):
+            if c.any():
+                link += learner_values(fitted, c, rows, self.outside)
+        return link
+
+    def held_out_path(
+        self, row_groups: Sequence[NDArray[Any]], data: BoostData | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return mean probability and mean deviance of groups of rows (calls) after every number of steps.
+
+        Parameters
+        ----------
+        row_groups : sequence of ndarray of int
+            Row numbers of each group, in the data the lane was fitted on (or in `data`); none may be empty.
+        data : BoostData, optional
+            Needed for a path read from a file.
+
+        Returns
+        -------
+        score : ndarray, shape (groups, M + 1)
+            Mean over the group's rows of the probability of outcome 1.
+        deviance : ndarray, shape (groups, M + 1)
+            Mean over the group's rows of -2 log-likelihood.
+        """
+        from voicerisk.models.boosting.scores import group_paths
+
+        return group_paths(self, row_groups, self._own_data(data))
+
+    def shares_outside(self, rows: BoostData) -> dict[str, float]:
+        """Return, by marker, the share of available values that lie beyond the knots."""
+        shares = {}
+        for fitted in self.learners:
+            name = fitted.learner.variable
+            if fitted.grid is not None and name not in shares:
+                x = rows.columns[name]
+                beyond = (x < fitted.grid.low) | (x > fitted.grid.high)
+                shares[name] = float(beyond.sum() / max(np.count_nonzero(~np.isnan(x)), 1))
+        return shares
+
+    def to_npz(self, path: Path) -> None:
+        """Write the path (not the data) as an uncompressed npz file, without pickle."""
+        from voicerisk.files import PRIVATE, replacing
+
+        header = {
+            "format": FORMAT,
+            "key": self.key,
+            "outside": self.outside,
+            "n": self.n,
+            "left_out": [list(pair) for pair in self.left_out],
+            "learners": [
+                {
+                    "learner": asdict(f.learner),
+                    "grid": None if f.grid is None else f.grid.intervals,
+                    "size": f.size,
+                }
+                for f in self.learners
+            ],
+        }
+        ranges = [(np.nan, np.nan) if f.grid is None else (f.grid.low, f.grid.high) for f in self.learners]
+        with replacing(path, PRIVATE) as temporary, temporary.open("wb") as stream:
+            np.savez(
+                stream,
+                header=np.frombuffer(json.dumps(header).encode(), np.uint8),
+                offset=np.float64(self.offset),
+                ranges=np.array(ranges, np.float64).reshape(-1, 2),
+                penalties=np.array([f.penalty for f in self.learners], np.float64),
+                selected=self.selected,
+                steps=self.steps,
+                risk=self.risk,
+            )
+
+    @classmethod
+    def from_npz(cls, path: Path, data: BoostData | None = None) -> LanePath:
+        """Read a path written by `to_npz`; `data` are the rows it was fitted on, where wanted.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged or is not such a file.
+        """
+        import zipfile
+
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays: Mapping[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
+            header = json.loads(arrays["header"].tobytes())
+            if header["format"] != FORMAT:
+                raise ModelError(f"{path} has format {header['format']!r}; this version reads {FORMAT!r}.")
+            learners = tuple(
+                FittedLearner(
+                    Learner(**entry["learner"]),
+                    None if entry["grid"] is None else Grid(float(low), float(high), entry["grid"]),
+                    float(penalty),
+                    entry["size"],
+                )
+                for entry, (low, high), penalty in zip(
+                    header["learners"], arrays["ranges"], arrays["penalties"], strict=True
+                )
+            )
+            return cls(
+                header["key"],
+                float(arrays["offset"]),
+                header["outside"],
+                learners,
+                tuple((name, reason) for name, reason in header["left_out"]),
+                arrays["selected"],
+                arrays["steps"],
+                arrays["risk"],
+                header["n"],
+                data,
+            )
+        except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(
+                f"{path} is not a readable boosting path ({error}); delete it and fit again."
+            ) from error
+
+    def replace(self, **changes: Any) -> LanePath:
+        """Return a copy with other values."""
+        return LanePath(**{f.name: changes.get(f.name, getattr(self, f.name)) for f in fields(self)})
+
+    def _own_data(self, data: BoostData | None) -> BoostData:
+        found = self.data if data is None else data
+        if found is None:
+            raise ModelError(f"Path {self.key} was read from a file; give the data whose rows are meant.")
+        return found
+
+    def _step(self, step: int | None) -> int:
+        if step is None:
+            return self.mstop
+        if not 0 <= step <= self.mstop:
+            raise ModelError(f"Step {step} was asked for; path {self.key} has steps 0 to {self.mstop}.")
+        return int(step)
+
+
+def learner_values(fitted: FittedLearner, coefficients: Floats, data: BoostData, outside: str) -> Floats:
+    """Return a learner's contribution to every row, shape (n,)."""
+    learner = fitted.learner
+    if learner.kind == "brandom":
+        known = data.caller < len(coefficients)
+        values = np.zeros(data.n)
+        values[known] = coefficients[data.caller[known]]
+        return values
+    blocks = learner_blocks(learner, data.sex is not None)
+    touched = np.ones(data.n, bool) if data.sex is None else (blocks >> data.sex & 1).astype(bool)
+    if fitted.grid is None:
+        if learner.variable == "sex" and data.sex is not None:
+            male = data.sex.astype(float)
+            return coefficients[0] + coefficients[1] * male if learner.intercept else coefficients[0] * male
+        return np.where(touched, coefficients[0], 0.0)
+    column = masked_column(data, learner)
+    values = np.zeros(data.n)
+    cell, t = fitted.grid.locate(column[touched], outside)
+    values[touched] = evaluate_cells(cell, t, fitted.polynomials(coefficients))
+    return values

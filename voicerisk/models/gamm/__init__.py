@@ -1,0 +1,1 @@
+"""GAMMs by mgcv: settings, fit, tables, remedies for separated data."""

@@ -1,0 +1,102 @@
+"""Reading a study file: TOML in, one frozen settings object a table out; unknown keys are errors."""
+
+import dataclasses
+import difflib
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from voicerisk.errors import StudyError
+
+
+def plain(value: Any) -> Any:
+    """Turn settings into values that JSON knows; the order of keys is the order of fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def read_study_file(path: Path | str) -> tuple[Path, dict[str, Any], str]:
+    """Read the tables of a study file, whatever kind of study it describes.
+
+    Parameters
+    ----------
+    path : Path or str
+
+    Returns
+    -------
+    path : Path
+        Absolute.
+    tables : dict
+    digest : str
+        SHA-256 of the file's bytes.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or is no TOML.
+    """
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise StudyError(f"{path} is a folder; name the study file in it, for example {path / 'study.toml'}.")
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(
+            f"There is no study file {path}; `voicerisk simulate DIR` writes an example."
+        ) from None
+    try:
+        tables = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
+    return path, tables, hashlib.sha256(raw).hexdigest()
+
+
+def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:
+    """Return the settings of a room from its table in a study file.
+
+    Parameters
+    ----------
+    file, name : str
+        Names of the file and the table, for errors.
+    room : type
+        A dataclass of settings.
+    table : dict
+
+    Raises
+    ------
+    StudyError
+        If a key is unknown or missing, or a value of the wrong kind.
+    """
+    if not isinstance(table, dict):
+        raise StudyError(f"{file}: {name} must be a table, written as [{name}].")
+    fields = dataclasses.fields(room)
+    known = [field.name for field in fields]
+    for key in table:
+        if key not in known:
+            raise StudyError(f"{file} has the unknown key {key} in [{name}]{nearest(key, known)}.")
+    for field in fields:
+        has_default = (
+            field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        )
+        if not has_default and field.name not in table:
+            raise StudyError(f"{file} lacks the key {field.name} in [{name}].")
+    try:
+        return room(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        )
+    except (TypeError, ValueError) as problem:
+        raise StudyError(f"{file}, [{name}]: {problem}") from None
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """End a sentence about an unknown word: name the known word that it resembles, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""The audit of a whole study: fits, ladder, checks, summary."""

@@ -1,0 +1,199 @@
+"""The leakage audit of a study: checks, the ladder, permutations, negative controls, the whole procedure."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from voicerisk.cohort import load_cohort
+from voicerisk.files import PRIVATE, write_csv, write_json
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.study_file import plain
+from voicerisk.study.audit.checks import Checked, check_study
+from voicerisk.study.audit.fits import thinned
+from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
+from voicerisk.study.run import Stages, open_results
+from voicerisk.study.settings import Study
+from voicerisk.validation.audit.findings import exit_code, findings_table
+
+FOLDER = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """What an audit found, and where it is written.
+
+    Attributes
+    ----------
+    folder : Path
+        `audit` in the results folder.
+    ladder, findings, tests, controls, procedure : DataFrame
+        As in the files of the same names.
+    exit_code : int
+        0: the study does not leak; 3: it does.
+    """
+
+    folder: Path
+    ladder: pd.DataFrame
+    findings: pd.DataFrame
+    tests: pd.DataFrame
+    controls: pd.DataFrame
+    procedure: pd.DataFrame
+    exit_code: int
+
+
+def run_audit(
+    study: Study,
+    out: Path | str,
+    options: AuditOptions | None = None,
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> AuditResult:
+    """Audit a study for leaks; every finished step is kept, so that the same call goes on where it stopped.
+
+    Parameters
+    ----------
+    study : Study
+        From `load_study`.
+    out : Path or str
+        Results folder of the study. Recordings are analysed first where `run_study` has not done so; what it
+        left (provenance, predictions, the GAMM) is checked as well.
+    options : AuditOptions, optional
+    jobs : int
+        Processor cores; the result does not depend on it.
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    AuditResult
+
+    Raises
+    ------
+    VoiceriskError
+        One sentence that says what was found, where, and what to do.
+    """
+    chosen = options or AuditOptions()
+    told = reporter or Silent()
+    cohort = load_cohort(study.cohort, study.folder)
+    folder = open_results(study, out)
+    with folder.locked():
+        started = time.monotonic()
+        stages = Stages(study, folder, jobs, told)
+        tables, extraction = stages.extract(cohort)
+        with told.stage("Checks without refits"):
+            checked = check_study(study, cohort, tables, extraction.channel, folder)
+        if chosen.frames_per_caller is not None:
+            before = len(tables.frames)
+            tables = thinned(tables, chosen.frames_per_caller)
+            told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
+        base = audit_base(study, stages.marks["extract"])
+        place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
+        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told)
+        work.forecast()
+        found = work.run()
+        outputs = _write(study, folder, checked, found, chosen, base)
+        folder.finish(FOLDER, fingerprint(base=base, options=asdict(chosen)), outputs, started)
+        return _result(folder, checked, found)
+
+
+def audit_base(study: Study, extract: str) -> str:
+    """Return the fingerprint of what an audit is made from, whatever its options."""
+    return fingerprint(
+        extract=extract,
+        levels=study.biomarkers.levels,
+        strata=study.cohort.strata,
+        screening=plain(study.screening),
+        boost=plain(study.boost),
+        validation=plain(replace(study.validation, protocols=("nested",))),
+        code=code_of(
+            "screening", "models", "validation", "study/design", "study/fitters", "study/boost_rows",
+            "study/fit_queue", "study/protocols", "study/screening", "study/audit/steps", "study/audit/fits",
+        ),
+    )  # fmt: skip
+
+
+def _write(
+    study: Study,
+    folder: ResultsFolder,
+    checked: Checked,
+    found: Refitted,
+    options: AuditOptions,
+    base: str,
+) -> list[str]:
+    """Write the tables and figures of an audit; return their names."""
+    from voicerisk.figures import make
+
+    findings = findings_table([*checked.findings, *found.findings])
+    thin = options.frames_per_caller
+    tables = {
+        "ladder": found.ladder, "permutations": found.permutations, "tests": found.tests,
+        "controls": found.controls, "procedure": found.procedure, "columns": checked.columns,
+        "channel": checked.channel, "sample_size": checked.sample_size, "plausibility": checked.plausibility,
+    }  # fmt: skip
+    names = []
+    for name, table in tables.items():
+        file = f"{FOLDER}/{name}.csv"
+        folder.file(file).unlink(missing_ok=True)
+        if len(table):
+            if name in ("ladder", "permutations", "tests", "controls", "procedure"):
+                table = table.assign(frames_per_caller="all" if thin is None else thin)
+            write_csv(folder.file(file), table)
+            names.append(file)
+    write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
+    write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
+    names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
+    for name, table in audit_pictures(folder):
+        written = make(name, table, folder.file("figures"))
+        names += [file.relative_to(folder.path).as_posix() for file in written]
+    return names
+
+
+def drop_stale_audit(study: Study, folder: ResultsFolder, extract: str) -> str | None:
+    """Remove an audit that was made from other inputs or settings; return what to tell of it."""
+    file = folder.file(f"{FOLDER}/settings.json")
+    if not file.is_file():
+        return None
+    if json.loads(file.read_text(encoding="utf-8")).get("base") == audit_base(study, extract):
+        return None
+    folder.forget(FOLDER)
+    return "The audit belonged to other inputs or settings and was removed; `voicerisk audit` makes it anew."
+
+
+def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
+    """Return the tables of the audit's figures, from what an audit wrote; none where there was none."""
+    file = folder.file(f"{FOLDER}/ladder.csv")
+    if not file.is_file():
+        return []
+    pictures = [("audit_ladder", pd.read_csv(file, keep_default_na=True))]
+    draws = folder.file(f"{FOLDER}/permutations.csv")
+    if draws.is_file():
+        table = pd.read_csv(draws)
+        tests = pd.read_csv(folder.file(f"{FOLDER}/tests.csv")).set_index("scheme")
+        honest = table[(table["rung"] == "honest") & (table["permutation"] > 0)]
+        names = {"all": "among all callers", "strata": "within strata"}
+        pictures.append(
+            (
+                "permutation_null",
+                pd.DataFrame(
+                    {
+                        "kind": honest["scheme"].map(names),
+                        "metric": "auroc",
+                        "value": honest["auroc_kfold"],
+                        "observed": honest["scheme"].map(tests["observed"]),
+                    }
+                ),
+            )
+        )
+    return pictures
+
+
+def _result(folder: ResultsFolder, checked: Checked, found: Refitted) -> AuditResult:
+    findings = (*checked.findings, *found.findings)
+    return AuditResult(
+        folder.file(FOLDER), found.ladder, findings_table(findings), found.tests, found.controls,
+        found.procedure, exit_code(findings),
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""The tables that join all protocols, and the manifest that says what everything was made from."""
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.biomarkers import DEFINITION_VERSION
+from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json
+from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.study.protocols import joined, part_of
+from voicerisk.study.settings import Study
+from voicerisk.validation import compute_metrics, degenerate_scores
+from voicerisk.validation.metrics.cut_stability import cut_stability
+from voicerisk.validation.metrics.decision_curves import shift_prevalence
+
+PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
+            "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
+
+
+def write_metrics(
+    study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
+) -> tuple[list[str], list[str]]:
+    """Measure all predictions; write `metrics.csv`, `thresholds.csv`, `tuning.csv` and `provenance.json`."""
+    tables = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in protocols]
+    predictions, notes = at_study_prevalence(pd.concat(tables, ignore_index=True), study.validation.prior)
+    metrics = compute_metrics(
+        predictions,
+        study.validation,
+        bootstrap_strata=study.validation.strata,
+        subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
+        prevalence=study.validation.prevalence,
+        progress=move,
+    )
+    write_csv(folder.file("metrics.csv"), metrics)
+    out_of_bag = cut_stability(predictions, study.validation)
+    write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
+    if study.validation.strata:
+        notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
+    write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds.csv"))
+    write_csv(folder.file("tuning.csv"), joined(folder, protocols, "tuning.csv"))
+    provenance = {
+        name: json.loads(folder.file(f"{part_of(name)}/provenance.json").read_text(encoding="utf-8"))
+        for name in protocols
+    }
+    write_json(folder.file("provenance.json"), provenance, PRIVATE)
+    folds = fold_table(folder, protocols)
+    write_csv(folder.file("folds.csv"), folds)
+    clamped = folds.loc[folds["protocol"] == "nested", "share_outside"]
+    if len(clamped):
+        notes.append(
+            f"Nested: on average {clamped.mean():.2%} of held-out values lay beyond the knots of their fold."
+        )
+    alarms = degenerate_scores(predictions)
+    notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
+    every = [str(note) for note in metrics.attrs.get("notes", ())]
+    write_json(folder.file("metrics_notes.json"), every)
+    resamples = [note for note in every if "of the resamples" in note]
+    notes += [note for note in every if note not in resamples]
+    if resamples:
+        notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
+    names = [
+        "metrics.csv",
+        "thresholds.csv",
+        "thresholds_out_of_bag.csv",
+        "tuning.csv",
+        "folds.csv",
+        "provenance.json",
+        "metrics_notes.json",
+    ]
+    return names, list(dict.fromkeys(notes))
+
+
+def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple[pd.DataFrame, list[str]]:
+    """Return predictions whose recalibrated risk is one at the study's own share of positive calls.
+
+    `p` of the nested protocol is a risk at the class prior. Where the study file sets another prior than the
+    study's share, calibration, Brier score and net benefit on the study's calls need it moved back.
+    """
+    if prior is None:
+        return predictions, []
+    calls = (predictions["protocol"] == "nested") & (predictions["unit"] == "call")
+    share = float(predictions.loc[calls].drop_duplicates("call_id")["y"].mean()) if calls.any() else prior
+    moved = predictions.copy()
+    moved.loc[calls, "p"] = shift_prevalence(predictions.loc[calls, "p"].to_numpy(), prior, share)
+    return moved, [
+        f"p of the nested protocol is a risk at the class prior {prior:g}; for calibration, Brier score and "
+        f"net benefit it was moved to the study's share of positive calls, {share:.3f}."
+    ]
+
+
+def fold_table(folder: ResultsFolder, protocols: Sequence[str]) -> pd.DataFrame:
+    """Return one row a fold: markers chosen, learners left out, share of values beyond the knots."""
+    rows = []
+    for name in protocols:
+        notes = json.loads(folder.file(f"{part_of(name)}/notes.json").read_text(encoding="utf-8"))
+        for key, fit in notes["fits"].items():
+            shares = list(fit.get("clamped", {}).values())
+            rows.append(
+                {
+                    "protocol": name,
+                    "fold": key,
+                    "selected": " ".join(fit.get("selected", ())),
+                    "left_out": "; ".join(": ".join(pair) for pair in fit.get("left_out", ())),
+                    "share_outside": float(sum(shares) / len(shares)) if shares else 0.0,
+                }
+            )
+    return pd.DataFrame(rows, columns=["protocol", "fold", "selected", "left_out", "share_outside"])
+
+
+def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> None:
+    """Write `manifest.json`: settings, versions, hashes of inputs and outputs, seeds, timings, notes.
+
+    No absolute path and no caller id enters it.
+    """
+    records = folder.records()
+    calls_table = study.folder / study.cohort.calls
+    notes = {
+        name: json.loads(folder.file(f"{part_of(name)}/notes.json").read_text(encoding="utf-8"))
+        for name in protocols
+    }
+    for part in notes.values():
+        part.pop("fits", None)
+    write_json(
+        folder.file("manifest.json"),
+        {
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "study_file": {"name": study.path.name, "sha256": study.digest},
+            "calls_table": {"name": calls_table.name, "sha256": sha256_file(calls_table)},
+            "recordings": _recordings(folder),
+            "settings": without_folders(study.as_dict()),
+            "seed": study.validation.seed,
+            "protocols": list(protocols),
+            "protocol_notes": notes,
+            "biomarker_definitions": DEFINITION_VERSION,
+            "versions": {"python": platform.python_version(), **_versions(), "r": _r_versions(folder)},
+            "stages": {
+                name: {key: record[key] for key in ("seconds", "notes", "outputs")}
+                for name, record in records.items()
+            },
+        },
+    )
+
+
+def without_folders(value: Any) -> Any:
+    """Return settings in which an absolute path is but its last part: a manifest is made to be shared."""
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
+
+
+def _recordings(folder: ResultsFolder) -> dict[str, str]:
+    """Return the hash of each call's decoded samples."""
+    channel = pd.read_csv(folder.file("channel.csv"), dtype={"call_id": str})
+    return dict(zip(channel["call_id"], channel["sha256"], strict=True)) if "sha256" in channel else {}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _r_versions(folder: ResultsFolder) -> dict[str, str]:
+    """Return the versions of R and mgcv that fitted the GAMM."""
+    notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
+    return dict(notes.get("versions", {}))

@@ -1,0 +1,193 @@
+"""What a study can say of itself for TRIPOD+AI and PROBAST+AI, item by item; the rest is NOT REPORTED."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from voicerisk.cohort import CohortSettings
+from voicerisk.files import write_csv
+from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.study_file import plain
+from voicerisk.report.tripod_items import known_facts, reporting_evidence
+from voicerisk.study.design import ModelTables
+from voicerisk.study.settings import Study
+from voicerisk.validation import riley_sample_size
+from voicerisk.validation.audit.checks import one_class_cells
+
+FILE = "reporting.csv"
+# Keys of [report] that answer facts of another name, or several.
+ANSWERS = {
+    "outcome_assessment": ("outcome",),
+    "data": ("data_hashes",),
+    "code": ("versions",),
+    "blinding": ("blinding", "predictor_blinding", "outcome_blinding"),
+}
+
+
+def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) -> tuple[list[str], list[str]]:
+    """Write `reporting.csv`: checklist, item, topic, who fills it, fact, evidence.
+
+    Parameters
+    ----------
+    study : Study
+        What a person wrote under `[report]` is taken where its key is that of a fact.
+    tables : ModelTables
+    folder : ResultsFolder
+        With the tables of the stages before.
+    """
+    facts = _facts(study, tables, folder)
+    known = known_facts()
+    for key, value in study.report.items():
+        for fact in ANSWERS.get(str(key), (str(key),)):
+            if fact in known:
+                facts[fact] = _listed(part for part in (str(value).strip(), facts.get(fact, "")) if part)
+    write_csv(folder.file(FILE), reporting_evidence(facts))
+    return [FILE], []
+
+
+def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str, str]:
+    calls, validation = tables.calls, study.validation
+    by_caller = calls.groupby("caller_id")["y"].max()
+    positive = int(by_caller.sum())
+    candidates = len(tables.markers) * calls["sex"].nunique() * study.boost.df
+    # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
+    prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
+    needed = riley_sample_size(candidates, prevalence)
+    metrics = pd.read_csv(folder.file("metrics.csv"))
+    flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
+    gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
+    by = list(dict.fromkeys(["sex", *study.cohort.strata]))
+    cells = one_class_cells(calls, by)
+    n = (
+        f"{len(calls)} calls of {len(by_caller)} callers; the outcome in {int(calls['y'].sum())} calls of "
+        f"{positive} callers"
+    )
+    repeats = f", {validation.repeats} repeats" if "grouped_kfold" in validation.designs else ""
+    prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
+    facts = {
+        "exclusions": _listed(
+            f"{row['reason']}: {row['n']} {row['unit']}s" for row in gone.to_dict("records")
+        )
+        or "no call was left out",
+        "flow": f"{n}; flow.csv, exclusions.csv",
+        "characteristics": "tables/cohort: by outcome",
+        "n_events": n,
+        "outcome": _outcome(study.cohort),
+        "preprocessing": _settings(study.audio),
+        "predictors": f"{len(tables.markers)} markers: {', '.join(tables.markers)}",
+        "units": f"preset {study.biomarkers.preset}; definitions and units in tables/biomarkers",
+        "sample_size": f"{n}; {candidates:g} candidate degrees of freedom, {positive / candidates:.2f} "
+        f"callers with the outcome for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
+        "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
+        "split": f"whole callers; {', '.join(validation.designs)}{repeats}; "
+        f"folds spread over outcome and {', '.join(by)}",
+        "functional_form": _settings(study.boost),
+        "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
+        f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
+        "clusters": f"no term for {_named(by)} in the model beside sex; performance by each (metrics.csv)",
+        "measures": ", ".join(sorted(set(metrics["metric"]))),
+        "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
+        "prediction": "mean probability of a call's frames; boost/model.json",
+        "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
+        "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
+        "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",
+        "data_hashes": "SHA-256 of the calls table and of every recording in manifest.json",
+        "versions": "manifest.json",
+        "seeds": f"{validation.seed} for folds, bootstraps and refits",
+        "full_model": "boost/model.json (knots, coefficients), boost/partial_effects.csv",
+        "performance": _performance(metrics),
+        "heterogeneity": _by_group(metrics, "sex="),
+        "fairness": _by_group(metrics, ""),
+        "predictor_assessors": "none: markers are computed; the spans of speech come from the label tracks",
+        "evaluation_weights": "metrics count every call once: training weights do not enter",
+        "updated_performance": "calibration and Brier score of the recalibrated risk p: metrics.csv",
+        "poor_input": f"missing values: {study.biomarkers.missing}; values beyond the training range are "
+        "counted by call and marker (voicerisk score)",
+        "users": "recordings with the caller's speech marked, and the caller's sex where the model has both",
+        "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; a middle class that was left "
+        "out makes every measure look better than practice",
+        "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
+        "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
+    }
+    agreement = folder.file("agreement.csv")
+    if agreement.is_file():
+        facts["agreement"] = f"agreement of {pd.read_csv(agreement)['scale'].nunique()} scales: agreement.csv"
+    optimism = folder.file("optimism.csv")
+    if optimism.is_file():
+        rows = pd.read_csv(optimism).query("metric == 'auroc'")
+        facts["optimism"] = _listed(
+            f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
+            f"{row['validated']:.3f} validated"
+            for row in rows.to_dict("records")
+        )
+    audit = folder.file("audit/findings.csv")
+    if audit.is_file():
+        own = pd.read_csv(audit).query("concerns == 'the study'")
+        facts["audit_flags"] = (
+            _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
+            or "the audit found no leak, no bias and nothing to note"
+        )
+    facts["limitations"] = _listed(
+        part
+        for part in (
+            f"{positive / candidates:.2f} callers with the outcome for each candidate degree of freedom",
+            "intervals given these scores are too short (docs/validation.md)",
+            facts.get("audit_flags", "the audit was not run"),
+        )
+    )
+    return facts
+
+
+def _listed(parts: Any) -> str:
+    return "; ".join(str(part).rstrip(".") for part in parts)
+
+
+def _outcome(cohort: CohortSettings) -> str:
+    if cohort.cssrs is None:
+        return f"column {cohort.outcome or 'outcome'} of the calls table, 1 = at risk"
+    return f"coded from C-SSRS ratings: {_settings(cohort.cssrs)}"
+
+
+def _named(columns: list[str]) -> str:
+    return ", ".join(column for column in columns if column != "sex") or "services (none named)"
+
+
+def _settings(values: Any) -> str:
+    return "; ".join(f"{key} = {value}" for key, value in plain(values).items() if value is not None)
+
+
+def _performance(metrics: pd.DataFrame) -> str:
+    shown = metrics[
+        (metrics["unit"] == "call")
+        & (metrics["subgroup"] == "all")
+        & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
+        & metrics["method"].str.contains("percentile", na=False)
+    ]
+    values = _listed(
+        f"{row['protocol']}, {row['design']}: {row['metric']} {_interval(row)}"
+        for row in shown.dropna(subset="estimate").to_dict("records")
+    )
+    return f"95 % intervals given these scores: {values}; all in metrics.csv" if values else ""
+
+
+def _by_group(metrics: pd.DataFrame, but: str) -> str:
+    rows = metrics[
+        (metrics["unit"] == "call")
+        & (metrics["metric"] == "auroc")
+        & (metrics["subgroup"] != "all")
+        & metrics["method"].str.contains("percentile", na=False)
+        & (metrics["protocol"] == "nested")
+    ]
+    if but:
+        rows = rows[~rows["subgroup"].str.startswith(but)]
+    return _listed(
+        f"AUROC {row['subgroup']}: {_interval(row)}, {row['design']}"
+        for row in rows.dropna(subset="estimate").to_dict("records")
+    )
+
+
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    if pd.isna(row["lower"]):
+        return f"{row['estimate']:.3f} (no interval)"
+    return f"{row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"

@@ -1,0 +1,1 @@
+"""The leakage audit: the ladder, permutations, controls, plausibility, and what they mean."""

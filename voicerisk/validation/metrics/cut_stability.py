@@ -1,0 +1,51 @@
+"""What a cut promises on the callers it was learned on, and what it keeps on callers left out."""
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.callers.schema import RUN, check_predictions, classes_of
+from voicerisk.validation.metrics.youden import cut_out_of_bag
+from voicerisk.validation.settings import ValidationSettings
+
+STREAM = 47
+COLUMNS = (*RUN, "quantity", "mean", "sd", "q025", "q975", "n_boot")
+
+
+def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd.DataFrame:
+    """Learn the Youden cut of each run's call scores on bootstraps of callers; judge it in and out of bag.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        The predictions table. The call rows of the first repeat of each run are taken.
+    settings : ValidationSettings
+        Its bootstraps and seed.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, target, design, quantity (cut, youden_bag, youden_oob, sensitivity_oob,
+        specificity_oob, accuracy_oob), mean, sd, q025, q975, n_boot (bootstraps in which it is defined).
+        Empty for a table with several classes. Scores are taken as given. The cut is learned without
+        midpoints, as the published protocol learns it.
+    """
+    check_predictions(predictions)
+    rows = []
+    if not classes_of(predictions):
+        calls = predictions[predictions["unit"] == "call"]
+        calls = calls[calls["repeat"] == calls.groupby(list(RUN))["repeat"].transform("min")]
+        for names, part in calls.groupby(list(RUN), sort=True):
+            y, score = part["y"].to_numpy(dtype=np.int64), part["p_raw"].to_numpy(dtype=np.float64)
+            if len(set(y)) < 2 or np.ptp(score) == 0:
+                continue
+            groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
+            rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
+            found = cut_out_of_bag(score, y, groups, rng, settings.bootstraps)
+            for quantity in found.columns:
+                values = found[quantity].to_numpy(dtype=np.float64)
+                values = values[np.isfinite(values)]
+                if len(values):
+                    low, high = np.quantile(values, [0.025, 0.975])
+                    sd = values.std(ddof=1) if len(values) > 1 else np.nan
+                    rows.append((*names, quantity, values.mean(), sd, low, high, len(values)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,1 @@
+"""The published and the nested protocol: folds, tuning, recalibration, prediction rows."""
