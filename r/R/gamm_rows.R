@@ -102,7 +102,8 @@ plain_factor <- function(x) {
 }
 
 marker_column <- function(x, name) {
-  if (!is.numeric(x)) refuse("marker \"", name, "\" is not numeric.")
+  if (all(is.na(x))) x <- as.numeric(x)
+  if (!is.numeric(x)) refuse("marker \"", name, "\" is not numeric but of class ", class(x)[1L], ".")
   if (any(is.infinite(x))) refuse("marker \"", name, "\" has infinite values.")
   as.numeric(x)
 }
