@@ -15,6 +15,11 @@ vr_read_study <- function(path) {
   files <- list.files(path, pattern = "\\.(csv|rds)$", recursive = TRUE)
   if (file.exists(file.path(path, "boost", "model.json"))) files <- c(files, "boost/model.json")
   if (!length(files)) refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
+  saved <- grep("\\.rds$", files, value = TRUE)
+  if (length(saved)) {
+    message(path, " holds ", length(saved), " RDS file(s), for example ", saved[[1L]],
+      ". RDS files can hold code that runs when R uses them: go on only if you trust where the folder came from.")
+  }
   read <- function(file) {
     full <- file.path(path, file)
     if (grepl("\\.rds$", file)) return(readRDS(full))
