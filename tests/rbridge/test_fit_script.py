@@ -10,11 +10,21 @@ from voicerisk.rbridge.fit_script import boost_part, gamm_part, r_name, r_text
 HOSTILE = 'a"; system("touch x"); "\\'
 BOOST = {"brandom": False, "by_sex": False, "mstop": 20, "nu": 0.1, "df": 4.0, "knots": 20}
 SPEC = {
-    "y": "outcome", "sex": "sex", "groups": {"caller": "caller_id", "call": "call_id", "segment": "segment"},
-    "random": [], "covariates": [HOSTILE], "markers": ["dom"], "linear": [], "engine": "bam", "discrete": False,
-    "method": "fREML", "k": [5], "covariance": "caller_jackknife", "formula": "outcome ~ sex + s(dom, by = sex)",
+    "y": "outcome",
+    "sex": "sex",
+    "groups": {"caller": "caller_id", "call": "call_id", "segment": "segment"},
+    "random": [],
+    "covariates": [HOSTILE],
+    "markers": ["dom"],
+    "linear": [],
+    "engine": "bam",
+    "discrete": False,
+    "method": "fREML",
+    "k": [5],
+    "covariance": "caller_jackknife",
+    "formula": "outcome ~ sex + s(dom, by = sex)",
     "names": {HOSTILE: "a...system"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.r

@@ -1,7 +1,7 @@
 """The text of `fit.R`: every fit of a study as calls that a reader would write, in plain R.
 
-A results folder may come from elsewhere. What stands in its files enters the script as an R string, as a number
-or as a name that R takes without quotes, never as text that R would run.
+A results folder may come from elsewhere. What stands in its files enters the script as an R string, as a
+number or as a name that R takes without quotes, never as text that R would run.
 """
 
 import math
@@ -18,8 +18,8 @@ HEAD = """\
 options(contrasts = c("contr.treatment", "contr.poly"))
 
 # The files lie beside this script.
-here <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)), fixed = TRUE)
-if (length(here) == 1L) setwd(dirname(here))
+here <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
+if (length(here) == 1L) setwd(dirname(gsub("~+~", " ", here, fixed = TRUE)))
 
 # The functions of the R package 'voicerisk' (tables, caller-clustered tests), as this study used them.
 voicerisk <- new.env(parent = baseenv())
@@ -82,7 +82,8 @@ CLUSTERED = """
 # Tests and intervals of that model with the caller as the unit.
 clustered <- voicerisk$vr_gamm(
   {table}, markers = c({markers}),
-  y = {y_name}, sex = {sex_name}, caller = {caller_name}, random = character(), covariates = c({covariates}), linear = c({linear}),
+  y = {y_name}, sex = {sex_name}, caller = {caller_name},
+  random = character(), covariates = c({covariates}), linear = c({linear}),
   engine = "{engine}", discrete = {discrete}, method = "{method}", k = c({k}),
   covariance = "caller_jackknife"
 )
@@ -146,18 +147,21 @@ MASK = """\
 
 _R_NAME = re.compile(r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*")
 _RESERVED = frozenset(
-    "if else repeat while function for next break TRUE FALSE NULL Inf NaN NA NA_integer_ NA_real_ "
-    "NA_complex_ NA_character_ in . ...".split()
+    (
+        *("if", "else", "repeat", "while", "function", "for", "next", "break", "in", ".", "..."),
+        *("TRUE", "FALSE", "NULL", "Inf", "NaN"),
+        *("NA", "NA_integer_", "NA_real_", "NA_complex_", "NA_character_"),
+    )
 )
 
 
 def r_text(text: str) -> str:
-    """Return a text as R code for the same string; only ASCII, so that no locale reads it otherwise.
+    r"""Return a text as R code for the same string; only ASCII, so that no locale reads it otherwise.
 
     Examples
     --------
-    >>> print(r_text('a "b" \\\\ ü'))
-    "a \\"b\\" \\\\ \\u{fc}"
+    >>> print(r_text('say "ü"'))
+    "say \"\u{fc}\""
     """
     out = []
     for sign in str(text):
