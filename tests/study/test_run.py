@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.study import load_study, run_study
 
