@@ -1,4 +1,4 @@
-"""The answer of a study in two sentences: whom the honest model finds, and what the published recipe claims."""
+"""The answer of a study in two sentences: whom the honest model finds, what the published recipe claims."""
 
 from collections.abc import Mapping
 
