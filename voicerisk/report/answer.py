@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.figures.wording import number, one_interval, whole_group
@@ -88,7 +89,7 @@ def _difference(honest: Mapping[str, float], recipe: Mapping[str, float], ladder
         return "here the two agree"
     if ladder is None or ladder.empty:
         return "`voicerisk audit` says what made the difference"
-    steps = ladder["auroc"].diff() * (1.0 if gap > 0 else -1.0)
-    if not steps.max() > 0:
+    steps = np.diff(ladder["auroc"].to_numpy(dtype=np.float64)) * np.sign(gap)
+    if not np.nanmax(steps, initial=0.0) > 0.0:
         return "no single step of the audit's ladder explains the difference"
-    return f"what made the difference most: {ladder['label'][steps.idxmax()]}"
+    return f"what made the difference most: {ladder['label'].iloc[int(np.nanargmax(steps)) + 1]}"
