@@ -4,6 +4,7 @@ Sources: Riley RD et al. (BMJ 2020;368:m441) for development; Riley RD et al. (S
 external validation. R's pmsampsize and pmvalsampsize compute the same criteria.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -244,7 +245,7 @@ def _for_net_benefit(
     return f"standardised net benefit at {cut:g} to {width:g}", variance / (width / (2 * Z)) ** 2
 
 
-def _plan(rows: list[tuple[str, float]], prevalence: float) -> pd.DataFrame:
+def _plan(rows: Sequence[tuple[str, float]], prevalence: float) -> pd.DataFrame:
     callers = np.array([int(np.ceil(n - 1e-9)) for _, n in rows], dtype=np.int64)
     events = np.ceil(callers * prevalence - 1e-9).astype(np.int64)
     return pd.DataFrame({"criterion": [name for name, _ in rows], "callers": callers, "events": events})
