@@ -8,7 +8,7 @@ import pandas as pd
 from voicerisk.files import write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.design import ModelTables
-from voicerisk.study.protocols import fitter_of
+from voicerisk.study.protocols import procedure_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
 from voicerisk.validation.protocols.apparent import apparent_scores, optimism_table
@@ -54,7 +54,7 @@ def write_apparent(
     parts, learned = [], {}
     for name in protocols:
         place = folder.checkpoints(STAGE, mark)
-        fitter = fitter_of(study, name, tables, chosen, place, jobs)
+        fitter = procedure_of(study, name, tables, chosen, place, jobs)
         scores, learned[name] = apparent_scores(calls, fitter, study.validation, SWITCHES[name], move)
         parts.append(optimism_table(metrics, scores, name))
     folder.drop_checkpoints(STAGE)

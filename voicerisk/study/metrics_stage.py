@@ -51,7 +51,7 @@ def write_metrics(
     write_json(folder.file("provenance.json"), provenance, PRIVATE)
     folds = fold_table(folder, protocols)
     write_csv(folder.file("folds.csv"), folds)
-    clamped = folds.loc[folds["protocol"] == "nested", "share_outside"]
+    clamped = folds.loc[folds["protocol"] == "nested", "share_outside"].dropna()
     if len(clamped):
         notes.append(
             f"Nested: on average {clamped.mean():.2%} of held-out values lay beyond the knots of their fold."
@@ -107,7 +107,7 @@ def fold_table(folder: ResultsFolder, protocols: Sequence[str]) -> pd.DataFrame:
                     "fold": key,
                     "selected": " ".join(fit.get("selected", ())),
                     "left_out": "; ".join(": ".join(pair) for pair in fit.get("left_out", ())),
-                    "share_outside": float(sum(shares) / len(shares)) if shares else 0.0,
+                    "share_outside": float(sum(shares) / len(shares)) if shares else float("nan"),
                 }
             )
     return pd.DataFrame(rows, columns=["protocol", "fold", "selected", "left_out", "share_outside"])

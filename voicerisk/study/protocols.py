@@ -10,9 +10,10 @@ import pandas as pd
 from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.design import ModelTables
+from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
 from voicerisk.study.settings import Study
-from voicerisk.validation import run_nested, run_published
+from voicerisk.validation import FitPaths, run_nested, run_published
 
 # The nested protocol chooses the number of steps on inner folds; it looks up to this multiple of [boost]
 # mstop.
@@ -49,6 +50,26 @@ def fitter_of(
     )
 
 
+def procedure_of(
+    study: Study, protocol: str, tables: ModelTables, chosen: tuple[str, ...], checkpoints: Path, jobs: int
+) -> FitPaths:
+    """Return what refits a protocol: gamboost as published, or the family of the nested protocol."""
+    boosted = fitter_of(study, protocol, tables, chosen, checkpoints, jobs)
+    if protocol == "nested":
+        boosted = replace(boosted, patience=study.boost.patience)
+        return family_of(study, tables, boosted)
+    return boosted
+
+
+def family_of(study: Study, tables: ModelTables, boosted: GamboostFitter) -> FitPaths:
+    """Return what refits the family that the study names; `boosted` is its gamboost."""
+    family = study.validation.family
+    members = members_of(family, study.boost.by_sex)
+    if not members:
+        return boosted
+    return FamilyFitter(tables, members, boosted if takes_gamboost(family) else None)
+
+
 def run_protocol_stage(
     study: Study,
     name: str,
@@ -60,11 +81,9 @@ def run_protocol_stage(
     move: Callable[[int, int], None],
 ) -> tuple[list[str], list[str]]:
     """Run a protocol; write its predictions, and beside the state its cuts, tuning, provenance and notes."""
-    fitter = fitter_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
+    fitter = procedure_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *_strata(study, tables)]]
     run = run_published if name == "published" else run_nested
-    if name == "nested":
-        fitter = replace(fitter, patience=study.boost.patience)
     result = run(calls, fitter, study.validation, move)
 
     write_parquet(folder.file(f"predictions_{name}.parquet"), result.predictions)
@@ -75,7 +94,7 @@ def run_protocol_stage(
     write_json(folder.file(f"{part}/notes.json"), result.notes)
     folder.drop_checkpoints(name)
     outputs = [f"{part}/{file}" for file in ("thresholds.csv", "tuning.csv", "provenance.json", "notes.json")]
-    return [f"predictions_{name}.parquet", *outputs], _spoken(result.notes, fitter.mstop)
+    return [f"predictions_{name}.parquet", *outputs], _spoken(result.notes, NESTED_STEPS * study.boost.mstop)
 
 
 def part_of(protocol: str) -> str:

@@ -300,7 +300,7 @@ class Stages:
             boost=plain(study.boost),
             validation=plain(validation),
             code=code_of(
-                *("screening", "models", "validation", "study/design", "study/fitters"),
+                *("screening", "models", "validation", "study/design", "study/family", "study/fitters"),
                 *("study/boost_rows", "study/fit_queue", "study/protocols", "study/screening"),
             ),
         )

@@ -325,6 +325,7 @@ def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
     from voicerisk.figures import selection_table
 
     tuning = pd.read_csv(folder.file("tuning.csv"))
+    tuning = tuning[tuning["step"].notna()]
     if len(tuning):
         first = tuning[tuning["design"] == tuning["design"].iloc[0]]
         first = first[first["repeat"] == first["repeat"].min()]

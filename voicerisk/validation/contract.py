@@ -50,8 +50,23 @@ class TrainingSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a small named family, of which a fold takes a weighted mean.
+
+    Parameters
+    ----------
+    name : str
+    extra : int
+        How much more than the simplest member it may learn; the more, the more the callers must speak for it.
+    """
+
+    name: str
+    extra: int
+
+
+@dataclass(frozen=True, slots=True)
 class FittedPath:
-    """Scores of the assessed calls along the path of one fitted model.
+    """Scores of the assessed calls by one fitted model along its path, or by the members of a family.
 
     Parameters
     ----------
@@ -60,16 +75,20 @@ class FittedPath:
     call_ids : tuple of str
         The calls of the assessed callers.
     call_score : ndarray, shape (n_calls, M + 1)
-        Mean frame probability of each call after 0..M steps (M = 0 for a model without steps).
+        Mean frame probability of each call after 0..M steps (M = 0 for a model without steps). Where there
+        are members, their probabilities of the call come first, one column each; the columns after them, if
+        any, are the path.
     call_deviance : ndarray, shape (n_calls, M + 1)
-        Mean frame deviance (-2 log-likelihood) of each call.
+        Mean frame deviance (-2 log-likelihood) of each call; of a member the deviance of the call.
     provenance : mapping of str to tuple of str
         Learned object ('screening', 'knots', 'boost', ...) -> callers it saw.
     notes : mapping
         For example selected markers (`selected`), share of frames clamped, learners left out.
     frame_scores : callable
         Step -> table call_id, segment, frame, time_s, p_raw of the assessed calls; empty for a model without
-        frames.
+        frames. Where the fold takes members, their weights -> that table.
+    members : tuple of Member
+        The same for all paths of an outer fold; empty where there is one model.
     """
 
     key: str
@@ -78,7 +97,8 @@ class FittedPath:
     call_deviance: np.ndarray
     provenance: Mapping[str, tuple[str, ...]]
     notes: Mapping[str, Any]
-    frame_scores: Callable[[int], pd.DataFrame]
+    frame_scores: Callable[[Any], pd.DataFrame]
+    members: tuple[Member, ...] = ()
 
 
 FitPaths = Callable[[Sequence[TrainingSet], Progress | None], Iterator[FittedPath]]
@@ -122,7 +142,12 @@ def next_path(
             f"it returned {len(path.call_ids)} rows for {len(call_ids)} calls (differing: {odd})."
         )
     shape = np.shape(path.call_score)
-    if len(shape) != 2 or shape[0] != len(path.call_ids) or np.shape(path.call_deviance) != shape:
+    if (
+        len(shape) != 2
+        or shape[0] != len(path.call_ids)
+        or shape[1] < len(path.members)
+        or np.shape(path.call_deviance) != shape
+    ):
         raise ValidationError(
             f"The refit {asked.key!r} returned scores of shape {shape} and deviances of shape "
             f"{np.shape(path.call_deviance)}; both must be (calls, steps + 1) = ({len(path.call_ids)}, ...)."

@@ -10,6 +10,7 @@ PROTOCOLS = ("published", "nested")
 DESIGNS = ("loco", "grouped_kfold")
 DIRECTIONS = ("fixed", "auto")
 THRESHOLDS = ("bootstrap_youden", "youden")
+FAMILY = ("linear", "sparse", "by_level", "curves", "curves_by_level", "gamboost")
 METRIC_BOOTSTRAPS = 2000
 OUTER_FOLDS = 10
 
@@ -26,6 +27,9 @@ class ValidationSettings:
         Outer designs of the nested protocol. The published protocol is leave-one-caller-out by definition.
     repeats : int
         Repetitions of the stratified grouped k-fold, at least 1.
+    family : sequence of {'linear', 'sparse', 'by_level', 'curves', 'curves_by_level', 'gamboost'}
+        Models of which each fold of the nested protocol takes a weighted mean, by caller-level loss in its
+        inner folds. All but gamboost learn from calls; ['gamboost'] is boosting on frames alone.
     inner_folds : int
         Largest number of inner folds, at least 3; less where the smaller class has fewer callers.
     prior : float or None
@@ -62,6 +66,7 @@ class ValidationSettings:
 
     protocols: Sequence[str] = PROTOCOLS
     designs: Sequence[str] = DESIGNS
+    family: Sequence[str] = FAMILY[:-1]
     repeats: int = 20
     inner_folds: int = 10
     prior: float | None = None
@@ -74,7 +79,7 @@ class ValidationSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for key, known in (("protocols", PROTOCOLS), ("designs", DESIGNS)):
+        for key, known in (("protocols", PROTOCOLS), ("designs", DESIGNS), ("family", FAMILY)):
             object.__setattr__(self, key, _choices(key, getattr(self, key), known))
         for key, known in (("direction", DIRECTIONS), ("threshold", THRESHOLDS)):
             _choice(key, getattr(self, key), known)

@@ -119,7 +119,8 @@ class CallFrames:
         values = self.columns[marker]
         low, high = np.full(self.n_calls, np.nan), np.full(self.n_calls, np.nan)
         order = np.argsort(self.call, kind="stable")
-        for number, part in enumerate(np.split(values[order], np.cumsum(np.bincount(self.call, minlength=self.n_calls))[:-1])):
+        ends = np.cumsum(np.bincount(self.call, minlength=self.n_calls))
+        for number, part in enumerate(np.split(values[order], ends[:-1])):
             known = part[~np.isnan(part)]
             if len(known):
                 low[number], high[number] = np.quantile(known, SPAN)

@@ -133,9 +133,14 @@ def mixed(models: Sequence[CallModel], weights: Sequence[float]) -> CallModel:
     pairs = [(model, float(weight)) for model, weight in zip(models, weights, strict=True)]
     return CallModel(
         sum(weight * model.offset for model, weight in pairs),
-        {name: sum(weight * model.level_effect[name] for model, weight in pairs) for name in first.level_effect},
+        {
+            name: sum(weight * model.level_effect[name] for model, weight in pairs)
+            for name in first.level_effect
+        },
         tuple(
-            CallEffect(*key, sum(weight * model.effects[place].coefficients for model, weight in pairs))
+            CallEffect(
+                *key, np.sum([weight * model.effects[place].coefficients for model, weight in pairs], axis=0)
+            )
             for place, key in enumerate(keys)
         ),
         first.markers,
@@ -194,14 +199,15 @@ def fit_calls(
     Notes
     -----
     Every marker enters as the call's mean of a line and four bends. A line is scaled to variance 1 over the
-    calls learned from; what the bends say beyond it is scaled to variance 1 together. `linear` has the lines,
-    `curves` the bends too; `by_level` and `curves_by_level` have both once in common and once for each level,
-    the ridge penalty drawing the latter to 0. `sparse` weighs each line by how far its score statistic exceeds
-    what chance gives. All columns of a member together have mean square 1 a call, so that one penalty means
-    the same for any number of markers.
+    calls learned from; what the bends say beyond it is scaled to variance 1 together. `linear` has the
+    lines, `curves` the bends too; `by_level` and `curves_by_level` have both once in common and once for each
+    level, the ridge penalty drawing the latter to 0. `sparse` weighs each line by how far its score statistic
+    exceeds what chance gives. All columns of a member together have mean square 1 a call, so that one penalty
+    means the same for any number of markers.
 
-    Markers are centred in each level of the moderator, at the class share that the weights set. So who is held
-    out of a level moves no score by the difference between levels, which would lean against their outcome.
+    Markers are centred in each level of the moderator, at the class share that the weights set. So who is
+    held out of a level moves no score by the difference between levels, which would lean against their
+    outcome.
     """
     unknown = [name for name in members if name not in MEMBERS]
     if unknown:
@@ -277,11 +283,15 @@ def _centres(inside: Floats, own: Floats, y: NDArray[np.int64], weights: Floats)
     gram = (design * weights[:, None]).T @ design
     gram += np.diag(np.r_[0.0, 1e-9, np.full(own.shape[1], LEVEL_SHRINKS)])
     found = np.linalg.solve(gram, (design * weights[:, None]).T @ inside)
-    return np.concatenate([found[0] + found[2:], found[:1]]) if own.shape[1] > 1 else np.stack([found[0] + found[2]] * 2)
+    return (
+        np.concatenate([found[0] + found[2:], found[:1]])
+        if own.shape[1] > 1
+        else np.stack([found[0] + found[2]] * 2)
+    )
 
 
 def _standardised(features: Floats, train: NDArray[np.int64], share: Floats) -> tuple[Floats, Floats]:
-    """Scale lines and bends; return what turns spline directions into them, shape (markers, 1 + BENDS, ...)."""
+    """Scale lines and bends; return what turns spline directions into them too, a square for each marker."""
     inside = features[train]
     line = inside[..., 0]
     spread = np.sqrt(share @ line**2)

@@ -15,9 +15,10 @@ from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.screening import screen
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import ModelTables
+from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
 from voicerisk.study.fit_queue import fit_together
 from voicerisk.study.fitters import GamboostFitter
-from voicerisk.study.protocols import fitter_of
+from voicerisk.study.protocols import family_of, fitter_of
 from voicerisk.study.screening import (
     SOURCE_CALLER,
     Selection,
@@ -87,12 +88,34 @@ class AuditFits:
         tables = self._tables_of(calls)
 
         def fit(sets: Sequence[TrainingSet], progress: Progress | None) -> Iterator[FittedPath]:
-            mark, fitter, seen, asked = self._plan(switches, tables, sets)
+            if self._calls_only(switches):
+                mark, asked = self._mark(switches, tables, sets), _shared(sets)
+                seen: dict[str, tuple[str, ...]] = {}
+                fitter: FitPaths = self._family(tables)
+            else:
+                mark, boosted, seen, asked = self._plan(switches, tables, sets)
+                alone = self._is_boosted(switches)
+                fitter = boosted if alone else family_of(self.study, tables, boosted)
             paths = fitter(asked, self._ticks([(mark, one) for one in asked]))
             for one, path in zip(sets, paths, strict=True):
                 yield replace(path, key=one.key, provenance={**path.provenance, **seen})
 
         return fit
+
+    def _is_boosted(self, switches: FitSwitches) -> bool:
+        """Whether these switches ask for gamboost alone."""
+        return switches.published_model or not self._members
+
+    def _calls_only(self, switches: FitSwitches) -> bool:
+        """Whether these switches ask for call models with no gamboost beside them."""
+        return not self._is_boosted(switches) and not takes_gamboost(self.study.validation.family)
+
+    @property
+    def _members(self) -> tuple[str, ...]:
+        return members_of(self.study.validation.family, self.study.boost.by_sex)
+
+    def _family(self, tables: ModelTables) -> FamilyFitter:
+        return FamilyFitter(tables, self._members)
 
     def honest(self, calls: pd.DataFrame) -> FitPaths:
         """Return the refit function of the honest pipeline."""
@@ -111,6 +134,8 @@ class AuditFits:
         marks = set()
         for switches, calls, sets in wanted:
             tables = self._tables_of(calls)
+            if self._calls_only(switches):  # they take next to no time
+                continue
             # A column of its own, or another engine: these are fitted when they are asked for.
             if switches.caller_effect == "all_data" or self.study.boost.engine != "native":
                 marks.add(self._mark(switches, tables, sets))
@@ -150,8 +175,7 @@ class AuditFits:
             if switches.caller_effect != "all_data":  # it has frames of its own, which are not kept in memory
                 self._made[mark] = made
         fitter, seen = made
-        # Without the rung's name, so that rungs that ask for the same model share it.
-        return mark, fitter, seen, [replace(one, key=one.key.partition("/")[2]) for one in sets]
+        return mark, fitter, seen, _shared(sets)
 
     def _ticks(self, asked: Sequence[tuple[str, TrainingSet]]) -> Progress:
         """Return what counts models as they are fitted or found, those that were counted before left out."""
@@ -245,6 +269,11 @@ class AuditFits:
         # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
         chosen = screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior)
         return chosen.selected
+
+
+def _shared(sets: Sequence[TrainingSet]) -> list[TrainingSet]:
+    """Return the sets without the rung's name, so that rungs that ask for the same model share it."""
+    return [replace(one, key=one.key.partition("/")[2]) for one in sets]
 
 
 def _callers(calls: pd.DataFrame) -> dict[str, str]:

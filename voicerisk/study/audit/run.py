@@ -109,8 +109,9 @@ def audit_base(study: Study, extract: str) -> str:
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
         code=code_of(
-            "screening", "models", "validation", "study/design", "study/fitters", "study/boost_rows",
-            "study/fit_queue", "study/protocols", "study/screening", "study/audit/steps", "study/audit/fits",
+            "screening", "models", "validation", "study/design", "study/family", "study/fitters",
+            "study/boost_rows", "study/fit_queue", "study/protocols", "study/screening", "study/audit/steps",
+            "study/audit/fits",
         ),
     )  # fmt: skip
 

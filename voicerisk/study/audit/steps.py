@@ -35,7 +35,9 @@ from voicerisk.validation import (
 from voicerisk.validation.audit.climb import ladder_size
 from voicerisk.validation.audit.control_findings import control_findings
 from voicerisk.validation.audit.findings import Finding
+from voicerisk.validation.audit.ladder import ladder
 from voicerisk.validation.audit.permutation import judge_permutations, strata_alone_auroc
+from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
 
 RANDOM_LABELS = 5
@@ -107,6 +109,8 @@ class AuditSteps:
         self.calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
         self.strata = strata
         self.fits = AuditFits(study, tables, place / "fits", jobs, self._tick)
+        family = any(name != BOOSTED for name in self.settings.family)
+        self.rungs = ladder(family=family)
         self._move: Callable[[int, int], None] = lambda done, total: None
         self._done, self._total = 0, 0
 
@@ -137,7 +141,9 @@ class AuditSteps:
 
     def sizes(self) -> dict[str, int]:
         """Return the number of models of each step that has not been done yet; upper bounds."""
-        ladder, permutation = ladder_size(self.calls, self.settings, "loco", self.options.permutations)
+        ladder, permutation = ladder_size(
+            self.calls, self.settings, "loco", self.options.permutations, self.rungs
+        )
         one_pipeline = pipeline_size(self.calls, self.settings)
         services = self.calls[service_of(self.study)].nunique() if service_of(self.study) else 0
         folds = min(10, *(self.calls.loc[self.calls["y"] == v, "caller_id"].nunique() for v in (0, 1)))
@@ -174,21 +180,29 @@ class AuditSteps:
             callers = caller_table(self.calls)
             folds, _ = plan_folds(callers, ("loco",), self.settings, "honest", prior, True)
             sets = [one for fold in folds[:2] for one in (*fold.inner, fold.outer)]
-            fit = self.fits(FitSwitches(), self.calls)
-            for _ in fit(sets[:WARM_UP], None):
-                pass
-            begun = time.monotonic()
-            for _ in fit(sets[WARM_UP:], None):
-                pass
-            each = (time.monotonic() - begun) / len(sets[WARM_UP:])
-            write_json(self.place / "seconds.json", each)
+            timed = {}
+            # The ladder's rungs but the first are gamboost; the other steps fit the honest procedure.
+            for name, switches in (("ladder", self.rungs[1].fit), ("honest", FitSwitches())):
+                fit = self.fits(switches, self.calls)
+                for _ in fit(sets[:WARM_UP], None):
+                    pass
+                begun = time.monotonic()
+                for _ in fit(sets[WARM_UP:], None):
+                    pass
+                timed[name] = (time.monotonic() - begun) / len(sets[WARM_UP:])
+            write_json(self.place / "seconds.json", timed)
         known = self.place / "seconds.json"
         if not known.is_file():
             return
-        each = float(json.loads(known.read_text(encoding="utf-8")))
-        parts = ", ".join(f"{name} {spoken(n * each)}" for name, n in sizes.items() if n)
+        timed = json.loads(known.read_text(encoding="utf-8"))
+        long = {
+            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
+            for name, n in sizes.items()
+            if n
+        }
+        parts = ", ".join(f"{name} {spoken(seconds)}" for name, seconds in long.items())
         self.reporter.note(
-            f"At most {total} models at {each:.2g} s each: about {spoken(total * each)} ({parts}). "
+            f"At most {total} models: about {spoken(sum(long.values()))} ({parts}). "
             "Ctrl-C loses no finished step; --frames-per-caller makes it shorter."
         )
 
@@ -218,7 +232,7 @@ class AuditSteps:
             self._keep("ladder", name, record, forget=False)
 
         found = audit_ladder(
-            self.calls, self.fits, self.settings, "loco", permutations,
+            self.calls, self.fits, self.settings, "loco", permutations, self.rungs,
             finished=self._kept("ladder"), keep=keep, ahead=self.fits.ahead,
         )  # fmt: skip
         self.fits.forget()

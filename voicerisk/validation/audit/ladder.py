@@ -28,6 +28,9 @@ class FitSwitches:
 
     Parameters
     ----------
+    published_model : bool
+        The published model alone, gamboost on frames, where the honest refit takes a family of models. The
+        switches below are all of that model.
     global_scaling : bool
         Scaling and knots from all callers.
     global_screening : bool
@@ -45,6 +48,7 @@ class FitSwitches:
         and reaches the refits as `TrainingSet.caller_weights`.
     """
 
+    published_model: bool = False
     global_scaling: bool = False
     global_screening: bool = False
     row_lambda: bool = False
@@ -82,13 +86,15 @@ MakeFitter = Callable[[FitSwitches, pd.DataFrame], FitPaths]
 """Makes the refit function for switches and a table of calls, whose outcomes may have been permuted."""
 
 
-def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
+def ladder(caller_effect: str = "all_data", family: bool = False) -> tuple[Rung, ...]:
     """Return the rungs, each the one before plus one switch and nothing else.
 
     Parameters
     ----------
     caller_effect : {'all_data', 'brandom'}
         What the rung of the caller effect puts into the model.
+    family : bool
+        Whether the honest refit takes a family of models; the second rung is then the published model alone.
     """
     if caller_effect not in CALLER_EFFECTS[1:]:
         raise ValidationError(
@@ -100,6 +106,9 @@ def ladder(caller_effect: str = "all_data") -> tuple[Rung, ...]:
     def add(name: str, label: str, unit: str = "call", automatic: bool = False) -> None:
         rungs.append(Rung(name, label, fit, replace(protocol, name=name), unit, automatic))
 
+    if family:
+        fit = replace(fit, published_model=True)
+        add("published_model", "the published model alone: gamboost on frames")
     fit = replace(fit, global_scaling=True)
     add("global_scaling", "+ scaling and knots from all callers")
     fit = replace(fit, global_screening=True)

@@ -12,6 +12,7 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.contract import FitPaths, TrainingSet, next_path
+from voicerisk.validation.protocols.choice import untuned
 from voicerisk.validation.settings import OUTER_FOLDS, ValidationSettings
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -71,7 +72,7 @@ def nested_cv_error(
     repeats : int
         Random splits. The published method uses hundreds; a dozen gives its order.
     step : int
-        Number of boosting steps; -1 = the last.
+        Number of boosting steps; -1 = the last. Members of a family are mixed at their price instead.
 
     Returns
     -------
@@ -99,8 +100,9 @@ def nested_cv_error(
         losses: dict[tuple[int, ...], np.ndarray] = {}
         for out, asked in zip(wanted, sets, strict=True):
             rows = table["caller_id"].isin(asked.assess).to_numpy()
-            score, _, _ = next_path(paths, asked, table["call_id"][rows].tolist())
-            of_calls = loss(table["y"][rows].to_numpy(), score[:, step])
+            score, _, path = next_path(paths, asked, table["call_id"][rows].tolist())
+            taken = untuned(path.members, score.shape[1], step).score(score)
+            of_calls = loss(table["y"][rows].to_numpy(), taken)
             code = table["caller_id"][rows].map(position).to_numpy()
             n_calls = np.maximum(np.bincount(code, minlength=len(ids)), 1)
             losses[out] = np.bincount(code, of_calls, len(ids)) / n_calls
@@ -160,7 +162,7 @@ def leave_pair_out(
     n_pairs : int or None
         Pairs drawn without replacement; None = all of them.
     step : int
-        Number of boosting steps; -1 = the last.
+        Number of boosting steps; -1 = the last. Members of a family are mixed at their price instead.
     progress : callable, optional
 
     Returns
@@ -197,10 +199,11 @@ def leave_pair_out(
     wins = np.empty(len(sets))
     for row, asked in enumerate(sets):
         rows = table["caller_id"].isin(asked.assess).to_numpy()
-        score, _, _ = next_path(paths, asked, table["call_id"][rows].tolist())
+        score, _, path = next_path(paths, asked, table["call_id"][rows].tolist())
+        taken = untuned(path.members, score.shape[1], step).score(score)
         is_positive = (table["y"][rows] == 1).to_numpy()
         # Means of equal scores differ in the last bit with the number of calls; that must not break a tie.
-        a, b = (round(float(score[side, step].mean()), 12) for side in (is_positive, ~is_positive))
+        a, b = (round(float(taken[side].mean()), 12) for side in (is_positive, ~is_positive))
         wins[row] = float(a > b) + 0.5 * float(a == b)
     error = 0.0 if len(chosen) == total else float(wins.std(ddof=1) / np.sqrt(len(wins)))
     return LeavePairOut(float(wins.mean()), error, len(chosen), total)

@@ -9,12 +9,12 @@ import pandas as pd
 
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
-from voicerisk.validation.contract import FittedPath, assert_unseen, next_path
+from voicerisk.validation.contract import FittedPath, Member, assert_unseen, next_path
 from voicerisk.validation.metrics.youden import BootstrapCut, bootstrap_youden, youden_cut
+from voicerisk.validation.protocols.choice import Choice, choose, untuned
 from voicerisk.validation.protocols.fold_plan import CUT_STREAM, OuterFold, stream
 from voicerisk.validation.protocols.prediction_rows import frame_rows
 from voicerisk.validation.protocols.recalibration import Recalibration, recalibrate
-from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import DESIGNS, ValidationSettings
 
@@ -31,14 +31,14 @@ class FinishedFold:
     rows : ndarray of int
         Held-out rows of the calls table.
     score, start : ndarray
-        Score of these calls at the chosen step and at step 0, rounded to 12 decimals so that what differs by
-        floating point alone is a tie.
+        Score of these calls, and at step 0 (the class prior for members), rounded to 12 decimals so that
+        what differs by floating point alone is a tie.
     frames : DataFrame or None
         Frame scores where they are kept.
-    steps : StepChoice or None
-        None where steps are not tuned.
-    mstop, last : int
-        Step taken, and the last one there is.
+    choice : Choice
+        Step or weights of members.
+    last : int
+        The last step there is; 0 for models without steps.
     calibration : Recalibration or None
     cut : BootstrapCut or None
         None where the cut comes from the hold-out scores.
@@ -54,14 +54,24 @@ class FinishedFold:
     score: np.ndarray
     start: np.ndarray
     frames: pd.DataFrame | None
-    steps: StepChoice | None
-    mstop: int
+    choice: Choice
     last: int
     calibration: Recalibration | None
     cut: BootstrapCut | None
     seen: dict[str, tuple[str, ...]]
     selected: int | None
     fit_notes: dict[str, Any]
+
+    @property
+    def mstop(self) -> int | None:
+        """Step taken; None where members are."""
+        return self.choice.step
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the fold learned nothing: no step, or scores that did not rise with risk in inner folds."""
+        flat = self.calibration is not None and self.calibration.flat
+        return flat or (self.choice.steps is not None and self.mstop == 0 < self.last)
 
 
 def _rows_of(table: pd.DataFrame, callers: Sequence[str]) -> np.ndarray:
@@ -85,18 +95,19 @@ def finish_fold(
 
     Frame scores are kept where `keep_frames` says so; by default of leave-one-caller-out.
     """
-    steps, calibration, cut = None, None, None
-    tuned: int | None = None
+    calibration, cut = None, None
+    choice: Choice | None = None
     if plan.inner:
-        rows, score, deviance, inner_fold = _inner_scores(plan, paths, table, settings, switches)
+        rows, score, deviance, inner_fold, members = _inner_scores(plan, paths, table, settings, switches)
         inside = table.iloc[rows]
         y = inside["y"].to_numpy()
         caller = inside["caller_id"].to_numpy(dtype=str)
         if switches.tune_steps:
-            frame_weights = training_weights(caller, y, prior, inside["n_frames"].to_numpy())
-            steps = choose_steps(deviance, frame_weights, inner_fold)
-            tuned = steps.step
-        chosen = score[:, score.shape[1] - 1 if tuned is None else tuned].round(SCORE_DECIMALS)
+            n_frames = inside["n_frames"].to_numpy()
+            choice = choose(members, score, deviance, inner_fold, y, caller, n_frames, prior)
+        else:
+            choice = untuned(members, score.shape[1])
+        chosen = choice.score(score).round(SCORE_DECIMALS)
         if switches.recalibrate:
             calibration = recalibrate(chosen, y, training_weights(caller, y, prior), prior)
         if switches.threshold_from == "inner":
@@ -105,27 +116,40 @@ def finish_fold(
     rows = _rows_of(table, plan.outer.assess)
     call_ids = table["call_id"].iloc[rows].tolist()
     score, _, path = next_path(paths, plan.outer, call_ids)
-    last = score.shape[1] - 1
-    mstop = last if tuned is None else tuned
-    if mstop > last:
+    if choice is None:
+        choice = untuned(path.members, score.shape[1])
+    last = max(score.shape[1] - len(path.members) - 1, 0)
+    if path.members != choice.members or (choice.step is not None and choice.step > last):
         raise ValidationError(
-            f"The refit {plan.outer.key!r} has {last} steps, fewer than the {mstop} chosen on its inner "
-            "folds; all paths of an outer fold must have the same number of steps."
+            f"The refit {plan.outer.key!r} has {len(path.members)} members and {last} steps, its inner folds "
+            f"chose among {len(choice.members)} members and step {choice.step}; all paths of an outer fold "
+            "must have the same members and the same number of steps."
         )
+    taken = choice.score(score)
     if switches.assert_unseen:
         assert_unseen(path, plan.outer, {})
     frames = None
     if plan.design == "loco" if keep_frames is None else keep_frames:
-        frames = frame_rows(path, mstop, table.iloc[rows], score[:, mstop])
+        frames = frame_rows(path, choice.of_frames, table.iloc[rows], None if choice.step is None else taken)
     seen = {name: tuple(callers) for name, callers in path.provenance.items()}
-    for name, learned in (("mstop", steps), ("recalibration", calibration), ("threshold", cut)):
+    for name, learned in (
+        (_learned(choice), choice if plan.inner and switches.tune_steps else None),
+        ("recalibration", calibration),
+        ("threshold", cut),
+    ):
         if learned is not None:
             seen[name] = plan.outer.train
     selected = path.notes.get("selected")
+    start = np.full(len(rows), prior) if choice.step is None else score[:, len(path.members)]
     return FinishedFold(
-        plan, rows, score[:, mstop].round(SCORE_DECIMALS), score[:, 0].round(SCORE_DECIMALS), frames, steps,
-        mstop, last, calibration, cut, seen, None if selected is None else len(selected), dict(path.notes),
+        plan, rows, taken.round(SCORE_DECIMALS), start.round(SCORE_DECIMALS), frames, choice,
+        last, calibration, cut, seen, None if selected is None else len(selected), dict(path.notes),
     )  # fmt: skip
+
+
+def _learned(choice: Choice) -> str:
+    """Return the name that what the inner folds chose has in the provenance."""
+    return "family" if choice.members else "mstop"
 
 
 def _inner_scores(
@@ -134,24 +158,27 @@ def _inner_scores(
     table: pd.DataFrame,
     settings: ValidationSettings,
     switches: Switches,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[Member, ...]]:
     """Gather the out-of-fold scores and deviances of all training calls from the inner models."""
     also = {"screening": plan.outer.train} if settings.fast else {}
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+    members: tuple[Member, ...] = ()
     for number, asked in enumerate(plan.inner):
         rows = _rows_of(table, asked.assess)
         score, deviance, path = next_path(paths, asked, table["call_id"].iloc[rows].tolist())
-        if parts and score.shape[1] != parts[0][1].shape[1]:
+        if parts and (score.shape[1] != parts[0][1].shape[1] or path.members != members):
             raise ValidationError(
                 f"The refit {asked.key!r} has {score.shape[1] - 1} steps, its neighbours "
-                f"{parts[0][1].shape[1] - 1}; all inner paths of a fold must have the same number."
+                f"{parts[0][1].shape[1] - 1}; all inner paths of a fold must have the same number, and the "
+                "same members."
             )
+        members = path.members
         if switches.assert_unseen:
             assert_unseen(path, asked, also)
         parts.append((rows, score, deviance, np.full(len(rows), number)))
     rows, score, deviance, fold = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(rows, kind="stable")
-    return rows[order], score[order], deviance[order], fold[order]
+    return rows[order], score[order], deviance[order], fold[order], members
 
 
 def cut_scores(

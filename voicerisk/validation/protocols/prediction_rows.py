@@ -13,17 +13,21 @@ from voicerisk.validation.contract import FittedPath
 SAME_MEAN = 1e-6
 
 
-def frame_rows(path: FittedPath, step: int, calls: pd.DataFrame, call_score: np.ndarray) -> pd.DataFrame:
+def frame_rows(
+    path: FittedPath, step: int | np.ndarray, calls: pd.DataFrame, call_score: np.ndarray | None
+) -> pd.DataFrame:
     """Return the frame scores of the held-out calls with their caller, outcome and strata.
 
     Parameters
     ----------
     path : FittedPath
-    step : int
+    step : int, or ndarray of float
+        Step, or weights of members.
     calls : DataFrame
         The held-out calls.
-    call_score : ndarray, shape (n_calls,)
-        Mean frame probability of each call at this step.
+    call_score : ndarray, shape (n_calls,), or None
+        Mean frame probability of each call at this step; None for members, whose frames do not average to
+        the call's score.
 
     Returns
     -------
@@ -54,12 +58,13 @@ def frame_rows(path: FittedPath, step: int, calls: pd.DataFrame, call_score: np.
             f"The refit {path.key!r} scored {n_frames[row]} frames of call {calls['call_id'].iloc[row]!r}, "
             f"but the calls table says {calls['n_frames'].iloc[row]}."
         )
-    means = np.bincount(position, weights=p_raw, minlength=len(calls)) / n_frames
-    for row in np.flatnonzero(~(np.abs(means - call_score) < SAME_MEAN)):
-        raise ValidationError(
-            f"The refit {path.key!r} gave call {calls['call_id'].iloc[row]!r} the score {call_score[row]}, "
-            f"but its frames average {means[row]}."
-        )
+    if call_score is not None:
+        means = np.bincount(position, weights=p_raw, minlength=len(calls)) / n_frames
+        for row in np.flatnonzero(~(np.abs(means - call_score) < SAME_MEAN)):
+            raise ValidationError(
+                f"The refit {path.key!r} gave call {calls['call_id'].iloc[row]!r} the score "
+                f"{call_score[row]}, but its frames average {means[row]}."
+            )
     rows = calls.drop(columns="n_frames").iloc[position].reset_index(drop=True)
     return rows.assign(
         segment=frames["segment"].to_numpy(),

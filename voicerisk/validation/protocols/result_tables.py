@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.callers.folds import caller_table
 from voicerisk.callers.provenance import Provenance, seen_record
 from voicerisk.validation.metrics.youden import BootstrapCut, automatic_direction
+from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.outer_fold import FinishedFold, cut_scores
 from voicerisk.validation.protocols.prediction_rows import call_rows
 from voicerisk.validation.protocols.switches import Switches
@@ -117,18 +118,54 @@ def provenance_of(finished: Sequence[FinishedFold], switches: Switches, callers:
 
 
 def tuning_of(finished: Sequence[FinishedFold], names: dict[str, str]) -> pd.DataFrame:
-    """Return the inner held-out deviance after every number of steps."""
-    parts = [
-        pd.DataFrame(
-            {**names, "design": one.plan.design, "repeat": one.plan.repeat, "fold": one.plan.fold,
-             "step": np.arange(len(one.steps.deviance)), "deviance": one.steps.deviance, "se": one.steps.se,
-             "chosen": np.arange(len(one.steps.deviance)) == one.steps.step}
-        )
-        for one in finished
-        if one.steps is not None
-    ]  # fmt: skip
-    columns = [*names, "design", "repeat", "fold", "step", "deviance", "se", "chosen"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    """Return what the inner folds of each fold compared: the members, and every number of steps.
+
+    Rows of members have a weight and no step; their deviance is that of recalibrated calls for each caller.
+    Rows of steps are of the boosted model; their deviance is that of frames. The row of the boosted model
+    beside members that has no step compares it with them.
+    """
+    columns = [*names, "design", "repeat", "fold", "member", "weight", "step", "deviance", "se", "chosen"]
+    parts: list[pd.DataFrame] = []
+    for one in finished:
+        place = {**names, "design": one.plan.design, "repeat": one.plan.repeat, "fold": one.plan.fold}
+        choice = one.choice
+        if len(choice.deviance):
+            beside = [BOOSTED] if choice.steps is not None else []
+            weights = np.r_[choice.weights, [float(choice.step is not None)] * len(beside)]
+            parts.append(
+                pd.DataFrame(
+                    {**place, "member": [*(member.name for member in choice.members), *beside],
+                     "weight": weights, "step": pd.NA, "deviance": choice.deviance, "se": np.nan,
+                     "chosen": weights == weights.max()}
+                )
+            )  # fmt: skip
+        if choice.steps is not None:
+            step = np.arange(len(choice.steps.deviance))
+            parts.append(
+                pd.DataFrame(
+                    {**place, "member": BOOSTED, "weight": np.nan, "step": step,
+                     "deviance": choice.steps.deviance, "se": choice.steps.se,
+                     "chosen": step == choice.steps.step}
+                )
+            )  # fmt: skip
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat([part.astype({"step": "Int64"}) for part in parts], ignore_index=True)[columns]
+
+
+def _tuned_to(one: FinishedFold) -> int | None:
+    """Return the step that inner folds chose; None where none was tuned or members are taken."""
+    return None if one.choice.steps is None else one.mstop
+
+
+def _mean_weights(finished: Sequence[FinishedFold]) -> dict[str, float]:
+    """Return by member the mean weight over the folds; empty where there is one model."""
+    if not finished or not finished[0].choice.members:
+        return {}
+    weights = np.mean([one.choice.weights for one in finished], axis=0)
+    named = {member.name: float(w) for member, w in zip(finished[0].choice.members, weights, strict=True)}
+    boosted = float(np.mean([one.choice.step is not None for one in finished]))
+    return named | ({BOOSTED: boosted} if finished[0].choice.steps is not None else {})
 
 
 def notes_of(
@@ -155,8 +192,10 @@ def notes_of(
         "merged_strata": list(merged),
         "folds": len(finished),
         "folds_with_empty_selection": sum(one.selected == 0 for one in finished),
-        "folds_at_last_step": sum(one.steps is not None and 0 < one.mstop == one.last for one in finished),
-        "folds_at_step_0": sum(one.steps is not None and 0 == one.mstop < one.last for one in finished),
+        "folds_at_last_step": sum(_tuned_to(one) == one.last > 0 for one in finished),
+        "folds_at_step_0": sum(_tuned_to(one) == 0 < one.last for one in finished),
+        "folds_constant": sum(one.is_constant for one in finished),
+        "member_weights": _mean_weights(finished),
         "folds_with_flat_recalibration": sum(one.flat for one in calibrations),
         "folds_with_separated_recalibration": sum(one.separated for one in calibrations),
         "folds_without_cut": sum(bool(np.isnan(_cut_of(one, shared).threshold)) for one in finished),

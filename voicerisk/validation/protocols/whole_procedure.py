@@ -9,14 +9,13 @@ import pandas as pd
 from voicerisk.callers.draws import SAME, caller_draws
 from voicerisk.callers.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.callers.schema import check_calls
-from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.audit.permutation import MakeFitPaths
-from voicerisk.validation.contract import TrainingSet, assert_unseen, next_path
+from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.protocols.choice import choose
 from voicerisk.validation.protocols.run import LEAST_CALLERS
-from voicerisk.validation.protocols.steps import choose_steps
 from voicerisk.validation.settings import ValidationSettings
 
 COPY = "~"
@@ -185,19 +184,31 @@ def learn_and_score(
         sets.append(TrainingSet(f"{key}/i{i:02d}", rest, tuple(sorted(held)), prior, seed + i + 1))
     sets.append(TrainingSet(f"{key}/outer", callers, everyone, prior, seed))
     paths = iter(fit(sets, None))
-    deviances, weights, folds = [], [], []
-    frame_weight = training_weights(inside["caller_id"], inside["y"], prior, inside["n_frames"])
+    order, scores, deviances, folds = [], [], [], []
+    members: tuple[Member, ...] = ()
     for i in range(k):
-        rows = fold == i
-        _, deviance, path = next_path(paths, sets[i], inside["call_id"][rows].tolist())
+        rows = np.flatnonzero(fold == i)
+        score, deviance, path = next_path(paths, sets[i], inside["call_id"].iloc[rows].tolist())
         assert_unseen(path, sets[i], {"screening": callers} if settings.fast else {})
+        order.append(rows)
+        scores.append(score)
         deviances.append(deviance)
-        weights.append(frame_weight[rows])
-        folds.append(np.full(int(rows.sum()), i))
-    step = choose_steps(np.concatenate(deviances), np.concatenate(weights), np.concatenate(folds)).step
+        folds.append(np.full(len(rows), i))
+        members = path.members
+    own = inside.iloc[np.concatenate(order)]
+    choice = choose(
+        members,
+        np.concatenate(scores),
+        np.concatenate(deviances),
+        np.concatenate(folds),
+        own["y"].to_numpy(),
+        own["caller_id"].to_numpy(dtype=str),
+        own["n_frames"].to_numpy(),
+        prior,
+    )
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
-    return np.asarray(score[:, step])
+    return choice.score(score)
 
 
 def full_procedure(
