@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from voicerisk.audio import sound_length
 from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import label_rows
 from voicerisk.cohort.textgrid import Row
-from voicerisk.errors import CohortError
+from voicerisk.errors import AudioError, CohortError
 from voicerisk.types import Progress
 
 # Audacity writes six decimals: a label drawn to the end of a file may exceed it by half of the last one.
@@ -58,18 +59,14 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
 
 
 def duration(path: Path, place: Place) -> tuple[float, float]:
-    """Return the duration of a recording and of one of its samples, in seconds, from its header."""
-    import soundfile
-
+    """Return the duration of a recording to its real end and of one of its samples, in seconds."""
     try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise CohortError(
-            f"{place}: {path} cannot be read as a recording ({str(error).rstrip('. ')})."
-        ) from error
-    if info.frames <= 0 or info.samplerate <= 0:
+        length, rate = sound_length(path)
+    except AudioError as error:
+        raise CohortError(f"{place}: {error}") from error
+    if length <= 0:
         raise CohortError(f"{place}: {path} holds no samples.")
-    return info.frames / info.samplerate, 1.0 / info.samplerate
+    return length, 1.0 / rate
 
 
 def read_spans(
