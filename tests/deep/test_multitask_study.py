@@ -34,10 +34,16 @@ def encoders(tmp_path_factory):
 def finished(tmp_path_factory, encoders):
     root = tmp_path_factory.mktemp("multitask-study")
     file = write_study(root / "study", encoders, extra=f"biomarkers = true\ninputs = {json.dumps(INPUTS)}")
+    study = load_multitask_study(file)
+    cases = load_cases(study.settings, file.parent).table
+    ids, p = cases["case_id"], np.linspace(0.2, 0.8, len(cases))
     voice = pd.DataFrame(
         {
-            "protocol": "nested", "design": "loco", "unit": "call", "call_id": [f"c{k}" for k in range(24)],
-            "p_raw": np.linspace(0.2, 0.8, 24), "threshold": 0.5,
+            "protocol": "nested", "model": "gamboost", "target": "outcome", "design": "loco", "repeat": 0,
+            "fold": range(len(cases)), "unit": "call", "call_id": ids, "caller_id": cases["person_id"],
+            "segment": np.nan, "frame": np.nan, "time_s": np.nan,
+            "y": (cases["risk"] == study.settings.targets["risk"].classes[-1]).astype(int),
+            "p_raw": p, "p": p, "threshold": 0.5, "weight": 1.0,
         }
     )  # fmt: skip
     voice.to_parquet(file.parent / "voice.parquet")
@@ -82,7 +88,7 @@ def test_tables_figures_and_the_report_are_written(finished):
     names = {file.relative_to(result.folder).as_posix() for file in result.folder.rglob("*")}
     for name in (
         "tables/table2_severity.csv", "tables/table3_risk.html", "tables/table4_settings.tex",
-        "tables/table5_transfer.csv", "tables/by_class.csv", "tables/modalities.csv", "tables/rescue.csv",
+        "tables/table5_transfer.csv", "tables/by_class.csv", "tables/modalities.csv",
         "tables/fusion.csv", "figures/figure3_single_task_nested.pdf", "figures/figure4_multitask_nested.svg",
         "fold_means.csv", "history.csv",
     ):  # fmt: skip

@@ -20,10 +20,10 @@ from voicerisk.deep.multitask.baselines import demographics_only
 from voicerisk.deep.multitask.characteristics import count_test
 from voicerisk.deep.multitask.comparisons import holm, person_draws
 from voicerisk.deep.multitask.folds import make_folds
-from voicerisk.deep.multitask.fusion import fuse, rescue_table
+from voicerisk.deep.multitask.fusion import late_fusion, read_voice_scores
 from voicerisk.deep.multitask.results import fold_means
 from voicerisk.deep.multitask.sound import load_sound, spectral_gate, trim_edges, windows
-from voicerisk.errors import MultitaskError
+from voicerisk.errors import MultitaskError, ValidationError
 from voicerisk.validation.metrics.discrimination import auroc, delong_paired
 
 
@@ -107,34 +107,32 @@ def test_demographics_alone_find_what_is_planted_and_nothing_else():
     assert abs(areas[("sex",)] - 0.5) < 0.15  # 4 standard errors at 200 cases
 
 
-def test_fusion_learns_nothing_and_counts_who_is_rescued():
+def test_networks_are_fused_with_the_voice_score_at_its_rate_of_false_alarms(tmp_path):
     ids = [f"c{k}" for k in range(8)]
+    p = np.array([0.2, 0.7, 0.2, 0.7, 0.2, 0.7, 0.6, 0.1])
     table = pd.DataFrame(
         {
             "protocol": "nested", "model": "mtl:W+E", "target": "risk", "design": "grouped_kfold",
             "repeat": 0, "fold": range(8), "unit": "call", "call_id": ids, "caller_id": ids,
             "segment": np.nan, "frame": np.nan, "time_s": np.nan, "y": ["low", "raised"] * 4,
-            "p_raw_low": [0.8, 0.3] * 3 + [0.4, 0.9], "p_raw_raised": [0.2, 0.7] * 3 + [0.6, 0.1],
-            "p_low": 0.5, "p_raised": 0.5, "threshold": np.nan, "weight": 1.0,
+            "p_raw_low": 1 - p, "p_raw_raised": p, "p_low": 1 - p, "p_raised": p, "threshold": np.nan,
+            "weight": 1.0,
         }
     )  # fmt: skip
-    voice = pd.DataFrame({"call_id": ids[:7], "p_raw": [0.4] * 7, "threshold": [0.5] * 5 + [0.3, 0.5]})
-    fused, notes = fuse(table, voice)
-    assert "1 of 8 cases have no voice score" in notes[0]
-    assert set(fused["model"]) == {"voice", "mtl:W+E", "mtl:W+E + voice"}
-    row = fused.query("model == 'mtl:W+E + voice' and call_id == 'c1'").iloc[0]
-    odds = np.sqrt(0.7 / 0.3 * 0.4 / 0.6)
-    assert row["p_raw_raised"] == pytest.approx(odds / (1 + odds))
-    counted = rescue_table(table, voice).iloc[0]
-    # Voice lets pass c0..c4 and c6: raised c1, c3 (both found), low c0, c2, c4 (clear) and c6 (flagged).
-    assert (counted["missed"], counted["rescued"], counted["cleared"], counted["false_alarms"]) == (
-        2,
-        2,
-        4,
-        1,
+    voice_p = np.array([0.6, 0.4, 0.2, 0.7, 0.3, 0.8, 0.1, 0.3])
+    voice = table.drop(columns=["p_raw_low", "p_raw_raised", "p_low", "p_raised"]).assign(
+        model="gamboost", target="outcome", y=[0, 1] * 4, p_raw=voice_p, p=voice_p, threshold=0.5
     )
-    with pytest.raises(MultitaskError, match="case ids must be the call ids"):
-        fuse(table, voice.assign(call_id="x"))
+    voice.iloc[:7].to_parquet(tmp_path / "voice.parquet")
+    source = read_voice_scores(tmp_path / "voice.parquet", "nested")
+    fused, notes = late_fusion(table, source, 100, 1)
+    assert notes == ["voice lacks 1 of 8 calls; only the 7 calls that every source has are fused."]
+    assert fused["model"].tolist() == ["voice", "mtl:W+E", "mtl:W+E + voice"]
+    # Voice flags one of four without the event, c0, and misses c1. The network flags c6 and finds all three.
+    assert fused["false_alarms"].tolist() == [0.25, 0.25, 0.25]
+    assert fused[["missed", "rescued"]].iloc[1].tolist() == [1, 1]
+    with pytest.raises(ValidationError, match="no call in common"):
+        late_fusion(table.assign(call_id=[f"x{k}" for k in range(8)]), source, 100, 1)
 
 
 def test_edges_are_trimmed_windows_cut_and_steady_noise_turned_down(tmp_path, rng):

@@ -8,7 +8,7 @@ import typer
 
 from voicerisk.cli.app import app
 from voicerisk.cli.jobs import Jobs, cores
-from voicerisk.cli.progress import ProgressBars, console
+from voicerisk.cli.progress import ProgressBars, console, named, note
 
 
 @app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
@@ -30,7 +30,7 @@ def extract(
     """
     # Before Arrow is imported: its own allocator would keep 20 MB for itself.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from voicerisk.study.extract_files import extract_files
+    from voicerisk.study.extract_files import extract_files, left_out_of
 
     screen = console()
     chosen = markers if markers in ("all", "named") else tuple(markers.split(","))
@@ -38,5 +38,14 @@ def extract(
     side = int(channel) if channel.isdigit() else channel or None
     with ProgressBars(screen).stage("Biomarkers") as move:
         counts = extract_files(source, out, chosen, preset, kept, side, jobs or cores(), move)
+    bare = list(counts.loc[counts["n_frames"] == 0, "call_id"])
+    if bare:
+        note(screen, f"{len(bare)} recordings hold no whole frame (40 ms): {named(bare)}.")
+    skipped = left_out_of(source)
+    if skipped:
+        note(
+            screen,
+            f"{len(skipped)} files are no recordings by their names and were left out: {named(skipped)}.",
+        )
     n, silent = int(counts["n_frames"].sum()), int(counts["n_silent"].sum())
     screen.print(f"{n} frames, {silent} of them silent: {out}", highlight=False, soft_wrap=True)

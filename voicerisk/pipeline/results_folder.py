@@ -185,7 +185,7 @@ class ResultsFolder:
         return {file.stem: record for file in files if (record := self._record(file.stem)) is not None}
 
     def _record(self, stage: str) -> dict[str, Any] | None:
-        """Return a stage's record; None for one that is damaged or names files elsewhere."""
+        """Return the record of a stage, None where it is damaged or names files elsewhere (it runs again)."""
         record = read_record(self.state / "stages" / f"{stage}.json")
         if record is None or any(type(record.get(key)) is not kind for key, kind in _RECORD.items()):
             return None

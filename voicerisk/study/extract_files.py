@@ -27,7 +27,12 @@ from voicerisk.files import PRIVATE, replacing, sha256_file
 from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 
-SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".gsm", ".w64", ".caf"}
+# What recorders, phones and telephone systems call their files; any case.
+SOUNDS = {
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".gsm"),
+    *(".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".amr", ".3gp", ".3ga", ".wma"),
+}
 SHOWN = 5  # broken recordings that an error names
 
 
@@ -49,7 +54,7 @@ def jobs_of(source: Path) -> list[Job]:
         If nothing is there, an id occurs twice, or a file of the table is missing (with its row).
     """
     if source.is_dir():
-        files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SOUNDS)
+        files = [file for file in _files_of(source) if file.suffix.lower() in SOUNDS]
         if not files:
             raise StudyError(f"{source} holds no recording ({', '.join(sorted(SOUNDS))}).")
         short = [file.relative_to(source).with_suffix("").as_posix() for file in files]
@@ -84,6 +89,19 @@ def jobs_of(source: Path) -> list[Job]:
                 )
         jobs.append(Job(call_id, source.parent / file, source.parent / track if track else None))
     return jobs
+
+
+def left_out_of(source: Path) -> list[str]:
+    """Return the files of a folder that are not taken for recordings, by their names; empty for no folder."""
+    if not source.is_dir():
+        return []
+    return [
+        file.relative_to(source).as_posix() for file in _files_of(source) if file.suffix.lower() not in SOUNDS
+    ]
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def extract_files(
@@ -138,7 +156,12 @@ def extract_files(
     wanted = jobs_of(source)
     spans = [_spans_of(job, labels) for job in wanted]
     if len(wanted) == 1:  # there is nothing that another run could go on from
-        counts = _write(out, wanted, [[_frames_of(wanted[0], spans[0], audio, settings)]])
+        frames = _frames_of(wanted[0], spans[0], audio, settings)
+        if frames.empty:
+            raise StudyError(
+                f"{wanted[0].path} holds no whole frame: no stretch of it is as long as one (40 ms)."
+            )
+        counts = _write(out, wanted, [[frames]])
         if progress:
             progress(1, 1)
         return counts
