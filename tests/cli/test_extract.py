@@ -1,5 +1,6 @@
 """`voicerisk extract`: one recording, a folder, a table of calls, and what is refused."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,31 @@ def test_a_recording_without_a_whole_frame_has_no_row_and_spoils_no_column(comma
     assert code == 0
     assert "73 frames" in said
     assert pd.read_parquet(out)["call_id"].unique().tolist() == ["b"]
+
+
+def test_a_folder_takes_every_recording_and_names_what_it_leaves_out(command, sound, tmp_path):
+    soundfile.write(tmp_path / "a.opus", sound, 8000, format="OGG", subtype="OPUS")
+    (tmp_path / "calls").mkdir()
+    for name in ("b.opus", "c.OGA", "d.oga"):
+        shutil.copy(tmp_path / "a.opus", tmp_path / "calls" / name)
+    write(tmp_path, "calls/e.WAV", sound)
+    soundfile.write(tmp_path / "calls" / "f.rf64", sound, 8000, format="RF64", subtype="PCM_16")
+    write(tmp_path, "calls/short.wav", sound[:100])
+    (tmp_path / "calls" / "[notes].txt").write_text("a label track")
+    (tmp_path / "calls" / "night").mkdir()
+    (tmp_path / "calls" / "night" / "g.dvf").write_bytes(b"\0")
+    code, said = command(tmp_path / "calls", "-o", tmp_path / "frames.csv", "--markers", "rms_db")
+    assert code == 0
+    counts = pd.read_csv(tmp_path / "frames.csv")["call_id"].value_counts().to_dict()
+    assert counts == dict.fromkeys("bcdef", 73)
+    assert "2 files are no recordings by their names and were left out: '[notes].txt', 'night/g.dvf'." in said
+    assert "1 recordings hold no whole frame (40 ms): 'short'." in said
+
+
+def test_one_recording_without_a_whole_frame_is_refused(command, sound, tmp_path):
+    code, said = command(write(tmp_path, "a.wav", sound[:100]), "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert "a.wav holds no whole frame" in said
 
 
 def test_broken_recordings_are_all_named_and_the_others_are_kept(command, sound, tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ class Decoder(Protocol):
     channels : int
     subtype : str
         How samples are stored.
-    frames : int or None
+    frames : int or None (read only)
         Samples of one channel in all parts; None where only decoding tells.
     stated : int or None
         Samples of one channel that the file's first header admits; None where it says nothing.
@@ -47,8 +47,12 @@ class Decoder(Protocol):
     samplerate: int
     channels: int
     subtype: str
-    frames: int | None
     stated: int | None
+
+    @property
+    def frames(self) -> int | None:
+        """Samples of one channel in all parts."""
+        ...
 
     def read(self, size: int) -> Floats:
         """Return the next (n, channels) samples; n < `size` only at the end.
@@ -133,7 +137,7 @@ class LibsndfileDecoder:
         self.subtype = str(first.subtype)
         self.stated = _known(int((plain or first).frames))
         lengths = [_known(int(file.frames)) for file in self._files]
-        self.frames = None if None in lengths else sum(filter(None, lengths))
+        self._frames = None if None in lengths else sum(filter(None, lengths))
         for number, file in enumerate(self._files, start=1):
             self._refuse_truncated(file)
             if (file.samplerate, file.channels) != (first.samplerate, first.channels):
@@ -153,6 +157,11 @@ class LibsndfileDecoder:
             raise AudioError(
                 f"{self._path} goes on after its first part, and part {number} cannot be read: {reason}."
             ) from broken
+
+    @property
+    def frames(self) -> int | None:
+        """Samples of one channel in all parts."""
+        return self._frames
 
     def read(self, size: int) -> Floats:
         """Return the next (n, channels) samples; n < `size` only at the end."""
