@@ -23,7 +23,8 @@
 #' @return `plot` the drawn table, invisibly; `autoplot` a ggplot.
 #' @name vr_figures
 #' @examples
-#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex, engine = "gam")
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
 #' plot(fit, draws = 1000)
 #' study <- vr_read_study(system.file("extdata", "study", package = "voicerisk"))
 #' plot(study, "roc")
