@@ -159,6 +159,27 @@ def test_a_folder_takes_every_recording_and_names_what_it_leaves_out(command, so
     assert "1 recordings hold no whole frame (40 ms): 'short'." in said
 
 
+@pytest.mark.parametrize("column", ["file", "labels"])
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt", "a/../../secret.txt"])
+def test_a_table_names_no_file_outside_its_folder(command, sound, tmp_path, column, name):
+    write(tmp_path, "study/a.wav", sound)
+    (tmp_path / "secret.txt").write_text("nobody reads this line\n")
+    (tmp_path / "study" / "link").symlink_to(tmp_path)
+    row = {"call_id": "c", "file": "a.wav", "labels": ""} | {column: name}
+    pd.DataFrame([row]).to_csv(tmp_path / "study" / "calls.csv", index=False)
+    code, said = command(tmp_path / "study" / "calls.csv", "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert f"row 2: {column} '{name}' leads out of the folder" in said
+    assert "nobody" not in said
+
+
+def test_a_name_that_no_file_system_takes_is_not_there(command, tmp_path):
+    (tmp_path / "calls.csv").write_text(f"call_id,file\nc,{'x' * 300}.wav\n")
+    code, said = command(tmp_path / "calls.csv", "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert "is not there" in said
+
+
 def test_one_recording_without_a_whole_frame_is_refused(command, sound, tmp_path):
     code, said = command(write(tmp_path, "a.wav", sound[:100]), "-o", tmp_path / "frames.csv")
     assert code == 1
@@ -284,10 +305,10 @@ def good(folder: Path, sound: np.ndarray) -> Path:
         (broken_wav, (), "broken.wav is truncated"),
         (stereo, (), "both.wav has 2 channels; name the caller's"),
         (stereo, ("--channel", "3"), "both.wav has 2 channels, so [audio] channel = 3"),
-        (calls_without_file, (), "calls.csv has no column file; its columns are call_id, recording"),
+        (calls_without_file, (), "there is no column 'file' (it has 'call_id', 'recording'"),
         (calls_twice, (), "calls.csv, row 3: 'a' is there twice"),
         (calls_with_a_missing_file, (), "calls.csv, row 3: file 'b.wav' is not there"),
-        (empty_table, (), "calls.csv names no recording"),
+        (empty_table, (), "calls.csv has a header but no rows"),
         (empty_folder, (), "holds no recording"),
         (nothing, (), "nowhere.wav is not there"),
         (good, ("--markers", "loudnes"), "'loudnes' is no marker of the preset 'published'; did you mean"),
