@@ -117,6 +117,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(sound, tmp_path):
         "call_id": ["a", "b", "c"],
         "n_frames": table.groupby("call_id").size().tolist(),
         "n_silent": table.groupby("call_id")["silent"].sum().tolist(),
+        "whole": [True, True, True],
     }
 
 

@@ -110,8 +110,8 @@ def _files_of(folder: Path) -> list[Path]:
 def _there(source: Path, row: int, column: str, name: str) -> Path:
     if leads_out(source.parent, name):
         raise StudyError(
-            f"{source.name}, row {row}: {column} {name!r} leads out of the folder {source.parent}; put the table "
-            "above all files that it names."
+            f"{source.name}, row {row}: {column} {name!r} leads out of the folder {source.parent}; put the "
+            "table above all files that it names."
         )
     path = find_file(source.parent, name)
     if not is_there(path) or not path.is_file():
