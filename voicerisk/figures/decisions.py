@@ -89,7 +89,7 @@ def threshold_distribution(
 def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: Look, style: Style) -> None:
     panel.hist(
         values,
-        bins=np.linspace(0, 1, 51),
+        bins=np.linspace(0, 1, 51).tolist(),
         color=drawn.colour,
         alpha=0.55,
         edgecolor="white",
