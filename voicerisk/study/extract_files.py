@@ -24,7 +24,8 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort import read_audacity, read_textgrid
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.files import PRIVATE, replacing, sha256_file
-from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
+from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".gsm", ".w64", ".caf"}
@@ -144,7 +145,7 @@ def extract_files(
         return counts
     made_by = {
         "settings": [plain(audio), settings.preset, settings.markers],
-        "code": code_of("audio", "biomarkers"),
+        "code": code_of(_extract_one),
     }
     parts = out.with_name(f".{out.name}.parts")
     places = [parts / f"{_mark(job, span, made_by)}.parquet" for job, span in zip(wanted, spans, strict=True)]
