@@ -5,7 +5,7 @@
 #' A `vr_gamm` answers R's usual verbs. All of them use the covariance of the fit, so that `vcov`, `confint`, `predict`
 #' and `summary` agree with [vr_tables()]: with `covariance = "caller_jackknife"` the caller is the unit of all of them.
 #'
-#' @param x,object,model A `vr_gamm`.
+#' @param x,object,formula A `vr_gamm`.
 #' @param ... Not used.
 #' @param level,conf.level Confidence level.
 #' @param parm Names of parametric terms; all of them by default. A coefficient of a smooth means nothing by itself, so
@@ -25,8 +25,7 @@
 #'   found once the package generics (or broom) is loaded.
 #' @name vr_gamm-methods
 #' @examples
-#' fit <- vr_gamm(calls_example, c("dom", "loudness"), random = character(), covariance = "caller_jackknife",
-#'   engine = "gam", k = 5)
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex, engine = "gam")
 #' fit
 #' confint(fit)
 #' head(predict(fit, type = "response"))
