@@ -14,7 +14,7 @@ def homes_of(source: str) -> dict[str, tuple[str, str]]:
     """Return the module and the name there of each name that a face imports, at once or later."""
     import ast
 
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}

@@ -141,21 +141,17 @@ class ImportGraph:
     def _imports_of_function(self, module: str, qualified: str) -> set[str]:
         """Return what is imported by a function and by whatever of its module it reaches by name."""
         tree = ast.parse(self._file(module).read_text(encoding="utf-8"))
-        bound: dict[str, list[ast.AST]] = {}
-        for statement in tree.body:
-            for name in _bound(statement):
-                bound.setdefault(name, []).append(statement)
+        statements = list(tree.body)
         owner, _, method = qualified.rpartition(".")
         if owner:  # of the class, what the method reaches by name
-            (body,) = (
-                node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner
-            )
-            for statement in body:
-                for name in _bound(statement):
-                    bound.setdefault(name, []).append(statement)
-            bound.pop(owner)
+            home = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner)
+            statements = [node for node in tree.body if node is not home] + home.body
+        bound: dict[str, list[ast.stmt]] = {}
+        for statement in statements:
+            for name in _bound(statement):
+                bound.setdefault(name, []).append(statement)
         found: set[str] = set()
-        waiting, seen = [method], set()
+        waiting, seen = [method], set[str]()
         while waiting:
             name = waiting.pop()
             if name in seen:
