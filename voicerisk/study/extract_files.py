@@ -28,7 +28,8 @@ from voicerisk.files import PRIVATE, replacing, sha256_file
 from voicerisk.intake import clean, find_file, is_missing, is_there, leads_out, read_sheet
 from voicerisk.intake.cells import is_excel_error
 from voicerisk.intake.sheet import TABLES
-from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
+from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 
 # What recorders, phones and telephone systems call their files; any case.
@@ -186,7 +187,7 @@ def extract_files(
         return counts
     made_by = {
         "settings": [plain(audio), settings.preset, settings.markers],
-        "code": code_of("audio", "biomarkers"),
+        "code": code_of(_extract_one),
     }
     parts = out.with_name(f".{out.name}.parts")
     places = [parts / f"{_mark(job, span, made_by)}.parquet" for job, span in zip(wanted, spans, strict=True)]
