@@ -26,6 +26,9 @@ bootstraps = 40
 seed = 3
 """
 
+# gamboost on frames alone: what tests of the boosting fitter and of its screening need.
+GAMBOOST = SETTINGS.replace("[validation]", '[validation]\nfamily = ["gamboost"]')
+
 
 def marker_frames(
     callers: int = 12, frames: int = 40, effect: float = 1.0, seed: int = 1

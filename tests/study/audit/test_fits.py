@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.small_study import SETTINGS, marker_frames
+from tests.study.small_study import GAMBOOST, marker_frames
 from voicerisk.study import load_study, screening
 from voicerisk.study.audit import fits as audit_fits
 from voicerisk.study.audit.fits import CALLER_EFFECT, AuditFits, CallerEffectFitter
@@ -29,7 +29,7 @@ def make_fits(write_study, tmp_path):
         calls, frames = marker_frames()
         place = frames.groupby("call_id").cumcount()
         frames = frames[place < frames["call_id"].map(dict(zip(calls["call_id"], sizes, strict=True)))]
-        study = load_study(write_study(calls, frames, f'{SETTINGS}\n[screening]\nunit = "{unit}"\n'))
+        study = load_study(write_study(calls, frames, f'{GAMBOOST}\n[screening]\nunit = "{unit}"\n'))
         frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id")
         frames["time_s"] = 0.0
         calls = calls.rename(columns={"outcome": "y"}).assign(n_frames=sizes).drop(columns="file")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tests.study.small_study import SETTINGS, marker_frames
+from tests.study.small_study import GAMBOOST, marker_frames
 from voicerisk.callers.schema import check_calls
 from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
@@ -23,7 +23,7 @@ def _person(caller: str) -> str:
 
 def test_no_caller_straddles_any_fold_of_a_bootstrap(write_study, tmp_path, monkeypatch):
     calls, frames = marker_frames(callers=20)
-    study = load_study(write_study(calls, frames, SETTINGS.replace("mstop = 10", "mstop = 3")))
+    study = load_study(write_study(calls, frames, GAMBOOST.replace("mstop = 10", "mstop = 3")))
     folder = open_results(study, tmp_path / "out")
     tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     table = tables.calls[["call_id", "caller_id", "y", "n_frames", "sex"]]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.small_study import SETTINGS, marker_frames, quick_settings
+from tests.study.small_study import GAMBOOST, marker_frames, quick_settings
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study import fit_queue as wanted
 from voicerisk.study import fitters, load_study
@@ -21,7 +21,7 @@ class KilledError(Exception):
     """Stands for a kill at an awkward time."""
 
 
-UNSCREENED = SETTINGS + '\n[screening]\nunit = "none"\n'
+UNSCREENED = GAMBOOST + '\n[screening]\nunit = "none"\n'
 
 
 @pytest.fixture

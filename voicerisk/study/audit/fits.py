@@ -103,8 +103,9 @@ class AuditFits:
         return fit
 
     def _is_boosted(self, switches: FitSwitches) -> bool:
-        """Whether these switches ask for gamboost alone."""
-        return switches.published_model or not self._members
+        """Whether these switches ask for gamboost alone: liberties with the model are liberties with it."""
+        own = FitSwitches(row_weights=switches.row_weights)
+        return switches != own or not self._members
 
     def _calls_only(self, switches: FitSwitches) -> bool:
         """Whether these switches ask for call models with no gamboost beside them."""
