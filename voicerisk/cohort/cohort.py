@@ -2,12 +2,14 @@
 
 import difflib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.moderator import CROSSED, level_text
 from voicerisk.cohort.calls_table import read_calls, typed
 from voicerisk.cohort.coding import (
     cssrs_to_outcome,
@@ -112,9 +114,14 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     raw = read_calls(table)
     if "labels" in raw.columns:
         raw["labels"] = raw["labels"].where(~raw["labels"].map(is_missing), "")
+    _check_columns(settings, raw, table)
+    if settings.missing_level is not None:
+        for name in dict.fromkeys([*settings.moderator, "sex"]):
+            raw[name] = raw[name].mask(raw[name].map(is_missing), settings.missing_level)
     columns = typed(raw)
     columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
-    _check_columns(settings, raw, table)
+    if len(settings.moderator) > 1:
+        columns[settings.moderator_column] = _crossed(settings, columns, table)
     flow = Flow()
     flow.stand("listed", raw)
     rows = _filter(settings, raw, columns, table, flow)
@@ -157,7 +164,11 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
 
 
 def _check_columns(settings: CohortSettings, raw: pd.DataFrame, table: Path) -> None:
-    wanted = {"moderator": [settings.moderator], "covariates": settings.covariates, "strata": settings.strata}
+    wanted: dict[str, Sequence[str]] = {
+        "moderator": settings.moderator,
+        "covariates": settings.covariates,
+        "strata": settings.strata,
+    }
     wanted["ratings"] = [rating.column for rating in settings.ratings]
     wanted["cssrs" if settings.cssrs else "outcome"] = [
         settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
@@ -205,7 +216,9 @@ def _check_ids(rows: pd.DataFrame, table: Path) -> None:
             f"{table}, rows {' and '.join(map(str, same))}: the call_id {name!r} occurs {len(same)} times; "
             "every call needs an id of its own."
         )
-    known = rows.assign(sex=rows["sex"].map(read_sex)).dropna(subset="sex")
+    known = rows[~rows["sex"].map(is_missing)].assign(
+        sex=rows["sex"].map(lambda cell: read_sex(cell) or cell)
+    )
     sexes = known.drop_duplicates(["caller_id", "sex"])
     both = sexes[sexes["caller_id"].duplicated(keep=False)]
     if len(both):
@@ -263,18 +276,22 @@ def _leave_without_outcome(
 
 
 def _check_sex(rows: pd.DataFrame, table: Path) -> None:
-    unknown = rows[rows["sex"].map(read_sex).isna()]
+    unknown = rows[rows["sex"].map(is_missing)]
     if len(unknown):
-        value = unknown["sex"].iloc[0]
-        raise _several(table, unknown["row"], f"sex is {value!r}, but must be female, male, F or M")
+        raise _several(
+            table, unknown["row"],
+            f"sex is {unknown['sex'].iloc[0]!r}; write it, or set [cohort] missing_level = \"unknown\" to "
+            "make a level of such calls",
+        )  # fmt: skip
 
 
 def _check_strata(settings: CohortSettings, rows: pd.DataFrame, table: Path) -> None:
-    for key, names in (("strata", settings.strata), ("moderator", (settings.moderator,))):
+    for key, names in (("strata", settings.strata), ("moderator", settings.moderator)):
         for name in names:
             empty = rows[rows[name].map(is_missing)]
             if len(empty):
-                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it")
+                remedy = "; set [cohort] missing_level to make a level of it" if key == "moderator" else ""
+                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it{remedy}")
 
 
 def _check_classes(calls: pd.DataFrame, table: Path) -> None:
@@ -335,7 +352,21 @@ def _caller_notes(calls: pd.DataFrame) -> list[str]:
             f"{len(both)} of {len(outcomes)} callers have calls of both outcomes; a caller's calls always "
             f"stay together: {_some(both)}."
         )
-    sexes = calls["sex"].unique()
-    if len(sexes) == 1:
-        notes.append(f"All callers are {sexes[0]}: there is no effect of sex to estimate.")
     return notes
+
+
+def _crossed(settings: CohortSettings, columns: pd.DataFrame, table: Path) -> pd.Series:
+    """Return the levels of crossed columns, as text; missing where one of them is."""
+    name = settings.moderator_column
+    if name in columns:
+        raise CohortError(f"{table} has a column {name!r}, the name of the crossed moderators; rename it.")
+    parts = [columns[one] for one in settings.moderator]
+    texts = [
+        part.map(lambda cell, one=one: level_text(cell, one))
+        for part, one in zip(parts, settings.moderator, strict=True)
+    ]
+    gap = pd.concat(texts, axis=1).isna().any(axis=1)
+    joined = texts[0].astype(str)
+    for text in texts[1:]:
+        joined = joined + CROSSED + text.astype(str)
+    return joined.mask(gap)

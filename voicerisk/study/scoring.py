@@ -47,8 +47,9 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     source : Path
         A sound file (analysed whole, with the audio settings of the model's study), or a Parquet or CSV table
         of frames with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
-    sex : {'female', 'male'}, optional
-        The caller's sex; needed by a model of both sexes unless the table has a column `sex`.
+    sex : str, optional
+        The caller's level of the model's moderator ('female' or 'male' where that is sex); needed by a
+        moderated model unless the table has a column of the moderator's name.
 
     Returns
     -------
@@ -57,17 +58,19 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     Raises
     ------
     StudyError
-        If there is no table, no frame, nothing that says the sex, or no frame of a call that can be scored.
+        If there is no table, no frame, nothing that says the level of the moderator, or no frame of a
+        call that can be scored.
     ModelError
-        If a marker is missing from the table, or the sex is not female or male.
+        If a marker is missing from the table, or the level is one that the model does not know.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer)
     if sex is not None:
-        frames["sex"] = sex
-    if scorer.needs_sex and "sex" not in frames:
+        frames[scorer.moderated_by] = sex
+    if scorer.moderator is not None and scorer.moderated_by not in frames:
         raise StudyError(
-            f"The model is one of both sexes, but {source.name} does not say whose voice it is; add --sex."
+            f"The model differs by {scorer.moderated_by} ({', '.join(scorer.moderator.levels)}), but "
+            f"{source.name} does not say which it is; add --sex with one of these."
         )
     frames, notes = scorable(scorer, frames)
     scored = scorer.score(frames)
