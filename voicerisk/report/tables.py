@@ -75,7 +75,7 @@ def gamm_table(
     labels: Mapping[str, str] = NO_LABELS,
     moderator: str = "sex",
 ) -> PublicationTable:
-    """Return the GAMM's smooths by level of the moderator, and its parametric terms, as the paper's Table 1 should have been.
+    """Return the GAMM's smooths by level, and its parametric terms, as the paper's Table 1 should have been.
 
     Parameters
     ----------

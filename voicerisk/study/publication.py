@@ -59,8 +59,8 @@ def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str], moderator: st
     first = smooths.iloc[0]
     note = (
         f"Markers were selected on {first['n_callers_selected_on']} callers and tested on "
-        f"{first['n_callers_tested_on']} others, dealt out at random within {moderator} and outcome; another deal "
-        "gives other markers and other P values."
+        f"{first['n_callers_tested_on']} others, dealt out at random within {moderator} and outcome; another "
+        "deal gives other markers and other P values."
     )
     return replace(
         table,

@@ -8,8 +8,12 @@ import pandas as pd
 
 from voicerisk.audio import AudioSettings, read_recording
 from voicerisk.biomarkers import BiomarkerSettings, extract_call, preset_audio
+from voicerisk.callers.moderator import Moderator, level_text
 from voicerisk.errors import StudyError
+from voicerisk.intake import is_missing
+from voicerisk.intake.sheet import REFUSED, TABLES
 from voicerisk.models import ScoringModel, read_model
+from voicerisk.study.marker_table import MarkerTable, read_markers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,13 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     model : Path or ScoringModel
         `boost/model.json` of a study.
     source : Path
-        A sound file (analysed whole, with the audio settings of the model's study), or a Parquet or CSV table
-        of frames with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
+        A sound file (analysed whole, with the audio settings of the model's study), or a table of frames
+        (CSV,
+        Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
     sex : str, optional
-        The caller's level of the model's moderator ('female' or 'male' where that is sex); needed by a
-        moderated model unless the table has a column of the moderator's name.
+        The level of the model's moderator ('female' or 'male' where that is sex) where the table does not
+        say: it fills gaps of the column and may not contradict it. A moderated model needs the level of every
+        call.
 
     Returns
     -------
@@ -58,20 +64,11 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     Raises
     ------
     StudyError
-        If there is no table, no frame, nothing that says the level of the moderator, or no frame of a
-        call that can be scored.
-    ModelError
-        If a marker is missing from the table, or the level is one that the model does not know.
+        If there is no table, no frame, nothing that says the level, two different levels of a call, or no frame
+        of a call that can be scored; if a marker is missing from the table.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
-    frames = _frames(source, scorer)
-    if sex is not None:
-        frames[scorer.moderated_by] = sex
-    if scorer.moderator is not None and scorer.moderated_by not in frames:
-        raise StudyError(
-            f"The model differs by {scorer.moderated_by} ({', '.join(scorer.moderator.levels)}), but "
-            f"{source.name} does not say which it is; add --sex with one of these."
-        )
+    frames = _frames(source, scorer, sex)
     frames, notes = scorable(scorer, frames)
     scored = scorer.score(frames)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
@@ -125,17 +122,18 @@ def scorable(scorer: ScoringModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, 
     return frames[~gone].reset_index(drop=True), (note,)
 
 
-def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:
-    if source.suffix in (".parquet", ".csv"):
+def _frames(source: Path, scorer: ScoringModel, sex: str | None) -> pd.DataFrame:
+    moderator = scorer.moderator
+    given = None if sex is None else level_text(sex, scorer.moderated_by)
+    if moderator is not None and given is not None and given not in moderator.levels:
+        raise StudyError(f"--sex is {sex!r}, but must be {' or '.join(moderator.levels)}.")
+    if source.suffix.lower() in TABLES or source.suffix.lower() in REFUSED:
         if not source.is_file():
             raise StudyError(f"{source} is not there.")
-        try:
-            table = pd.read_parquet(source) if source.suffix == ".parquet" else pd.read_csv(source)
-        except (OSError, ValueError) as error:  # pyarrow's and pandas' own errors are ValueErrors
-            raise StudyError(f"{source} is not a readable table of frames ({error}).") from error
-        if "call_id" not in table:
-            raise StudyError(f"{source.name} has no column call_id.")
-        table = table.astype({"call_id": str})
+        markers = read_markers(source, scorer.markers)
+        table = markers.frames
+        if moderator is not None and moderator.name in markers.sheet.cells:
+            table[moderator.name] = _levels(markers, moderator, given)
     else:
         kept = scorer.notes.get("audio")
         audio = AudioSettings(**kept) if kept else preset_audio("published")
@@ -144,11 +142,54 @@ def _frames(source: Path, scorer: ScoringModel) -> pd.DataFrame:
         recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
         table = extract_call(recording, None, audio, settings, name=str(source)).frames
         table.insert(0, "call_id", source.stem)
+    if moderator is not None and moderator.name not in table:
+        if given is None:
+            raise StudyError(
+                f"The model differs by {moderator.name}, but {source.name} does not say which it is; add "
+                f"--sex with {' or '.join(moderator.levels)}."
+            )
+        table[moderator.name] = given
     if "silent" in table:
         table = table[~table["silent"].astype(bool)]
     if table.empty:
         raise StudyError(f"{source.name} holds no frame with speech.")
-    return table.assign(segment=table.get("segment", 0)).reset_index(drop=True)
+    if "segment" not in table:
+        table = table.assign(segment=0)
+    return table.reset_index(drop=True)
+
+
+def _levels(table: MarkerTable, moderator: Moderator, given: str | None) -> pd.Series:
+    """Return the level of each row, gaps filled with the one given; nothing is overwritten."""
+    name = moderator.name
+    cells = table.sheet.cells[name].astype("str")
+    missing = cells.map(is_missing).to_numpy(dtype=bool)
+    levels = cells.map(lambda cell: level_text(cell, name)).mask(missing)
+    unknown = ~levels.isin(moderator.levels).to_numpy(dtype=bool) & ~missing
+    if unknown.any():
+        raise StudyError(
+            f"{table.name}: {name} must be one of {', '.join(moderator.levels)} "
+            f"({table.sheet.shown(name, unknown)})."
+        )
+    if given is not None:
+        against = (levels.notna() & (levels != given)).to_numpy(dtype=bool)
+        if against.any():
+            raise StudyError(
+                f"--sex {given} contradicts {table.name} ({table.sheet.shown(name, against)}); it only says "
+                "what the table does not."
+            )
+        levels = levels.where(levels.notna(), given)
+    elif missing.any():
+        raise StudyError(
+            f"{table.name}: {name} is missing ({table.sheet.shown(name, missing)}); fill it, or add --sex."
+        )
+    both = levels.groupby(table.frames["call_id"]).unique()
+    several = both[both.map(len) > 1]
+    if len(several):
+        first, second = several.iloc[0][:2]
+        raise StudyError(
+            f"{table.name}: call {several.index[0]!r} is {first} in some rows and {second} in others."
+        )
+    return levels
 
 
 def _means(frames: pd.DataFrame, keys: list[str], markers: tuple[str, ...]) -> pd.DataFrame:
