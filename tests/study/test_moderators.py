@@ -6,11 +6,12 @@ import pytest
 from small_study import SETTINGS, marker_frames
 
 from voicerisk.callers.moderator import Moderator
+from voicerisk.cohort import CohortSettings
 from voicerisk.errors import CohortError
 from voicerisk.models import read_model
 from voicerisk.study import load_study, run_study
 from voicerisk.study.boost_rows import FrameRows
-from voicerisk.study.design import ModelTables
+from voicerisk.study.design import ModelTables, study_moderator
 
 QUICK = SETTINGS.replace("repeats = 1", 'designs = ["loco"]\nrepeats = 1').replace(
     "inner_folds = 3", "inner_folds = 3\nfast = true"
@@ -124,3 +125,9 @@ def test_a_column_of_gaps_is_no_moderator(write_study):
     study = load_study(write_study(calls, frames, settings))
     with pytest.raises(CohortError, match=r"row 5: service is empty.* set \[cohort\] missing_level"):
         run_study(study, study.folder / "results")
+
+
+def test_a_study_of_one_sex_has_one_curve_and_says_so():
+    calls = pd.DataFrame({"caller_id": list("abcdef"), "sex": "female"})
+    found, notes = study_moderator(calls, CohortSettings("calls.csv"))
+    assert found is None and notes == ["All callers are female: there is no effect of sex to estimate."]

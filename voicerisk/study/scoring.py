@@ -64,8 +64,8 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     Raises
     ------
     StudyError
-        If there is no table, no frame, nothing that says the level, two different levels of a call, or no frame
-        of a call that can be scored; if a marker is missing from the table.
+        If there is no table, no frame, nothing that says the level, two different levels of a call, or no
+        frame of a call that can be scored; if a marker is missing from the table.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)
