@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.callers.moderator import Moderator
 from voicerisk.cohort import CohortSettings
 from voicerisk.errors import CohortError

@@ -221,8 +221,9 @@ def difference_curves(
 
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
-    """Write EDF and P of each level, two in a row."""
-    shown = looks(sexes, style)
+    """Write EDF and P of each level, two in a row, between title and panel, where no band can lie under them."""
+    shown, lines = looks(sexes, style), (len(sexes) + 1) // 2
+    panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * (0.25 + 1.25 * lines))
     for position, sex in enumerate(sexes):
         mine = rows[rows["sex"].astype(str) == sex]
         if len(mine) == 1 and mine["p_value"].notna().all():
@@ -231,14 +232,12 @@ def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> N
                 f"EDF {number(float(mine['edf'].iloc[0]), 1)}, P{p if p[0] in '<>' else '=' + p}",
                 (position % 2, 1.0),
                 xycoords="axes fraction",
-                xytext=(0, -1.5 - 1.15 * style.small_pt * (position // 2)),
+                xytext=(0, 1.5 + 1.25 * style.small_pt * (lines - 1 - position // 2)),
                 textcoords="offset points",
                 ha="right" if position % 2 else "left",
-                va="top",
+                va="bottom",
                 fontsize=style.small_pt * 0.92,
                 color=ink(shown[sex].colour),
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-                zorder=5,
             )
 
 
