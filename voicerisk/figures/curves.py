@@ -221,7 +221,7 @@ def difference_curves(
 
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
-    """Write EDF and P of each level, two in a row, between title and panel, where no band can lie under them."""
+    """Write EDF and P of each level, two a row, between title and panel, where no band can lie."""
     shown, lines = looks(sexes, style), (len(sexes) + 1) // 2
     panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * (0.25 + 1.25 * lines))
     for position, sex in enumerate(sexes):
