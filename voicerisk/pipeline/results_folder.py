@@ -95,6 +95,8 @@ class ResultsFolder:
                 f"{self.path} is not empty and holds no study; choose an empty folder for --out."
             )
         self.state.mkdir(parents=True, exist_ok=True)
+        if not owner.exists():
+            self.path.chmod(0o700)
         self.state.chmod(0o700)
         write_json(owner, identity)
 
