@@ -53,8 +53,14 @@ def in_r(worker, tables: ModelTables, **arguments) -> dict[str, pd.DataFrame]:
     rows["outcome"] = tables.of_frames("y").astype(float)
     shuffled = rows.sample(frac=1.0, random_state=5)  # the order of rows changes nothing
     return worker.call(
-        "bridge_cv", data=shuffled, markers=["x", "noise"], screen=False, mstop=STEPS, bootstraps=200, **arguments
-    ).value  # fmt: skip
+        "bridge_cv",
+        data=shuffled,
+        markers=["x", "noise"],
+        screen=False,
+        mstop=STEPS,
+        bootstraps=200,
+        **arguments,
+    ).value
 
 
 def compare(ours: pd.DataFrame, theirs: pd.DataFrame, tables: ModelTables, columns: list[str]) -> None:
@@ -115,8 +121,13 @@ def test_the_cut_of_the_same_bootstraps(worker, midpoints):
     counts, _ = draw_callers(groups, y, 100, np.random.default_rng(4))
     ours = bootstrap_youden(score, y, groups, np.random.default_rng(4), 100, midpoints)
     theirs = worker.call(
-        "bridge_cut", score=score, y=y, caller=caller.tolist(), counts=pd.DataFrame(counts.astype(float)), midpoints=midpoints
-    ).value  # fmt: skip
+        "bridge_cut",
+        score=score,
+        y=y,
+        caller=caller.tolist(),
+        counts=pd.DataFrame(counts.astype(float)),
+        midpoints=midpoints,
+    ).value
     assert theirs["threshold"] == pytest.approx(ours.threshold, abs=1e-12)
     assert theirs["q025"] == pytest.approx(ours.q025, abs=1e-12)
     assert theirs["spread_sd"] == pytest.approx(ours.sd, abs=1e-12)
