@@ -186,13 +186,15 @@ def _cut_by_rule(
     line: Recalibration | None,
 ) -> BootstrapCut:
     """Take the rule at its word on the scores given; bootstrapped callers tell how far the cut may stray."""
-    at = {"prevalence": settings.prevalence, "midpoints": midpoints}
-    cut = rule_cut(rule, score, y, line=line, **at)
+    pi = settings.prevalence
+    cut = rule_cut(rule, score, y, prevalence=pi, midpoints=midpoints, line=line)
     if np.isnan(cut) or rule.kind == "risk":  # a risk is set, not learned from these scores
         return BootstrapCut(cut, rule.kind, 0, np.nan, np.nan, np.nan, 0)
     groups = np.unique(caller, return_inverse=True)[1]
     rng = stream(settings.seed, CUT_STREAM, *place)
-    cuts, redrawn = bootstrapped_cuts(rule, score, y, groups, rng, settings.bootstraps, **at)
+    cuts, redrawn = bootstrapped_cuts(
+        rule, score, y, groups, rng, settings.bootstraps, prevalence=pi, midpoints=midpoints
+    )
     cuts = cuts[np.isfinite(cuts)]
     low, high = np.quantile(cuts, [0.025, 0.975]) if len(cuts) else (np.nan, np.nan)
     sd = float(cuts.std(ddof=1)) if len(cuts) > 1 else np.nan
