@@ -77,7 +77,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         settings,
         rds_path=folder.file("gamm/model.rds"),
         covariates=study.cohort.covariates,
-        linear=[marker for marker in chosen if marker == "voiced"],
+        linear=linear_terms(study, chosen),
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
@@ -138,7 +138,7 @@ def caller_split_study(
             chosen,
             replace(settings, random=() if separated else settings.random, drop=False),
             covariates=study.cohort.covariates,
-            linear=[marker for marker in chosen if marker == "voiced"],
+            linear=linear_terms(study, chosen),
             selected_on_same_labels=False,
             seed=seed,
         )
@@ -149,6 +149,12 @@ def caller_split_study(
     )
     write_csv(folder.file("gamm/caller_split.csv"), smooths)
     return ["gamm/caller_split.csv"], []
+
+
+def linear_terms(study: Study, chosen: tuple[str, ...]) -> list[str]:
+    """Return what enters the GAMM linearly: the 0/1 marker, and what the study names."""
+    named = set(study.gamm.linear)
+    return [name for name in (*chosen, *study.cohort.covariates) if name == "voiced" or name in named]
 
 
 def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:

@@ -16,6 +16,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint, r_code
 from voicerisk.pipeline.study_file import plain
+from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction import (
     Extraction,
@@ -93,11 +94,17 @@ def run_study(
 
     wanted = tuple(protocols or study.validation.protocols)
     cohort = load_cohort(study.cohort, study.folder)
+    told = require_sound(study, cohort)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
+        for note in told:
+            stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
+        unknown = unknown_linear(study, tables.markers)
+        if unknown:
+            raise StudyError(f"{study.path.name}: {unknown}.")
         stale = drop_stale_audit(study, folder, stages.marks["extract"])
         if stale:
             stages.reporter.note(stale)
