@@ -181,7 +181,7 @@ def _used(calls: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Mark the calls that are used, and write why the others are not."""
     gone = cohort.exclusions.drop_duplicates("call_id").set_index("call_id")["reason"]
     used = calls["call_id"].isin(cohort.calls["call_id"])
-    why = calls["call_id"].map(gone).fillna("").where(~used, "")
+    why = calls["call_id"].map(gone).astype("str").fillna("").where(~used, "")
     return calls.assign(used=np.where(used, "yes", "no"), why_not=why)
 
 
