@@ -30,7 +30,7 @@ def test_a_study_in_order_can_run_and_every_call_is_described(write_study):
     ]
     assert "6 calls of 6 callers have outcome 1" in told(check, "fine")
     assert "480 rows of 12 calls, 2 markers" in told(check, "fine")
-    # Standard error 0.1455 by hand: sqrt((.1875 + 5 * (.6 - .5625) + 5 * (.642857 - .5625)) / 36).
+
     assert "interval of about 0.46 to 1.00" in told(check, "look")
 
 

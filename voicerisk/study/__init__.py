@@ -3,7 +3,9 @@
 Public: `load_study`, `Study`, `check_study`, `Check`, `run_study`, `RunResult`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.study.check import Check, check_study
@@ -12,19 +14,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "RunResult", "Study", "check_study", "load_study", "run_study"]
 
-_HOME = {
-    "load_study": "settings",
-    "Study": "settings",
-    "check_study": "check",
-    "Check": "check",
-    "run_study": "run",
-    "RunResult": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name in _HOME:
-        return getattr(import_module(f"voicerisk.study.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,6 +1,5 @@
 """What can be found out about a study before anything is computed: what is used, what not, what to mend."""
 
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from voicerisk.intake import is_missing
 from voicerisk.study.extraction import Extraction, read_marker_table
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
+from voicerisk.validation.sample_size import expected_interval
 
 MEND, LOOK, FINE = "mend", "look", "fine"
 FEW_CALLERS = 10  # in the smaller class: below, an interval of an AUROC is too wide to say anything
@@ -289,27 +289,13 @@ def _folds(study: Study, cohort: Cohort) -> Iterator[Finding]:
     except VoiceriskError as problem:
         yield MEND, "folds", str(problem).rstrip("."), "add callers, or lower inner_folds in [validation]"
     smaller = min(zero, one)
-    width = hanley_mcneil(MODEST_AUROC, one, zero)
-    low, high = max(0.0, MODEST_AUROC - 1.96 * width), min(1.0, MODEST_AUROC + 1.96 * width)
+    low, high = expected_interval(zero + one, MODEST_AUROC, one / (zero + one))
     what = (
         f"{one} callers with outcome 1 and {zero} with outcome 0: an AUROC of {MODEST_AUROC} would have a "
         f"95 % "
-        f"interval of about {low:.2f} to {high:.2f} (Hanley and McNeil, one call a caller)"
+        f"interval of about {low:.2f} to {high:.2f} with one call a caller"
     )
     yield (LOOK if smaller < FEW_CALLERS else FINE), "sample size", what, ""
-
-
-def hanley_mcneil(auroc: float, n_positive: int, n_negative: int) -> float:
-    """Return the standard error of an AUROC (Hanley and McNeil 1982, Radiology 143, eq. 1).
-
-    Examples
-    --------
-    >>> round(hanley_mcneil(0.8, 50, 50), 4)
-    0.0447
-    """
-    q1, q2 = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
-    spread = auroc * (1 - auroc) + (n_positive - 1) * (q1 - auroc**2) + (n_negative - 1) * (q2 - auroc**2)
-    return math.sqrt(spread / (n_positive * n_negative))
 
 
 def _recordings(study: Study, calls: pd.DataFrame) -> Iterator[Finding]:
