@@ -16,7 +16,7 @@ SETTINGS = MultitaskSettings(
     demographics=("age",),
 )
 LINES = [
-    f"{n:03d};p{n};ich  bin\u200dda;{n},5;{'none' if n < 9 else 'raised'};{20 + n}" for n in range(5, 13)
+    f"{n:03d};p{n:02d};ich  bin\u200dda;{n},5;{'none' if n < 9 else 'raised'};{20 + n}" for n in range(5, 13)
 ]
 
 
