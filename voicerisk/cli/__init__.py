@@ -20,6 +20,7 @@ from voicerisk.cli import (
     simulate,
     text,
     validate,
+    write,
 )
 from voicerisk.cli.app import app, main
 
@@ -42,4 +43,5 @@ __all__ = [
     "simulate",
     "text",
     "validate",
+    "write",
 ]
