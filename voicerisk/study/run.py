@@ -234,7 +234,7 @@ class Stages:
             flow = pd.concat([flow, lost], ignore_index=True)
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
-            notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+            notes.append(f"{len(gone)} call(s) left out, {reason}: see exclusions.csv.")
         notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
