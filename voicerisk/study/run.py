@@ -197,7 +197,9 @@ class Stages:
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
+        tables = model_tables(
+            calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+        )
         counts = pd.read_csv(read("flow.csv"))
         return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
 
@@ -234,7 +236,7 @@ class Stages:
             flow = pd.concat([flow, lost], ignore_index=True)
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
-            notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+            notes.append(f"{len(gone)} call(s) left out, {reason}: see exclusions.csv.")
         notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
