@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table, callers_in_classes
+from voicerisk.callers.moderator import level_text
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
@@ -26,6 +27,7 @@ FOLDER = "external"
 # Without them a marker would be another number than the one that the model learned.
 SAME_AUDIO = ("extent", "calibration", "pre_emphasis", "normalise", "silence")
 LEAST_CALLERS = 2
+YEARS = (1900, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def validate_externally(
     with folder.locked():
         stages = Stages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
-        absent = [marker for marker in scorer.markers if marker not in tables.markers]
+        absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:
             raise StudyError(
                 f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "
@@ -106,14 +108,14 @@ def validate_externally(
             )
         notes: list[str] = []
         with told.stage("External validation") as move:
-            strata = list(dict.fromkeys(["sex", *study.cohort.strata]))
+            strata = list(study.cohort.groups)
             calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
             if time is not None:
                 calls = calls.assign(year=_years(cohort.calls, calls["call_id"], time))
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(model, threshold, notes)
-            frames, left_out = scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")))
+            frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
             notes.extend(left_out)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
@@ -147,6 +149,28 @@ def validate_externally(
     for note in notes:
         told.note(note)
     return ExternalResult(place, metrics, recalibration, shift, tuple(notes))
+
+
+def _with_levels(
+    scorer: ScoringModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
+) -> pd.DataFrame:
+    """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
+    if scorer.moderator is None:
+        return frames
+    name = scorer.moderated_by
+    if name not in calls:
+        raise StudyError(
+            f"The model is moderated by {name!r}, which the calls of {study.path.name} do not have; "
+            "add the column, or name the same [cohort] moderator."
+        )
+    of_call = calls.set_index("call_id")[name]
+    for call, value in of_call[of_call.index.isin(frames["call_id"])].items():
+        if level_text(value, name) not in scorer.moderator.levels:
+            raise StudyError(
+                f"Call {call} of {study.path.name} has {name} = {value!r}, which the model does not know; it "
+                f"knows {', '.join(scorer.moderator.levels)}. Leave such calls out with [cohort] where."
+            )
+    return frames.assign(**{name: frames["call_id"].map(of_call)})
 
 
 def _or_none(value: float) -> float | None:
@@ -201,7 +225,7 @@ def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
         if len(one) == 1:
             notes.append(
                 f"The cut is {one.iloc[0]:.4f}, that of the published protocol in the model's results "
-                "folder: the mean of bootstrap Youden cuts of leave-one-caller-out scores."
+                f"folder (method {cuts.loc[one.index[0], 'method']}, leave-one-caller-out scores)."
             )
             return float(one.iloc[0])
     notes.append("There is no cut beside the model; give one with --threshold to see decisions.")
@@ -215,14 +239,18 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
         )
     values = cohort_calls.set_index("call_id")[column].loc[call_ids]
     if pd.api.types.is_numeric_dtype(values):
-        years = values
+        years = values.where(values.between(*YEARS) & (values % 1 == 0))
     else:
-        years = pd.to_datetime(values, errors="coerce", format="mixed").dt.year
+        # Two digits for the year (03.04.05) can be read in several ways.
+        full = values.where(values.astype("str").str.contains(r"(?:^|\D)(?:19|20)\d\d(?:\D|$)"))
+        years = pd.to_datetime(full, errors="coerce", format="mixed").dt.year
     if years.isna().any():
         call = years.index[years.isna()][0]
+        serial = pd.api.types.is_number(values[call]) and values[call] > YEARS[1]
+        hint = " (a spreadsheet's number of a day is refused)" if serial else ""
         raise StudyError(
-            f"Column {column} of call {call} is {values[call]!r}, which is no date and no year; write "
-            "2021-05-17."
+            f"Column {column} of call {call} is {values[call]!r}, which is no date with a year of four digits"
+            f"{hint}; write 2021-05-17."
         )
     return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
 

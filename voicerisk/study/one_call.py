@@ -14,6 +14,7 @@ from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.study.boost_rows import FrameRows
+from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
@@ -133,7 +134,9 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
     recording = _recording(study, results, call_id)
     frames, segments = (_table(results, f"{name}.parquet") for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+    tables = model_tables(
+        calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+    )
     contributions = _contributions(study, results, protocol, tables, scores)
 
     from voicerisk.figures import frame_tracks, sound_tables
@@ -193,10 +196,11 @@ def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
 def _recording(study: Study, results: Path, call_id: str) -> Recording:
     from voicerisk.cohort import load_cohort
 
-    cohort = load_cohort(study.cohort, study.folder).calls.set_index("call_id")
+    calls = load_cohort(study.cohort, study.folder).calls
+    cohort = calls.set_index("call_id")
     if call_id not in cohort.index:
         raise StudyError(f"{study.path.name} has no call {call_id!r}, though {results} holds results of it.")
-    audio = study.audio
+    audio = audio_of_calls(calls, study.audio)[call_id]
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
     channel = _table(results, "channel.csv")
@@ -232,10 +236,11 @@ def _contributions(
     data = FrameRows.of(tables)
     mine = data.data.take(data.rows_of_call[call_id])
     values = path.contributions(mine, step)
-    terms: dict[str, NDArray[np.float64]] = {"start and sex": np.full(mine.n, path.offset)}
+    start = "start" if tables.moderator is None else f"start and {tables.moderator.name}"
+    terms: dict[str, NDArray[np.float64]] = {start: np.full(mine.n, path.offset)}
     for fitted, part in zip(path.learners, values, strict=True):
         name = fitted.learner.variable
-        name = name if name in tables.markers else "start and sex"
+        name = name if name in tables.inputs else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()
