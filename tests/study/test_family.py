@@ -7,19 +7,22 @@ import pandas as pd
 import pytest
 
 from tests.study.small_study import marker_frames
+from voicerisk.callers.moderator import SEX
 from voicerisk.study.design import ModelTables, model_tables
 from voicerisk.study.family import FamilyFitter, members_of
 from voicerisk.validation import ValidationSettings, run_nested
 
 SETTINGS = ValidationSettings(designs=["loco", "grouped_kfold"], repeats=1, inner_folds=3, bootstraps=20)
-MEMBERS = members_of(SETTINGS.family, True)
+MEMBERS = members_of(SETTINGS.family, SEX)
 
 
 def tables(callers: int = 16, effect: float = 1.0, seed: int = 1) -> ModelTables:
     calls, frames = marker_frames(callers, 20, effect, seed)
     frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id").assign(time_s=0.0)
     means = frames.groupby(["call_id", "caller_id", "segment"], as_index=False)[["x", "noise"]].mean()
-    return model_tables(calls.drop(columns="file"), frames, means.assign(n_frames=10), ("x", "noise"), "frame")
+    return model_tables(
+        calls.drop(columns="file"), frames, means.assign(n_frames=10), ("x", "noise"), "frame"
+    )
 
 
 def run(made: ModelTables, settings: ValidationSettings = SETTINGS):
@@ -77,5 +80,5 @@ def test_outcomes_may_change_under_kept_features() -> None:
 
 
 def test_members_by_level_need_moderation() -> None:
-    assert members_of(("linear", "by_level", "curves_by_level", "gamboost"), False) == ("linear",)
-    assert members_of(("gamboost",), True) == ()
+    assert members_of(("linear", "by_level", "curves_by_level", "gamboost"), None) == ("linear",)
+    assert members_of(("gamboost",), SEX) == ()

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.callers.weights import training_weights
+from voicerisk.errors import StudyError
 from voicerisk.models.calls.features import CallFrames
-from voicerisk.models.calls.model import MEMBERS, CallFit, CallModel, fit_calls, mixed
+from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, fit_calls, mixed
 from voicerisk.study.design import FRAME_KEYS, ModelTables
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.types import Floats, Progress
@@ -28,12 +30,12 @@ def call_frames(tables: ModelTables) -> CallFrames:
     """
     calls = tuple(tables.calls["call_id"])
     kept = _LAST.get("frames")
-    if kept is not None and kept[0] is tables.frames and kept[1:3] == (calls, tables.markers):
+    if kept is not None and kept[0] is tables.frames and kept[1:3] == (calls, tables.inputs):
         return kept[3]
     code = pd.Index(calls).get_indexer(pd.Index(tables.frames["call_id"])).astype(np.int64)
-    columns = {marker: tables.frames[marker].to_numpy(np.float64) for marker in tables.markers}
+    columns = {name: tables.frames[name].to_numpy(np.float64) for name in tables.inputs}
     made = CallFrames(columns, code, len(calls))
-    _LAST["frames"] = (tables.frames, calls, tables.markers, made)
+    _LAST["frames"] = (tables.frames, calls, tables.inputs, made)
     return made
 
 
@@ -81,8 +83,18 @@ class FamilyFitter:
 
     @property
     def level(self) -> NDArray[np.object_]:
-        """Level of the moderator of each call."""
-        return self.tables.calls["sex"].astype(str).to_numpy(dtype=object)
+        """Level of the moderator of each call; `COMMON` where levels share a curve or there are none."""
+        moderator = self.tables.moderator
+        if moderator is None:
+            return np.full(len(self.tables.calls), COMMON, dtype=object)
+        if COMMON in moderator.own:
+            raise StudyError(
+                f"A level of {moderator.name} is named {COMMON!r}, which stands for what all levels share; "
+                "rename it."
+            )
+        codes = moderator.codes(self.tables.calls[moderator.name])
+        own = [name if name in moderator.own else COMMON for name in moderator.levels]
+        return np.array(own, dtype=object)[codes]
 
     def _rows_of(self, callers: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(self.tables.calls["caller_id"].isin(callers))
@@ -97,7 +109,7 @@ class FamilyFitter:
         if asked.weighted:
             weights = training_weights(caller.astype(str), y[train], asked.class_prior, n_frames)
         weights = weights * (len(asked.train) / weights.sum())
-        return fit_calls(frames, self.tables.markers, self.level, y, train, weights, self.members)
+        return fit_calls(frames, self.tables.inputs, self.level, y, train, weights, self.members)
 
     def _path(self, asked: TrainingSet, frames: CallFrames, beside: FittedPath | None) -> FittedPath:
         fit = self._fitted(asked, frames)
@@ -150,9 +162,13 @@ def frames_scored(
     return keys.assign(p_raw=0.5 * (1.0 + np.tanh(0.5 * link))).reset_index(drop=True)
 
 
-def members_of(family: Sequence[str], by_level: bool) -> tuple[str, ...]:
-    """Return the call models of a family, simplest first; those by level only where there is moderation."""
-    return tuple(name for name in MEMBERS if name in family and (by_level or not name.endswith("by_level")))
+def members_of(family: Sequence[str], moderator: Moderator | None) -> tuple[str, ...]:
+    """Return the call models of a family, simplest first; those by level only where there is a moderator."""
+    return tuple(
+        name
+        for name in MEMBERS
+        if name in family and (moderator is not None or not name.endswith("by_level"))
+    )
 
 
 def takes_gamboost(family: Sequence[str]) -> bool:

@@ -64,7 +64,7 @@ def procedure_of(
 def family_of(study: Study, tables: ModelTables, boosted: GamboostFitter) -> FitPaths:
     """Return what refits the family that the study names; `boosted` is its gamboost."""
     family = study.validation.family
-    members = members_of(family, study.boost.by_sex)
+    members = members_of(family, tables.moderator)
     if not members:
         return boosted
     return FamilyFitter(tables, members, boosted if takes_gamboost(family) else None)

@@ -11,7 +11,7 @@ from voicerisk.models.calls.model import COMMON, MEMBERS, PENALTY, CallFit, fit_
 
 
 def drawn(calls: int = 60, frames: int = 12, seed: int = 1) -> tuple[CallFrames, np.ndarray, np.ndarray]:
-    """Draw frames whose spread rises with risk in `u`, and whose mean rises in women and falls in men in `s`."""
+    """Draw frames: the spread of `u` rises with risk, the mean of `s` in women, and falls in men."""
     rng = np.random.default_rng(seed)
     y = np.arange(calls) % 2
     level = np.array(["female", "male"], dtype=object)[(np.arange(calls) // 2) % 2]
@@ -26,7 +26,9 @@ def drawn(calls: int = 60, frames: int = 12, seed: int = 1) -> tuple[CallFrames,
     return CallFrames(columns, call, calls), level, y
 
 
-def fitted(frames: CallFrames, level: np.ndarray, y: np.ndarray, train: np.ndarray, **more: object) -> CallFit:
+def fitted(
+    frames: CallFrames, level: np.ndarray, y: np.ndarray, train: np.ndarray, **more: object
+) -> CallFit:
     weights = training_weights(train, y[train], 0.5)
     return fit_calls(frames, tuple(frames.columns), level, y, train, weights, **more)
 
@@ -136,7 +138,11 @@ def test_a_level_that_was_not_learned_from_has_what_levels_share() -> None:
 
 def test_a_constant_marker_and_one_without_values_add_nothing() -> None:
     frames, level, y = drawn()
-    columns = {**frames.columns, "flat": np.full(len(frames.call), 7.0), "gone": np.full(len(frames.call), np.nan)}
+    columns = {
+        **frames.columns,
+        "flat": np.full(len(frames.call), 7.0),
+        "gone": np.full(len(frames.call), np.nan),
+    }
     more = CallFrames(columns, frames.call, 60)
     found = fitted(more, level, y, np.arange(45))
     np.testing.assert_array_equal(found.link, fitted(frames, level, y, np.arange(45)).link)

@@ -181,7 +181,7 @@ def fit_calls(
     frames : CallFrames
     markers : sequence of str
     level : ndarray of str, shape (n_calls,)
-        Level of the moderator; one value for all where there is none.
+        Level of the moderator; `all` for calls that share the common curves, or where there is none.
     y : ndarray of 0/1, shape (n_calls,)
         Read at `train` only.
     train : ndarray of int
@@ -213,14 +213,14 @@ def fit_calls(
     if unknown:
         raise ModelError(f"There is no member {unknown[0]!r}; there are {', '.join(MEMBERS)}.")
     names, grids, features = stacked(frames, markers, train)
-    levels = sorted(set(np.asarray(level)[train].astype(str)))
-    own = np.stack([np.asarray(level).astype(str) == one for one in levels], axis=1).astype(np.float64)
+    levels = sorted(set(np.asarray(level)[train].astype(str)) - {COMMON})
+    own = (np.asarray(level).astype(str)[:, None] == np.array(levels, dtype=str)).astype(np.float64)
     share = weights / weights.sum()
     missing = np.isnan(features)
     features = _filled(features, train, share)
     centres = _centres(features[train].reshape(len(train), -1), own[train], y[train], weights)
     centres = centres.reshape(len(levels) + 1, *features.shape[1:])
-    place = np.where(own.any(axis=1), own.argmax(axis=1), len(levels))
+    place = np.column_stack([own, ~own.any(axis=1)]).argmax(axis=1)
     features = np.where(missing, 0.0, features - centres[place])
     turn, features = _standardised(features, train, share)
 
@@ -283,11 +283,7 @@ def _centres(inside: Floats, own: Floats, y: NDArray[np.int64], weights: Floats)
     gram = (design * weights[:, None]).T @ design
     gram += np.diag(np.r_[0.0, 1e-9, np.full(own.shape[1], LEVEL_SHRINKS)])
     found = np.linalg.solve(gram, (design * weights[:, None]).T @ inside)
-    return (
-        np.concatenate([found[0] + found[2:], found[:1]])
-        if own.shape[1] > 1
-        else np.stack([found[0] + found[2]] * 2)
-    )
+    return np.concatenate([found[0] + found[2:], found[:1]])
 
 
 def _standardised(features: Floats, train: NDArray[np.int64], share: Floats) -> tuple[Floats, Floats]:

@@ -113,7 +113,7 @@ class AuditFits:
 
     @property
     def _members(self) -> tuple[str, ...]:
-        return members_of(self.study.validation.family, self.study.boost.by_sex)
+        return members_of(self.study.validation.family, self.tables.moderator)
 
     def _family(self, tables: ModelTables) -> FamilyFitter:
         return FamilyFitter(tables, self._members)
