@@ -18,7 +18,7 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
     Extraction,
     call_fingerprints,
@@ -179,6 +179,7 @@ class Stages:
             flow=cohort.flow.to_csv(),
             ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
+            moderator=(study.cohort.moderator, study.cohort.level_callers),
             markers=study.biomarkers.markers,
             code=code_of(Stages._extract),
         )
@@ -188,9 +189,9 @@ class Stages:
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
-        columns = ["call_id", "caller_id", "sex", "outcome", *_strata(study)]
+        columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
         counts = read_table(home, "flow")
         return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
@@ -228,6 +229,7 @@ class Stages:
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
             notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+        notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
         write_csv(folder.file("flow.csv"), flow)
@@ -235,7 +237,7 @@ class Stages:
         write_marker_table(folder.file("frames.parquet"), found.frames)
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
-        by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+        by = ["outcome", *study.cohort.groups]
         labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
@@ -413,10 +415,6 @@ class Stages:
             return [REPORT], []
 
         self.stage("report", "Report", mark, work)
-
-
-def _strata(study: Study) -> list[str]:
-    return [*study.cohort.strata, *study.cohort.covariates]
 
 
 def _require_two_classes(calls: pd.DataFrame) -> None:

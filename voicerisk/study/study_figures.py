@@ -166,7 +166,7 @@ def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         read_table(folder.path, "flow").fillna({"reason": ""}),
         {"groups": _final_groups(calls, frames)},
     )
-    by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+    by = ["outcome", *study.cohort.groups]
     markers = [name for name in frames.columns if name not in FRAME_KEYS]
     labelled = frames.merge(calls[["call_id", *by]], on="call_id")
     labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
@@ -201,7 +201,7 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
         curves, smooths = (read_table(folder.path, f"gamm/{name}") for name in ("curves", "smooths"))
-        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level)
+        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level, study.cohort.moderator_column)
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
             readable = model == notes["readable"]
@@ -214,15 +214,22 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     effects = read_table(folder.path, "boost/partial_effects")
     if len(effects):
         yield Picture(
-            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()), "frame")}
+            "partial_effects",
+            effects,
+            {
+                "observed": _rug(
+                    folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column
+                )
+            },
         )
 
 
-def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFrame:
-    """Return some observed values of each marker and sex, of the kind of rows that were fitted."""
+def _rug(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:
+    """Return some observed values of each marker and level, of the kind of rows that were fitted."""
     rows = read_table(folder.path, "frames" if level == "frame" else "segments")
     calls = read_table(folder.path, "calls")
-    sex = rows["call_id"].map(calls.set_index("call_id")["sex"])
+    calls = calls.set_index("call_id")
+    sex = rows["call_id"].map(calls[moderator].map(str)) if moderator else pd.Series("all", rows.index)
     parts = []
     for name in markers:
         if name in rows:
