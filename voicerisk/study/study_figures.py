@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
@@ -312,8 +313,6 @@ def published_cuts(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     """
     from voicerisk.callers.draws import draw_callers
     from voicerisk.validation.metrics.youden import youden_cuts
-    from voicerisk.validation.protocols.fold_plan import stream
-    from voicerisk.validation.protocols.outer_fold import CUT_STREAM
 
     calls = predictions[(predictions["protocol"] == "published") & (predictions["unit"] == "call")]
     calls = calls[calls["design"] == "loco"].sort_values(["caller_id", "call_id"], kind="stable")
@@ -322,7 +321,9 @@ def published_cuts(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["protocol", "threshold"])
     score, y = calls["p_raw"].to_numpy(float), calls["y"].to_numpy(int)
     groups = np.unique(calls["caller_id"].to_numpy(str), return_inverse=True)[1]
-    counts, _ = draw_callers(groups, y, settings.bootstraps, stream(settings.seed, CUT_STREAM, 0, 0))
+    counts, _ = draw_callers(
+        groups, y, settings.bootstraps, generator(Stream.BOOTSTRAP_CUTS, settings.seed, 0, 0)
+    )
     cuts = np.concatenate([youden_cuts(score, y, row[groups])[0] for row in counts])
     return pd.DataFrame({"protocol": "published", "threshold": cuts[np.isfinite(cuts)]})
 
