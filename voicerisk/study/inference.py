@@ -80,7 +80,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         sex=gamm_column(tables.moderator),
         rds_path=folder.file("gamm/model.rds"),
         covariates=study.cohort.covariates,
-        linear=[marker for marker in chosen if marker == "voiced"],
+        linear=linear_terms(study, chosen),
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
@@ -143,7 +143,7 @@ def caller_split_study(
             replace(settings, random=() if separated else settings.random, drop=False),
             sex=gamm_column(tables.moderator),
             covariates=study.cohort.covariates,
-            linear=[marker for marker in chosen if marker == "voiced"],
+            linear=linear_terms(study, chosen),
             selected_on_same_labels=False,
             seed=seed,
         )
@@ -154,6 +154,12 @@ def caller_split_study(
     )
     write_csv(folder.file("gamm/caller_split.csv"), smooths)
     return ["gamm/caller_split.csv"], []
+
+
+def linear_terms(study: Study, chosen: tuple[str, ...]) -> list[str]:
+    """Return what enters the GAMM linearly: the 0/1 marker, and what the study names."""
+    named = set(study.gamm.linear)
+    return [name for name in (*chosen, *study.cohort.covariates) if name == "voiced" or name in named]
 
 
 def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:
@@ -169,9 +175,8 @@ def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[Gamm
 
 
 def gamm_column(moderator: Moderator | None) -> str:
-    """Return what the moderator's column is called in the GAMM's table: a name that R takes."""
-    name = "moderator" if moderator is None else moderator.name
-    return name if name.isidentifier() and name.isascii() else "moderator"
+    """Return what the moderator's column is called in the GAMM's table."""
+    return "moderator" if moderator is None else moderator.name
 
 
 def gamm_levels(moderator: Moderator | None, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -18,6 +18,7 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
+from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
     Extraction,
@@ -95,11 +96,17 @@ def run_study(
 
     wanted = tuple(protocols or study.validation.protocols)
     cohort = load_cohort(study.cohort, study.folder)
+    told = require_sound(study, cohort)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
+        for note in told:
+            stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
+        unknown = unknown_linear(study, tables.markers)
+        if unknown:
+            raise StudyError(f"{study.path.name}: {unknown}.")
         stale = drop_stale_audit(study, folder, stages.marks["extract"])
         if stale:
             stages.reporter.note(stale)
@@ -169,7 +176,7 @@ class Stages:
             table = study.folder / own
             source = [
                 sha256_file(table) if table.is_file() else own,
-                {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()},
+                [sha256_file(Path(path)) for path in cohort.calls["path"]],
                 study.audio.channel,
             ]
         mark = fingerprint(
@@ -228,7 +235,7 @@ class Stages:
             flow = pd.concat([flow, lost], ignore_index=True)
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
-            notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+            notes.append(f"{len(gone)} call(s) left out, {reason}: see exclusions.csv.")
         notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
