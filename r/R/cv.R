@@ -3,7 +3,7 @@
 #' Validate a boosted model by leaving callers out
 #'
 #' Two recipes, as the Python package has them, for a data frame of markers and small data (a model is fitted by mboost
-#' for every fold). For the paper's size, for all frames of many calls and for the audit, use `voicerisk run`.
+#' for every fold). For the paper's size, for all frames of many calls and for the audit, see [vr_run()].
 #'
 #' * "published": the markers are screened, and the knots laid, on all rows; no weights; `mstop` steps; one cut for all
 #'   calls, learned from the very scores that it then judges. It looks better than it is.

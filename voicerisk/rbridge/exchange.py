@@ -21,7 +21,7 @@ from voicerisk.rbridge.worker import Worker
 
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 _SEGMENT_KEYS = ["call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent"]
-_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R", "bridge_probe.R")
+_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R")
 _MODELS = ("model.rds", "model_without_random_intercepts.rds")
 _COPIES = {
     "gamm/smooths.csv": "study_smooths.csv",

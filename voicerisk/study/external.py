@@ -100,7 +100,7 @@ def validate_externally(
     with folder.locked():
         stages = Stages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
-        absent = [marker for marker in scorer.markers if marker not in tables.markers]
+        absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:
             raise StudyError(
                 f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "

@@ -133,7 +133,9 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
     recording = _recording(study, results, call_id)
     frames, segments = (read_table(results, name) for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
+    tables = model_tables(
+        calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+    )
     contributions = _contributions(study, results, protocol, tables, scores)
 
     from voicerisk.figures import frame_tracks, sound_tables
@@ -227,7 +229,7 @@ def _contributions(
     terms: dict[str, NDArray[np.float64]] = {start: np.full(mine.n, path.offset)}
     for fitted, part in zip(path.learners, values, strict=True):
         name = fitted.learner.variable
-        name = name if name in tables.markers else start
+        name = name if name in tables.inputs else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()

@@ -198,7 +198,9 @@ class Stages:
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
+        tables = model_tables(
+            calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+        )
         counts = read_table(home, "flow")
         return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
