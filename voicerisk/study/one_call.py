@@ -15,6 +15,7 @@ from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.boost_rows import FrameRows
+from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
@@ -186,10 +187,11 @@ def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
 def _recording(study: Study, results: Path, call_id: str) -> Recording:
     from voicerisk.cohort import load_cohort
 
-    cohort = load_cohort(study.cohort, study.folder).calls.set_index("call_id")
+    calls = load_cohort(study.cohort, study.folder).calls
+    cohort = calls.set_index("call_id")
     if call_id not in cohort.index:
         raise StudyError(f"{study.path.name} has no call {call_id!r}, though {results} holds results of it.")
-    audio = study.audio
+    audio = audio_of_calls(calls, study.audio)[call_id]
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
     channel = read_table(results, "channel")

@@ -66,7 +66,7 @@ def nested_cv_error(
     settings : ValidationSettings
         Its seed and prior.
     loss : callable
-        (y, score) -> loss of each call; a caller's loss is the mean over his calls.
+        (y, score) -> loss of each call; a caller's loss is the mean over their calls.
     repeats : int
         Random splits. The published method uses hundreds; a dozen gives its order.
     step : int
