@@ -2,9 +2,10 @@
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
-`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
-`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
-estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
+`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`;
+`fit_ordinal` (`OrdinalPath`) and `fit_numeric` for ordered grades and numbers; the estimator `GamBoost`;
+for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the estimator
+`Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from voicerisk.models.boosting.engine.joint import JointLanes, fit_jointly
     from voicerisk.models.boosting.engine.lanes import fit_lanes
     from voicerisk.models.boosting.estimator import GamBoost
+    from voicerisk.models.boosting.families import OrdinalPath, fit_numeric, fit_ordinal
     from voicerisk.models.boosting.model_file import ScoringModel, read_model, scoring_model, write_model
     from voicerisk.models.boosting.path import FittedLearner, LanePath
     from voicerisk.models.boosting.resampling import (
@@ -46,6 +48,7 @@ __all__ = [
     "LanePath",
     "LazyLanes",
     "Learner",
+    "OrdinalPath",
     "ScoringModel",
     "alike_order",
     "cvrisk",
@@ -55,6 +58,8 @@ __all__ = [
     "fit_lanes",
     "fit_lanes_by_joblib",
     "fit_lanes_in_folder",
+    "fit_numeric",
+    "fit_ordinal",
     "learners_for",
     "read_model",
     "remedies",
