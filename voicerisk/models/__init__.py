@@ -3,9 +3,9 @@
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
 `fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
-`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
-estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
-Everything loads on first use, because numba and scikit-learn are slow to import.
+`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`;
+for GAMMs the estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for
+separated data. Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
 from importlib import import_module
@@ -30,10 +30,11 @@ _HOMES = {
     "cvrisk": "boosting.resampling",
     "stability_selection": "boosting.resampling",
     "GamBoost": "boosting.estimator",
-    "ScoringModel": "boosting.model_file",
-    "scoring_model": "boosting.model_file",
-    "read_model": "boosting.model_file",
-    "write_model": "boosting.model_file",
+    "scoring_model": "boosting.additive",
+    "AdditiveModel": "saved.additive",
+    "Procedure": "saved.procedure",
+    "read_model": "saved.model_file",
+    "write_model": "saved.model_file",
     "Gamm": "gamm.estimator",
     "GammSettings": "gamm.fit",
     "split_levels": "gamm.levels",

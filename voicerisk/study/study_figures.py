@@ -211,11 +211,13 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         differences = folder.file("gamm/differences.csv")
         if differences.exists():
             yield Picture("difference_curves", pd.read_csv(differences), {"observed": rug})
-    effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
-    if len(effects):
-        yield Picture(
-            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()), "frame")}
-        )
+    # The model that is handed out first, then the one by the published recipe.
+    for suffix, name in (("", "partial_effects"), ("_published", "partial_effects--published")):
+        file = folder.file(f"boost/partial_effects{suffix}.csv")
+        effects = pd.read_csv(file) if file.is_file() else pd.DataFrame()
+        if len(effects):
+            observed = _rug(folder, list(effects["marker"].unique()), "frame")
+            yield Picture(name, effects, {"observed": observed})
 
 
 def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFrame:

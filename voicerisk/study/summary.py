@@ -7,8 +7,8 @@ import pandas as pd
 
 from voicerisk.figures.wording import COVERAGE
 from voicerisk.report.audit_tables import whole_procedure_line
-from voicerisk.study.apparent import spoken_optimism
 from voicerisk.study.run import RunResult
+from voicerisk.study.saved_models import spoken_optimism
 
 if TYPE_CHECKING:
     from rich.console import Console
