@@ -37,8 +37,8 @@ docs: setup      ## build the documentation site (docs/_build/html); executes th
 
 # The others measure agreement and coverage, which takes hours: they are run by hand.
 bench: setup     ## measure speed; prints ratios against named peers
-	@for file in extract boosting screening rbridge; do echo "# benchmarks/$$file.py"; $(PY) benchmarks/$$file.py; done
-	@echo "# benchmarks/validation.py scale"; $(PY) benchmarks/validation.py scale
+	@for file in extract boosting screening rbridge; do echo "# benchmarks/speed/$$file.py"; $(PY) benchmarks/speed/$$file.py; done
+	@echo "# benchmarks/evidence/validation.py scale"; $(PY) benchmarks/evidence/validation.py scale
 
 clean:           ## remove what was made, and the virtual environment
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

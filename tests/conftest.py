@@ -1,9 +1,13 @@
 """What all tests share: where reference numbers lie, and when a marked test is skipped and why."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from voicerisk.errors import RBridgeError
+from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -26,3 +30,15 @@ def real_data() -> Path:
     if not (folder / "calls.csv").is_file():
         pytest.fail(f"VOICERISK_REAL names {folder}, which holds no calls.csv")
     return folder
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """One R child for all tests; skipped with the reason where there is no R."""
+    try:
+        child = Worker()
+        child.call("package_versions", packages=["mgcv"])
+    except RBridgeError as failure:
+        pytest.skip(f"no usable R: {failure}")
+    with child:
+        yield child

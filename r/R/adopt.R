@@ -3,14 +3,21 @@
 #' Adopt a model fitted in R
 #'
 #' Takes a binomial-logit model of mgcv (`gam`, `bam`, or the list that `gamm` gives) and makes it a `vr_gamm`, so that
-#' [vr_tables()], [vr_curves()], [vr_differences()] and the rest work on it.
+#' [vr_tables()], [vr_curves()], [vr_differences()] and the rest work on it. With `caller`, its tests and intervals take the
+#' caller as the unit ([vr_robust()]): your model, with a leave-one-caller-out jackknife.
 #'
 #' @param model The model. Its smooths must be of one variable, by one factor or none, or random intercepts
 #'   (`bs = "re"`).
+#' @param caller NULL, or the caller of each row: as many values as the model was given rows or has used. The model must
+#'   then be without random intercepts.
 #' @return A `vr_gamm`.
 #' @export
-vr_adopt <- function(model) {
-  if (inherits(model, "vr_gamm")) return(model)
+#' @examples
+#' calls_example$sex <- factor(calls_example$sex)
+#' mine <- mgcv::gam(outcome ~ sex + s(dom, by = sex, k = 5) + age, binomial, calls_example, method = "REML")
+#' vr_adopt(mine, caller = calls_example$caller_id)
+vr_adopt <- function(model, caller = NULL) {
+  if (inherits(model, "vr_gamm")) return(if (is.null(caller)) model else adopted_callers(model, caller))
   need_package("mgcv")
   gam <- if (inherits(model, "gam")) model else if (is.list(model) && inherits(model$gam, "gam")) model$gam
   if (is.null(gam)) refuse("an object of class ", class(model)[1L], " is no model of mgcv.")
@@ -52,7 +59,23 @@ vr_adopt <- function(model) {
   )
   if (is.null(fit$spec$method) || is.na(fit$spec$method)) fit$spec$method <- ""
   class(fit) <- "vr_gamm"
-  fit
+  if (is.null(caller)) fit else adopted_callers(fit, caller)
+}
+
+# The same fit with the callers of its rows, and its uncertainty by callers.
+adopted_callers <- function(fit, caller) {
+  gam <- gam_of(fit)
+  used <- length(gam$y)
+  left_out <- gam$na.action
+  if (!is.atomic(caller)) refuse("caller must be a vector with the caller of each row.")
+  if (length(caller) == used + length(left_out) && length(left_out)) caller <- caller[-left_out]
+  if (length(caller) != used) {
+    refuse("there are ", length(caller), " values of caller; the model has used ", used, " rows and left out ", length(left_out), ".")
+  }
+  if (anyNA(caller)) refuse("caller is missing in row ", which(is.na(caller))[1L], " of the rows that the model has used.")
+  fit$caller <- factor(as.character(caller))
+  fit$counts$callers <- nlevels(fit$caller)
+  vr_robust(fit)
 }
 
 #' Tables of a boosted model fitted in R

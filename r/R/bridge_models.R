@@ -37,3 +37,5 @@ bridge_save_rds <- function(value, path) {
 
 # A model file applied by plain R, for the comparison with Python.
 bridge_score <- function(path, newdata) vr_score(vr_read_model(path), newdata)
+
+bridge_risk <- function(path, newdata, call, prevalence = NULL) vr_risk(vr_read_model(path), newdata, call, prevalence)

@@ -28,13 +28,29 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #'   caller count the same.
 #' @param random_sd NULL, or a fixed standard deviation (in logits) of the caller intercept, instead of an
 #'   estimated one.
+#' @param moderator Another name for `sex`.
+#' @param formula NULL, or a formula (see below).
+#' @section A formula:
+#' `vr_gamm(outcome ~ s(dom) + s(loudness, k = 6) + age, data, moderator = sex, caller = caller_id)` says the same in
+#' mgcv's words. `s(x)` is a marker: one curve for each level of the moderator, whose main effect is always in the model.
+#' `s(x, by = NA)` is one curve for all, `x` a linear term (or the levels of a text column), `moderator:x` one slope for each
+#' level, `s(caller_id, bs = "re")` a random intercept. Without `moderator` there is one curve a marker for everybody.
+#' `moderator`, `caller`, `call`, `segment` and `weights` take the bare name of a column, `~column` or text; a column
+#' comes before a variable of that name. Without a random intercept the caller is the unit of tests and intervals
+#' (`covariance = "caller_jackknife"`) unless you say otherwise. Anything else is refused: fit it with mgcv and give it to
+#' [vr_adopt()].
 #' @return A list of class `vr_gamm`: `model` (the mgcv object), `spec`, `notes`, and `counts`. Use
 #'   [vr_tables()], [vr_curves()], [vr_differences()], [vr_check()] on it.
 #' @export
 vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller", caller = "caller_id",
                     call = "call_id", segment = "segment", covariates = character(), linear = character(),
                     engine = c("bam", "gam", "gamm"), discrete = FALSE, method = NULL, k = 10L,
-                    covariance = c("model", "caller_jackknife"), weights = NULL, random_sd = NULL) {
+                    covariance = c("model", "caller_jackknife"), weights = NULL, random_sd = NULL, moderator = NULL,
+                    formula = NULL) {
+  if (!is.null(formula) || inherits(data, "formula") || (!missing(markers) && inherits(markers, "formula"))) {
+    return(gamm_by_formula(match.call(), parent.frame()))
+  }
+  if (!is.null(moderator)) sex <- moderator
   need_package("mgcv")
   engine <- match.arg(engine)
   covariance <- match.arg(covariance)

@@ -13,8 +13,9 @@
 #' @param weights NULL or row weights.
 #' @param rule "min" or "1se".
 #' @param n_lambda Length of the path.
-#' @return A list: `selected` (names), `coefficients` (marker, term, coefficient_min, coefficient_1se on the markers' own
-#'   scale, selected), `path` (lambda, deviance, se, n_nonzero), `lambda_min`, `lambda_1se`.
+#' @return A list of class `vr_lasso`, with [R's usual verbs][vr_lasso-methods]: `selected` (names), `coefficients`
+#'   (marker, term, coefficient_min, coefficient_1se on the markers' own scale, selected), `path` (lambda, deviance,
+#'   se, n_nonzero), `lambda_min`, `lambda_1se`, and what predicting needs (`intercept`, `fill`, `markers`).
 #' @export
 vr_lasso <- function(data, markers, y = "outcome", caller = "caller_id", fold = NULL, n_folds = 10L, weights = NULL,
                      rule = c("min", "1se"), n_lambda = 100L) {
@@ -25,35 +26,49 @@ vr_lasso <- function(data, markers, y = "outcome", caller = "caller_id", fold = 
   if (!all(data[[y]] %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
   id <- as.character(data[[caller]])
   if (is.null(fold)) {
-    callers <- unique(id)
+    callers <- sort(unique(id), method = "radix")
     fold <- sample(rep_len(seq_len(n_folds), length(callers)))[match(id, callers)]
   }
   split <- tapply(fold, id, function(f) length(unique(f)))
   if (any(split > 1L)) refuse("caller ", names(split)[split > 1L][1L], " stands in several folds.")
-  X <- as.matrix(data[markers])
-  gaps <- colSums(is.na(X)) > 0L
-  indicators <- is.na(X[, gaps, drop = FALSE]) + 0
-  for (name in markers[gaps]) X[is.na(X[, name]), name] <- stats::median(X[, name], na.rm = TRUE)
-  if (any(gaps)) colnames(indicators) <- paste0(markers[gaps], "_missing")
-  X <- cbind(X, indicators)
+  gaps <- markers[vapply(markers, function(name) anyNA(data[[name]]), TRUE)]
+  fill <- vapply(gaps, function(name) stats::median(data[[name]], na.rm = TRUE), 0)
+  X <- lasso_columns(data, markers, fill)
   if (ncol(X) < 2L) refuse("glmnet needs at least two columns; there is one marker.")
   if (is.null(weights)) weights <- rep(1, nrow(X))
   cv <- glmnet::cv.glmnet(
     X, data[[y]], weights = weights, family = "binomial", foldid = fold, type.measure = "deviance",
     nlambda = n_lambda, thresh = 1e-10
   )
-  at <- function(s) as.numeric(stats::coef(cv, s = s))[-1L]
+  at <- function(s) as.numeric(stats::coef(cv, s = s))
+  all <- list(min = at("lambda.min"), "1se" = at("lambda.1se"))
   table <- data.frame(
-    marker = sub("_missing$", "", colnames(X)), term = colnames(X), coefficient_min = at("lambda.min"),
-    coefficient_1se = at("lambda.1se")
+    marker = c(markers, gaps), term = colnames(X), coefficient_min = all$min[-1L], coefficient_1se = all[["1se"]][-1L]
   )
-  table$marker[!table$term %in% colnames(indicators)] <- table$term[!table$term %in% colnames(indicators)]
   chosen <- if (rule == "min") table$coefficient_min else table$coefficient_1se
   selected <- markers[markers %in% table$marker[chosen != 0]]
   table$selected <- table$marker %in% selected
-  list(
+  out <- list(
     selected = selected, coefficients = table,
     path = data.frame(lambda = cv$lambda, deviance = cv$cvm, se = cv$cvsd, n_nonzero = as.integer(cv$nzero)),
-    lambda_min = cv$lambda.min, lambda_1se = cv$lambda.1se
+    lambda_min = cv$lambda.min, lambda_1se = cv$lambda.1se, rule = rule, y = y, markers = markers, fill = fill,
+    intercept = lapply(all, `[[`, 1L),
+    counts = data.frame(rows = nrow(X), callers = length(unique(id)), folds = length(unique(fold)))
   )
+  class(out) <- "vr_lasso"
+  out
+}
+
+# Markers as glmnet takes them: a gap is set to `fill` and told by a column of its own, for the markers that have one.
+lasso_columns <- function(data, markers, fill) {
+  X <- as.matrix(data[markers])
+  gaps <- names(fill)
+  stray <- setdiff(markers[colSums(is.na(X)) > 0L], gaps)
+  if (length(stray)) {
+    refuse(stray[1L], " is missing in ", sum(is.na(X[, stray[1L]])), " new rows, and was never missing in the fit; leave them out.")
+  }
+  indicators <- is.na(X[, gaps, drop = FALSE]) + 0
+  for (name in gaps) X[is.na(X[, name]), name] <- fill[[name]]
+  if (length(gaps)) colnames(indicators) <- paste0(gaps, "_missing")
+  cbind(X, indicators)
 }

@@ -3,33 +3,77 @@
 #' Read the results folder of a study
 #'
 #' Reads every CSV and every RDS file below the folder, and the boosted model `boost/model.json`, with base R alone.
-#' Identifiers stay text, so that a caller "007" keeps its zeros. Parquet files are not read; `voicerisk export-r` writes
-#' them as RDS.
+#' Identifiers stay text, so that a caller "007" keeps its zeros. Parquet files are read where the package nanoparquet
+#' or arrow is installed; otherwise they are named when the study is printed (`voicerisk export-r` writes them as RDS).
+#'
+#' An RDS file can hold code. Read only folders that you trust.
 #'
 #' @param path Results folder of `voicerisk run`.
-#' @return A named list of data frames and models, named by their path without extension
-#'   (for example `metrics`, `gamm/curves`, `export_r/frames`; `boost/model` is for [vr_score()]).
+#' @param encoding How text in the CSV files is encoded. voicerisk writes "UTF-8"; a file that a spreadsheet program
+#'   saved again may be "latin1".
+#' @return A list of class `vr_study`, with [R's usual verbs][vr_study-methods]: data frames and models, named by their path
+#'   without extension (for example `metrics`, `gamm/curves`, `export_r/frames`; `boost/model` is for [vr_score()]).
+#'   Attribute "skipped" names the Parquet files that were not read.
 #' @export
-vr_read_study <- function(path) {
+#' @examples
+#' study <- vr_read_study(system.file("extdata", "study", package = "voicerisk"))
+#' study
+#' head(study$metrics)
+vr_read_study <- function(path, encoding = "UTF-8") {
   if (!dir.exists(path)) refuse("there is no folder ", path, ".")
-  files <- list.files(path, pattern = "\\.(csv|rds)$", recursive = TRUE)
+  if (!encoding %in% c("UTF-8", "latin1")) refuse("encoding is \"", encoding, "\"; it must be \"UTF-8\" or \"latin1\".")
+  files <- list.files(path, pattern = "\\.(csv|rds|parquet)$", recursive = TRUE)
   if (file.exists(file.path(path, "boost", "model.json"))) files <- c(files, "boost/model.json")
-  if (!length(files)) refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
+  if (!any(!grepl("\\.parquet$", files))) {
+    refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
+  }
+  parquet <- parquet_reader()
+  skipped <- if (is.null(parquet)) files[grepl("\\.parquet$", files)] else character()
+  files <- setdiff(files, skipped)
+  saved <- grep("\\.rds$", files, value = TRUE)
+  if (length(saved)) {
+    message(path, " holds ", length(saved), " RDS file(s), for example ", saved[[1L]],
+      ". RDS files can hold code that runs when R uses them: go on only if you trust where the folder came from.")
+  }
   read <- function(file) {
     full <- file.path(path, file)
-    if (grepl("\\.rds$", file)) return(readRDS(full))
-    if (grepl("\\.json$", file)) return(vr_read_model(full))
-    if (file.size(full) <= 1L) return(data.frame())
-    header <- names(utils::read.csv(full, nrows = 1L, check.names = FALSE))
-    ids <- intersect(header, c("call_id", "caller_id", "label", "file"))
-    table <- utils::read.csv(full, check.names = FALSE, colClasses = stats::setNames(rep("character", length(ids)), ids))
-    for (name in names(table)) {
-      if (is.character(table[[name]]) && all(table[[name]] %in% c("True", "False", "", NA)) && any(nzchar(table[[name]]))) {
-        table[[name]] <- c(True = TRUE, False = FALSE)[table[[name]]]
-        table[[name]] <- unname(table[[name]])
-      }
-    }
-    table
+    switch(sub(".*\\.", "", file), rds = readRDS(full), json = vr_read_model(full), parquet = parquet(full),
+      csv = study_csv(full, encoding))
   }
-  stats::setNames(lapply(files, read), sub("\\.(csv|rds|json)$", "", files))
+  structure(
+    stats::setNames(lapply(files, read), sub("\\.(csv|rds|json|parquet)$", "", files)), class = "vr_study",
+    path = path, skipped = skipped
+  )
+}
+
+# A CSV file of the study: identifiers as text, Python's True and False as R's.
+study_csv <- function(file, encoding) {
+  if (file.size(file) <= 1L) return(data.frame())
+  read <- function(...) utils::read.csv(file, check.names = FALSE, encoding = encoding, ...)
+  header <- names(read(nrows = 1L))
+  ids <- intersect(header, c("call_id", "caller_id", "label", "file"))
+  table <- read(colClasses = stats::setNames(rep("character", length(ids)), ids))
+  names(table) <- sub("^\ufeff", "", names(table))
+  for (name in names(table)) {
+    if (!is.character(table[[name]])) next
+    broken <- which(!validUTF8(table[[name]]) & encoding == "UTF-8")
+    if (length(broken)) {
+      refuse(file, ", row ", broken[1L], ", column ", name, " is not UTF-8 text; read it with encoding = \"latin1\".")
+    }
+    if (all(table[[name]] %in% c("True", "False", "", NA)) && any(nzchar(table[[name]]), na.rm = TRUE)) {
+      table[[name]] <- unname(c(True = TRUE, False = FALSE)[table[[name]]])
+    }
+  }
+  table
+}
+
+# The function that reads a Parquet file, NULL where no package does.
+parquet_reader <- function() {
+  if (requireNamespace("nanoparquet", quietly = TRUE)) {
+    return(function(file) as.data.frame(getExportedValue("nanoparquet", "read_parquet")(file)))
+  }
+  if (requireNamespace("arrow", quietly = TRUE)) {
+    return(function(file) as.data.frame(getExportedValue("arrow", "read_parquet")(file)))
+  }
+  NULL
 }

@@ -4,19 +4,18 @@ Their words carry no meaning; what is tested is that everything around them does
 """
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_encoders import build_xlm_roberta
+
+from tests.deep.tiny_encoders import build_xlm_roberta
 
 # The made-up sessions of the torch-free tests serve here too.
-sys.path.append(str(Path(__file__).parents[1] / "text"))
 
 # Without the extra there is nothing to test here: `make test-deep` installs it.
 if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers", "safetensors")):
-    collect_ignore_glob = ["test_*.py"]
+    collect_ignore_glob = ["*test_*.py"]
 
 
 @pytest.fixture(scope="session")

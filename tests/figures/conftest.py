@@ -1,18 +1,14 @@
 """Where the figures' tests find made-up tables, and how they ask whether a figure can be read."""
 
-import sys
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import synthetic_tables
+from tests.figures import synthetic_tables
 
 SMALLEST_PT = 5.0  # Nature's lower limit
 

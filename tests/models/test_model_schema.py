@@ -244,7 +244,7 @@ def test_any_part_may_be_anything_and_the_reader_answers_in_words(content, tmp_p
     except ModelError as error:
         assert "fuzzed.json" in str(error)
         return
-    rows = pd.DataFrame(
-        {name: [0.0, 5.0] for name in found.markers} | {str(found.moderator): list(found.levels[:1]) * 2}
-    )
+    rows = pd.DataFrame({name: [0.0, 5.0] for name in found.markers}, index=[0, 1])
+    if found.moderator is not None:
+        rows[found.moderator] = found.levels[0]
     assert found.score(rows)["p_raw"].between(0, 1).all()

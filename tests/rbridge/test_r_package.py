@@ -50,6 +50,6 @@ def test_every_exported_function_has_a_help_page():
         for line in (SOURCE / "NAMESPACE").read_text().splitlines()
         if line.startswith("export(")
     ]
-    pages = {path.stem for path in (SOURCE / "man").glob("*.Rd")}
+    named = "".join(path.read_text() for path in (SOURCE / "man").glob("*.Rd"))
     assert len(exported) > 15
-    assert set(exported) == pages
+    assert [name for name in exported if f"\\alias{{{name}}}" not in named] == []

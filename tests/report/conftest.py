@@ -1,16 +1,13 @@
 """The made-up study of the figures' tests."""
 
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
-
-import synthetic_tables
+from tests.figures import synthetic_tables
 
 SALT = "5a17" * 16
 

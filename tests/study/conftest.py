@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.models import BoostSettings
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.design import ModelTables

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.models import read_model, write_model

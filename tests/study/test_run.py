@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.study import load_study, run_study
 
@@ -21,7 +21,7 @@ calls.csv flow.csv exclusions.csv frames.parquet segments.parquet screening.csv 
 gamm/smooths.csv gamm/terms.csv gamm/curves.csv gamm/model.rds predictions_published.parquet
 predictions_nested.parquet provenance.json thresholds.csv metrics.csv manifest.json
 figures/protocols_compared.pdf figures/protocols_compared.svg figures/protocols_compared.png
-figures/gamm_curves.pdf tables/performance.csv
+figures/gamm_curves.pdf tables/performance.csv report.html
 """
 
 pytestmark = pytest.mark.r

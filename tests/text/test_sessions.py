@@ -3,8 +3,8 @@ import re
 
 import pandas as pd
 import pytest
-from sessions_of_words import make_messages
 
+from tests.text.sessions_of_words import make_messages
 from voicerisk.errors import TextError
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import TextSettings

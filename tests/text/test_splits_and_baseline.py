@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sessions_of_words import OF_CLASS, make_messages
 
+from tests.text.sessions_of_words import OF_CLASS, make_messages
 from voicerisk.errors import ModelError, TextError
 from voicerisk.text.probabilities import balanced_log_loss, contrasts, softmax
 from voicerisk.text.splits import oversample, repeated_splits

@@ -109,7 +109,7 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         One sentence that names the column, the row and the value: missing columns, an empty table, unknown
         unit or design, missing ids, y that is not a class, scores that are NaN or outside 0-1, a `p` on frame
         rows, weights that are not positive, duplicate keys, a call of two callers or with two outcomes, a
-        caller whose calls lie in more than one fold of a repeat (he would be in training and test at once).
+        caller whose calls lie in more than one fold of a repeat (they would be in training and test at once).
     """
     classes = classes_of(predictions)
     score_columns = tuple(f"{kind}_{c}" for kind in ("p_raw", "p") for c in classes) or ("p_raw", "p")
@@ -252,5 +252,5 @@ def _one_each(table: pd.DataFrame) -> None:
         folds = sorted(places["fold"][straddling & (places["caller_id"] == caller)].unique())[:5]
         raise ValidationError(
             f"predictions: caller {caller!r} has calls in the folds {[int(f) for f in folds]} of one repeat, "
-            "so that he was in training and test at once; hold out whole callers."
+            "so that they were in training and test at once; hold out whole callers."
         )

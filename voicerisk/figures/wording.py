@@ -190,7 +190,7 @@ def metric_name(metric: str) -> str:
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 
 
-# Measured by benchmarks/intervals.py; docs/validation.md has the cohorts and the Monte Carlo errors.
+# Measured by benchmarks/evidence/intervals.py; docs/validation.md has the cohorts and the Monte Carlo errors.
 COVERAGE = (
     "Measured for AUROCs of a ridge logistic on simulated cohorts of 60 and 281 people: at nominal 95% an "
     "interval given these scores covers 79 to 91%, one of the whole procedure 94 to 98%; for "

@@ -2,7 +2,7 @@
 
 A stage has a fingerprint: a hash of its settings, of its inputs' fingerprints and of the code of the rooms it
 uses. A stage whose fingerprint and outputs are unchanged is not run again. Everything the folder remembers
-lies in `.state`.
+lies in `.state`. A folder that came from elsewhere is data: what it says of files counts within it only.
 """
 
 import fcntl
@@ -23,6 +23,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_json
 PACKAGE = Path(__file__).resolve().parents[1]
 STATE = ".state"
 ORIGIN = "origin.json"  # where the study file lies, as seen from the results
+_RECORD = {"fingerprint": str, "seconds": float, "notes": list, "outputs": dict}
 
 
 def fingerprint(**parts: Any) -> str:
@@ -33,11 +34,21 @@ def fingerprint(**parts: Any) -> str:
 
 def keep_only(folder: Path, wanted: Collection[str]) -> None:
     """Make a private folder of finished steps, and remove the files in it that are not among `wanted`."""
+    _refuse_link(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for file in folder.iterdir():
         if file.name not in wanted:
             file.unlink()
+
+
+def read_record(file: Path) -> dict[str, Any] | None:
+    """Return what a JSON file of `.state` remembers; None where it is missing or damaged."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 @cache
@@ -57,6 +68,13 @@ def r_code() -> str:
     """Return a hash of the R functions, beside the package or, in a checkout, beside its root."""
     home = next(place for place in (PACKAGE / "_r", PACKAGE.parent / "r") if place.is_dir())
     return fingerprint(files={file.name: sha256_file(file) for file in sorted((home / "R").glob("*.R"))})
+
+
+def _refuse_link(place: Path) -> None:
+    if place.is_symlink():
+        raise StudyError(
+            f"{place} is a link to another place, where nothing may be removed; remove the link."
+        )
 
 
 class ResultsFolder:
@@ -79,9 +97,15 @@ class ResultsFolder:
     def _claim(self, identity: dict[str, str]) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise StudyError(f"{self.path} is a file; --out must name a folder.")
+        _refuse_link(self.state)
         owner = self.state / "study.json"
         if owner.exists():
-            known = json.loads(owner.read_text(encoding="utf-8"))
+            known = read_record(owner)
+            if known is None:
+                raise StudyError(
+                    f"{owner} is damaged, so nobody can say whose results {self.path} holds; choose an empty "
+                    "folder for --out."
+                )
             if all(known.get(key) != value for key, value in identity.items()):
                 raise StudyError(
                     f"{self.path} holds the results of another study; choose another folder for --out."
@@ -110,9 +134,9 @@ class ResultsFolder:
     def _sweep(self) -> None:
         # A run that was killed may leave half-written files beside their places.
         for place in [self.path, *self.path.rglob("*")]:
-            if place.is_dir():
+            if place.is_dir() and not place.is_symlink():
                 for leftover in place.glob(".*.????????.*"):
-                    if leftover.is_file():
+                    if leftover.is_file() and not leftover.is_symlink():
                         leftover.unlink()
 
     def remember(self, study_file: Path) -> None:
@@ -161,18 +185,23 @@ class ResultsFolder:
         return {file.stem: record for file in files if (record := self._record(file.stem)) is not None}
 
     def _record(self, stage: str) -> dict[str, Any] | None:
-        file = self.state / "stages" / f"{stage}.json"
-        if not file.exists():
+        """Return the record of a stage, None where it is damaged or names files elsewhere (it runs again)."""
+        record = read_record(self.state / "stages" / f"{stage}.json")
+        if record is None or any(type(record.get(key)) is not kind for key, kind in _RECORD.items()):
             return None
-        try:
-            record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            return None  # a damaged record means that the stage is run again
-        return record
+        known = all(isinstance(name, str) and self._holds(name) for name in record["outputs"])
+        return record if known and all(isinstance(note, str) for note in record["notes"]) else None
+
+    def _holds(self, name: str) -> bool:
+        """Say whether a name leads to a place within the folder, links followed."""
+        home = self.path.resolve()
+        return self.file(name).resolve().is_relative_to(home) and self.file(name).resolve() != home
 
     def checkpoints(self, stage: str, mark: str) -> Path:
         """Return the folder for a stage's finished steps; those of another fingerprint are removed."""
         root = self.state / "checkpoints" / stage
+        for folder in (root.parent, root):
+            _refuse_link(folder)
         place = root / mark[:16]
         if root.exists():
             for other in root.iterdir():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
@@ -72,6 +73,8 @@ def export_r(
     frames, segments = _tables(source, settings)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     models = sorted((source / "gamm").glob("model*.rds"))
+    if models:
+        _warn_of_code(source / "gamm")
     with nullcontext(worker) if worker is not None else Worker() as r:
         for name, table in (("frames", frames), ("segments", segments)):
             with replacing(target / f"{name}.rds", PRIVATE) as path:
@@ -115,6 +118,15 @@ def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Da
         return table.drop(columns="_place").merge(known, on="call_id", how="left", validate="many_to_one")
 
     return ordered(frames, ["segment", "frame"]), ordered(segments, ["segment"])
+
+
+def _warn_of_code(place: Path) -> None:
+    warnings.warn(
+        f"{place}: an RDS file can hold code that runs when R uses it; go on only if you trust where it came "
+        "from.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _spec(r: Worker, path: Path) -> dict[str, Any]:
@@ -213,7 +225,8 @@ def import_rds(
     Parameters
     ----------
     path : Path or str
-        File written by `saveRDS`. An RDS file can hold code: read only files that you trust.
+        File written by `saveRDS`. An RDS file can hold code: read only files that you trust. A warning says
+        so each time.
     points : int
         Grid points a curve.
     confidence : float
@@ -233,6 +246,7 @@ def import_rds(
     file = Path(path)
     if not file.is_file():
         raise RBridgeError(f"There is no file {file}.")
+    _warn_of_code(file)
     with nullcontext(worker) if worker is not None else Worker() as r:
         options = {"points": points, "level": confidence, "draws": draws}
         answer = r.call("bridge_import", model=Rds(file), args=options, seed=seed)

@@ -27,8 +27,9 @@ class Results:
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
-    findings, tests, procedure : DataFrame or None
-        What the audit found, its permutation tests, and the bootstraps of the whole procedure (of `audit/`).
+    findings, tests, procedure, ladder : DataFrame or None
+        What the audit found, its permutation tests, the bootstraps of the whole procedure, and the ladder (of
+        `audit/`).
     provenance : dict
         By protocol: callers seen by each learned object.
     figures : dict
@@ -52,6 +53,7 @@ class Results:
     tests: pd.DataFrame | None
     procedure: pd.DataFrame | None
     figures: Figures
+    ladder: pd.DataFrame | None = None
     labels: dict[str, str] = field(default_factory=dict)
     of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -85,6 +87,7 @@ def gather(study_dir: Path) -> Results:
         findings=_csv(study_dir / "audit" / "findings.csv"),
         tests=_csv(study_dir / "audit" / "tests.csv"),
         procedure=_csv(study_dir / "audit" / "procedure.csv"),
+        ladder=_csv(study_dir / "audit" / "ladder.csv"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
         of_classes={

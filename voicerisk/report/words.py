@@ -7,6 +7,7 @@ import pandas as pd
 
 from voicerisk.figures.wording import DESIGNS, number, one_interval, whole_group
 from voicerisk.report import class_report, class_tables
+from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results
 
@@ -39,6 +40,7 @@ def in_short(results: Results) -> list[str]:
         return ["The study holds no metrics."]
     if class_tables.has_classes(metrics):
         return class_tables.in_short(metrics, results.labels)
+    lines += answer(metrics, results.ladder)
     table = one_interval(whole_group(metrics))
     calls = table[table["unit"] == "call"]
     if len(calls):

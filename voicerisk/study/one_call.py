@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
-from voicerisk.pipeline.results_folder import ORIGIN, STATE
+from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.protocols import fitter_of, part_of
@@ -59,12 +59,12 @@ def study_of(results: Path) -> Study:
     StudyError
         If the folder does not say where its study file lies, or it lies there no more.
     """
-    note = results / STATE / ORIGIN
-    if not note.is_file():
+    note = read_record(results / STATE / ORIGIN)
+    if note is None or not isinstance(note.get("study"), str):
         raise StudyError(
             f"{results} does not say where its study file lies; name it with --study STUDY.toml."
         )
-    path = (results / json.loads(note.read_text(encoding="utf-8"))["study"]).resolve()
+    path = (results / note["study"]).resolve()
     if not path.is_file():
         raise StudyError(
             f"The study file of {results} is no longer at {path}; name it with --study STUDY.toml."

@@ -23,6 +23,7 @@ from voicerisk.study.settings import Study
 
 Move = Callable[[int, int], None]
 PROTOCOLS = ("published", "nested")
+REPORT = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def run_study(
         stages.reporting(tables)
         stages.show(shown)
         write_manifest(study, folder, shown)
+        stages.report()
         thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
 
@@ -369,6 +371,19 @@ class Stages:
             return [*figures, *tables], notes
 
         self.stage("show", "Figures and tables", mark, work)
+
+    def report(self) -> None:
+        """Write the report, which opens with the answer."""
+        from voicerisk.report import write_report
+
+        ladder = _digest(self.folder.file("audit/ladder.csv"))
+        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of("figures", "report"))
+
+        def work(move: Move) -> tuple[list[str], list[str]]:
+            write_report(self.folder.path, self.folder.file(REPORT), progress=move)
+            return [REPORT], []
+
+        self.stage("report", "Report", mark, work)
 
 
 def _strata(study: Study) -> list[str]:

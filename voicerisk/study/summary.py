@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from voicerisk.figures.wording import COVERAGE
+from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
-from voicerisk.study.run import RunResult
+from voicerisk.study.run import REPORT, RunResult
 from voicerisk.study.saved_models import spoken_optimism
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def print_summary(result: RunResult, console: "Console") -> None:
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",
     )
-    console.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)
-    console.print(
-        f"Start with: {result.folder / 'figures' / 'protocols_compared.pdf'}", highlight=False, soft_wrap=True
-    )
+    ladder = result.folder / "audit" / "ladder.csv"
+    for sentence in answer(result.metrics, pd.read_csv(ladder) if ladder.is_file() else None):
+        console.print(sentence, style="bold", highlight=False, markup=False)
+    console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)

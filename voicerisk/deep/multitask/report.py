@@ -121,10 +121,6 @@ def _tables(
             demographics, "against_demographics", "Models against demographics alone", (),
             ("Holm within protocol and task.",),
         )  # fmt: skip
-    fusion, rescue = stored("fusion"), stored("rescue")
-    if fusion is not None and rescue is not None:
-        yield tables.difference_publication(
-            fusion, "fusion", "Late fusion with the voice score", (),
-            ("Fused: mean of both log-odds; nothing is learned. Holm within protocol.",),
-        )  # fmt: skip
-        yield tables.rescue_publication(rescue)
+    fusion = stored("fusion")
+    if fusion is not None:
+        yield tables.fusion_publication(fusion)

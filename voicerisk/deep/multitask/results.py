@@ -1,4 +1,4 @@
-"""From predictions to results: metrics, means over folds, transfer, missing modalities, fusion."""
+"""From predictions to results: metrics, means over folds, transfer, missing modalities."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,6 @@ import pandas as pd
 
 from voicerisk.callers.schema import classes_of
 from voicerisk.deep.multitask.comparisons import compare_models, holm, transfer_table
-from voicerisk.deep.multitask.fusion import VOICE, fuse, rescue_table
 from voicerisk.types import Progress
 from voicerisk.validation.metrics.classes.decisions import class_decisions
 from voicerisk.validation.metrics.discrimination import auroc
@@ -154,37 +153,3 @@ def against_demographics(predictions: Mapping[str, pd.DataFrame], n_boot: int, s
                 rows = compare_models(own, [("demographics", name) for name in names], n_boot, seed)
                 found.append(rows.assign(p_holm=holm(rows["p_value"].to_numpy(dtype=np.float64))))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-
-
-def late_fusion(
-    predictions: pd.DataFrame, voice: pd.DataFrame, n_boot: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Fuse the risk of every network with the voice score, protocol by protocol.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Of the task risk.
-    voice : DataFrame
-        From `read_voice_scores`.
-    n_boot, seed : int
-
-    Returns
-    -------
-    fusion : DataFrame
-        As `compare_models`: voice alone against the model, and against both fused; p_holm within protocol.
-    rescue : DataFrame
-        As `rescue_table`, with protocol.
-    notes : list of str
-    """
-    compared, rescued, notes = [], [], []
-    for protocol, own in predictions.groupby("protocol", sort=False):
-        networks = own[own["model"].str.contains(":", regex=False)]
-        fused, said = fuse(networks, voice)
-        notes += said
-        names = list(dict.fromkeys(networks["model"]))
-        pairs = [(VOICE, name) for name in names] + [(VOICE, f"{name} + {VOICE}") for name in names]
-        rows = compare_models(fused, pairs, n_boot, seed)
-        compared.append(rows.assign(p_holm=holm(rows["p_value"].to_numpy(dtype=np.float64))))
-        rescued.append(rescue_table(fused[fused["model"] != VOICE], voice).assign(protocol=protocol))
-    return pd.concat(compared, ignore_index=True), pd.concat(rescued, ignore_index=True), notes

@@ -323,7 +323,7 @@ class _Run:
 
     def _results(self, move: Move, voice_file: Path | None) -> tuple[list[str], list[str]]:
         from voicerisk.deep.multitask import results
-        from voicerisk.deep.multitask.fusion import read_voice_scores
+        from voicerisk.deep.multitask.fusion import late_fusion, read_voice_scores
 
         n_boot, seed = self.settings.bootstraps, self.settings.seed
         predictions, hidden = self._tables("predictions"), self._tables("missing_modality")
@@ -339,9 +339,7 @@ class _Run:
         notes = list(transfer_sentences(moved)) if len(moved) else []
         if voice_file is not None:
             voice = read_voice_scores(voice_file, self.settings.voice_protocol)
-            found["fusion"], found["rescue"], said = results.late_fusion(
-                predictions["risk"], voice, n_boot, seed
-            )
+            found["fusion"], said = late_fusion(predictions["risk"], voice, n_boot, seed)
             notes += said
         written = []
         for name, table in found.items():

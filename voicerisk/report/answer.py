@@ -1,0 +1,95 @@
+"""The answer of a study in two sentences: whom the honest model finds, what the published recipe claims."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from voicerisk.figures.wording import number, one_interval, whole_group
+
+DESIGN_ORDER = ("grouped_kfold", "loco")
+ALIKE = 0.02  # difference of two AUROCs that nobody would act on
+LEARNED_NOTHING = 0.55
+
+
+def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[str]:
+    """Say what a study found, in sentences that a reader who knows no statistics understands.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        `metrics.csv` of a study with two classes.
+    ladder : DataFrame, optional
+        `audit/ladder.csv`: columns `label` and `auroc`, a row a rung, the nested protocol first.
+
+    Returns
+    -------
+    list of str
+        At most two sentences: one for the nested protocol, one that sets the published protocol beside it.
+        A protocol that was not run gives none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("auroc", 0.88), ("sensitivity", 0.8), ("specificity", 0.9)]
+    >>> metrics = pd.DataFrame([
+    ...     {"protocol": "nested", "design": "loco", "unit": "call", "metric": name, "estimate": value,
+    ...      "n": 40, "n_events": 20}
+    ...     for name, value in rows
+    ... ])
+    >>> answer(metrics)[0][:60]
+    'Of 20 calls with the outcome the honest model found 16 and m'
+    """
+    calls = one_interval(whole_group(metrics))
+    calls = calls[calls["unit"] == "call"]
+    honest, recipe = (_found(calls[calls["protocol"] == name]) for name in ("nested", "published"))
+    sentences = []
+    if honest is not None:
+        sentences.append(_whom("the honest model", honest))
+    if recipe is not None:
+        subject = "the published recipe on the same calls" if honest is not None else "the published recipe"
+        claim = _whom(subject, recipe)
+        sentences.append(f"{claim[:-1]}; {_difference(honest, recipe, ladder)}." if honest else claim)
+    return sentences
+
+
+def _found(calls: pd.DataFrame) -> dict[str, float] | None:
+    """Return n, events and the metrics of the design that is told first, None where there is none."""
+    for design in DESIGN_ORDER:
+        rows = calls[calls["design"] == design].drop_duplicates("metric")
+        values = rows.set_index("metric")["estimate"]
+        if {"auroc", "sensitivity", "specificity"} <= set(values.index):
+            first = rows.iloc[0]
+            return {
+                "n": float(first["n"]),
+                "events": float(first["n_events"]),
+                **{str(name): float(value) for name, value in values.items()},
+            }
+    return None
+
+
+def _whom(who: str, found: Mapping[str, float]) -> str:
+    events, others = round(found["events"]), round(found["n"] - found["events"])
+    if found["sensitivity"] != found["sensitivity"]:
+        return f"Of {events} calls with the outcome {who} found none: it learned no cut."
+    hit = round(found["sensitivity"] * events)
+    false = round((1.0 - found["specificity"]) * others)
+    said = (
+        f"Of {events} calls with the outcome {who} found {hit} and missed {events - hit}; it also flagged "
+        f"{false} of {others} others (AUROC {number(found['auroc'])})."
+    )
+    if found["auroc"] < LEARNED_NOTHING:
+        return f"{said[:-1]}, which is no better than chance."
+    return said
+
+
+def _difference(honest: Mapping[str, float], recipe: Mapping[str, float], ladder: pd.DataFrame | None) -> str:
+    gap = recipe["auroc"] - honest["auroc"]
+    if abs(gap) < ALIKE:
+        return "here the two agree"
+    if ladder is None or ladder.empty:
+        return "`voicerisk audit` says what made the difference"
+    steps = np.diff(ladder["auroc"].to_numpy(dtype=np.float64)) * np.sign(gap)
+    if not np.nanmax(steps, initial=0.0) > 0.0:
+        return "no single step of the audit's ladder explains the difference"
+    return f"what made the difference most: {ladder['label'].iloc[int(np.nanargmax(steps)) + 1]}"

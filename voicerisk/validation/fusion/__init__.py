@@ -1,0 +1,1 @@
+"""Late fusion: calibrated risks of two or more models joined by call, and what the join finds."""
