@@ -23,7 +23,7 @@ vr_boot_curves <- function(fit, resamples = 200L, points = 100L, level = 0.95, s
   if (!is.null(fit$spec$weights)) refuse("the caller bootstrap is for fits without prior weights.")
   gam <- gam_of(fit)
   data <- gam$model
-  formula <- stats::as.formula(fit$spec$formula, env = globalenv())
+  formula <- stats::formula(gam)
   curves <- vr_curves(fit, points, level, draws = 0L)
   sp <- if (smoothing == "fixed") gam$sp
   callers <- levels(droplevels(fit$caller))
@@ -76,7 +76,7 @@ refit_curves <- function(fit, formula, frame, curves, sp) {
   for (smooth in model$smooth) {
     marker <- smooth$term[1L]
     sex <- if (is.null(smooth$by.level)) "all" else smooth$by.level
-    mine <- which(curves$marker == marker & curves$sex == curve_sex(fit, marker, sex))
+    mine <- which(curves$marker == said(fit, marker) & curves$sex == curve_sex(fit, marker, sex))
     columns <- smooth$first.para:smooth$last.para
     beta <- stats::coef(model)[columns]
     # mgcv centres a smooth on the rows it was fitted to; these are other rows, so centre again on the original.

@@ -13,10 +13,30 @@ bridge_of_fit <- function(fit, what, args) {
   value
 }
 
-# What a saved vr_gamm was asked to be.
+# What a saved vr_gamm was asked to be, under the names of the user's table.
 bridge_spec <- function(fit) {
-  fit$spec[c("y", "markers", "sex", "moderated", "random", "groups", "covariates", "linear", "engine", "discrete",
-             "method", "k", "covariance", "formula")]
+  spec <- fit$spec[c("y", "markers", "sex", "moderated", "random", "groups", "covariates", "linear", "engine", "discrete",
+                     "method", "k", "covariance")]
+  for (name in c("y", "markers", "sex", "groups", "covariates", "linear")) spec[[name]] <- said(fit, spec[[name]])
+  formula <- stats::formula(gam_of(fit))
+  check_formula(formula)
+  spec$formula <- paste(deparse(formula, width.cutoff = 500L), collapse = " ")
+  spec$columns <- names(fit$spec$names)
+  spec$in_model <- unname(fit$spec$names)
+  spec
+}
+
+# A file from elsewhere could hold any formula; only sums of symbols and smooths become text of a script.
+check_formula <- function(part) {
+  if (is.call(part)) {
+    head <- part[[1L]]
+    if (!is.name(head) || !as.character(head) %in% c("~", "+", ":", "s")) {
+      refuse("the formula of the saved model calls ", deparse(head)[1L], ", which no model of this package does.")
+    }
+    for (one in as.list(part)[-1L]) check_formula(one)
+  } else if (!is.name(part) && !is.numeric(part) && !is.character(part)) {
+    refuse("the formula of the saved model holds a value of class ", class(part)[1L], ".")
+  }
 }
 
 # Any model file as tables.

@@ -11,7 +11,6 @@
 #' @export
 vr_check <- function(fit, bins = 10L) {
   gam <- gam_of(fit)
-  if (fit$spec$covariance != "model") gam$Vp <- fit$V
   k <- mgcv::k.check(gam)
   concurvity <- mgcv::concurvity(gam, full = TRUE)
   list(
@@ -26,7 +25,7 @@ label_frame <- function(fit, values, names) {
   index <- smooth_index(fit)
   place <- match(rownames(values), index$label)
   out <- data.frame(
-    marker = ifelse(is.na(place), rownames(values), index$term[place]), sex = ifelse(is.na(place), "all", index$sex[place])
+    marker = ifelse(is.na(place), rownames(values), said(fit, index$term[place])), sex = ifelse(is.na(place), "all", index$sex[place])
   )
   values <- as.data.frame(unname(values))
   names(values) <- names

@@ -58,7 +58,7 @@ curve_sex <- function(fit, marker, sex) {
 
 curve_frame <- function(fit, marker, sex, x, band, level) {
   data.frame(
-    marker = marker, sex = curve_sex(fit, marker, sex), x = x, estimate = band$estimate, se = band$se,
+    marker = said(fit, marker), sex = curve_sex(fit, marker, sex), x = x, estimate = band$estimate, se = band$se,
     lower = band$estimate - band$pointwise * band$se, upper = band$estimate + band$pointwise * band$se,
     lower_simultaneous = band$estimate - band$simultaneous * band$se,
     upper_simultaneous = band$estimate + band$simultaneous * band$se, level = level, scale = "log-odds"

@@ -92,7 +92,7 @@ vr_partial_residuals <- function(fit) {
     rows <- which(part$rows)
     fitted <- drop(part$X[part$index[rows], , drop = FALSE] %*% stats::coef(gam)[part$columns])
     data.frame(
-      row = rows, marker = index$term[i], sex = curve_sex(fit, index$term[i], index$sex[i]),
+      row = rows, marker = said(fit, index$term[i]), sex = curve_sex(fit, index$term[i], index$sex[i]),
       x = gam$model[[index$term[i]]][rows], fitted = fitted, residual = working[rows], partial = fitted + working[rows]
     )
   })

@@ -26,8 +26,11 @@ vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "cal
   need_package("mboost")
   absent <- setdiff(c(markers, y, sex, if (brandom) caller), names(data))
   if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
-  frame <- data[c(markers, y, sex, if (brandom) caller)]
-  frame[[sex]] <- factor(frame[[sex]])
+  frame <- used_columns(data, c(markers, y, sex, if (brandom) caller))
+  refuse_odd_names(names(frame))
+  for (marker in markers) frame[[marker]] <- marker_column(frame[[marker]], marker)
+  frame[[y]] <- outcome_column(frame[[y]], y)
+  frame[[sex]] <- plain_factor(frame[[sex]])
   sexes <- levels(frame[[sex]])
   if (length(sexes) > 2L) refuse("\"", sex, "\" has ", length(sexes), " values; two are known here.")
   groups <- if (length(sexes) == 1L) "" else if (by_sex) sexes[2L] else sexes
@@ -76,10 +79,9 @@ boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, famil
   )
   active <- which(status == "")
   if (!length(active)) refuse("no learner can be fitted: ", learners$variable[1L], " ", status[1L], ".")
-  formula <- stats::as.formula(
-    paste(y, "~", paste(boost_term(learners, built$columns, sex, caller)[active], collapse = " + ")),
-    env = asNamespace("mboost")
-  )
+  terms <- boost_calls(learners, built$columns, sex, caller)[active]
+  right <- Reduce(function(left, term) call("+", left, term), terms)
+  formula <- stats::as.formula(call("~", as.name(y), right), env = asNamespace("mboost"))
   scale <- if (family == "adaboost") 2 else 1
   model <- mboost::gamboost(
     formula, data = rows, baselearner = mboost::bbs, weights = weights,
@@ -162,30 +164,38 @@ boost_status <- function(learner, x, mask, seen, missing) {
   if (rank > learner$df) "" else sprintf("its rows have rank <= df = %g", learner$df)
 }
 
-# The learners as terms of a formula.
-boost_term <- function(learners, columns, sex, caller) {
-  vapply(seq_len(nrow(learners)), function(i) {
+# mboost takes the names of its formula as text in several places, so they must be names that R takes without quotes.
+refuse_odd_names <- function(names) {
+  odd <- names[safe_names(names) != names]
+  if (length(odd)) refuse("column name \"", odd[1L], "\" is not a name in R, which mboost needs; rename the column.")
+}
+
+# The learners as calls, of symbols and numbers alone: no text of the table is ever parsed.
+boost_calls <- function(learners, columns, sex, caller) {
+  lapply(seq_len(nrow(learners)), function(i) {
     learner <- learners[i, ]
-    by <- if (columns[i] == "") NULL else paste("by =", columns[i])
-    strength <- if (!is.na(learner$penalty)) {
-      paste("lambda =", format(learner$penalty, digits = 17L))
-    } else if (!is.na(learner$df)) {
-      paste("df =", format(learner$df, digits = 17L))
-    }
+    by <- if (columns[i] != "") list(by = as.name(columns[i]))
+    strength <- if (!is.na(learner$penalty)) list(lambda = learner$penalty) else if (!is.na(learner$df)) list(df = learner$df)
+    variable <- as.name(if (learner$variable == "1") "one" else learner$variable)
+    flat <- !learner$intercept || learner$variable == "1"
     parts <- switch(learner$kind,
-      brandom = c(caller, strength),
-      bols = c(
-        if (learner$variable == "1") "one" else learner$variable, by,
-        if (!learner$intercept || learner$variable == "1") "intercept = FALSE", strength
-      ),
+      brandom = c(as.name(caller), strength),
+      bols = c(variable, by, if (flat) list(intercept = FALSE), strength),
       bbs = c(
-        learner$variable, by, strength, paste("knots =", learner$knots),
-        if (learner$degree != 3L) paste("degree =", learner$degree),
-        if (learner$differences != 2L) paste("differences =", learner$differences),
-        if (learner$center) "center = TRUE"
+        variable, by, strength, knots = as.numeric(learner$knots),
+        if (learner$degree != 3L) list(degree = as.numeric(learner$degree)),
+        if (learner$differences != 2L) list(differences = as.numeric(learner$differences)),
+        if (learner$center) list(center = TRUE)
       )
     )
-    paste0(learner$kind, "(", paste(parts, collapse = ", "), ")")
+    as.call(c(as.name(learner$kind), parts))
+  })
+}
+
+# The learners as text, for tables.
+boost_term <- function(learners, columns, sex, caller) {
+  vapply(boost_calls(learners, columns, sex, caller), function(one) {
+    paste(deparse(one, width.cutoff = 500L, control = c("keepInteger", "digits17")), collapse = " ")
   }, "")
 }
 

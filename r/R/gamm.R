@@ -54,9 +54,19 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
   need_package("mgcv")
   engine <- match.arg(engine)
   covariance <- match.arg(covariance)
-  groups <- c(caller = caller, call = call, segment = segment)
   rows <- gamm_rows(data, markers, y, sex, caller, call, segment, random, covariates, weights)
   frame <- rows$data
+  safe <- rows$safe
+  inside <- function(names) unname(safe[names])
+  y <- inside(y)
+  sex <- inside(sex)
+  markers <- inside(markers)
+  covariates <- inside(rows$covariates)
+  linear <- inside(intersect(linear, names(safe)))
+  if (!is.null(weights)) weights <- inside(weights)
+  groups <- c(caller = caller, call = call, segment = segment)
+  groups[groups %in% names(safe)] <- inside(groups[groups %in% names(safe)])
+  called <- function(names) names(safe)[match(names, safe)]
   if (nrow(frame) > gamm_row_limit[[engine]]) {
     refuse(
       "engine \"", engine, "\" is refused above ", format(gamm_row_limit[[engine]], big.mark = ","),
@@ -70,20 +80,27 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
   moderated <- nlevels(frame[[sex]]) > 1L
   if (!moderated) {
     notes <- c(notes, paste0(
-      "All rows have ", sex, " = ", levels(frame[[sex]]), ": there is one smooth a marker and no main effect of ", sex, "."
+      "All rows have ", called(sex), " = ", levels(frame[[sex]]), ": there is one smooth a marker and no main effect of ",
+      called(sex), "."
     ))
   }
-  basis <- gamm_basis(frame, setdiff(markers, linear), sex, k)
-  notes <- c(notes, basis$notes)
+  basis <- gamm_basis(frame, setdiff(markers, linear), sex, k, called)
+  others <- covariate_basis(frame, covariates, linear, called)
+  notes <- c(notes, basis$notes, others$notes)
   if (engine == "gamm" && !is.null(random_sd)) {
     refuse("a fixed random_sd is for engines \"bam\" and \"gam\".")
   }
   formula <- gamm_formula(
-    frame, markers, y, if (moderated) sex, if (engine == "gamm") character() else groups[random], covariates, linear,
-    basis$k, random_sd
+    markers, y, if (moderated) sex, if (engine == "gamm") character() else groups[random], linear, basis$k, others$k,
+    random_sd
   )
   flat <- intersect(markers, linear)
-  if (length(flat)) notes <- c(notes, paste0("Linear, with one slope for each sex: ", paste(flat, collapse = ", "), "."))
+  if (length(flat)) {
+    notes <- c(notes, paste0(
+      "Linear", if (moderated) paste0(", with one slope for each ", called(sex)), ": ",
+      paste(called(flat), collapse = ", "), "."
+    ))
+  }
   if (is.null(method)) method <- if (engine == "bam") "fREML" else "REML"
   started <- proc.time()[["elapsed"]]
   model <- gamm_fit(formula, frame, engine, method, discrete, groups[random], weights)
@@ -95,7 +112,7 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
       y = y, markers = markers, sex = sex, sexes = levels(frame[[sex]]), moderated = moderated, random = random,
       groups = groups, covariates = covariates, linear = linear, engine = engine, discrete = discrete,
       method = method, k = basis$k, covariance = "model", weights = weights, random_sd = random_sd,
-      formula = paste(deparse(formula, width.cutoff = 500L), collapse = " ")
+      formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "), names = safe
     ),
     counts = rows$counts, missing = rows$missing, notes = notes, converged = gamm_converged(model, engine),
     seconds = proc.time()[["elapsed"]] - started, df = Inf, V = gam$Vp, caller = frame[[caller]]
@@ -116,79 +133,8 @@ refuse <- function(...) {
   stop(errorCondition(paste0(...), class = "vr_refused", call = NULL))
 }
 
-# Rows complete in all variables of the model, with factors as the model needs them.
-gamm_rows <- function(data, markers, y, sex, caller, call, segment, random, covariates, weights) {
-  if (length(markers) == 0L) refuse("no marker was given.")
-  if (anyDuplicated(markers)) refuse("marker ", markers[anyDuplicated(markers)], " was given twice.")
-  odd <- markers[make.names(markers) != markers]
-  if (length(odd)) refuse("marker name \"", odd[1L], "\" is not a name in R; rename the column.")
-  grouping <- c(caller = caller, call = call, segment = segment)
-  used <- unique(c(y, sex, caller, if (any(c("call", "segment") %in% random)) call,
-                   if ("segment" %in% random) segment, covariates, markers, weights))
-  absent <- setdiff(used, names(data))
-  if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
-  unknown <- setdiff(random, names(grouping))
-  if (length(unknown)) refuse("random intercept \"", unknown[1L], "\" is none of caller, call, segment.")
-  for (marker in markers) {
-    if (!is.numeric(data[[marker]])) refuse("marker \"", marker, "\" is not numeric.")
-    if (any(is.infinite(data[[marker]]))) refuse("marker \"", marker, "\" has infinite values.")
-  }
-  outcome <- data[[y]]
-  if (!all(outcome[!is.na(outcome)] %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
-  missing <- vapply(used, function(name) sum(is.na(data[[name]])), 0L)
-  complete <- stats::complete.cases(data[used])
-  frame <- droplevels(data[complete, used, drop = FALSE])
-  if (length(unique(frame[[y]])) < 2L) {
-    refuse("outcome \"", y, "\" has a single value in the ", nrow(frame), " complete rows.")
-  }
-  frame[[sex]] <- factor(frame[[sex]])
-  frame[[caller]] <- factor(frame[[caller]])
-  if (call %in% names(frame)) frame[[call]] <- factor(paste(frame[[caller]], frame[[call]], sep = ":"))
-  if (segment %in% names(frame)) frame[[segment]] <- factor(paste(frame[[call]], frame[[segment]], sep = ":"))
-  for (name in covariates) if (is.character(frame[[name]])) frame[[name]] <- factor(frame[[name]])
-  rownames(frame) <- NULL
-  notes <- character()
-  if (any(!complete)) {
-    most <- sort(missing[missing > 0L], decreasing = TRUE)
-    notes <- paste0(
-      sum(!complete), " of ", nrow(data), " rows have a missing value and are left out (",
-      paste(names(most), most, sep = ": ", collapse = ", "), ")."
-    )
-  }
-  list(
-    data = frame, notes = notes,
-    counts = data.frame(
-      rows = nrow(data), rows_used = nrow(frame), rows_missing = sum(!complete),
-      callers = nlevels(frame[[caller]]), events = sum(frame[[y]] == 1)
-    ),
-    missing = data.frame(variable = used, missing = unname(missing))
-  )
-}
-
-# Random intercepts that the rows can carry.
-gamm_random <- function(frame, random, groups) {
-  notes <- character()
-  random <- intersect(c("caller", "call", "segment"), random)
-  for (level in random) {
-    levels <- nlevels(frame[[groups[[level]]]])
-    if (levels == nrow(frame)) {
-      refuse("a random intercept per ", level, " needs several rows a ", level, "; every row is its own here.")
-    }
-    if (levels < 2L) refuse("a random intercept per ", level, " needs at least two of them; there is one.")
-  }
-  if (all(c("caller", "call") %in% random) && nlevels(frame[[groups[["call"]]]]) == nlevels(frame[[groups[["caller"]]]])) {
-    notes <- "Every caller has one call, so the intercept per call is that per caller and is left out."
-    random <- setdiff(random, "call")
-  }
-  if (all(c("call", "segment") %in% random) && nlevels(frame[[groups[["segment"]]]]) == nlevels(frame[[groups[["call"]]]])) {
-    notes <- c(notes, "Every call has one segment, so the intercept per segment is left out.")
-    random <- setdiff(random, "segment")
-  }
-  list(terms = random, notes = notes)
-}
-
 # Basis dimension of each marker: what was asked, unless distinct values or rows cannot carry it.
-gamm_basis <- function(frame, markers, sex, k) {
+gamm_basis <- function(frame, markers, sex, k, called) {
   if (!length(markers)) return(list(k = integer(), notes = character()))
   if (length(k) == 1L) k <- rep(k, length(markers))
   if (length(k) != length(markers)) refuse("k needs one value, or one a marker.")
@@ -201,7 +147,7 @@ gamm_basis <- function(frame, markers, sex, k) {
   }, 0)
   flat <- markers[distinct < 3]
   if (length(flat)) {
-    refuse("marker \"", flat[1L], "\" has fewer than 3 distinct values for one sex; a smooth needs more.")
+    refuse("marker \"", called(flat[1L]), "\" has fewer than 3 distinct values for one sex; a smooth needs more.")
   }
   if (affordable < 3L) {
     refuse(nrow(frame), " complete rows cannot carry ", smooths, " smooths; give fewer markers.")
@@ -213,28 +159,58 @@ gamm_basis <- function(frame, markers, sex, k) {
     notes <- paste0(
       "The basis dimension k was lowered from ", paste(unique(k), collapse = ", "), " to ",
       paste(sort(lowered), collapse = ", "), " for ", if (all(used < k)) "all markers" else
-        paste(markers[used < k], collapse = ", "), ", since ", nrow(frame), " rows and the distinct values carry no more."
+        paste(called(markers[used < k]), collapse = ", "), ", since ", nrow(frame), " rows and the distinct values carry no more."
     )
   }
   list(k = used, notes = notes)
 }
 
-# The formula, readable, and free of any enclosing data.
-gamm_formula <- function(frame, markers, y, sex, groups, covariates, linear, k, random_sd) {
-  terms <- if (is.null(sex)) character() else sex
-  by <- if (is.null(sex)) "" else paste0(", by = ", sex)
+# The formula, of symbols and numbers, and free of any enclosing data. No text of the table is ever parsed.
+gamm_formula <- function(markers, y, sex, groups, linear, k, covariates, random_sd) {
+  by <- if (!is.null(sex)) as.name(sex)
+  terms <- list(by)
   smooth <- setdiff(markers, linear)
-  terms <- c(terms, if (length(smooth)) sprintf("s(%s%s, k = %d)", smooth, by, k))
-  terms <- c(terms, paste0(if (!is.null(sex)) paste0(sex, ":"), intersect(markers, linear), recycle0 = TRUE))
-  for (name in covariates) {
-    smooth <- is.numeric(frame[[name]]) && !name %in% linear
-    terms <- c(terms, if (smooth) sprintf("s(%s)", name) else name)
-  }
-  # A ridge of lambda on the intercepts is a normal of standard deviation 1 / sqrt(lambda).
-  fixed <- if (is.null(random_sd)) "" else paste0(", sp = ", format(1 / random_sd^2, digits = 15L))
-  if (length(groups)) terms <- c(terms, sprintf("s(%s, bs = \"re\"%s)", groups, fixed))
-  stats::as.formula(paste(y, "~", paste(terms, collapse = " + ")), env = globalenv())
+  terms <- c(terms, Map(function(marker, k) {
+    as.call(c(as.name("s"), as.name(marker), if (!is.null(by)) list(by = by), k = as.numeric(k)))
+  }, smooth, k))
+  terms <- c(terms, lapply(intersect(markers, linear), function(marker) {
+    if (is.null(by)) as.name(marker) else call(":", by, as.name(marker))
+  }))
+  terms <- c(terms, Map(function(name, k) {
+    if (is.na(k)) as.name(name) else call("s", as.name(name), k = k)
+  }, names(covariates), covariates))
+  terms <- c(terms, lapply(groups, function(group) {
+    term <- call("s", as.name(group), bs = "re")
+    # A ridge of lambda on the intercepts is a normal of standard deviation 1 / sqrt(lambda).
+    if (!is.null(random_sd)) term$sp <- 1 / random_sd^2
+    term
+  }))
+  right <- Reduce(function(left, term) call("+", left, term), Filter(Negate(is.null), unname(terms)))
+  stats::as.formula(call("~", as.name(y), right), env = globalenv())
 }
+
+# Basis dimension of each covariate's curve; NA where it enters linearly or as a factor. Few distinct values carry no
+# curve.
+covariate_basis <- function(frame, covariates, linear, called) {
+  k <- vapply(covariates, function(name) {
+    x <- frame[[name]]
+    if (!is.numeric(x) || name %in% linear) return(NA_real_)
+    distinct <- length(unique(x))
+    if (distinct < few_values) NA_real_ else min(10, distinct)
+  }, 0)
+  names(k) <- covariates
+  curved <- vapply(covariates, function(name) is.numeric(frame[[name]]) && !name %in% linear, TRUE)
+  few <- covariates[curved & is.na(k)]
+  low <- covariates[!is.na(k) & k < 10]
+  notes <- c(
+    if (length(few)) paste0("Linear, since there are fewer than ", few_values, " values: ", paste(called(few), collapse = ", "), "."),
+    if (length(low)) paste0("The basis dimension k was lowered to the number of values for ", paste(called(low), collapse = ", "), ".")
+  )
+  list(k = k, notes = notes)
+}
+
+# Fewer distinct values than this are a step or a count, which enters linearly.
+few_values <- 5L
 
 # The call is built from names, so that the model remembers a readable call and not a copy of the data.
 gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, sp = NULL) {
@@ -249,7 +225,12 @@ gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, 
     if (length(groups)) call$random <- stats::setNames(rep(list(~1), length(groups)), groups)
     call$verbosePQL <- FALSE
   }
-  eval(as.call(call))
+  # Sum or Helmert contrasts of the session would change what a term means.
+  old <- options(contrasts = c("contr.treatment", "contr.poly"))
+  on.exit(options(old))
+  model <- eval(as.call(call))
+  if (engine == "gamm") class(model$gam) <- c("vr_gam", class(model$gam)) else class(model) <- c("vr_gam", class(model))
+  model
 }
 
 # Without random intercepts only the markers can drive fitted probabilities to 0 and 1.

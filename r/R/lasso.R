@@ -23,7 +23,10 @@ vr_lasso <- function(data, markers, y = "outcome", caller = "caller_id", fold = 
   rule <- match.arg(rule)
   absent <- setdiff(c(markers, y, caller), names(data))
   if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
-  if (!all(data[[y]] %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
+  data <- used_columns(data, unique(c(markers, y, caller)))
+  for (marker in markers) data[[marker]] <- marker_column(data[[marker]], marker)
+  data[[y]] <- outcome_column(data[[y]], y)
+  if (anyNA(data[[y]])) refuse("outcome \"", y, "\" is missing in row ", which(is.na(data[[y]]))[1L], ".")
   id <- as.character(data[[caller]])
   if (is.null(fold)) {
     callers <- sort(unique(id), method = "radix")

@@ -108,6 +108,10 @@ vr_score <- function(model, newdata, sex = model$moderator) {
   parts <- matrix(0, n, length(model$markers), dimnames = list(NULL, model$markers))
   outside <- list()
   for (marker in model$markers) {
+    # A factor or text would be read as the number of its level.
+    if (!is.numeric(newdata[[marker]]) && !all(is.na(newdata[[marker]]))) {
+      refuse("marker \"", marker, "\" is of class ", class(newdata[[marker]])[1L], "; give numbers.")
+    }
     missing <- is.na(newdata[[marker]])
     if (any(missing) && !marker %in% model$may_be_missing) {
       refuse(

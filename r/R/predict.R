@@ -19,20 +19,18 @@ vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95
   gam <- gam_of(fit)
   spec <- fit$spec
   needed <- c(if (spec$moderated) spec$sex, spec$markers, spec$covariates)
-  absent <- setdiff(needed, names(newdata))
-  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
-  rows <- newdata[needed]
+  rows <- new_columns(fit, newdata, needed)
   if (spec$moderated) {
     strange <- setdiff(unique(as.character(rows[[spec$sex]])), c(spec$sexes, NA))
     if (length(strange)) {
-      refuse("the new rows have ", spec$sex, " = \"", strange[1L], "\"; the model knows ", paste(spec$sexes, collapse = " and "), ".")
+      refuse("the new rows have ", said(fit, spec$sex), " = \"", strange[1L], "\"; the model knows ", paste(spec$sexes, collapse = " and "), ".")
     }
     rows[[spec$sex]] <- factor(as.character(rows[[spec$sex]]), levels = spec$sexes)
-  } else if (spec$sex %in% names(newdata)) {
+  } else if (said(fit, spec$sex) %in% names(newdata)) {
     # A model of one sex says nothing about the other.
-    strange <- setdiff(unique(as.character(newdata[[spec$sex]])), c(spec$sexes, NA))
+    strange <- setdiff(unique(as.character(newdata[[said(fit, spec$sex)]])), c(spec$sexes, NA))
     if (length(strange)) {
-      refuse("the new rows have ", spec$sex, " = \"", strange[1L], "\"; the model was fitted to ", spec$sexes, " rows alone.")
+      refuse("the new rows have ", said(fit, spec$sex), " = \"", strange[1L], "\"; the model was fitted to ", spec$sexes, " rows alone.")
     }
   }
   for (name in spec$covariates) {
@@ -40,7 +38,7 @@ vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95
     known <- levels(gam$model[[name]])
     strange <- setdiff(unique(as.character(rows[[name]])), c(known, NA))
     if (length(strange)) {
-      refuse("the new rows have ", name, " = \"", strange[1L], "\"; the model knows ", paste(known, collapse = ", "), ".")
+      refuse("the new rows have ", said(fit, name), " = \"", strange[1L], "\"; the model knows ", paste(known, collapse = ", "), ".")
     }
     rows[[name]] <- factor(as.character(rows[[name]]), levels = known)
   }
@@ -63,6 +61,22 @@ vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95
     out$lower <- out$upper <- NA_real_
   }
   out
+}
+
+# Columns of new rows under the names of the model; they come under the user's names or under those.
+new_columns <- function(fit, newdata, needed) {
+  given <- said(fit, needed)
+  given <- ifelse(given %in% names(newdata), given, needed)
+  absent <- which(!given %in% names(newdata))
+  if (length(absent)) refuse("the new rows have no column \"", said(fit, needed[absent[1L]]), "\".")
+  rows <- stats::setNames(as.data.frame(newdata)[given], needed)
+  for (name in needed) {
+    model <- gam_of(fit)$model[[name]]
+    if (is.numeric(model) && !is.numeric(rows[[name]])) {
+      refuse("column \"", said(fit, name), "\" of the new rows is of class ", class(rows[[name]])[1L], "; the model needs numbers.")
+    }
+  }
+  rows
 }
 
 # The model matrix of new rows with the columns of the random intercepts at zero.

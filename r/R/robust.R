@@ -12,7 +12,10 @@
 #'
 #' @param fit A `vr_gamm` without random intercepts.
 #' @return The same fit with `V` (covariance), `df` (callers - 1) and `df_sex` (the same for each sex) replaced and
-#'   `spec$covariance` set to "caller_jackknife".
+#'   `spec$covariance` set to "caller_jackknife". `model` carries that covariance and those degrees of freedom, so that
+#'   `summary()`, `predict()`, `vcov()` and packages that read mgcv models agree with [vr_tables()]; the model as mgcv
+#'   fitted it, with rows as the unit, is `model_row_level`. Where this package is not loaded, `summary()` of a saved
+#'   model has the same standard errors and chi-square tests of the same statistics, without the degrees of freedom.
 #' @references Bell, R. M., McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with
 #'   multi-stage samples. Survey Methodology, 28. Wood, S. N. (2017). Generalized Additive Models, section 6.10.
 #' @export
@@ -20,6 +23,11 @@ vr_robust <- function(fit) {
   if (length(fit$spec$random)) {
     refuse("the caller jackknife is for models without random intercepts; fit with random = character().")
   }
+  if (is.null(fit$caller)) {
+    refuse("the fit does not say which rows belong to which caller; give vr_adopt(model, caller = ...).")
+  }
+  # Again on a clustered fit: from the model that takes rows as the unit.
+  if (!is.null(fit$model_row_level)) fit$model <- fit$model_row_level
   gam <- gam_of(fit)
   B <- gam$Vp / gam$sig2
   shifts <- caller_shifts(fit, B)
@@ -31,6 +39,9 @@ vr_robust <- function(fit) {
     tapply(fit$caller, gam$model[[fit$spec$sex]], function(caller) length(unique(caller))) - 1
   }
   fit$spec$covariance <- "caller_jackknife"
+  fit$model_row_level <- fit$model
+  clustered <- clustered_model(fit, gam)
+  if (fit$spec$engine == "gamm") fit$model$gam <- clustered else fit$model <- clustered
   fit
 }
 
@@ -61,11 +72,12 @@ caller_shifts <- function(fit, B) {
   beta <- stats::coef(gam)
   identity <- diag(length(beta))
   design <- design_parts(fit)
+  offset <- if (is.numeric(gam$offset)) rep_len(gam$offset, length(gam$y)) else numeric(length(gam$y))
   blocks <- split(seq_along(gam$y), fit$caller, drop = TRUE)
   vapply(names(blocks), function(name) {
     rows <- blocks[[name]]
     X <- design_rows(design, rows)
-    mu <- stats::plogis(drop(X %*% beta))
+    mu <- stats::plogis(drop(X %*% beta) + offset[rows])
     w <- gam$prior.weights[rows]
     score <- crossprod(X, w * (gam$y[rows] - mu))
     information <- crossprod(X, (w * mu * (1 - mu)) * X)

@@ -31,11 +31,11 @@ vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
       beta <- sign(beta) * abs(printed[["Value"]])
       se <- printed[["Std.Error"]]
     }
-    data.frame(marker = index$term[i], sex = curve_sex(fit, index$term[i], index$sex[i]), beta = beta, se = se)
+    data.frame(marker = said(fit, index$term[i]), sex = curve_sex(fit, index$term[i], index$sex[i]), beta = beta, se = se)
   })
   out <- do.call(rbind, rows)
   out <- merge(out, smooths, by = c("marker", "sex"), sort = FALSE)
-  out <- out[order(match(out$sex, rev(sort(unique(out$sex)))), match(out$marker, fit$spec$markers)), ]
+  out <- out[order(match(out$sex, rev(sort(unique(out$sex)))), match(out$marker, said(fit, fit$spec$markers))), ]
   df <- ifelse(is.na(out$residual_df), Inf, out$residual_df)
   half <- stats::qt(0.5 + level / 2, df) * out$se
   table <- data.frame(

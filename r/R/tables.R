@@ -17,16 +17,8 @@ vr_tables <- function(fit, level = 0.95) {
   )
 }
 
-# summary() of mgcv under the covariance of the fit.
-gam_summary <- function(fit) {
-  gam <- gam_of(fit)
-  if (fit$spec$covariance != "model") {
-    gam$Vp <- fit$V
-    gam$Ve <- fit$V
-    gam$Vc <- NULL
-  }
-  summary(gam, re.test = FALSE)
-}
+# summary() under the covariance of the fit, which the model carries.
+gam_summary <- function(fit) summary(gam_of(fit), re.test = FALSE)
 
 # One row a smooth of the model: label, term, marker or covariate, sex ("all" without moderator), first, last.
 smooth_index <- function(fit) {
@@ -65,17 +57,11 @@ smooth_table <- function(fit, summary) {
   # The numerical inversion behind mgcv's p can end a rounding error below zero.
   p_value <- pmax(found[, 4L], 0)
   name <- colnames(table)[3L]
-  residual_df <- rep(if (name == "F") summary$residual.df else NA_real_, nrow(index))
-  if (is.finite(fit$df)) {
-    # With few callers the chi-square of a clustered Wald test rejects too often.
-    if (name == "Chi.sq") statistic <- statistic / ref_df
-    name <- "F"
-    residual_df <- vapply(index$sex, df_of, 0, fit = fit)
-    p_value <- stats::pf(statistic, ref_df, residual_df, lower.tail = FALSE)
-  }
+  clustered <- summary$callers$smooths[index$label]
+  residual_df <- if (!is.null(clustered)) clustered else rep(if (name == "F") summary$residual.df else NA_real_, nrow(index))
   one <- if (fit$spec$moderated) NULL else fit$spec$sexes
   out <- data.frame(
-    marker = index$term, sex = if (is.null(one)) index$sex else one, edf = edf, ref_df = ref_df,
+    marker = said(fit, index$term), sex = if (is.null(one)) index$sex else one, edf = edf, ref_df = ref_df,
     residual_df = unname(residual_df), statistic = statistic, statistic_name = name, p_value = p_value
   )
   out$sex[index$term %in% fit$spec$covariates] <- "all"
@@ -86,16 +72,33 @@ smooth_table <- function(fit, summary) {
 term_table <- function(fit, summary, level) {
   table <- summary$p.table
   name <- substr(colnames(table)[3L], 1L, 1L)
-  df <- if (is.finite(fit$df)) df_of_terms(fit, rownames(table)) else if (name == "t") summary$residual.df else Inf
+  df <- if (!is.null(summary$callers)) summary$callers$terms else if (name == "t") summary$residual.df else Inf
   statistic <- table[, 3L]
   half <- stats::qt(0.5 + level / 2, df) * table[, 2L]
   out <- data.frame(
-    term = rownames(table), estimate = table[, 1L], se = table[, 2L], lower = table[, 1L] - half,
+    term = said_terms(fit, rownames(table)), estimate = table[, 1L], se = table[, 2L], lower = table[, 1L] - half,
     upper = table[, 1L] + half, statistic = statistic,
     statistic_name = if (all(is.finite(df))) "t" else "z", p_value = 2 * stats::pt(-abs(statistic), df)
   )
   rownames(out) <- NULL
   out
+}
+
+# Parametric terms under the names of the user's columns: sexmale, age, sexfemale:voiced.
+said_terms <- function(fit, terms) {
+  if (is.null(fit$spec$names) || all(fit$spec$names == names(fit$spec$names))) return(terms)
+  gam <- gam_of(fit)
+  labels <- attr(gam$pterms, "term.labels")
+  for (i in seq_along(terms)) {
+    place <- gam$assign[i]
+    if (place == 0L) next
+    variables <- strsplit(labels[place], ":", fixed = TRUE)[[1L]]
+    parts <- strsplit(terms[i], ":", fixed = TRUE)[[1L]]
+    if (length(parts) != length(variables)) next
+    rest <- substring(parts, nchar(variables) + 1L)
+    terms[i] <- paste0(said(fit, variables), rest, collapse = ":")
+  }
+  terms
 }
 
 variance_table <- function(fit) {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voicerisk.cohort.calls_table import read_calls, typed
+from voicerisk.cohort.calls_table import read_calls, typed, with_rows
 from voicerisk.errors import CohortError
 
 
@@ -25,19 +25,19 @@ HEAD = "call_id,caller_id,sex,file"
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_encodings_delimiters_and_line_ends(tmp_path, encoding, delimiter, end):
     text = delimiter.join(HEAD.split(",")) + end + delimiter.join(["001", "Zoë", "F", "a.wav"]) + end
-    table = read_calls(write(tmp_path, text, encoding))
+    table = with_rows(read_calls(write(tmp_path, text, encoding)))
     assert table.iloc[0].tolist() == ["001", "Zoë", "F", "a.wav", 2]
 
 
 def test_rows_are_numbered_as_in_a_spreadsheet(tmp_path):
     text = HEAD + ',note\n1,a,F,x.wav,"two\nlines"\n\n,,,,\n2,b,F,y.wav,\n'
-    table = read_calls(write(tmp_path, text))
+    table = with_rows(read_calls(write(tmp_path, text)))
     assert table["row"].tolist() == [2, 5]
     assert table["note"].tolist() == ["two\nlines", ""]
 
 
 def test_blanks_around_cells_go_since_they_would_make_two_callers_of_one(tmp_path):
-    table = read_calls(write(tmp_path, " call_id , caller_id,sex,file\n1, a ,F,x\n2,a,F,y\n"))
+    table = with_rows(read_calls(write(tmp_path, " call_id , caller_id,sex,file\n1, a ,F,x\n2,a,F,y\n")))
     assert table["caller_id"].tolist() == ["a", "a"]
 
 
@@ -67,7 +67,7 @@ def test_decimal_commas_of_semicolon_files(tmp_path):
 
 
 def test_empty_columns_at_the_right_are_dropped(tmp_path):
-    table = read_calls(write(tmp_path, HEAD + ",,\n1,a,F,x.wav,,\n"))
+    table = with_rows(read_calls(write(tmp_path, HEAD + ",,\n1,a,F,x.wav,,\n")))
     assert list(table.columns) == ["call_id", "caller_id", "sex", "file", "row"]
 
 
@@ -75,7 +75,7 @@ def test_empty_columns_at_the_right_are_dropped(tmp_path):
     ("content", "message"),
     [
         ("", "calls.csv is empty"),
-        (HEAD + "\n", "has a header but no calls"),
+        (HEAD + "\n", "has a header but no rows"),
         (
             "call_id,caller_id,file\n",
             r"row 1: there is no column 'sex' \(it has 'call_id', 'caller_id', 'file'",
@@ -84,7 +84,7 @@ def test_empty_columns_at_the_right_are_dropped(tmp_path):
         ("call_id caller_id sex file\n", "columns are read as separated by commas"),
         (HEAD + ",age,age\n", r"row 1: the column 'age' occurs more than once"),
         (HEAD + ",,x\n1,a,F,x.wav,2,3\n", r"row 1: column 5 has no name"),
-        (HEAD + ",path\n", r"the column name 'path' is used by voicerisk"),
+        (HEAD + ",path\n1,a,F,x.wav,y\n", r"the column name 'path' is used by voicerisk"),
         (HEAD + '\n1,a,F,"x.wav\n', r"calls.csv, after row 1: "),
         (HEAD + "\n1,a,F,x\0.wav\n", "holds null bytes"),
         (
@@ -115,7 +115,7 @@ def test_what_the_csv_module_writes_is_read_back(tmp_path, rows, delimiter):
         writer.writerow(["call_id", "caller_id", "sex", "file", "note"])
         for number, row in enumerate(rows):
             writer.writerow([number, row[0], "F", row[1], row[2]])
-    table = read_calls(path)
+    table = with_rows(read_calls(path))
     assert table["row"].tolist() == list(range(2, len(rows) + 2))
     for place, column in enumerate(("caller_id", "file")):
         assert table[column].tolist() == [row[place].strip() for row in rows]

@@ -186,3 +186,55 @@ def test_a_call_without_track_where_labels_are_chosen_is_refused(study, replace_
 def test_settings_name_the_key(settings, message):
     with pytest.raises(CohortError, match=message):
         CohortSettings(**({"calls": "calls.csv"} | settings))
+
+
+OTHERS = ("003,c,f,003.wav,1,003.txt", "004,d,M,004.wav,1,004.txt")
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("002,A17,F,002.wav,0,002.txt", r"rows 2 and 3: ids in caller_id look like one: 'a17' and 'A17'"),
+        ("002,a 17,F,002.wav,0,002.txt", "ids in caller_id look like one"),
+        ("01,b,F,002.wav,0,002.txt", r"rows 2 and 3: ids in call_id look like one: '001' and '01'"),
+        ("002,4.91765E+12,F,002.wav,0,002.txt", r"damaged the ids of caller_id \(row 3: '4.91765E\+12'\)"),
+        ("002,M\ufffdller,F,002.wav,0,002.txt", "damaged the ids of caller_id"),
+        ("002,b,F,002.wav,0,#N/A", r"row 3: labels is '#N/A', an error of Excel's"),
+    ],
+)
+def test_ids_that_look_alike_or_are_damaged_are_refused(study, second, message):
+    study.table("001,a17,F,001.wav,0,001.txt", second, *OTHERS)
+    with pytest.raises(CohortError, match=message):
+        study.load()
+
+
+def test_ids_that_look_alike_stay_where_the_study_says_so(study):
+    study.table("001,7,F,001.wav,0,001.txt", "002,007,F,002.wav,0,002.txt", *OTHERS)
+    cohort = study.load(ids_as_they_are=True)
+    assert cohort.calls["caller_id"].tolist()[:2] == ["7", "007"]
+    assert any("count as different, as the study file says: '7' and '007'" in note for note in cohort.notes)
+
+
+def test_one_id_in_two_unicode_forms_is_one_caller(study):
+    zoe = "001,Zo\u00eb,F,001.wav,0,001.txt", "002,Zoe\u0308,F,002.wav,0,002.txt"
+    study.recording("005.wav")
+    study.table(*zoe, OTHERS[0], "004,d\u200b,F,004.wav,1,004.txt", "005,e,F,005.wav,0,")
+    cohort = study.load()
+    assert cohort.calls["caller_id"].tolist() == ["Zo\u00eb", "Zo\u00eb", "c", "d", "e"]
+    assert any("2 cell(s) of the column 'caller_id'" in note for note in cohort.notes)
+
+
+def test_text_among_the_numbers_of_a_covariate_is_refused_with_its_cell(study):
+    ages = ["20", "21", "22", "k.A.", "24", "25", "26", "27"]
+    rows = [f"{n},{n}x,F,{n}.wav,{n % 2},{a}" for n, a in enumerate(ages)]
+    for n in range(len(ages)):
+        study.recording(f"{n}.wav")
+    study.table(*rows, header="call_id,caller_id,sex,file,outcome,age")
+    with pytest.raises(CohortError, match=r"covariate 'age' holds numbers, but text in row 5: 'k\.A\.'"):
+        study.load(covariates=["age"])
+    study.table(
+        *(row.replace("k.A.", "#NV") for row in rows), header="call_id,caller_id,sex,file,outcome,age"
+    )
+    cohort = study.load(covariates=["age"])
+    assert cohort.calls["age"].isna().sum() == 1 and cohort.calls["age"].max() == 27.0
+    assert any("column 'age'" in note and "row 5: '#NV'" in note for note in cohort.notes)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voicerisk.cohort import read_audacity, read_textgrid
+from voicerisk.cohort.labels import label_matches
 from voicerisk.errors import CohortError
 
 LONG = """File type = "ooTextFile"
@@ -294,3 +295,33 @@ def test_textgrids_that_praat_itself_writes(tmp_path, command, words):
     parselmouth.praat.call(grid, "Save as binary file", str(binary))
     with pytest.raises(CohortError, match=r"binary\.TextGrid is a binary file of Praat's; save it with"):
         read_textgrid(binary)
+
+
+def test_damaged_textgrids_are_refused_without_searching_forever(tmp_path):
+    # Each would take minutes where one part of the text can be read in many ways.
+    for text in (
+        "<exists>" + "9" * 200_000 + "x",
+        '<"' * 100_000,
+        "1" * 200_000 + ".x",
+        '""' * 100_001 + '"',
+    ):
+        path = write(tmp_path, 'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n1\n' + text)
+        with pytest.raises(CohortError, match=r"track.txt"):
+            read_textgrid(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("caller*", "caller: calm\nslow", True),
+        ("*", "", True),
+        ("a*a", "a", False),
+        ("a*b*c", "abc", True),
+        ("a*b*c", "acb", False),
+        ("caller", "caller ", False),
+        ("a.c", "abc", False),
+        ("*a" * 2000 + "b", "a" * 20_000, False),
+    ],
+)
+def test_stars_match_any_characters(pattern, text, expected):
+    assert label_matches(pattern, text) is expected

@@ -29,7 +29,7 @@ def example(tmp_path, monkeypatch):
         (study / folder).mkdir(parents=True)
     (table,) = blocks("csv")
     (study / "calls.csv").write_text(table, encoding="utf-8")
-    for row in read_calls(study / "calls.csv").itertuples():
+    for row in read_calls(study / "calls.csv").cells.itertuples():
         soundfile.write(study / row.file, [0.0] * 72000, 8000)
         grid = row.labels.endswith(".TextGrid")
         (study / row.labels).write_text(GRID if grid else blocks("text")[0], encoding="utf-8")

@@ -75,8 +75,8 @@ def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
 
 def rscript(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["Rscript", "--vanilla", "fit.R"],
-        cwd=folder,
+        ["Rscript", "--vanilla", str(folder / "fit.R")],
+        cwd="/",
         capture_output=True,
         text=True,
         check=False,
@@ -108,7 +108,7 @@ def test_fit_r_refits_a_gamm_of_frames(tmp_path, worker):
     assert ran.exit_code == 0, ran.output
     assert "Rscript" in ran.output
     script = (tmp_path / "home" / "fit.R").read_text()
-    assert "rows <- frames[complete.cases(frames[used]), ]" in script
+    assert "rows <- frames[complete.cases(frames[used]), used]" in script
     assert "discrete = TRUE" in script
     assert "reticulate" not in script
     ran = rscript(tmp_path / "home")

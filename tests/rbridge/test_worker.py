@@ -122,6 +122,16 @@ def test_options_and_collation_are_set_for_the_call(worker):
     assert got["kind"] == ["Mersenne-Twister", "Inversion", "Rejection"]
 
 
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_text_survives_any_locale(monkeypatch, locale):
+    monkeypatch.setenv("LC_ALL", locale)
+    with Worker() as child:
+        table = pd.DataFrame({"höhe": [1.0], "ort": ["Zürich"]})
+        back = child.call("bridge_echo", value=table).value
+        assert list(back.columns) == ["höhe", "ort"] and back["ort"].tolist() == ["Zürich"]
+        assert child.call("safe_names", names=["höhe"]).value == ["höhe"]
+
+
 def test_kept_values_stay_between_calls(worker):
     worker.keep("frame", pd.DataFrame({"a": [1.0, 2.0]}))
     for _ in range(2):

@@ -115,13 +115,13 @@ def test_frames_with_a_gap_that_the_model_never_saw_are_left_out_and_counted(run
     ("change", "options", "message"),
     [
         (lambda t: t.drop(columns="entropy"), (), "no column entropy"),
-        (lambda t: t.drop(columns="call_id"), (), "no column call_id"),
+        (lambda t: t.drop(columns="call_id"), (), "no column 'call_id'"),
         (lambda t: t.drop(columns="sex"), (), "does not say whose voice it is; add --sex"),
-        (lambda t: t, ("--sex", "diverse"), "sex is 'diverse'; it must be female or male"),
-        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "row 0: sex is 'x'"),
+        (lambda t: t, ("--sex", "diverse"), "--sex is 'diverse', but must be female or male"),
+        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "female, male, F or M .row 2: 'x'."),
         (lambda t: t.assign(entropy=np.nan), (), "Call call0 has no frame that the model can score"),
-        (lambda t: t.assign(entropy=[np.inf, *t["entropy"][1:]]), (), "entropy is infinite in row 0"),
-        (lambda t: t.assign(entropy="loud"), (), "a marker must be numeric"),
+        (lambda t: t.assign(entropy=[np.inf, *t["entropy"][1:]]), (), "is infinite .row 2: 'inf'."),
+        (lambda t: t.assign(entropy="loud"), (), "the column 'entropy' holds text where numbers belong"),
         (lambda t: t.assign(silent=True), (), "holds no frame with speech"),
     ],
 )  # fmt: skip
@@ -131,6 +131,42 @@ def test_frames_that_cannot_be_scored_say_why(run, change, options, message):
     with pytest.raises(VoiceriskError, match=message):
         raise result.exception
     assert not out.exists()
+
+
+def test_ids_stay_text_in_every_kind_of_table(model, tmp_path):
+    table = frames(12).assign(call_id=["001"] * 6 + ["1"] * 6, sex=["female"] * 6 + ["M"] * 6)
+    expected = score(model, write_as(table, tmp_path / "f.csv")).calls
+    assert expected["call_id"].tolist() == ["001", "1"]
+    for name in ("f.CSV", "f.tsv", "f.xlsx", "f.PARQUET"):
+        got = score(model, write_as(table, tmp_path / name)).calls
+        pd.testing.assert_frame_equal(got, expected, rtol=1e-12)
+
+
+def write_as(table, path):
+    if path.suffix.lower() == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".xlsx":
+        table.to_excel(path, index=False)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+def test_the_option_fills_gaps_of_the_sex_and_contradicts_nothing(model, tmp_path):
+    table = frames(12).assign(call_id=["a"] * 6 + ["b"] * 6)
+    women = score(model, write_as(table.assign(sex="female"), tmp_path / "f.csv")).calls
+    gaps = write_as(table.assign(sex=["F"] * 6 + [""] * 6), tmp_path / "gaps.csv")
+    pd.testing.assert_frame_equal(score(model, gaps, "female").calls, women)
+    with pytest.raises(VoiceriskError, match=r"sex is missing \(row 8: ''"):
+        score(model, gaps)
+    both = write_as(table.assign(sex=["female"] * 6 + ["male"] * 6), tmp_path / "both.csv")
+    with pytest.raises(VoiceriskError, match=r"--sex female contradicts both.csv \(row 8: 'male'"):
+        score(model, both, "female")
+    mixed = write_as(
+        frames(12).assign(call_id="a", sex=["female"] * 6 + ["male"] * 6), tmp_path / "mixed.csv"
+    )
+    with pytest.raises(VoiceriskError, match="call 'a' is female in some rows and male in others"):
+        score(model, mixed)
 
 
 def test_foreign_and_damaged_files_are_refused(run, model, tmp_path):
@@ -145,7 +181,7 @@ def test_foreign_and_damaged_files_are_refused(run, model, tmp_path):
     assert "is damaged or was edited" in str(result.exception)
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 no table")
-    with pytest.raises(VoiceriskError, match="is not a readable table of frames"):
+    with pytest.raises(VoiceriskError, match="cannot be read as Parquet"):
         score(model, broken)
     with pytest.raises(VoiceriskError, match="is not there"):
         score(model, tmp_path / "gone.csv")

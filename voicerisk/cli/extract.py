@@ -14,13 +14,14 @@ from voicerisk.cli.progress import ProgressBars, console
 @app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
 def extract(
     source: Annotated[
-        Path, typer.Argument(help="A recording, a folder, or a CSV with file.", metavar="SOURCE")
+        Path, typer.Argument(help="A recording, a folder, or a table with file.", metavar="SOURCE")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write, .parquet or .csv.")],
     markers: Annotated[str, typer.Option(help="all, named, or names joined by commas.")] = "all",
     preset: Annotated[str, typer.Option(help="published or soundgen-2.5.1.")] = "published",
     labels: Annotated[str, typer.Option(help="Label texts to keep, joined by commas.")] = "",
     channel: Annotated[str, typer.Option(help="The caller's channel: left, right or a number.")] = "",
+    tier: Annotated[str, typer.Option(help="Tier of Praat TextGrids with several.")] = "",
     jobs: Jobs = None,
 ) -> None:
     """Take the voice biomarkers of recordings: one row a 40 ms frame, silent frames marked.
@@ -37,6 +38,13 @@ def extract(
     kept = tuple(text for text in labels.split(",") if text)
     side = int(channel) if channel.isdigit() else channel or None
     with ProgressBars(screen).stage("Biomarkers") as move:
-        counts = extract_files(source, out, chosen, preset, kept, side, jobs or cores(), move)
+        counts = extract_files(source, out, chosen, preset, kept, side, jobs or cores(), move, tier or None)
     n, silent = int(counts["n_frames"].sum()), int(counts["n_silent"].sum())
+    if kept and counts["whole"].any():
+        screen.print(
+            f"note: {int(counts['whole'].sum())} of {len(counts)} recordings have no label track: the whole "
+            f"file is "
+            "taken as the caller's speech.",
+            highlight=False,
+        )
     screen.print(f"{n} frames, {silent} of them silent: {out}", highlight=False, soft_wrap=True)

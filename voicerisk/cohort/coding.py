@@ -14,12 +14,6 @@ LOW, MODERATE, IMMINENT, NOT_IMMINENT = "low", "moderate", "imminent", "not immi
 
 SEXES = {"female": "female", "f": "female", "male": "male", "m": "male"}
 ANSWERS = {"1": 1.0, "yes": 1.0, "y": 1.0, "true": 1.0, "0": 0.0, "no": 0.0, "n": 0.0, "false": 0.0}
-MISSING = frozenset({"", "na", "nan", "n/a", "null", "none"})
-
-
-def is_missing(text: str) -> bool:
-    """Tell whether a cell of calls.csv stands for a missing value (empty, NA, NaN, N/A, null, none)."""
-    return text.strip().lower() in MISSING
 
 
 def read_sex(text: str) -> str | None:

@@ -1,17 +1,15 @@
 """Who called, with which outcome, which spans are their speech, and who was left out and why."""
 
 import difflib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from voicerisk.cohort.calls_table import read_calls, typed
+from voicerisk.cohort.calls_table import TEXT_COLUMNS, check_numbers, read_calls, typed, with_rows
 from voicerisk.cohort.coding import (
     cssrs_to_outcome,
-    is_missing,
     left_out_reason,
     read_sex,
     read_whole,
@@ -23,6 +21,8 @@ from voicerisk.cohort.settings import CohortSettings
 from voicerisk.cohort.spans import Place, inside, read_spans
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
+from voicerisk.intake import Sheet, is_missing, look_alikes
+from voicerisk.intake.cells import is_excel_error
 from voicerisk.types import Progress
 
 LEADING = ("call_id", "caller_id", "sex", "outcome", "file", "path")
@@ -109,17 +109,23 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     """
     table = Path(study_dir, settings.calls).absolute()
     root = Path(study_dir, settings.root or ".").resolve()
-    raw = read_calls(table)
+    sheet = read_calls(table)
+    raw = with_rows(sheet)
     if "labels" in raw.columns:
-        raw["labels"] = raw["labels"].where(~raw["labels"].map(is_missing), "")
-    columns = typed(raw)
+        raw["labels"] = _tracks(raw, table)
+    columns = typed(sheet)
     columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
     _check_columns(settings, raw, table)
+    notes = sheet.notes()
+    for key, names in _used(settings).items():
+        there = tuple(name for name in names if name in sheet.cells)
+        notes += check_numbers(sheet, there, key)
+        raw = raw.assign(**{name: sheet.with_points(name) for name in there if name not in TEXT_COLUMNS})
     flow = Flow()
     flow.stand("listed", raw)
     rows = _filter(settings, raw, columns, table, flow)
     _check_ids(rows, table)
-    notes = _id_notes(rows)
+    notes += _look_alikes(settings, rows, sheet)
     outcome_column = settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
     outcome, levels = _outcomes(settings, rows, outcome_column, table)
     ratings = read_ratings(rows, settings.ratings, table)
@@ -154,6 +160,31 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     return Cohort(
         calls, spans, flow.table, flow.exclusions, ratings, tuple(notes + _caller_notes(calls)), listed
     )
+
+
+def _tracks(raw: pd.DataFrame, table: Path) -> pd.Series:
+    """Return the label tracks, '' where a call has none; an error of a spreadsheet says nothing."""
+    broken = raw[raw["labels"].map(is_excel_error)]
+    if len(broken):
+        value = broken["labels"].iloc[0]
+        raise _several(
+            table,
+            broken["row"],
+            f"labels is {value!r}, an error of Excel's; name the track, or leave it empty",
+        )
+    return raw["labels"].where(~raw["labels"].map(is_missing), "")
+
+
+def _used(settings: CohortSettings) -> dict[str, tuple[str, ...]]:
+    """Return the columns of the table that the study uses, by key."""
+    outcome = settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
+    return {
+        "cssrs" if settings.cssrs else "outcome": (outcome,),
+        "ratings": tuple(rating.column for rating in settings.ratings),
+        "covariates": settings.covariates,
+        "strata": settings.strata,
+        "where": parse_where(settings.where).columns if settings.where else (),
+    }
 
 
 def _check_columns(settings: CohortSettings, raw: pd.DataFrame, table: Path) -> None:
@@ -297,15 +328,30 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _id_notes(rows: pd.DataFrame) -> list[str]:
-    callers = rows["caller_id"].unique()
-    folded = Counter(caller.casefold() for caller in callers)
-    alike = sorted(caller for caller in callers if folded[caller.casefold()] > 1)
-    if not alike:
-        return []
-    return [
-        f"Caller ids that differ only in upper and lower case count as different callers: {_some(alike)}."
-    ]
+def _look_alikes(settings: CohortSettings, rows: pd.DataFrame, sheet: Sheet) -> list[str]:
+    """Refuse ids that look like one, unless the study says that they are as they are; then say so."""
+    notes = []
+    for column in ("caller_id", "call_id"):
+        groups = look_alikes(rows[column])
+        if not groups:
+            continue
+        shown = _some([" and ".join(map(_told, group)) for group in groups])
+        if not settings.ids_as_they_are:
+            where = rows.loc[rows[column].isin(groups[0]), "row"].drop_duplicates()
+            what = "persons" if column == "caller_id" else "calls"
+            raise CohortError(
+                f"{sheet.path}, rows {' and '.join(map(str, where[:SHOWN]))}: ids in {column} look like "
+                f"one: {shown}; "
+                f"write the same id where it is the same, or set ids_as_they_are = true in [cohort] where "
+                f"they are "
+                f"different {what}."
+            )
+        notes.append(f"Ids in {column} that look alike count as different, as the study file says: {shown}.")
+    return notes
+
+
+def _told(name: str) -> str:
+    return repr(name) if name.isascii() else ascii(name)
 
 
 def _file_notes(calls: pd.DataFrame, rows: pd.DataFrame, table: Path) -> list[str]:

@@ -1,13 +1,17 @@
 """Label tracks: who speaks when, as Audacity exports it, or a Praat TextGrid."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from voicerisk.cohort.calls_table import read_text
 from voicerisk.cohort.textgrid import Row, is_textgrid, textgrid_rows
 from voicerisk.errors import CohortError
+from voicerisk.intake import clean, read_text
+
+# Audacity writes six decimals: a label drawn to the end of a file may exceed it by half of the last one.
+ROUNDING_S = 1e-6
 
 
 def read_audacity(path: Path) -> pd.DataFrame:
@@ -32,7 +36,7 @@ def read_audacity(path: Path) -> pd.DataFrame:
     CohortError
         If a line is not of this form, a time is not a finite number, or a label ends before it starts.
     """
-    rows, ranges = _audacity(path, read_text(path))
+    rows, ranges = _audacity(path, read_text(path, CohortError))
     return pd.DataFrame(
         {
             "start_s": pd.Series([row[0] for row in rows], dtype="f8"),
@@ -45,7 +49,23 @@ def read_audacity(path: Path) -> pd.DataFrame:
     )
 
 
-def label_rows(path: Path, tier: str | None = None) -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The labels of a track.
+
+    Attributes
+    ----------
+    rows : list of (start_s, end_s, label, line)
+        In the order of the file, texts cleaned as cells of a table are.
+    rounding_s : float
+        Seconds by which a time may be off, since the format writes so many decimals.
+    """
+
+    rows: list[Row]
+    rounding_s: float
+
+
+def read_track(path: Path, tier: str | None = None) -> Track:
     """Read a label track of either kind, told apart by content (or the suffix .TextGrid).
 
     Parameters
@@ -57,14 +77,41 @@ def label_rows(path: Path, tier: str | None = None) -> list[Row]:
 
     Returns
     -------
-    list of (start_s, end_s, label, line)
-        In the order of the file. Intervals of a TextGrid without text are gaps, not labels, and are left out;
-        an Audacity label without text is a label.
+    Track
+        Intervals of a TextGrid without text are gaps, not labels, and are left out; an Audacity label without
+        text is a label.
     """
-    text = read_text(path)
+    text = read_text(path, CohortError)
     if is_textgrid(text) or path.suffix.lower() == ".textgrid":
-        return [row for row in textgrid_rows(path, text, tier) if row[2]]
-    return _audacity(path, text)[0]
+        rows = [row for row in textgrid_rows(path, text, tier) if row[2]]
+    else:
+        rows = _audacity(path, text)[0]
+    return Track([(start, end, clean(label), line) for start, end, label, line in rows], ROUNDING_S)
+
+
+def label_matches(pattern: str, text: str) -> bool:
+    r"""Tell whether `pattern` keeps a label; `*` stands for any run of characters, line breaks too.
+
+    The time grows with the length of the text times the number of stars, whatever they hold.
+
+    Examples
+    --------
+    >>> label_matches("caller*", "caller: calm\nslow"), label_matches("*a*b", "ba"), label_matches("a", "a ")
+    (True, False, False)
+    """
+    first, *rest = pattern.strip().split("*")
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or len(text) < len(first) + len(last) or not text.endswith(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in middle:
+        place = text.find(part, place, end)
+        if place < 0:
+            return False
+        place += len(part)
+    return True
 
 
 def _audacity(path: Path, text: str) -> tuple[list[Row], list[tuple[float, float]]]:

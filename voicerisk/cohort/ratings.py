@@ -11,13 +11,13 @@ from voicerisk.cohort.coding import (
     LOW,
     MODERATE,
     NOT_IMMINENT,
-    is_missing,
     levels_disagree,
     read_rating,
     risk_level,
 )
 from voicerisk.cohort.settings import Rating
 from voicerisk.errors import CohortError
+from voicerisk.intake import is_missing
 
 MEANING = {
     "cssrs": "a C-SSRS rating from 0 to 6",

@@ -7,6 +7,7 @@ from typing import Any
 from voicerisk.cohort.coding import CSSRS_IMMINENT, CSSRS_LOW, SCALES
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
+from voicerisk.intake import clean
 
 # Columns of the predictions and segments tables, which carry the strata beside them.
 RESERVED = frozenset(
@@ -87,6 +88,9 @@ class CohortSettings:
         folder of the study file.
     tier : str, optional
         Tier of Praat TextGrids; needed where a TextGrid has more than one interval tier.
+    ids_as_they_are : bool
+        Whether ids that look alike (007 and 7, A17 and a17) stand for different calls and callers. By default
+        they are refused, since one person under two ids is in training and test at once.
 
     Raises
     ------
@@ -110,6 +114,7 @@ class CohortSettings:
     ratings: tuple[Rating, ...] = ()
     root: str | None = None
     tier: str | None = None
+    ids_as_they_are: bool = False
 
     def __post_init__(self) -> None:
         for key in ("calls", "where", "outcome", "moderator", "root", "tier"):
@@ -118,6 +123,11 @@ class CohortSettings:
                 continue
             if not isinstance(value, str) or not value.strip():
                 raise CohortError(f"[cohort] {key} must be a text that is not empty, not {value!r}.")
+            object.__setattr__(self, key, value if key in ("calls", "root") else clean(value))
+        if not isinstance(self.ids_as_they_are, bool):
+            raise CohortError(
+                f"[cohort] ids_as_they_are must be true or false, not {self.ids_as_they_are!r}."
+            )
         if self.where is not None:
             parse_where(self.where)
         object.__setattr__(self, "cssrs", _cssrs(self.cssrs))
@@ -150,14 +160,14 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
     doubled = [item for item in value if list(value).count(item) > 1]
     if doubled:
         raise CohortError(f"[cohort] {key} holds {doubled[0]!r} more than once.")
-    return tuple(value)
+    return tuple(clean(item) for item in value)
 
 
 def _cssrs(value: Any) -> CssrsCoding | None:
     if value is None or isinstance(value, CssrsCoding):
         return value
     if isinstance(value, str) and value.strip():
-        return CssrsCoding(value)
+        return CssrsCoding(clean(value))
     if isinstance(value, Mapping):
         unknown = sorted(set(value) - {"column", "low", "imminent"})
         if unknown:
@@ -165,7 +175,7 @@ def _cssrs(value: Any) -> CssrsCoding | None:
                 f"[cohort] cssrs has no key {unknown[0]!r}; its keys are column, low and imminent."
             )
         if isinstance(value.get("column"), str) and value["column"].strip():
-            return CssrsCoding(**value)
+            return CssrsCoding(**{**value, "column": clean(value["column"])})
     raise CohortError(f"[cohort] cssrs must name a column, or be a table with `column`, not {value!r}.")
 
 

@@ -2,21 +2,17 @@
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
 from voicerisk.cohort.flow import Flow
-from voicerisk.cohort.labels import label_rows
+from voicerisk.cohort.labels import ROUNDING_S, Track, label_matches, read_track
 from voicerisk.cohort.textgrid import Row
 from voicerisk.errors import CohortError
+from voicerisk.intake import find_file
 from voicerisk.types import Progress
-
-# Audacity writes six decimals: a label drawn to the end of a file may exceed it by half of the last one.
-ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +35,13 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
     CohortError
         If the name is absolute or leads out of `root`, or there is no such file.
     """
-    path = Path(os.path.normpath(root / name))
-    if Path(name).is_absolute() or not path.is_relative_to(root):
+    wanted = Path(os.path.normpath(root / name))
+    if Path(name).is_absolute() or not wanted.is_relative_to(root):
         raise CohortError(
             f"{place}: the {column} {name!r} leads out of the folder {root}; name a folder that holds all "
             "files with root in [cohort]."
         )
+    path = find_file(root, name)
     if not path.is_file():
         beside = place.table.parent / name
         if beside.is_file():
@@ -102,7 +99,6 @@ def read_spans(
         `call_id, segment, start_s, end_s, label`, in time order within calls.
     notes : list of str
     """
-    pattern = None if kept is None else re.compile("|".join(_as_pattern(label) for label in kept))
     tracks = calls["labels"] if "labels" in calls.columns else pd.Series("", index=calls.index)
     spans: list[tuple[str, int, float, float, str]] = []
     unchosen: list[tuple[str, str, int, str]] = []
@@ -124,19 +120,13 @@ def read_spans(
             chosen: list[Row] = [(0.0, length, "", 0)]
         else:
             track_path = inside(root, track, "labels", place)
-            chosen = []
-            for label in label_rows(track_path, tier):
-                start, end, text, line = label
-                seen.add(text)
-                shown = (call_id, track, line, f"{start:g}-{end:g} s {text!r}")
-                if pattern is not None and not pattern.fullmatch(text):
-                    unchosen.append(shown)
-                elif end == start:
-                    points.append(shown)
-                else:
-                    chosen.append(label)
-            chosen.sort(key=lambda label: label[:2])
-            _check(chosen, track_path, Path(path), length, sample, place)
+            labels = read_track(track_path, tier)
+            seen.update(text for _, _, text, _ in labels.rows)
+            chosen, others, empty = sort_labels(labels, kept)
+            unchosen += [(call_id, track, line, f"{a:g}-{b:g} s {text!r}") for a, b, text, line in others]
+            points += [(call_id, track, line, f"{a:g}-{b:g} s {text!r}") for a, b, text, line in empty]
+            chosen = apart(chosen, track_path, labels.rounding_s, str(place))
+            _check_inside(chosen, track_path, Path(path), length, sample + labels.rounding_s, place)
         spans.extend(
             (call_id, segment, max(start, 0.0), min(end, length), text)
             for segment, (start, end, text, _) in enumerate(chosen)
@@ -160,24 +150,56 @@ def read_spans(
     return found, notes
 
 
-def _as_pattern(label: str) -> str:
-    return ".*".join(re.escape(part) for part in label.strip().split("*"))
+def sort_labels(track: Track, kept: tuple[str, ...] | None) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return the labels to analyse in time order, those not chosen, and those of zero length."""
+    chosen: list[Row] = []
+    unchosen: list[Row] = []
+    points: list[Row] = []
+    for label in track.rows:
+        start, end, text, _ = label
+        if kept is not None and not any(label_matches(pattern, text) for pattern in kept):
+            unchosen.append(label)
+        elif end == start:
+            points.append(label)
+        else:
+            chosen.append(label)
+    return sorted(chosen, key=lambda label: label[:2]), unchosen, points
 
 
-def _check(chosen: list[Row], track: Path, path: Path, length: float, sample: float, place: Place) -> None:
-    """Refuse spans outside the file and spans that overlap."""
-    slack = sample + ROUNDING_S
+def apart(chosen: list[Row], track: Path, rounding_s: float, where: str) -> list[Row]:
+    """Refuse spans that overlap; spans that overlap by the rounding of their track touch.
+
+    Parameters
+    ----------
+    chosen : list of Row
+        In time order.
+    track : Path
+    rounding_s : float
+        Seconds by which a time of this track may be off.
+    where : str
+        The call, for the message.
+    """
+    found = chosen[:1]
+    for start, end, text, line in chosen[1:]:
+        before = found[-1]
+        if start < before[1] - 1.5 * rounding_s:
+            raise CohortError(
+                f"{track}, lines {before[3]} and {line}: the spans {before[0]:g}-{before[1]:g} s "
+                f"({before[2]!r}) and "
+                f"{start:g}-{end:g} s ({text!r}) overlap ({where})."
+            )
+        found.append((max(start, before[1]), end, text, line))
+    return [label for label in found if label[1] > label[0]]
+
+
+def _check_inside(
+    chosen: list[Row], track: Path, path: Path, length: float, slack: float, place: Place
+) -> None:
     for start, end, text, line in chosen:
         if start < -ROUNDING_S or end > length + slack or start >= length:
             raise CohortError(
                 f"{track}, line {line}: the span {start:g}-{end:g} s ({text!r}) lies outside {path.name}, "
                 f"which lasts {length:.6f} s ({place})."
-            )
-    for (start, end, text, line), (next_start, next_end, next_text, next_line) in pairwise(chosen):
-        if next_start < end:
-            raise CohortError(
-                f"{track}, lines {line} and {next_line}: the spans {start:g}-{end:g} s ({text!r}) and "
-                f"{next_start:g}-{next_end:g} s ({next_text!r}) overlap ({place})."
             )
 
 
@@ -187,7 +209,9 @@ def _check_shared_files(calls: pd.DataFrame, spans: pd.DataFrame, table: Path) -
     joined = spans.merge(shared[["call_id", "path", "file", "row"]], on="call_id")
     joined = joined.sort_values(["path", "start_s", "end_s"], ignore_index=True)
     following = joined.shift(-1)
-    overlaps = (following["path"] == joined["path"]) & (following["start_s"] < joined["end_s"])
+    overlaps = (following["path"] == joined["path"]) & (
+        following["start_s"] < joined["end_s"] - 1.5 * ROUNDING_S
+    )
     for one, other in zip(
         joined[overlaps].itertuples(), joined[overlaps.shift(1, fill_value=False)].itertuples(), strict=True
     ):
@@ -200,7 +224,7 @@ def _check_shared_files(calls: pd.DataFrame, spans: pd.DataFrame, table: Path) -
 
 def _check_labels_occur(kept: tuple[str, ...] | None, seen: set[str]) -> None:
     for label in kept or ():
-        if not any(re.fullmatch(_as_pattern(label), text) for text in seen):
+        if not any(label_matches(label, text) for text in seen):
             near = difflib.get_close_matches(label, sorted(seen), n=1, cutoff=0.5)
             some = ", ".join(map(repr, sorted(seen)[:5]))
             hint = f"did you mean {near[0]!r}?" if near else f"labels found are {some or 'none'}."

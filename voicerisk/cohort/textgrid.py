@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from voicerisk.cohort.calls_table import read_text
 from voicerisk.errors import CohortError
+from voicerisk.intake import clean, read_text
 
-TOKEN = re.compile(r'"(?:[^"]|"")*"|"|<[^>\s]*>|![^\n]*|[^\s"]+')
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# No part can match the same signs in two ways: a damaged file is refused as fast as a good one is read.
+TOKEN = re.compile(r'"(?:[^"]|"")*"|"|<[^>\s"]*>|![^\n]*|[^\s"]+')
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 # Start and end in seconds, text, line of the file.
 Row = tuple[float, float, str, int]
 INTERVALS, POINTS = "IntervalTier", "TextTier"
@@ -96,7 +97,7 @@ def read_textgrid(path: Path, tier: str | None = None) -> pd.DataFrame:
     CohortError
         If the file is not a TextGrid, is cut off, has no such tier, or an interval ends before it starts.
     """
-    rows = textgrid_rows(path, read_text(path), tier)
+    rows = textgrid_rows(path, read_text(path, CohortError), tier)
     return pd.DataFrame(
         {
             "start_s": pd.Series([row[0] for row in rows], dtype="f8"),
@@ -123,7 +124,7 @@ def textgrid_rows(path: Path, text: str, tier: str | None = None) -> list[Row]:
                 "name the one to use with tier."
             )
     else:
-        chosen = [entry for entry in tiers if entry[1] == tier]
+        chosen = [entry for entry in tiers if clean(entry[1]) == clean(tier)]
         if not chosen:
             near = difflib.get_close_matches(tier, names, n=1)
             hint = (

@@ -1,5 +1,6 @@
 """The child process of `Worker`: takes requests, runs them in its own R, answers. Started by `python -m`."""
 
+import locale
 import os
 import sys
 import threading
@@ -35,8 +36,24 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _read_text_as_utf8() -> None:
+    """Have R, which starts later, read and write UTF-8 whatever locale this process was started in."""
+    for name in ("LC_ALL", "LC_CTYPE"):
+        os.environ.pop(name, None)
+    # R's own messages and the order of its levels are those of no language.
+    os.environ.update(LANG="C", LANGUAGE="en")
+    for name in ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8"):
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+        except locale.Error:
+            continue
+        os.environ["LC_CTYPE"] = name
+        return
+
+
 def main(descriptor: int) -> None:
     """Serve requests until the other side closes."""
+    _read_text_as_utf8()
     _die_with_parent()
     connection = Connection(descriptor)
     while True:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from voicerisk.rbridge.worker import Worker
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 _SEGMENT_KEYS = ["call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent"]
 _OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R", "bridge_probe.R")
+_MODELS = ("model.rds", "model_without_random_intercepts.rds")
 _COPIES = {
     "gamm/smooths.csv": "study_smooths.csv",
     "gamm/terms.csv": "study_terms.csv",
@@ -72,7 +73,7 @@ def export_r(
     settings = manifest["settings"]
     frames, segments = _tables(source, settings)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    models = sorted((source / "gamm").glob("model*.rds"))
+    models = [path for name in _MODELS if (path := source / "gamm" / name).is_file()]
     if models:
         _warn_of_code(source / "gamm")
     with nullcontext(worker) if worker is not None else Worker() as r:
@@ -93,8 +94,13 @@ def export_r(
 
 def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return frames and segments in the order and with the columns that the models saw."""
-    calls = pd.read_csv(source / "calls.csv", dtype={"call_id": str, "caller_id": str})
+    calls = pd.read_csv(source / "calls.csv", dtype=str)
     covariates = [name for name in settings["cohort"]["covariates"] if name in calls.columns]
+    for name in ("outcome", *covariates):
+        # Codes such as 01 are text, as they were in the study.
+        if not calls[name].str.match(r"\s*[-+]?0[0-9]").any():
+            with suppress(ValueError):
+                calls[name] = pd.to_numeric(calls[name])
     known = calls[["call_id", "sex", "outcome", *covariates]]
     order = pd.Series(range(len(calls)), index=calls["call_id"])
     frames = pd.read_parquet(source / "frames.parquet")
@@ -133,10 +139,11 @@ def _spec(r: Worker, path: Path) -> dict[str, Any]:
     """Return what a saved GAMM was asked to be, as plain Python values."""
     value = r.call("bridge_spec", fit=Rds(path)).value
     spec = {name: _plain(part) for name, part in value.items()}
-    for name in ("markers", "random", "covariates", "linear", "k"):
+    for name in ("markers", "random", "covariates", "linear", "k", "columns", "in_model"):
         part = spec[name]
         spec[name] = part if isinstance(part, list) else [part]
     spec["groups"] = dict(zip(("caller", "call", "segment"), spec["groups"], strict=True))
+    spec["names"] = dict(zip(spec["columns"], spec["in_model"], strict=True))
     return spec
 
 

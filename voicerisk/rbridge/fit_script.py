@@ -1,13 +1,25 @@
-"""The text of `fit.R`: every fit of a study as calls that a reader would write, in plain R."""
+"""The text of `fit.R`: every fit of a study as calls that a reader would write, in plain R.
 
+A results folder may come from elsewhere. What stands in its files enters the script as an R string, as a
+number or as a name that R takes without quotes, never as text that R would run.
+"""
+
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from voicerisk.errors import RBridgeError
+
 HEAD = """\
 # Refits the models of this study from plain R and compares them with the study's numbers.
-# Written by voicerisk {version}. Run it in this folder: Rscript fit.R
+# Written by voicerisk {version}. Run it from anywhere: Rscript path/to/fit.R
 # It needs mgcv, and glmnet and mboost where they are installed; it does not need Python.
 options(contrasts = c("contr.treatment", "contr.poly"))
+
+# The files lie beside this script.
+here <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
+if (length(here) == 1L) setwd(dirname(gsub("~+~", " ", here, fixed = TRUE)))
 
 # The functions of the R package 'voicerisk' (tables, caller-clustered tests), as this study used them.
 voicerisk <- new.env(parent = baseenv())
@@ -27,10 +39,15 @@ compare <- function(what, new, old, tolerance) {{
 ROWS = """
 ## The GAMM ------------------------------------------------------------------------------------------------
 library(mgcv)
+# Each column of the model, and what it is called in the table.
 used <- c(
   {used}
 )
-rows <- {table}[complete.cases({table}[used]), ]
+rows <- {table}[complete.cases({table}[used]), used]
+names(rows) <- names(used)
+for (name in names(rows)[vapply(rows, is.character, TRUE)]) {{
+  rows[[name]] <- factor(rows[[name]], levels = sort(unique(rows[[name]]), method = "radix"))
+}}
 rows${sex} <- factor(rows${sex})
 rows${caller} <- factor(rows${caller})
 """
@@ -65,7 +82,8 @@ CLUSTERED = """
 # Tests and intervals of that model with the caller as the unit.
 clustered <- voicerisk$vr_gamm(
   {table}, markers = c({markers}),
-  sex = "{sex}", random = character(), covariates = c({covariates}), linear = c({linear}),
+  y = {y_name}, sex = {sex_name}, caller = {caller_name},
+  random = character(), covariates = c({covariates}), linear = c({linear}),
   engine = "{engine}", discrete = {discrete}, method = "{method}", k = c({k}),
   covariance = "caller_jackknife"
 )
@@ -127,24 +145,76 @@ MASK = """\
 """
 
 
+_R_NAME = re.compile(r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*")
+_RESERVED = frozenset(
+    (
+        *("if", "else", "repeat", "while", "function", "for", "next", "break", "in", ".", "..."),
+        *("TRUE", "FALSE", "NULL", "Inf", "NaN"),
+        *("NA", "NA_integer_", "NA_real_", "NA_complex_", "NA_character_"),
+    )
+)
+
+
+def r_text(text: str) -> str:
+    r"""Return a text as R code for the same string; only ASCII, so that no locale reads it otherwise.
+
+    Examples
+    --------
+    >>> print(r_text('say "ü"'))
+    "say \"\u{fc}\""
+    """
+    out = []
+    for sign in str(text):
+        if sign in '"\\':
+            out.append("\\" + sign)
+        elif " " <= sign <= "~":
+            out.append(sign)
+        elif sign == "\0":
+            raise RBridgeError(f"The name {text!r} holds a zero byte, which R cannot take.")
+        else:
+            out.append(f"\\u{{{ord(sign):x}}}" if ord(sign) <= 0xFFFF else f"\\U{{{ord(sign):x}}}")
+    return '"' + "".join(out) + '"'
+
+
+def r_name(name: str) -> str:
+    """Return a name that R takes without quotes as it stands.
+
+    Raises
+    ------
+    RBridgeError
+        For any other text, which R might run.
+    """
+    if not isinstance(name, str) or not _R_NAME.fullmatch(name) or name in _RESERVED:
+        raise RBridgeError(f"{name!r} in this results folder is not a name in R, so it goes into no script.")
+    return name
+
+
 def quoted(names: Sequence[str]) -> str:
     """Return names as R strings between commas."""
-    return ", ".join(f'"{name}"' for name in names)
+    return ", ".join(map(r_text, names))
 
 
 def gamm_part(spec: Mapping[str, Any], model: str, table: str, first: bool) -> str:
     """Return the lines that refit one GAMM; `spec` is what R saved with it."""
-    groups = spec["groups"]
-    used = [spec["y"], spec["sex"], groups["caller"], *(groups[name] for name in spec["random"])]
+    used = [spec["y"], spec["sex"], spec["groups"]["caller"]]
+    used += [spec["groups"][name] for name in spec["random"]]
+    if "segment" in spec["random"]:
+        used.append(spec["groups"]["call"])
     used += [*spec["covariates"], *spec["markers"]]
-    names = {"table": table, "sex": spec["sex"], **groups}
+    # Names in the model by names in the table.
+    called = {**{name: name for name in [*used, *spec["groups"].values()]}, **spec["names"]}
+    groups = {level: r_name(called[name]) for level, name in spec["groups"].items()}
+    names = {"table": table, "sex": r_name(called[spec["sex"]]), **groups}
     text = ""
     if first:
-        text = ROWS.format(used=quoted(list(dict.fromkeys(used))), **names)
+        columns = [f"{r_name(called[name])} = {r_text(name)}" for name in dict.fromkeys(used)]
+        text = ROWS.format(used=",\n  ".join(columns), **names)
         for level in ("call", "segment"):
             if level in spec["random"] or (level == "call" and "segment" in spec["random"]):
                 text += NESTED[level].format(**names)
     engine = spec["engine"]
+    if engine not in ("bam", "gam", "gamm") or spec["method"] not in _METHODS:
+        raise RBridgeError(f"A GAMM by {engine!r} with method {spec['method']!r} has no script.")
     extra = ", discrete = TRUE" if spec["discrete"] else ""
     if engine == "gamm" and spec["random"]:
         lists = ", ".join(f"{groups[name]} = ~1" for name in spec["random"])
@@ -154,6 +224,7 @@ def gamm_part(spec: Mapping[str, Any], model: str, table: str, first: bool) -> s
         **names,
         "title": title,
         "engine": engine,
+        # R made this text from a formula of symbols and numbers alone (bridge_spec).
         "formula": spec["formula"].replace(" + ", " +\n    "),
         "method": spec["method"],
         "extra": extra,
@@ -168,9 +239,15 @@ def gamm_part(spec: Mapping[str, Any], model: str, table: str, first: bool) -> s
         markers=quoted(spec["markers"]),
         covariates=quoted(spec["covariates"]),
         linear=quoted(spec["linear"]),
+        y_name=r_text(spec["y"]),
+        sex_name=r_text(spec["sex"]),
+        caller_name=r_text(spec["groups"]["caller"]),
         discrete="TRUE" if spec["discrete"] else "FALSE",
-        k=", ".join(map(str, spec["k"])),
+        k=", ".join(str(int(k)) for k in spec["k"]) or "10",
     )
+
+
+_METHODS = ("fREML", "REML", "ML", "P-REML", "P-ML", "GCV.Cp", "GACV.Cp", "NCV")
 
 
 def boost_part(
@@ -179,23 +256,38 @@ def boost_part(
     """Return the lines that refit the boosted model of all calls."""
     two = len(sexes) == 2
     by = [""] if not two else (["male"] if settings["by_sex"] else ["female", "male"])
+    df, nu, knots, mstop = (_number(settings, name) for name in ("df", "nu", "knots", "mstop"))
     masks = ""
+    plain: dict[str, str] = {}
+    for i, marker in enumerate(markers):
+        taken = _R_NAME.fullmatch(marker) and marker not in _RESERVED
+        plain[marker] = marker if taken else f"marker_{i + 1}"
+        if not taken:
+            masks += f"  names(rows)[names(rows) == {r_text(marker)}] <- {r_text(plain[marker])}\n"
     for marker in [name for name in markers if name in gaps]:
-        masks += MASK.format(marker=marker)
+        masks += MASK.format(marker=plain[marker])
         for sex in by:
-            column = f"{marker}_{sex or 'available'}"
+            column = f"{plain[marker]}_{sex or 'available'}"
             masks += f"  rows${column} <- available * {f'rows${sex}' if sex else '1'}\n"
     terms = ["bols(sex)"] if two else []
     for sex in by:
         for marker in markers:
-            column = f"{marker}_{sex or 'available'}" if marker in gaps else sex
-            inside = [marker] + ([f"by = {column}"] if column else [])
+            column = f"{plain[marker]}_{sex or 'available'}" if marker in gaps else sex
+            inside = [plain[marker]] + ([f"by = {column}"] if column else [])
             if marker == "voiced":
                 terms.append(f"bols({', '.join(inside)})")
                 continue
-            inside += [f"df = {settings['df']:g}", f"knots = {settings['knots']}"]
+            inside += [f"df = {df:g}", f"knots = {int(knots)}"]
             terms.append(f"bbs({', '.join(inside)})")
     if settings["brandom"]:
         terms.append("brandom(caller_id, df = 4)")
     joined = " +\n      ".join(terms)
-    return BOOST.format(masks=masks, terms=joined, mstop=settings["mstop"], nu=settings["nu"])
+    return BOOST.format(masks=masks, terms=joined, mstop=int(mstop), nu=repr(nu))
+
+
+def _number(settings: Mapping[str, Any], name: str) -> float:
+    """Return a number of the manifest as a number."""
+    value = settings[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RBridgeError(f"settings.boost.{name} in manifest.json is {value!r}; it must be a number.")
+    return value

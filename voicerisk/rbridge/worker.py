@@ -7,6 +7,7 @@ between parent and child; large columns travel out of band, without an extra cop
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -129,6 +130,8 @@ class Worker:
             told = self._last_lines()
             self.close()
             end = f"by signal {-code}" if code < 0 else f"with status {code}"
+            if code == -signal.SIGKILL:
+                end += " (killed from outside, most often because memory ran out)"
             raise RBridgeError(
                 f"The child process that ran R function {what} ended {end} before it answered"
                 + (f"; its last lines: {told}" if told else ".")

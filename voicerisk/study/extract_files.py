@@ -21,9 +21,13 @@ from voicerisk.biomarkers import (
     write_marker_table,
     write_marker_tables,
 )
-from voicerisk.cohort import read_audacity, read_textgrid
+from voicerisk.cohort.labels import ROUNDING_S, read_track
+from voicerisk.cohort.spans import apart, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.files import PRIVATE, replacing, sha256_file
+from voicerisk.intake import clean, find_file, is_missing, read_sheet
+from voicerisk.intake.cells import is_excel_error
+from voicerisk.intake.sheet import TABLES
 from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 
@@ -60,30 +64,36 @@ def jobs_of(source: Path) -> list[Job]:
         ]
     if not source.is_file():
         raise StudyError(f"{source} is not there; name a recording, a folder or a table of calls.")
-    if source.suffix.lower() != ".csv":
+    if source.suffix.lower() not in TABLES:
         return [Job(source.stem, source)]
-    try:
-        table = pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as broken:
-        raise StudyError(f"{source.name} cannot be read as a table: {str(broken).strip()}.") from broken
-    if table.empty:
-        raise StudyError(f"{source.name} names no recording; it has no row.")
-    if "file" not in table:
-        raise StudyError(f"{source.name} has no column file; its columns are {', '.join(table.columns)}.")
+    sheet = read_sheet(source, StudyError, required=("file",), text=("call_id", "file", "labels"))
+    table = sheet.as_text().cells
     ids = table["call_id"] if "call_id" in table else table["file"]
-    twice = ids[ids.duplicated()]
-    if len(twice):
-        raise StudyError(f"{source.name}, row {int(twice.index[0]) + 2}: {twice.iloc[0]!r} is there twice.")
     tracks = table["labels"] if "labels" in table else pd.Series([""] * len(table))
-    jobs = []
-    for row, (call_id, file, track) in enumerate(zip(ids, table["file"], tracks, strict=True), start=2):
-        for column, name in (("file", file), ("labels", track)):
-            if (name or column == "file") and not (source.parent / name).is_file():
-                raise StudyError(
-                    f"{source.name}, row {row}: {column} {name!r} is not there ({source.parent})."
-                )
-        jobs.append(Job(call_id, source.parent / file, source.parent / track if track else None))
+    jobs: list[Job] = []
+    seen: set[str] = set()
+    for row, call_id, file, track in zip(sheet.rows, ids, table["file"], tracks, strict=True):
+        if is_missing(call_id) or is_missing(file):
+            raise StudyError(f"{source.name}, row {row}: the file or call_id is missing.")
+        if call_id in seen:
+            raise StudyError(f"{source.name}, row {row}: {call_id!r} is there twice.")
+        seen.add(call_id)
+        if is_excel_error(track):
+            raise StudyError(
+                f"{source.name}, row {row}: labels is {track!r}, an error of Excel's; name the track, or "
+                f"leave "
+                "it empty."
+            )
+        own = None if is_missing(track) else _there(source, row, "labels", track)
+        jobs.append(Job(call_id, _there(source, row, "file", file), own))
     return jobs
+
+
+def _there(source: Path, row: int, column: str, name: str) -> Path:
+    path = find_file(source.parent, name)
+    if not path.is_file():
+        raise StudyError(f"{source.name}, row {row}: {column} {name!r} is not there ({source.parent}).")
+    return path
 
 
 def extract_files(
@@ -95,6 +105,7 @@ def extract_files(
     channel: int | str | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    tier: str | None = None,
 ) -> pd.DataFrame:
     """Take the markers of recordings and write them as one table.
 
@@ -104,25 +115,28 @@ def extract_files(
     Parameters
     ----------
     source : Path
-        A sound file, a folder of sound files, or a CSV with `file` and, where known, `call_id` and `labels`
-        (label tracks: only the labelled spans are analysed).
+        A sound file, a folder of sound files, or a table (CSV, Excel, Parquet) with `file` and, where known,
+        `call_id` and `labels` (label tracks: only the labelled spans are analysed).
     out : Path
         `.parquet` (definitions travel in its metadata) or `.csv`. Of several recordings the finished ones lie
         in `.<name>.parts` beside it (private) until it is written.
     markers : 'all', 'named' or sequence of str
     preset : {'published', 'soundgen-2.5.1'}
     labels : sequence of str
-        Label texts to keep; empty keeps all.
+        Label texts to keep; `*` stands for any characters; empty keeps all.
     channel : int, 'left', 'right' or None
         The caller's channel of recordings with several.
     jobs : int
         Processes.
     progress : callable, optional
+    tier : str, optional
+        Tier of Praat TextGrids; needed where one has several interval tiers.
 
     Returns
     -------
     DataFrame
-        One row a recording, in the order of the table: call_id, n_frames, n_silent.
+        One row a recording, in the order of the table: call_id, n_frames, n_silent, whole (whether it has no
+        label track, so that the whole file was analysed).
 
     Raises
     ------
@@ -136,7 +150,7 @@ def extract_files(
     settings = BiomarkerSettings(preset=preset, set=markers)
     audio = replace(preset_audio(preset), channel=channel)
     wanted = jobs_of(source)
-    spans = [_spans_of(job, labels) for job in wanted]
+    spans = [_spans_of(job, labels, tier) for job in wanted]
     if len(wanted) == 1:  # there is nothing that another run could go on from
         counts = _write(out, wanted, [[_frames_of(wanted[0], spans[0], audio, settings)]])
         if progress:
@@ -166,16 +180,16 @@ def extract_files(
     return counts
 
 
-def _spans_of(job: Job, labels: Sequence[str]) -> pd.DataFrame | None:
+def _spans_of(job: Job, labels: Sequence[str], tier: str | None) -> pd.DataFrame | None:
+    """Return the spans of a recording by the rules of a study's cohort; None where the whole file is one."""
     if job.track is None:
         return None
-    read = read_textgrid if job.track.suffix.lower() == ".textgrid" else read_audacity
-    track = read(job.track)
-    spans = track[track["label"].isin(labels)] if labels else track
-    spans = spans[spans["end_s"] > spans["start_s"]].reset_index(drop=True)
-    if spans.empty:
+    kept = tuple(clean(label) for label in labels) or None
+    chosen, _, _ = sort_labels(read_track(job.track, tier), kept)
+    if not chosen:
         raise StudyError(f"{job.track} has no span with one of the labels {', '.join(labels) or '(any)'}.")
-    return spans
+    rows = apart(chosen, job.track, ROUNDING_S, job.call_id)
+    return pd.DataFrame(rows, columns=["start_s", "end_s", "label", "line"])
 
 
 def _mark(job: Job, spans: pd.DataFrame | None, made_by: Mapping[str, object]) -> str:
@@ -219,6 +233,7 @@ def _write(out: Path, wanted: Sequence[Job], pieces: Iterable[Iterable[pd.DataFr
     def tables() -> Iterator[pd.DataFrame]:
         for job, own in zip(wanted, pieces, strict=True):
             count: dict[str, Any] = {"call_id": job.call_id, "n_frames": 0, "n_silent": 0}
+            count["whole"] = job.track is None
             for table in own:
                 count["n_frames"] += len(table)
                 count["n_silent"] += int(table["silent"].sum())

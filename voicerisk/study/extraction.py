@@ -24,13 +24,9 @@ from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS
+from voicerisk.study.marker_table import match_calls, place_by_time, place_segments, read_markers
 
 _OF_CALL = ["path", "file", "caller_id"]
-# Words that mean something else in the tables and models of a study.
-RESERVED = {
-    *("sex", "y", "outcome", "caller", "call", "file", "path", "start_s", "end_s", "label"),
-    *("n_frames", "n_silent", "p", "p_raw", "threshold", "weight"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,8 @@ class Extraction:
     channel : DataFrame
         One row a call: what the recording channel gives away.
     markers : tuple of str
+    notes : tuple of str
+        What a reader should know.
     """
 
     frames: pd.DataFrame
@@ -55,6 +53,7 @@ class Extraction:
     counts: pd.DataFrame
     channel: pd.DataFrame
     markers: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def call_fingerprints(cohort: Cohort, audio: AudioSettings, biomarkers: BiomarkerSettings) -> dict[str, str]:
@@ -168,12 +167,50 @@ def _extract_one(
         if recording.sample_rate == recording.file_rate:
             source = recording
     write_parquet(stem.with_suffix(".parquet"), call.frames)
-    row = channel_table(source, spans, channel=audio.channel)
-    channel = {key: _json_value(value) for key, value in row.items() if key != "call_id"}
+    channel = _channel(source, spans, audio)
     # Written last: its presence says that the call is done.
     write_json(
         stem.with_suffix(".json"), {"counts": call.counts.to_dict("records"), "channel": channel}, PRIVATE
     )
+
+
+def _channel(source: Path | Recording, spans: pd.DataFrame, audio: AudioSettings) -> dict[str, Any]:
+    row = channel_table(source, spans, channel=audio.channel)
+    return {key: _json_value(value) for key, value in row.items() if key != "call_id"}
+
+
+def channel_of_calls(
+    cohort: Cohort, audio: AudioSettings, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> pd.DataFrame:
+    """Return what the recording channel of each call gives away, for a study whose markers are in a table.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    audio : AudioSettings
+        Of which `channel` counts.
+    jobs : int
+        Processes.
+    progress : callable, optional
+
+    Returns
+    -------
+    DataFrame
+        One row a call, as `Extraction.channel`.
+    """
+    from joblib import Parallel, delayed
+
+    spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
+    paths = dict(zip(cohort.calls["call_id"], cohort.calls["path"], strict=True))
+    results = Parallel(n_jobs=max(1, min(jobs, len(spans))), return_as="generator")(
+        delayed(_channel)(Path(paths[call]), own, audio) for call, own in spans.items()
+    )
+    rows = []
+    for done, (call, row) in enumerate(zip(spans, results, strict=True), 1):
+        rows.append({"call_id": call, **row})
+        if progress:
+            progress(done, len(spans))
+    return pd.DataFrame(rows)
 
 
 def _json_value(value: Any) -> Any:
@@ -196,96 +233,94 @@ def _total(counts: list[pd.DataFrame], n_missing: int, rule: str) -> pd.DataFram
     return total
 
 
-def read_marker_table(path: Path, cohort: Cohort) -> Extraction:
+def read_marker_table(path: Path, cohort: Cohort, missing: str = "masked") -> Extraction:
     """Read a table of the user's own markers (soundgen, openSMILE, Praat ...) in place of extraction.
 
     Parameters
     ----------
     path : Path
-        CSV or Parquet, one row a frame (or segment) with `call_id`; `segment`, `frame` and `time_s` (seconds
-        in the file) where known. Every other numeric column is a marker; missing values are empty.
+        Any table that is read (CSV, Excel, Parquet), one row a frame (or segment) with `call_id`; `segment`,
+        `frame`, `time_s` (seconds in the file) and `silent` where known. Every other column is a marker;
+        missing values are empty.
     cohort : Cohort
-        Rows of calls that are not in it are left out and counted. Rows without `segment` are placed by
-        `time_s`.
+        Rows of calls that are not in it, and silent ones, are left out and counted. Rows without `segment`
+        are
+        placed by `time_s`; segments that count from 1 are read as such, which a note says.
+    missing : {'masked', 'named', 'complete'}
+        The rule for missing values.
 
     Returns
     -------
     Extraction
-        `channel` is empty: there is no sound to look at.
+        `channel` is empty: the table holds no sound to look at.
 
     Raises
     ------
     StudyError
-        Names file, row and value for a missing column, an infinite value, text in a marker, or a duplicate
-        row.
+        Names file, row and value for what cannot be used: a missing column, text in a marker, an id that the
+        table of calls spells otherwise, a segment or time that the label tracks do not have, a duplicate row.
     """
     if not path.is_file():
         raise StudyError(f"[biomarkers] frames names {path.name}, which is not there ({path.parent}).")
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"call_id": str})
-    if "call_id" not in table:
-        raise StudyError(
-            f"{path.name} has no column call_id; its columns are {', '.join(map(str, table.columns))}."
-        )
-    table["call_id"] = table["call_id"].astype(str)
-    n_given = len(table)
-    table = table[table["call_id"].isin(cohort.calls["call_id"])]
-    counts = [("own markers", "frame", "call not in the cohort", n_given - len(table), len(table))]
-    if "segment" not in table:
-        table, n_outside = _placed(table, cohort.spans, path.name)
-        counts.append(("own markers", "frame", "outside the labelled spans", n_outside, len(table)))
-    if "frame" not in table:
-        table["frame"] = table.groupby(["call_id", "segment"], sort=False).cumcount()
-    if "time_s" not in table:
-        table["time_s"] = np.nan
-    twice = table.duplicated(["call_id", "segment", "frame"])
+    table = read_markers(path)
+    markers = table.markers
+    known, notes = match_calls(table, cohort.calls["call_id"], list(cohort.exclusions["call_id"]))
+    notes = [*table.sheet.notes(), *notes]
+    frames = table.frames[known]
+    counts = [_left("own markers", "call not in the cohort", len(table.frames), len(frames))]
+    if "segment" in frames:
+        segment, told = place_segments(frames, cohort.spans, path.name)
+        notes += told
+    else:
+        segment = place_by_time(frames, cohort.spans, table)
+    frames = frames.assign(segment=segment)
+    if (segment < 0).any():
+        placed = frames[segment >= 0]
+        counts.append(_left("own markers", "outside the labelled spans", len(frames), len(placed)))
+        frames = placed
+    if "frame" not in frames:
+        frames = frames.assign(frame=frames.groupby(["call_id", "segment"], sort=False).cumcount())
+    if "time_s" not in frames:
+        frames = frames.assign(time_s=np.nan)
+    twice = frames.duplicated(["call_id", "segment", "frame"])
     if twice.any():
-        row = table.loc[twice].iloc[0]
+        row = frames.loc[twice].iloc[0]
         raise StudyError(
-            f"{path.name} holds call {row['call_id']}, segment {row['segment']}, frame {row['frame']} twice."
+            f"{path.name}, row {table.sheet.rows[frames.index[twice][0]]}: call {row['call_id']}, segment "
+            f"{row['segment']}, frame {row['frame']} is there twice."
         )
-    markers = tuple(name for name in table.columns if name not in {*FRAME_KEYS, "silent"})
-    taken = [name for name in markers if name in RESERVED]
-    if taken:
-        raise StudyError(f"{path.name}: a marker cannot be called {taken[0]}; rename the column.")
-    if not markers:
-        raise StudyError(f"{path.name} has no column of markers beside {', '.join(table.columns)}.")
-    for marker in markers:
-        if not pd.api.types.is_numeric_dtype(table[marker]):
-            raise StudyError(f"{path.name}: the column {marker} holds text; leave missing values empty.")
-        infinite = np.isinf(table[marker].to_numpy(np.float64))
-        if infinite.any():
-            raise StudyError(f"{path.name}, row {int(table.index[infinite][0]) + 2}: {marker} is infinite.")
     callers = cohort.calls.set_index("call_id")["caller_id"]
-    frames = table.assign(caller_id=table["call_id"].map(callers))[[*FRAME_KEYS, *markers]].reset_index(
-        drop=True
-    )
-    frames = frames.astype({"segment": np.int32, "frame": np.int32, **dict.fromkeys(markers, np.float64)})
-    spans = (
-        frames[["call_id", "segment"]]
-        .drop_duplicates()
-        .merge(cohort.spans, on=["call_id", "segment"], how="left")
-    )
-    spans["caller_id"] = spans["call_id"].map(callers)
-    segments = summarise_segments(frames.assign(silent=False), spans, markers)
+    every = frames.assign(caller_id=frames["call_id"].map(callers)).reset_index(drop=True)
+    every = every.astype({"segment": np.int32, "frame": np.int32})
+    n_heard = int((~every["silent"]).sum())
+    if "silent" in table.sheet.cells:
+        counts.append(_left("silence", "silent", len(every), n_heard))
+    stays = keep_frames(every, missing, markers)
+    if missing != "masked":
+        counts.append(_left("missing", f"a marker is missing ({missing})", n_heard, int(stays.sum())))
+    summed = every.loc[stays | every["silent"].to_numpy(bool)]
+    segments = summarise_segments(summed, _spans_of(every, cohort.spans, callers), markers)
     return Extraction(
-        frames=frames,
+        frames=every.loc[stays, [*FRAME_KEYS, *markers]].reset_index(drop=True),
         segments=segments,
         counts=pd.DataFrame(counts, columns=["step", "unit", "reason", "n", "remaining"]),
         channel=pd.DataFrame(columns=["call_id"]),
         markers=markers,
+        notes=tuple(notes),
     )
 
 
-def _placed(table: pd.DataFrame, spans: pd.DataFrame, name: str) -> tuple[pd.DataFrame, int]:
-    if "time_s" not in table:
-        raise StudyError(
-            f"{name} has neither a column segment nor time_s; one of them must say where a row belongs."
-        )
-    segment = np.full(len(table), -1)
-    calls = table["call_id"].to_numpy()
-    times = table["time_s"].to_numpy(np.float64)
-    for span in spans.itertuples():
-        inside = (calls == span.call_id) & (times >= span.start_s) & (times < span.end_s)
-        segment[inside] = span.segment
-    placed = table.assign(segment=segment)
-    return placed[placed["segment"] >= 0].copy(), int((segment < 0).sum())
+def _left(step: str, reason: str, before: int, after: int) -> tuple[str, str, str, int, int]:
+    return step, "frame", reason, before - after, after
+
+
+def _spans_of(frames: pd.DataFrame, spans: pd.DataFrame, callers: pd.Series) -> pd.DataFrame:
+    """Return the spans of the segments that a table has; the table's own ones last as long as their rows."""
+    found = frames.groupby(["call_id", "segment"], sort=False)["time_s"].agg(["min", "max"]).reset_index()
+    labelled = spans.groupby("call_id", sort=False).size()
+    own = found.groupby("call_id", sort=False)["segment"].transform("max") >= found["call_id"].map(labelled)
+    found = found.merge(spans, on=["call_id", "segment"], how="left")
+    found["start_s"] = found["start_s"].mask(own.to_numpy(bool), found["min"])
+    found["end_s"] = found["end_s"].mask(own.to_numpy(bool), found["max"])
+    found["label"] = found["label"].fillna("")
+    return found.drop(columns=["min", "max"]).assign(caller_id=found["call_id"].map(callers))

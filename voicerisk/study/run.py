@@ -17,7 +17,13 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint, r_code
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
-from voicerisk.study.extraction import Extraction, call_fingerprints, extract_calls, read_marker_table
+from voicerisk.study.extraction import (
+    Extraction,
+    call_fingerprints,
+    channel_of_calls,
+    extract_calls,
+    read_marker_table,
+)
 from voicerisk.study.ratings import write_ratings
 from voicerisk.study.settings import Study
 
@@ -157,7 +163,12 @@ class Stages:
         if own is None:
             source: Any = call_fingerprints(cohort, study.audio, study.biomarkers)
         else:
-            source = sha256_file(study.folder / own) if (study.folder / own).is_file() else own
+            table = study.folder / own
+            source = [
+                sha256_file(table) if table.is_file() else own,
+                {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()},
+                study.audio.channel,
+            ]
         mark = fingerprint(
             source=source,
             calls=cohort.calls.drop(columns=["path"]).to_csv(),
@@ -166,7 +177,10 @@ class Stages:
             ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
             markers=study.biomarkers.markers,
-            code=code_of("cohort", "audio", "biomarkers", "study/extraction", "study/ratings"),
+            code=code_of(
+                *("intake", "cohort", "audio", "biomarkers"),
+                *("study/extraction", "study/marker_table", "study/ratings"),
+            ),
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
@@ -186,14 +200,19 @@ class Stages:
             cache = folder.state / "frames"
             found = extract_calls(cohort, study.audio, study.biomarkers, cache, self.jobs, move)
         else:
-            found = read_marker_table(study.folder / study.biomarkers.frames, cohort)
-        notes = list(cohort.notes)
+            own = study.folder / study.biomarkers.frames
+            found = read_marker_table(own, cohort, study.biomarkers.missing)
+            channel = channel_of_calls(cohort, study.audio, self.jobs, move)
+            found = replace(found, channel=channel)
+        notes = [*cohort.notes, *found.notes]
         flow = pd.concat([cohort.flow, found.counts], ignore_index=True)
         left = set(found.frames["call_id"])
         gone = cohort.calls[~cohort.calls["call_id"].isin(left)]
         exclusions = cohort.exclusions
         if len(gone):
-            reason = "no frame left after silence removal"
+            own_table = study.biomarkers.frames is not None
+            reason = "no row left of the marker table" if own_table else "no frame left after silence removal"
+            step = "own markers" if own_table else "silence"
             stay = cohort.calls[cohort.calls["call_id"].isin(left)]
             n_callers = stay["caller_id"].nunique()
             rows = [
@@ -204,9 +223,9 @@ class Stages:
                     "remaining": n_callers,
                 },
             ]
-            lost = pd.DataFrame(rows).assign(step="silence", reason=reason)
+            lost = pd.DataFrame(rows).assign(step=step, reason=reason)
             flow = pd.concat([flow, lost], ignore_index=True)
-            listed = gone[["call_id", "file"]].assign(step="silence", reason=reason)
+            listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
             notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
         shown = cohort.calls.drop(columns=["path"])

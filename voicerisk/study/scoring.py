@@ -8,8 +8,12 @@ import pandas as pd
 
 from voicerisk.audio import AudioSettings, read_recording
 from voicerisk.biomarkers import DEFINITION_VERSION, BiomarkerSettings, extract_call, preset_audio
+from voicerisk.cohort.coding import read_sex
 from voicerisk.errors import ModelError, StudyError
+from voicerisk.intake import is_missing
+from voicerisk.intake.sheet import REFUSED, TABLES
 from voicerisk.models import AdditiveModel, read_model
+from voicerisk.study.marker_table import MarkerTable, read_markers
 
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.
@@ -55,10 +59,12 @@ def score(
     model : Path or AdditiveModel
         `boost/model.json` of a study.
     source : Path
-        A sound file (analysed whole, with the audio settings of the model's study), or a Parquet or CSV table
-        of frames with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
+        A sound file (analysed whole, with the audio settings of the model's study), or a table of frames
+        (CSV, Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study
+        writes it.
     sex : {'female', 'male'}, optional
-        The caller's sex; needed by a model of both sexes unless the table has a column `sex`.
+        The caller's sex where the table does not say: it fills gaps of the column `sex` and may not
+        contradict it. A model of both sexes needs the sex of every call.
     prevalence : float, optional
         Share of calls with the outcome where the scores are used; None = that of the model's study.
 
@@ -69,20 +75,14 @@ def score(
     Raises
     ------
     StudyError
-        If there is no table, no frame, nothing that says the sex, or no frame of a call that can be scored.
+        If there is no table, no frame, nothing that says the sex, two different sexes of a call, or no frame
+        of a call that can be scored; if a marker is missing from the table.
     ModelError
-        If a marker is missing from the table, the sex is unknown to the model, or a prevalence is given for a
-        model whose score is no risk.
+        If the model does not know a level of its moderator, or a prevalence is given for a model whose score
+        is no risk.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
-    frames = _frames(source, scorer)
-    if sex is not None:
-        frames["sex"] = sex
-    if scorer.moderator is not None and scorer.moderator not in frames:
-        raise StudyError(
-            f"The model goes by {scorer.moderator} ({', '.join(scorer.levels)}), but {source.name} does not "
-            f"say whose voice it is; add {'--sex' if scorer.moderator == 'sex' else 'the column'}."
-        )
+    frames = _frames(source, scorer, sex)
     frames, notes = scorable(scorer, frames)
     scored = scorer.score(frames)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
@@ -183,27 +183,71 @@ def scorable(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[pd.DataFrame,
     return frames[~gone].reset_index(drop=True), (note,)
 
 
-def _frames(source: Path, scorer: AdditiveModel) -> pd.DataFrame:
-    if source.suffix in (".parquet", ".csv"):
+def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFrame:
+    given = None if sex is None else read_sex(sex)
+    if sex is not None and given is None:
+        raise StudyError(f"--sex is {sex!r}, but must be female or male.")
+    if source.suffix.lower() in TABLES or source.suffix.lower() in REFUSED:
         if not source.is_file():
             raise StudyError(f"{source} is not there.")
-        try:
-            table = pd.read_parquet(source) if source.suffix == ".parquet" else pd.read_csv(source)
-        except (OSError, ValueError) as error:  # pyarrow's and pandas' own errors are ValueErrors
-            raise StudyError(f"{source} is not a readable table of frames ({error}).") from error
-        if "call_id" not in table:
-            raise StudyError(f"{source.name} has no column call_id.")
-        table = table.astype({"call_id": str})
+        markers = read_markers(source, scorer.markers)
+        table = markers.frames
+        if "sex" in markers.sheet.cells:
+            table["sex"] = _sexes(markers, given)
+        if scorer.moderator in markers.sheet.cells and scorer.moderator != "sex":
+            table = table.assign(**{scorer.moderator: markers.sheet.cells[scorer.moderator]})
     else:
         audio, settings = _measured(scorer)
         recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
         table = extract_call(recording, None, audio, settings, name=str(source)).frames
         table.insert(0, "call_id", source.stem)
+    if "sex" not in table and given is not None:
+        table["sex"] = given
+    if scorer.moderator is not None and scorer.moderator not in table:
+        raise StudyError(
+            f"The model goes by {scorer.moderator} ({', '.join(scorer.levels)}), but {source.name} does not "
+            f"say whose voice it is; add {'--sex' if scorer.moderator == 'sex' else 'the column'}."
+        )
     if "silent" in table:
         table = table[~table["silent"].astype(bool)]
     if table.empty:
         raise StudyError(f"{source.name} holds no frame with speech.")
-    return table.assign(segment=table.get("segment", 0)).reset_index(drop=True)
+    if "segment" not in table:
+        table = table.assign(segment=0)
+    return table.reset_index(drop=True)
+
+
+def _sexes(table: MarkerTable, given: str | None) -> pd.Series:
+    """Return the sex of each row, gaps filled with the one given; nothing is overwritten."""
+    cells = table.sheet.cells["sex"].astype("str")
+    missing = cells.map(is_missing)
+    sexes = cells.map(read_sex, na_action="ignore")
+    unknown = (sexes.isna() & ~missing).to_numpy(dtype=bool)
+    if unknown.any():
+        raise StudyError(
+            f"{table.name}: sex must be female, male, F or M ({table.sheet.shown('sex', unknown)})."
+        )
+    if given is not None:
+        against = (sexes.notna() & (sexes != given)).to_numpy(dtype=bool)
+        if against.any():
+            raise StudyError(
+                f"--sex {given} contradicts {table.name} ({table.sheet.shown('sex', against)}); it only "
+                f"says what "
+                "the table does not."
+            )
+        sexes = sexes.where(sexes.notna(), given)
+    elif missing.any():
+        raise StudyError(
+            f"{table.name}: sex is missing ({table.sheet.shown('sex', missing.to_numpy(dtype=bool))}); fill "
+            f"it, or "
+            "add --sex."
+        )
+    both = sexes.groupby(table.frames["call_id"]).nunique()
+    if (both > 1).any():
+        raise StudyError(
+            f"{table.name}: call {both.index[both > 1][0]!r} is female in some rows and male in others."
+        )
+    return sexes
 
 
 def _measured(scorer: AdditiveModel) -> tuple[AudioSettings, BiomarkerSettings]:

@@ -1,0 +1,76 @@
+clustered <- function(engine = "bam", discrete = FALSE, callers = 60L) {
+  rows <- rows_of_callers(callers = callers, constant = TRUE)
+  rows$age <- rep(stats::rnorm(callers, 40, 9), each = 8L)
+  fit <- vr_gamm(
+    rows, c("x1", "x2"), k = 5, random = character(), covariates = "age", linear = "age",
+    covariance = "caller_jackknife", engine = engine, discrete = discrete
+  )
+  list(rows = rows, fit = fit, model = if (engine == "gamm") fit$model$gam else fit$model, tables = vr_tables(fit))
+}
+
+test_that("the model handed out says what the tables say", {
+  for (engine in c("bam", "gam", "gamm")) {
+    made <- clustered(engine)
+    said <- summary(made$model)
+    expect_equal(unname(said$p.table[, "Std. Error"]), made$tables$terms$se, tolerance = 1e-8)
+    expect_equal(unname(said$p.table[, "Pr(>|t|)"]), made$tables$terms$p_value, tolerance = 1e-8)
+    expect_equal(unname(said$s.table[, "F"]), made$tables$smooths$statistic, tolerance = 1e-8)
+    expect_equal(unname(said$s.table[, "p-value"]), made$tables$smooths$p_value, tolerance = 1e-8)
+    expect_equal(unname(vcov(made$model)), unname(made$fit$V), tolerance = 1e-12)
+    expect_equal(unname(vcov(made$model, freq = TRUE)), unname(made$fit$V), tolerance = 1e-12)
+    expect_equal(unname(vcov(made$model, unconditional = TRUE)), unname(made$fit$V), tolerance = 1e-12)
+    new <- made$rows[1:5, ]
+    expect_equal(as.vector(predict(made$model, new, se.fit = TRUE)$se.fit), vr_predict(made$fit, new)$se, tolerance = 1e-8)
+    limits <- confint(made$model)
+    expect_equal(unname(limits), unname(as.matrix(made$tables$terms[c("lower", "upper")])), tolerance = 1e-8)
+    expect_equal(df.residual(made$model), 29)
+  }
+})
+
+test_that("the parametric F of a covariate is the square of its t", {
+  made <- clustered()
+  tests <- anova(made$model)$pTerms.table
+  expect_equal(unname(tests["age", "F"]), made$tables$terms$statistic[3L]^2, tolerance = 1e-8)
+  expect_equal(unname(tests[, "p-value"]), made$tables$terms$p_value[2:3], tolerance = 1e-8)
+  expect_output(print(summary(made$model)), "leave-one-caller-out jackknife over 60")
+})
+
+test_that("the model with rows as the unit stays under a name that says so", {
+  made <- clustered()
+  plain <- made$fit$model_row_level
+  expect_equal(plain$Vp, vr_gamm(
+    made$rows, c("x1", "x2"), k = 5, random = character(), covariates = "age", linear = "age"
+  )$model$Vp)
+  # The outcome belongs to the caller, so rows as the unit promise too much.
+  expect_lt(sqrt(diag(plain$Vp))[3L], made$tables$terms$se[3L])
+  expect_equal(vr_robust(made$fit)$V, made$fit$V)
+  expect_error(update(made$fit$model, . ~ . - age), "lose the caller-clustered covariance")
+  expect_error(anova(made$fit$model, plain), "rows as the unit")
+  expect_error(vcov(made$fit$model, sandwich = TRUE), "caller-clustered covariance already")
+  shorter <- update(plain, . ~ . - age)
+  expect_equal(nobs(shorter), 480)
+  expect_false("age" %in% all.vars(formula(shorter)))
+})
+
+test_that("other packages read the clustered covariance", {
+  made <- clustered()
+  new <- made$rows[1:5, ]
+  se <- vr_predict(made$fit, new)$se
+  slope <- made$tables$terms$se[3L]
+  skip_if_not_installed("emmeans")
+  trend <- as.data.frame(emmeans::emtrends(made$model, ~1, var = "age"))
+  expect_equal(trend$SE, slope, tolerance = 1e-8)
+  expect_equal(trend$df, 29)
+  skip_if_not_installed("ggeffects")
+  at <- data.frame(age = 40, x1 = mean(made$rows$x1), x2 = mean(made$rows$x2), sex = "female")
+  effects <- as.data.frame(ggeffects::ggpredict(made$model, "age [40]"))
+  expect_equal(effects$std.error, vr_predict(made$fit, at)$se, tolerance = 1e-8)
+  skip_if_not_installed("gratia")
+  curve <- gratia::smooth_estimates(made$model, "s(x1):sexfemale", n = 20, overall_uncertainty = FALSE)
+  ours <- subset(vr_curves(made$fit, 20, draws = 0L), marker == "x1" & sex == "female")
+  expect_equal(curve[[if (".se" %in% names(curve)) ".se" else "se"]], ours$se, tolerance = 1e-8)
+  skip_if_not_installed("marginaleffects")
+  # It differentiates numerically.
+  expect_equal(marginaleffects::avg_slopes(made$model, variables = "age", type = "link")$std.error, slope, tolerance = 1e-5)
+  expect_equal(marginaleffects::predictions(made$model, newdata = new, type = "link")$std.error, se, tolerance = 1e-7)
+})
