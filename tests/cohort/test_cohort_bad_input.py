@@ -104,12 +104,17 @@ def test_a_bad_label_is_named(study, track, message):
         study.load()
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"not audio at all"])
-def test_a_broken_recording_is_named(study, content):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"RIFF", "cannot be read as sound"),
+        (b"not audio", "cannot be read as sound"),
+    ],
+)
+def test_a_broken_recording_is_named(study, content, why):
     (study.folder / "002.wav").write_bytes(content)
-    with pytest.raises(
-        CohortError, match=r"call '002', row 3 of calls.csv: .*002.wav cannot be read as a recording"
-    ):
+    with pytest.raises(CohortError, match=rf"call '002', row 3 of calls.csv: .*002.wav {why}"):
         study.load()
 
 

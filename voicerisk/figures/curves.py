@@ -221,7 +221,8 @@ def difference_curves(
 
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
-    """Write EDF and P of each sex."""
+    """Write EDF and P of each sex between title and panel, where no band can lie under them."""
+    panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * 1.5)
     for position, sex in enumerate(sexes[:2]):
         mine = rows[rows["sex"].astype(str) == sex]
         if len(mine) == 1 and mine["p_value"].notna().all():
@@ -230,14 +231,12 @@ def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> N
                 f"EDF {number(float(mine['edf'].iloc[0]), 1)}, P{p if p[0] in '<>' else '=' + p}",
                 (position, 1.0),
                 xycoords="axes fraction",
-                xytext=(0, -1.5),
+                xytext=(0, 1.5),
                 textcoords="offset points",
                 ha="right" if position else "left",
-                va="top",
+                va="bottom",
                 fontsize=style.small_pt * 0.92,
                 color=ink(look(sex, style, position).colour),
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-                zorder=5,
             )
 
 

@@ -199,9 +199,9 @@ def _recording(study: Study, results: Path, call_id: str) -> Recording:
     audio = study.audio
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
-    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    analysed = manifest.get("recordings", {}).get(call_id)
-    if analysed is not None and recording.sha256 != analysed:
+    channel = _table(results, "channel.csv")
+    own = channel.loc[channel["call_id"] == call_id, "sha256"].tolist() if "sha256" in channel else []
+    if own and recording.sha256 != own[0]:
         raise StudyError(
             f"The recording of call {call_id!r} ({path.name}) is not the one that was analysed; "
             "run the study again."

@@ -13,8 +13,9 @@ from voicerisk.biomarkers import missing_counts, write_marker_table
 from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint, r_code
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction import (
@@ -177,10 +178,7 @@ class Stages:
             ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
             markers=study.biomarkers.markers,
-            code=code_of(
-                *("intake", "cohort", "audio", "biomarkers"),
-                *("study/extraction", "study/marker_table", "study/ratings"),
-            ),
+            code=code_of(Stages._extract),
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
@@ -256,7 +254,7 @@ class Stages:
             screening=plain(study.screening),
             folds=study.validation.inner_folds,
             seed=study.validation.seed,
-            code=code_of("screening", "study/screening", "study/design"),
+            code=code_of(screen_study),
         )
         self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
         table = pd.read_csv(self.folder.file("screening.csv"))
@@ -273,7 +271,7 @@ class Stages:
             gamm=plain(study.gamm),
             covariates=study.cohort.covariates,
             seed=study.validation.seed,
-            code=code_of("rbridge", "models", "study/inference") + r_code(),
+            code=code_of(gamm_study),
         )
         self.stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
@@ -298,10 +296,7 @@ class Stages:
             screening=plain(study.screening) if name == "nested" else None,
             boost=plain(study.boost),
             validation=plain(validation),
-            code=code_of(
-                *("screening", "models", "validation", "study/design", "study/fitters"),
-                *("study/boost_rows", "study/fit_queue", "study/protocols", "study/screening"),
-            ),
+            code=code_of(run_protocol_stage),
         )
         if not wanted:
             if self.folder.is_done(name, mark):
@@ -327,7 +322,7 @@ class Stages:
         mark = fingerprint(
             protocols={name: self.marks[name] for name in wanted},
             validation=plain(study.validation),
-            code=code_of("validation", "study/metrics_stage"),
+            code=code_of(write_metrics),
         )
         self.stage(
             "metrics",
@@ -347,7 +342,7 @@ class Stages:
             chosen=chosen,
             audio=plain(study.audio),
             preset=study.biomarkers.preset,
-            code=code_of("models", "study/saved_models", "study/protocols", "study/fitters"),
+            code=code_of(write_models),
         )
         self.stage(
             STAGE,
@@ -366,7 +361,7 @@ class Stages:
             marks=self.marks,
             report=study.report,
             audit=_digest(findings),
-            code=code_of("study/tripod_stage", "report/tripod_items"),
+            code=code_of(write_reporting),
         )
         self.stage(
             "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
@@ -381,7 +376,7 @@ class Stages:
             marks=self.marks,
             wanted=list(wanted),
             covariates=self.study.cohort.covariates,
-            code=code_of("figures", "report", "study/study_figures", "study/publication"),
+            code=code_of(draw_figures, write_tables),
         )
 
         def work(move: Move) -> tuple[list[str], list[str]]:
@@ -396,7 +391,7 @@ class Stages:
         from voicerisk.report import write_report
 
         ladder = _digest(self.folder.file("audit/ladder.csv"))
-        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of("figures", "report"))
+        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
 
         def work(move: Move) -> tuple[list[str], list[str]]:
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)

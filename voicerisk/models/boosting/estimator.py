@@ -218,7 +218,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         else:
             chosen = tuple(self.learners)
         self.learners_ = chosen
-        lane = Lane("fit", weights, chosen, self.boundary_knots, self.outside)  # type: ignore[arg-type]
+        lane = Lane("fit", weights, chosen, self.boundary_knots, self.outside)
         (self.path_,) = self._fit(data, [lane])
         return self
 

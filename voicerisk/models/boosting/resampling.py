@@ -119,7 +119,7 @@ def cvrisk(
 
     def lane(number: int) -> Lane:
         training = own * (fold != number)
-        return Lane(f"fold {names[number]}", training, tuple(learners), boundary, outside)  # type: ignore[arg-type]
+        return Lane(f"fold {names[number]}", training, tuple(learners), boundary, outside)
 
     rows_of = np.split(np.argsort(fold, kind="stable"), np.cumsum(np.bincount(fold))[:-1])
     risks = np.empty((len(names), mstop + 1))

@@ -324,8 +324,8 @@ class Lane:
     key: str
     weights: Floats
     learners: tuple[Learner, ...]
-    boundary: Boundary = "all"
-    outside: Outside = "extrapolate"
+    boundary: str = "all"
+    outside: str = "extrapolate"
     offset: float | None = None
     y: NDArray[np.int8] | None = None
 
