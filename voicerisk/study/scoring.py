@@ -194,8 +194,9 @@ def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFram
         table = markers.frames
         if "sex" in markers.sheet.cells:
             table["sex"] = _sexes(markers, given)
-        if scorer.moderator in markers.sheet.cells and scorer.moderator != "sex":
-            table = table.assign(**{scorer.moderator: markers.sheet.cells[scorer.moderator]})
+        by = scorer.moderator
+        if by is not None and by != "sex" and by in markers.sheet.cells:
+            table = table.assign(**{by: markers.sheet.cells[by]})
     else:
         audio, settings = _measured(scorer)
         recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
