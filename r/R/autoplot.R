@@ -24,6 +24,10 @@ autoplot.vr_lasso <- function(object, which = NULL, ...) gg(figure_of(object, wh
 #' @exportS3Method ggplot2::autoplot
 autoplot.vr_study <- function(object, which = NULL, markers = NULL, labels = NULL, ...) gg(figure_of(object, which, markers, labels))
 
+#' @rdname vr_figures
+#' @exportS3Method ggplot2::autoplot
+autoplot.vr_cv <- function(object, which = NULL, ...) gg(figure_of(object, which))
+
 gg <- function(figure) {
   need_package("ggplot2")
   drawn <- switch(figure$kind,

@@ -15,6 +15,10 @@
 #'   of beta, which is the test of the smooth only where the EDF is 1), and with `paper_interval` lower_paper,
 #'   upper_paper, rows.
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' vr_table1(fit)
 vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
   gam <- gam_of(fit)
   smooths <- vr_tables(fit, level)$smooths

@@ -365,8 +365,10 @@ def _parquet(path: Path, error: type[VoiceriskError], verbatim: Sequence[str], t
     if not path.is_file():
         raise error(f"There is no file {path}.")
     try:
-        table = pq.ParquetFile(path).read().to_pandas()
-    except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
+        columns = pq.ParquetFile(path).read()
+        columns.validate(full=True)
+        table = columns.to_pandas()
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as problem:
         said = str(problem).split("\n")[0][:200].rstrip(".")
         raise error(f"{path} cannot be read as Parquet ({said}); write it again.") from problem
     if table.index.name is not None or isinstance(table.index, pd.MultiIndex):

@@ -36,7 +36,7 @@ def write_metrics(
         predictions,
         study.validation,
         bootstrap_strata=study.validation.strata,
-        subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
+        subgroups=list(study.cohort.groups),
         prevalence=study.validation.prevalence,
         progress=move,
     )

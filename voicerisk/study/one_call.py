@@ -133,7 +133,9 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
     recording = _recording(study, results, call_id)
     frames, segments = (_table(results, f"{name}.parquet") for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+    tables = model_tables(
+        calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+    )
     contributions = _contributions(study, results, protocol, tables, scores)
 
     from voicerisk.figures import frame_tracks, sound_tables
@@ -232,10 +234,11 @@ def _contributions(
     data = FrameRows.of(tables)
     mine = data.data.take(data.rows_of_call[call_id])
     values = path.contributions(mine, step)
-    terms: dict[str, NDArray[np.float64]] = {"start and sex": np.full(mine.n, path.offset)}
+    start = "start" if tables.moderator is None else f"start and {tables.moderator.name}"
+    terms: dict[str, NDArray[np.float64]] = {start: np.full(mine.n, path.offset)}
     for fitted, part in zip(path.learners, values, strict=True):
         name = fitted.learner.variable
-        name = name if name in tables.markers else "start and sex"
+        name = name if name in tables.inputs else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()

@@ -114,8 +114,7 @@ def learn_model(
     path : LanePath
         The boosted path that the model is a step of.
     """
-    strata = dict.fromkeys(["sex", *study.cohort.strata])
-    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
+    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *study.cohort.groups]]
     learned = learn_on_all(calls, fitter, study.validation, SWITCHES[protocol], move)
     path = fitter.fitted(learned.asked)
     line = learned.calibration
