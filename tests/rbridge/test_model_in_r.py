@@ -75,6 +75,7 @@ def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_
     use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
     write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use))
     new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
+    new["sex"] = np.repeat(["F", "m"], 150)
     new.to_parquet(tmp_path / "new.parquet")
     ours = score_calls(tmp_path / "model.json", tmp_path / "new.parquet", prevalence=prevalence).calls
     parts = {"path": tmp_path / "model.json", "newdata": new, "call": "call_id", "prevalence": prevalence}
