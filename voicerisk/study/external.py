@@ -16,6 +16,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_p
 from voicerisk.models import ScoringModel, read_model
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.scoring import scorable
@@ -220,7 +221,7 @@ def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
         return threshold
     file = model.absolute().parent.parent / "thresholds.csv"
     if file.is_file():
-        cuts = pd.read_csv(file)
+        cuts = read_table(file.parent, "thresholds")
         one = cuts[(cuts["protocol"] == "published") & (cuts["design"] == "loco")]["threshold"].dropna()
         if len(one) == 1:
             notes.append(
@@ -296,7 +297,7 @@ def _shift(
             "the share of values beyond its knots is known."
         )
         return beyond
-    old = pd.read_parquet(before)
+    old = read_table(before.parent, "frames")
     shared = [marker for marker in scorer.markers if marker in old]
     return marker_shift(old, tables.frames, shared).merge(beyond, on="marker", how="left")
 

@@ -44,7 +44,7 @@ class Extraction:
     counts : DataFrame
         step, unit, reason, n, remaining: frames that left, summed over calls.
     channel : DataFrame
-        One row a call: what the recording channel gives away.
+        One row a call: what the recording channel reveals.
     markers : tuple of str
     notes : tuple of str
         What a reader should know.
@@ -186,7 +186,7 @@ def _channel(source: Path | Recording, spans: pd.DataFrame, audio: AudioSettings
 def channel_of_calls(
     cohort: Cohort, audio: AudioSettings, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Return what the recording channel of each call gives away, for a study whose markers are in a table.
+    """Return what the recording channel of each call reveals, for a study whose markers are in a table.
 
     Parameters
     ----------
