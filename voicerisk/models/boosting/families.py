@@ -256,7 +256,7 @@ def _boost(
     # The set-up asks for two classes, which decide on no learner: any will do.
     stand_in = np.zeros(data.n, np.int8)
     stand_in[np.flatnonzero(weights > 0)[::2]] = 1
-    lane = Lane("fit", weights, tuple(learners), boundary, outside, y=stand_in)  # type: ignore[arg-type]
+    lane = Lane("fit", weights, tuple(learners), boundary, outside, y=stand_in)
     group = prepare(data, RowOrders(data).of(lane), [lane], WIDTH, "adaboost")
     parts = [_Part(one, data, outside) for one in group.learners[0]]
     size = max([part.fitted.fitted.size for part in parts] + [1])
@@ -321,7 +321,7 @@ class _Part:
         learner, grid = fitted.learner, fitted.grid
         if grid is None:
             count = 1 if self.moderator is None else len(self.moderator.levels)
-            sums = np.bincount(self.level, gradient, count)
+            sums: Floats = np.bincount(self.level, gradient, count).astype(np.float64)
             if learner.variable == "1":
                 return np.array([sums[self.fitted.blocks >> np.arange(count) & 1 == 1].sum()])
             return np.r_[sums.sum(), sums[1:]] if learner.intercept else sums[1:]
