@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
+from voicerisk.models.calls.model import COMMON, mixed
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.family import FamilyFitter, call_frames
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import TrainingSet
+from voicerisk.validation.protocols.choice import BOOSTED
 
 SHOWN_MARKERS = 4
 # The refit repeats the fold's arithmetic; what differs is the order of sums on another machine.
 TOLERANCE = 1e-6
-IDS = {"call_id": str, "caller_id": str}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +78,8 @@ def study_of(results: Path) -> Study:
 
 def calls_of(results: Path) -> list[str]:
     """Return the ids of all calls of a finished study that have frames, in the order of its calls table."""
-    known = _table(results, "calls.csv")["call_id"]
-    framed = set(_table(results, "frames.parquet", columns=["call_id"])["call_id"])
+    known = read_table(results, "calls")["call_id"]
+    framed = set(read_table(results, "frames", columns=["call_id"])["call_id"])
     return [call for call in known if call in framed]
 
 
@@ -88,7 +91,7 @@ def missed_calls_of(results: Path, protocol: str | None = None) -> list[str]:
     path = results / f"predictions_{name}.parquet"
     if not path.is_file():
         raise StudyError(f"{results} holds no predictions of the {name} protocol.")
-    scores = call_scores(pd.read_parquet(path, filters=[("unit", "==", "call")]))
+    scores = call_scores(read_table(results, f"predictions_{name}", filters=[("unit", "==", "call")]))
     wrong = scores[scores["wrong"]]
     far = (wrong["p_raw"] - wrong["threshold"]).abs().sort_values(ascending=False, kind="stable")
     return [str(call) for call in wrong.loc[far.index, "call_id"]]
@@ -125,14 +128,14 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
         than was analysed, or the settings no longer give the stored scores.
     """
     protocol = protocol or _default(results)
-    calls = _table(results, "calls.csv")
+    calls = read_table(results, "calls")
     known = calls_of(results)
     if call_id not in known:
         some = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise StudyError(f"{results} has no analysed call {call_id!r}; its calls are {some}.")
     scores = _scores(results, protocol, call_id)
     recording = _recording(study, results, call_id)
-    frames, segments = (_table(results, f"{name}.parquet") for name in ("frames", "segments"))
+    frames, segments = (read_table(results, name) for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
     tables = model_tables(
         calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
@@ -168,21 +171,12 @@ def sound_of(heard: HeardCall) -> bytes:
     return buffer.getvalue()
 
 
-def _table(results: Path, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-    path = results / name
-    if not path.is_file():
-        raise StudyError(f"{results} holds no {name}; run the study to its end first.")
-    if path.suffix == ".csv":
-        return pd.read_csv(path, dtype=IDS)
-    return pd.read_parquet(path, columns=columns)
-
-
 def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
     path = results / f"predictions_{protocol}.parquet"
     if not path.is_file():
         raise StudyError(f"{results} holds no predictions of the {protocol} protocol.")
     chosen = [("unit", "==", "frame"), ("design", "==", "loco"), ("call_id", "==", call_id)]
-    rows = pd.read_parquet(path, filters=chosen)
+    rows = read_table(results, f"predictions_{protocol}", filters=chosen)
     if rows.empty:
         raise StudyError(
             f"The {protocol} protocol holds no leave-one-caller-out scores of the frames of call "
@@ -203,7 +197,7 @@ def _recording(study: Study, results: Path, call_id: str) -> Recording:
     audio = audio_of_calls(calls, study.audio)[call_id]
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
-    channel = _table(results, "channel.csv")
+    channel = read_table(results, "channel")
     own = channel.loc[channel["call_id"] == call_id, "sha256"].tolist() if "sha256" in channel else []
     if own and recording.sha256 != own[0]:
         raise StudyError(
@@ -227,8 +221,14 @@ def _contributions(
     prior = float(notes["class_prior"]) if protocol == "nested" else None
     asked = TrainingSet(key, others, (caller,), prior, 0)
     fitter = fitter_of(study, protocol, tables, (), results, 1)
+    if protocol == "nested" and notes.get("member_weights"):
+        weights = read_table(results, "tuning")
+        weights = weights[(weights["design"] == "loco") & (weights["fold"] == fold) & weights["step"].isna()]
+        of_member = weights.set_index("member")["weight"].astype(float)
+        if of_member.get(BOOSTED, 0.0) == 0.0:
+            return _of_members(study, tables, asked, of_member.to_dict(), scores)
     path = fitter.refit(asked, tuple(notes["fits"][key]["selected"]))
-    cuts = _table(results, "thresholds.csv")
+    cuts = read_table(results, "thresholds")
     cuts = cuts[(cuts["protocol"] == protocol) & (cuts["design"] == "loco")]
     own = cuts[cuts["fold"].isna() | (cuts["fold"] == fold)]
     step = int(own["mstop"].iloc[0])
@@ -242,6 +242,39 @@ def _contributions(
         name = fitted.learner.variable
         name = name if name in tables.inputs else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
+    return _checked_terms(study, protocol, terms, scores)
+
+
+def _of_members(
+    study: Study,
+    tables: ModelTables,
+    asked: TrainingSet,
+    weights: dict[str, float],
+    scores: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return the parts of each frame's log-odds in the mean of the family's members."""
+    members = tuple(name for name in weights if name != BOOSTED)
+    family = FamilyFitter(tables, members)
+    model = mixed(family.fit(asked).models, [weights[name] for name in members])
+    frames = call_frames(tables)
+    call = int(np.flatnonzero(tables.calls["call_id"] == str(scores.iloc[0]["call_id"]))[0])
+    mine = np.flatnonzero(frames.call == call)
+    level = family.level[call] if family.level[call] in model.level_effect else COMMON
+    start = "start" if tables.moderator is None else f"start and {tables.moderator.name}"
+    terms = {start: np.full(len(mine), model.offset + model.level_effect[level])}
+    terms |= {
+        effect.marker: effect(frames.columns[effect.marker][mine])
+        for effect in model.effects
+        if effect.level == level
+    }
+    return _checked_terms(study, "nested", terms, scores)
+
+
+def _checked_terms(
+    study: Study, protocol: str, terms: dict[str, NDArray[np.float64]], scores: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the terms as a table, if they add up to the stored scores."""
+    call_id = str(scores.iloc[0]["call_id"])
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()
     if not gap <= TOLERANCE:

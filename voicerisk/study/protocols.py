@@ -13,7 +13,7 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
 from voicerisk.study.settings import Study
-from voicerisk.validation import FitPaths, run_nested, run_published
+from voicerisk.validation import run_nested, run_published
 
 # The nested protocol chooses the number of steps on inner folds; it looks up to this multiple of [boost]
 # mstop.
@@ -47,21 +47,19 @@ def fitter_of(
         checkpoints=checkpoints,
         seed=study.validation.seed,
         jobs=jobs,
+        patience=None if published else boost.patience,
     )
 
 
 def procedure_of(
     study: Study, protocol: str, tables: ModelTables, chosen: tuple[str, ...], checkpoints: Path, jobs: int
-) -> FitPaths:
+) -> "GamboostFitter | FamilyFitter":
     """Return what refits a protocol: gamboost as published, or the family of the nested protocol."""
     boosted = fitter_of(study, protocol, tables, chosen, checkpoints, jobs)
-    if protocol == "nested":
-        boosted = replace(boosted, patience=study.boost.patience)
-        return family_of(study, tables, boosted)
-    return boosted
+    return family_of(study, tables, boosted) if protocol == "nested" else boosted
 
 
-def family_of(study: Study, tables: ModelTables, boosted: GamboostFitter) -> FitPaths:
+def family_of(study: Study, tables: ModelTables, boosted: GamboostFitter) -> "GamboostFitter | FamilyFitter":
     """Return what refits the family that the study names; `boosted` is its gamboost."""
     family = study.validation.family
     members = members_of(family, tables.moderator)

@@ -1,0 +1,100 @@
+"""A model of calls as the additive model that a file keeps, and its curves as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voicerisk.callers.moderator import Moderator
+from voicerisk.models.calls.features import CallFrames
+from voicerisk.models.calls.model import COMMON, CallModel
+from voicerisk.models.saved.additive import ALL, CALL, AdditiveModel, Effect
+from voicerisk.models.saved.procedure import Procedure
+
+
+def additive_model(
+    model: CallModel,
+    moderator: Moderator | None,
+    notes: Mapping[str, Any] | None = None,
+    procedure: Procedure | None = None,
+) -> AdditiveModel:
+    """Return the additive model that a file keeps.
+
+    Parameters
+    ----------
+    model : CallModel
+    moderator : Moderator or None
+        Its levels that the model does not know get the curves that all levels share.
+    notes : mapping, optional
+    procedure : Procedure, optional
+
+    Returns
+    -------
+    AdditiveModel
+        Of unit 'call': a call's log-odds are the sum over markers of the mean contribution of the rows where
+        the marker is available.
+    """
+    levels = {ALL: COMMON} if moderator is None else {one: _known(model, one) for one in moderator.levels}
+    effects = tuple(
+        Effect(effect.marker, level, effect.grid, effect.polynomials)
+        for level, source in levels.items()
+        for effect in model.effects
+        if effect.level == source
+    )
+    return AdditiveModel(
+        offset=model.offset,
+        level_effect={level: model.level_effect[source] for level, source in levels.items()},
+        effects=effects,
+        markers=tuple(dict.fromkeys(effect.marker for effect in effects)),
+        moderator=moderator,
+        outside="clamp",
+        availability=frozenset(effect.marker for effect in effects),
+        ranges={effect.marker: (effect.grid.low, effect.grid.high) for effect in effects},
+        procedure=procedure,
+        unit=CALL,
+        notes=dict(notes or {}),
+    )
+
+
+def call_effects(
+    model: CallModel, frames: CallFrames, level: NDArray[np.object_], points: int = 100
+) -> pd.DataFrame:
+    """Return each marker's curve in each level that has calls, minus its mean over the level's calls.
+
+    Parameters
+    ----------
+    model : CallModel
+    frames : CallFrames
+    level : ndarray of str, shape (n_calls,)
+    points : int
+
+    Returns
+    -------
+    DataFrame
+        marker, sex (the level), x (over the knots), estimate (log-odds).
+    """
+    parts = []
+    of_frames = np.asarray(level, dtype=object)[frames.call]
+    for effect in model.effects:
+        mine = of_frames == effect.level
+        seen = frames.columns[effect.marker][mine]
+        known = ~np.isnan(seen)
+        if not known.any():
+            continue
+        call = frames.call[mine][known]
+        size = np.bincount(call, minlength=frames.n_calls)
+        sums = np.bincount(call, effect(seen[known]), frames.n_calls)
+        x = np.linspace(effect.grid.low, effect.grid.high, points)
+        estimate = effect(x) - (sums[size > 0] / size[size > 0]).mean()
+        parts.append(
+            pd.DataFrame({"marker": effect.marker, "sex": effect.level, "x": x, "estimate": estimate})
+        )
+    if not parts:
+        return pd.DataFrame(columns=["marker", "sex", "x", "estimate"])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _known(model: CallModel, level: str) -> str:
+    return level if level in model.level_effect else COMMON
