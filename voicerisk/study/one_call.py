@@ -224,9 +224,9 @@ def _contributions(
     if protocol == "nested" and notes.get("member_weights"):
         weights = read_table(results, "tuning")
         weights = weights[(weights["design"] == "loco") & (weights["fold"] == fold) & weights["step"].isna()]
-        of_member = weights.set_index("member")["weight"].astype(float)
+        of_member = dict(zip(weights["member"].astype(str), weights["weight"].astype(float), strict=True))
         if of_member.get(BOOSTED, 0.0) == 0.0:
-            return _of_members(study, tables, asked, of_member.to_dict(), scores)
+            return _of_members(study, tables, asked, of_member, scores)
     path = fitter.refit(asked, tuple(notes["fits"][key]["selected"]))
     cuts = read_table(results, "thresholds")
     cuts = cuts[(cuts["protocol"] == protocol) & (cuts["design"] == "loco")]

@@ -24,8 +24,8 @@ FORMAT, VERSION = "voicerisk-model", 2
 SCALE = (
     "log-odds; each row of polynomials: powers 0..3 of the position within a knot interval; the last three "
     "rows: missing, below and above the knots. A call's score is the mean probability of its rows; of "
-    "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; logit "
-    "risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
+    "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; "
+    "logit risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
 )
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; a model of all markers takes some 200 kB
 
