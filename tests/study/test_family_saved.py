@@ -51,6 +51,8 @@ def test_the_file_scores_calls_as_the_procedure_does(made, tmp_path):
     parts = scored["base"] + scored["x"] + scored["noise"]
     np.testing.assert_allclose(scored["log_odds"], parts, atol=1e-12)
     assert read_model(tmp_path / "model.json").unit == "call"
+    # The knots span less than the frames learned from, the ranges all of it.
+    assert not scored["beyond_training"].any() and scored["most_outside"].eq(0).all()
 
 
 def test_the_stage_writes_tables_that_read_back(made):

@@ -146,7 +146,11 @@ def learn_model(
         if mean is not None:
             weights = learned.as_dict()["member_weights"]
             notes |= {"members": weights}
-            return learned, additive_model(mean, tables.moderator, notes, procedure), mean
+            return (
+                learned,
+                additive_model(mean, tables.moderator, call_frames(tables), notes, procedure),
+                mean,
+            )
         assert fitter.boosted is not None
         fitter = fitter.boosted
     path = fitter.fitted(learned.asked)

@@ -17,6 +17,7 @@ from voicerisk.models.saved.procedure import Procedure
 def additive_model(
     model: CallModel,
     moderator: Moderator | None,
+    frames: CallFrames,
     notes: Mapping[str, Any] | None = None,
     procedure: Procedure | None = None,
 ) -> AdditiveModel:
@@ -27,6 +28,8 @@ def additive_model(
     model : CallModel
     moderator : Moderator or None
         Its levels that the model does not know get the curves that all levels share.
+    frames : CallFrames
+        Of the calls learned from; they set the ranges, beyond which somebody who uses the model is warned.
     notes : mapping, optional
     procedure : Procedure, optional
 
@@ -51,7 +54,13 @@ def additive_model(
         moderator=moderator,
         outside="clamp",
         availability=frozenset(effect.marker for effect in effects),
-        ranges={effect.marker: (effect.grid.low, effect.grid.high) for effect in effects},
+        ranges={
+            effect.marker: (
+                float(np.nanmin(frames.columns[effect.marker])),
+                float(np.nanmax(frames.columns[effect.marker])),
+            )
+            for effect in effects
+        },
         procedure=procedure,
         unit=CALL,
         notes=dict(notes or {}),

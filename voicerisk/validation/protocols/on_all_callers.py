@@ -52,11 +52,16 @@ class LearnedOnAll:
     prior: float | None
     scores: pd.DataFrame
 
+    @property
+    def step(self) -> int | None:
+        """Number of boosting steps taken; None where members are."""
+        return self.choice.step
+
     def as_dict(self) -> dict[str, Any]:
         """Return what was learned, JSON-ready."""
         line = self.calibration
         return {
-            "mstop": self.choice.step,
+            "mstop": self.step,
             "member_weights": {
                 member.name: float(weight)
                 for member, weight in zip(self.choice.members, self.choice.weights, strict=True)
