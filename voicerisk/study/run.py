@@ -94,7 +94,11 @@ def run_study(
     from voicerisk.study.metrics_stage import write_manifest
 
     wanted = tuple(protocols or study.validation.protocols)
+    brought = study.folder / study.cohort.calls
+    read = _digest(brought)
     cohort = load_cohort(study.cohort, study.folder)
+    if _digest(brought) != read:
+        raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
     told = require_sound(study, cohort)
     folder = open_results(study, out)
     with folder.locked():
@@ -119,7 +123,7 @@ def run_study(
         stages.apparent(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
-        write_manifest(study, folder, shown)
+        write_manifest(study, folder, shown, read)
         stages.report()
         thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
