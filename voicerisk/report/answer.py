@@ -54,13 +54,16 @@ def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[st
 
 
 def _found(calls: pd.DataFrame) -> dict[str, float] | None:
-    """Return n, events and the metrics of the design that is told first, None where there is none."""
+    """Return n, events and the metrics of the design that is shown first, None where there is none."""
     for design in DESIGN_ORDER:
         rows = calls[calls["design"] == design].drop_duplicates("metric")
         values = rows.set_index("metric")["estimate"]
-        if {"auroc", "sensitivity", "specificity"} <= set(values.index):
+        if "auroc" in values.index:
             first = rows.iloc[0]
             return {
+                # Where no fold found a cut no decision was measured.
+                "sensitivity": np.nan,
+                "specificity": np.nan,
                 "n": float(first["n"]),
                 "events": float(first["n_events"]),
                 **{str(name): float(value) for name, value in values.items()},

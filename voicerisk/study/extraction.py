@@ -12,7 +12,7 @@ from voicerisk.audio import AudioSettings, Recording, channel_table, read_record
 from voicerisk.biomarkers import (
     BiomarkerSettings,
     extract_call,
-    extract_file,
+    extract_call_file,
     is_long,
     keep_frames,
     summarise_segments,
@@ -43,7 +43,7 @@ class Extraction:
     counts : DataFrame
         step, unit, reason, n, remaining: frames that left, summed over calls.
     channel : DataFrame
-        One row a call: what the recording channel gives away.
+        One row a call: what the recording channel reveals.
     markers : tuple of str
     notes : tuple of str
         What a reader should know.
@@ -192,7 +192,7 @@ def _extract_one(
 ) -> None:
     source: Path | Recording = Path(path)
     if is_long(Path(path), audio.channel):
-        call = extract_file(path, spans, audio, biomarkers, name=name)
+        call = extract_call_file(path, spans, audio, biomarkers, name=name)
     else:
         recording = read_recording(path, audio.channel, audio.resample_hz)
         call = extract_call(recording, spans, audio, biomarkers, name=name)
@@ -216,7 +216,7 @@ def _channel(source: Path | Recording, spans: pd.DataFrame, audio: AudioSettings
 def channel_of_calls(
     cohort: Cohort, audio: AudioSettings, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Return what the recording channel of each call gives away, for a study whose markers are in a table.
+    """Return what the recording channel of each call reveals, for a study whose markers are in a table.
 
     Parameters
     ----------

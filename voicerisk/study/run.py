@@ -17,6 +17,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
@@ -118,14 +119,13 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        stages.whole(tables, kept)
         metrics = stages.metrics(shown)
-        stages.apparent(shown, tables, kept)
+        stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
         write_manifest(study, folder, shown, read)
         stages.report()
-        thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
+        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
 
 
@@ -195,8 +195,8 @@ class Stages:
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
-        read = self.folder.file
-        frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
+        home = self.folder.path
+        frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
@@ -204,8 +204,8 @@ class Stages:
         tables = model_tables(
             calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
         )
-        counts = pd.read_csv(read("flow.csv"))
-        return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
+        counts = read_table(home, "flow")
+        return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
     def _extract(self, cohort: Cohort, move: Move) -> tuple[list[str], list[str]]:
         study, folder = self.study, self.folder
@@ -273,7 +273,7 @@ class Stages:
             code=code_of(screen_study),
         )
         self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
-        table = pd.read_csv(self.folder.file("screening.csv"))
+        table = read_table(self.folder.path, "screening")
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
 
@@ -330,25 +330,6 @@ class Stages:
         )
         return True
 
-    def whole(self, tables: ModelTables, chosen: tuple[str, ...]) -> None:
-        """Fit one gamboost to all calls."""
-        from voicerisk.study.inference import boost_study
-
-        study = self.study
-        mark = fingerprint(
-            extract=self.marks["extract"],
-            levels=study.biomarkers.levels,
-            chosen=chosen,
-            boost=plain(study.boost),
-            code=code_of(boost_study),
-        )
-        self.stage(
-            "boost",
-            "gamboost on all calls",
-            mark,
-            lambda move: boost_study(study, tables, chosen, self.folder),
-        )
-
     def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
         """Measure the predictions of the protocols."""
         from voicerisk.study.metrics_stage import write_metrics
@@ -365,19 +346,25 @@ class Stages:
             mark,
             lambda move: write_metrics(study, self.folder, wanted, move),
         )
-        return pd.read_csv(self.folder.file("metrics.csv"))
+        return read_table(self.folder.path, "metrics")
 
-    def apparent(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
-        """Score the callers that each protocol learned from, to stand beside the validated scores."""
-        from voicerisk.study.apparent import STAGE, write_apparent
+    def models(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
+        """Run each protocol's procedure once on all callers, and save the models that are handed out."""
+        from voicerisk.study.saved_models import STAGE, write_models
 
         study = self.study
-        mark = fingerprint(metrics=self.marks["metrics"], chosen=chosen, code=code_of(write_apparent))
+        mark = fingerprint(
+            metrics=self.marks["metrics"],
+            chosen=chosen,
+            audio=plain(study.audio),
+            preset=study.biomarkers.preset,
+            code=code_of(write_models),
+        )
         self.stage(
             STAGE,
-            "Apparent performance",
+            "Models on all calls",
             mark,
-            lambda move: write_apparent(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
+            lambda move: write_models(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
         )
 
     def reporting(self, tables: ModelTables) -> None:

@@ -7,8 +7,10 @@ import pandas as pd
 
 from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
+from voicerisk.models import read_model
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
@@ -54,8 +56,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
     needed = riley_sample_size(candidates, prevalence)
-    metrics = pd.read_csv(folder.file("metrics.csv"))
-    flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
+    metrics = read_table(folder.path, "metrics")
+    flow = read_table(folder.path, "flow").fillna({"reason": ""})
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
     by = list(study.cohort.groups)
     moderator = study.cohort.moderator_column or "the markers"
@@ -90,14 +92,14 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
-        "prediction": "mean probability of a call's frames; boost/model.json",
+        "prediction": "mean probability of a call's frames, recalibrated; boost/model.json",
         "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
         "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
         "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",
         "data_hashes": "SHA-256 of the calls table and of every recording in manifest.json",
         "versions": "manifest.json",
         "seeds": f"{validation.seed} for folds, bootstraps and refits",
-        "full_model": "boost/model.json (knots, coefficients), boost/partial_effects.csv",
+        "full_model": _full_model(folder),
         "performance": _performance(metrics),
         "heterogeneity": _by_group(metrics, f"{study.cohort.moderator_column or 'sex'}="),
         "fairness": _by_group(metrics, ""),
@@ -115,10 +117,12 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     }
     agreement = folder.file("agreement.csv")
     if agreement.is_file():
-        facts["agreement"] = f"agreement of {pd.read_csv(agreement)['scale'].nunique()} scales: agreement.csv"
+        facts["agreement"] = (
+            f"agreement of {read_table(folder.path, 'agreement')['scale'].nunique()} scales: agreement.csv"
+        )
     optimism = folder.file("optimism.csv")
     if optimism.is_file():
-        rows = pd.read_csv(optimism).query("metric == 'auroc'")
+        rows = read_table(folder.path, "optimism").query("metric == 'auroc'")
         facts["optimism"] = _listed(
             f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
             f"{row['validated']:.3f} validated"
@@ -126,7 +130,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         )
     audit = folder.file("audit/findings.csv")
     if audit.is_file():
-        own = pd.read_csv(audit).query("concerns == 'the study'")
+        own = read_table(folder.path, "audit/findings").query("concerns == 'the study'")
         facts["audit_flags"] = (
             _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
             or "the audit found no leak, no bias and nothing to note"
@@ -140,6 +144,23 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         )
     )
     return facts
+
+
+def _full_model(folder: ResultsFolder) -> str:
+    """Say what file lets others use the model that was validated, and what it holds."""
+    file = folder.file("boost/model.json")
+    if not file.is_file():
+        return "boost/model_published.json: the published recipe, without recalibration; nested was not run"
+    use = read_model(file).procedure
+    assert use is not None  # a study's own file
+    held = "the prevalence for every call (no score rose with risk)"
+    if not use.is_flat:
+        held = f"logit p = {use.intercept:.3f} + {use.slope:.3f} x logit score"
+    cut = "no cut" if use.cut is None else f"cut {use.cut:.3f} on the score"
+    return (
+        f"boost/model.json, the nested procedure run once on all callers: curves and offset; {held}, a risk "
+        f"where {use.prevalence:.3f} of calls have the outcome; {cut}; ranges of the markers"
+    )
 
 
 def _listed(parts: Any) -> str:
