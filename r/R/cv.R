@@ -38,8 +38,9 @@
 #' @examples
 #' if (requireNamespace("mboost", quietly = TRUE)) {
 #'   set.seed(1)
-#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", screen = FALSE,
-#'     mstop = 20, bootstraps = 200)
+#'   fold <- as.integer(factor(calls_example$caller_id)) %% 4
+#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", fold = fold,
+#'     screen = FALSE, mstop = 10, bootstraps = 100)
 #'   print(validated)
 #'   plot(validated, "dots")
 #' }
