@@ -30,7 +30,7 @@
 #' @param prior Share of the weight of positives in training; by default the share of positive calls.
 #' @param repeats Repeats of the grouped folds.
 #' @param bootstraps Bootstraps of callers, for cuts and for intervals.
-#' @param progress Whether each outer fold is told.
+#' @param progress Whether to print each outer fold.
 #' @return A list of class `vr_cv` with [R's usual verbs][vr_cv-methods]: `predictions` (one row a call: protocol, design,
 #'   repeat, fold, call_id, caller_id, y, p_raw, p, threshold), `thresholds` (one row a cut, with steps, slope and intercept of the
 #'   recalibration, markers selected), `metrics`, `folds`, `spec`. Column names are those of the Python package.

@@ -21,7 +21,7 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #' @param engine "bam", "gam" or "gamm".
 #' @param discrete Whether bam discretises covariates (fast for many rows).
 #' @param method Smoothing selection; by default "fREML" (bam), "REML" (gam, gamm).
-#' @param k Basis dimension a smooth. It is lowered where the rows cannot carry it, and the value used is told.
+#' @param k Basis dimension a smooth. It is lowered where the rows cannot carry it, and a message says which value was used.
 #' @param covariance "model", the Bayesian covariance of mgcv, or "caller_jackknife", the one-step
 #'   leave-one-caller-out covariance for models without caller intercept.
 #' @param weights NULL, or the name of a column of prior weights, for example 1 / (rows of the caller), which lets every

@@ -30,7 +30,7 @@ vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
     beta <- sum(direction * stats::coef(gam)[columns])
     se <- sqrt(drop(direction %*% fit$V[columns, columns] %*% direction))
     if (fit$spec$engine == "gamm" && fit$spec$covariance == "model") {
-      # What summary() of the lme part prints, and so what a reader of a gamm has before him.
+      # What summary() of the lme part prints, and so what a reader of a gamm has before them.
       printed <- summary(fit$model$lme)$tTable[paste0("X", smooth$label, "Fx1"), ]
       beta <- sign(beta) * abs(printed[["Value"]])
       se <- printed[["Std.Error"]]

@@ -112,7 +112,7 @@ def test_checklist_gives_evidence_and_says_what_is_missing(study, made):
     )
     assert "sex=female" in cells.loc["Heterogeneity and fairness", "Evidence"]
     assert cells.loc["Funding", "Items"] == "18a" and cells.loc["Flow of participants", "Items"] == "6b, 20a"
-    # Only what an author added of his own has no item.
+    # Only what an author added has no item.
     assert list(cells.index[~cells["Items"].str.contains(r"\d")]) == ["Own key"]
 
 

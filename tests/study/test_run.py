@@ -57,7 +57,7 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     )
     assert set(auroc["protocol"]) == {"published", "nested"}
     # A shift of one frame SD, 40 frames a call, caller SD 0.3. The published protocol may stay far below: of
-    # 12 callers, leaving one out moves the offset against him.
+    # 12 callers, leaving one out moves the offset against them.
     assert (auroc.loc[auroc["protocol"] == "nested", "estimate"] > 0.8).all()
 
     provenance = json.loads((out / "provenance.json").read_text())

@@ -175,9 +175,9 @@ def test_a_session_that_stands_twice_in_its_table_is_an_error(tmp_path):
 def test_unreadable_files(tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"session_id": "a", "text": "x"}\n{"session_id"\n')
     (tmp_path / "latin.csv").write_bytes("session_id,text\na,\xfcber".encode("latin-1"))
-    (tmp_path / "chat.xlsx").write_bytes(b"")
+    (tmp_path / "chat.docx").write_bytes(b"")
     for name, says in (
-        ("bad.jsonl", "line 2 is not valid JSON"), ("latin.csv", "not UTF-8"), ("chat.xlsx", "must be "
+        ("bad.jsonl", "line 2 is not valid JSON"), ("latin.csv", "not UTF-8"), ("chat.docx", "must be "
         "one of"),
         ("none.csv", "There is no file"),
     ):  # fmt: skip
@@ -240,7 +240,7 @@ def test_no_setting_makes_a_message_part_of_an_error_or_a_note(tmp_path, setting
         ("m.jsonl", b'{"session_id": "a", "text": "\\ud800"}', "line 1 is not valid JSON in UTF-8"),
         ("m.jsonl", b'{"session_id": "a", "text": ["b"]}', "record 1: column 2 holds a list"),
         ("m.jsonl", b'{"session_id": {"a": 1}, "text": "b"}', "record 1: column 1 holds a dict"),
-        ("m.csv", b"session_id,text\na,\x00b\n", "no session is left"),
+        ("m.csv", b"session_id,text\na,\x00b\n", "holds null bytes"),
         ("m.csv", b"session_id,text\na,\xff\n", "is not UTF-8"),
         ("m.parquet", b"PAR1" + bytes(100) + b"PAR1", "is not readable as Parquet"),
     ],
@@ -249,3 +249,37 @@ def test_damaged_tables_are_one_sentence(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TextError, match=re.escape(says)):
         load_text_cohort(TextSettings(messages=name, label="session_id"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.xlsx"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_any_spreadsheet_hold_the_same_messages(tmp_path, name, encoding):
+    from voicerisk.text.messages import as_id, read_table
+
+    rows = [
+        ["session_id", "text"],
+        ["007", " ja,\u200d nein; \U0001f469\u200d\U0001f467 "],
+        ["Zoe\u0308", "b"],
+    ]
+    if name.endswith("xlsx"):
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(tmp_path / name)
+    else:
+        text = "sep=;\r\n" + "\r\n".join(";".join(f'"{cell}"' for cell in row) for row in rows)
+        (tmp_path / name).write_bytes(text.encode(encoding))
+    table = read_table(tmp_path / name)
+    assert table["text"].tolist() == [row[1] for row in rows[1:]]
+    assert as_id(table, "session_id", tmp_path / name).tolist() == ["007", "Zo\u00eb"]
+
+
+def test_a_table_without_header_is_refused_without_quoting_it(tmp_path):
+    from voicerisk.text.messages import read_table
+
+    (tmp_path / "m.csv").write_text("1,ich will nicht mehr,ich will nicht mehr\n2,a,b\n")
+    with pytest.raises(TextError, match="the column in places 2 and 3 occurs more than once") as refused:
+        read_table(tmp_path / "m.csv")
+    assert "nicht" not in str(refused.value)

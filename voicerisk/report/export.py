@@ -18,6 +18,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.gallery import LABELS_FILE, drawing_of
 from voicerisk.figures.saving import guarded, part_path
 from voicerisk.files import write_csv, write_json
+from voicerisk.pipeline.tables import read_table
 from voicerisk.report.checklist import PERSONAL as ITEMS
 from voicerisk.report.class_report import is_text
 from voicerisk.report.gather import Figures, Results, gather
@@ -187,10 +188,10 @@ def _write_copy(
         keep("predictions_of_calls.csv", _veiled(_renumber(predictions[kept], folds), veil))
     for name in TABLES:
         if (study_dir / name).is_file():
-            keep(name, _safe(pd.read_csv(study_dir / name), veil))
+            keep(name, _safe(read_table(study_dir, name.removesuffix(".csv")), veil))
     for name in FOLD_TABLES:
         if (study_dir / name).is_file():
-            table = _renumber(pd.read_csv(study_dir / name), folds)
+            table = _renumber(read_table(study_dir, name.removesuffix(".csv")), folds)
             keep(name, table.sort_values(["protocol", "design", "repeat", "fold"], kind="stable"))
     figures: Figures = {}
     for name, (table, parts) in results.figures.items():
@@ -253,7 +254,7 @@ def _figure(
 
 def _predictions(study_dir: Path) -> pd.DataFrame:
     tables = [
-        pd.read_parquet(path, filters=[("unit", "==", "call")])
+        read_table(study_dir, path.stem, filters=[("unit", "==", "call")])
         for path in sorted(study_dir.glob("predictions_*.parquet"))
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

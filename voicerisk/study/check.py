@@ -15,6 +15,7 @@ from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.spans import Place, duration, inside, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.intake import is_missing
+from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.extraction import Extraction, read_marker_table
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
@@ -95,7 +96,7 @@ def check_study(path: Path | str) -> Check:
             cohort = load_cohort(study.cohort, study.folder)
             calls = _used(calls, cohort)
             found += cohort_findings(study, cohort)
-            found += list(_recordings(study, calls))
+            found += list(_recordings(study, cohort, calls))
             found += list(_markers(study, cohort))
     except VoiceriskError as problem:
         found.append((MEND, "study file and table of calls", str(problem), ""))
@@ -298,7 +299,7 @@ def _folds(study: Study, cohort: Cohort) -> Iterator[Finding]:
     yield (LOOK if smaller < FEW_CALLERS else FINE), "sample size", what, ""
 
 
-def _recordings(study: Study, calls: pd.DataFrame) -> Iterator[Finding]:
+def _recordings(study: Study, cohort: Cohort, calls: pd.DataFrame) -> Iterator[Finding]:
     used = calls[calls["used"] == "yes"]
     minutes = pd.to_numeric(used["seconds"]).sum() / 60
     spoken = pd.to_numeric(used["spoken_s"]).sum() / 60
@@ -319,7 +320,13 @@ def _recordings(study: Study, calls: pd.DataFrame) -> Iterator[Finding]:
                 "a model can learn such a difference",
             )
     several = used[pd.to_numeric(used["channels"], errors="coerce") > 1]
-    if len(several) and study.audio.channel is None and study.biomarkers.frames is None:
+    try:
+        own = audio_of_calls(cohort.calls, study.audio)
+    except VoiceriskError as problem:
+        yield MEND, "recordings", str(problem).rstrip("."), ""
+        return
+    several = several[[own[call].channel is None for call in several["call_id"]]]
+    if len(several):
         shown = ", ".join(several["call_id"].iloc[:SHOWN])
         yield (
             MEND,

@@ -15,6 +15,7 @@ from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.study.covariates import is_line
 from voicerisk.study.design import ModelTables
 from voicerisk.study.screening import screen_all, screening_rows
 from voicerisk.study.settings import Study
@@ -218,7 +219,8 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
 
     boost = study.boost
     model = GamBoost(
-        markers=chosen,
+        markers=[*chosen, *tables.covariates],
+        covariates={name: is_line(tables.frames[name]) for name in tables.covariates},
         engine=boost.engine,
         moderator=None if tables.moderator is None else tables.moderator.name,
         shared=() if tables.moderator is None else tables.moderator.shared,
@@ -232,7 +234,7 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
         boundary_knots=boost.boundary_knots or "all",
         outside=boost.outside or "extrapolate",
     )
-    frames = tables.frames[list(chosen)]
+    frames = tables.frames[[*chosen, *tables.covariates]]
     if tables.moderator is not None:
         frames = frames.assign(**{tables.moderator.name: tables.of_frames(tables.moderator.name)})
     model.fit(frames, tables.of_frames("y").astype(int), groups=tables.frames["caller_id"])

@@ -17,6 +17,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
@@ -121,7 +122,7 @@ def run_study(
         stages.show(shown)
         write_manifest(study, folder, shown)
         stages.report()
-        thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
+        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
 
 
@@ -191,15 +192,17 @@ class Stages:
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
-        read = self.folder.file
-        frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
+        home = self.folder.path
+        frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
-        counts = pd.read_csv(read("flow.csv"))
-        return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
+        tables = model_tables(
+            calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+        )
+        counts = read_table(home, "flow")
+        return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
     def _extract(self, cohort: Cohort, move: Move) -> tuple[list[str], list[str]]:
         study, folder = self.study, self.folder
@@ -267,7 +270,7 @@ class Stages:
             code=code_of(screen_study),
         )
         self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
-        table = pd.read_csv(self.folder.file("screening.csv"))
+        table = read_table(self.folder.path, "screening")
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
 
@@ -359,7 +362,7 @@ class Stages:
             mark,
             lambda move: write_metrics(study, self.folder, wanted, move),
         )
-        return pd.read_csv(self.folder.file("metrics.csv"))
+        return read_table(self.folder.path, "metrics")
 
     def apparent(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
         """Score the callers that each protocol learned from, to stand beside the validated scores."""

@@ -1,4 +1,4 @@
-"""Reading tables of messages, sessions and ratings: CSV, JSON lines or Parquet.
+"""Reading tables of messages, sessions and ratings: CSV, Excel, JSON lines or Parquet.
 
 No cell ever enters an error or a log, nor the name of a column that the study does not ask for: with a wrong
 column name, or without a header, each of them may be what somebody wrote. Errors name file, row and column.
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import TextError
+from voicerisk.intake import clean, read_sheet
 
-READERS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+READERS = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 NESTED = "messages"
 # Names that a message may repeat: they are what the study file calls these columns unless it says otherwise.
 USUAL = (
@@ -28,7 +29,8 @@ def read_table(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        .csv, .tsv (UTF-8, all cells text), .jsonl or .ndjson (one object a line), .parquet. A JSON line that
+        .csv, .tsv, .xlsx (as every table that is brought; cells as written), .jsonl or .ndjson (one object
+        a line), .parquet. A JSON line that
         holds a list `messages` of objects becomes one row a message.
 
     Returns
@@ -44,24 +46,8 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TextError(f"There is no file {path}.")
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        try:
-            return pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                sep="\t" if suffix == ".tsv" else ",",
-                encoding="utf-8-sig",
-            )
-        except UnicodeDecodeError as problem:
-            raise TextError(f"{path.name} is not UTF-8 (byte {problem.start}); save it as UTF-8.") from None
-        except pd.errors.EmptyDataError:
-            raise TextError(f"{path.name} is empty.") from None
-        except (pd.errors.ParserError, ValueError):
-            raise TextError(
-                f"{path.name} is not a well-formed CSV table: a row has more cells than there are columns, "
-                "or a quote is not closed."
-            ) from None
+    if suffix in (".csv", ".tsv", ".xlsx"):
+        return read_sheet(path, TextError, verbatim=None, quote_names=False).cells
     if suffix in (".jsonl", ".ndjson"):
         return _plain(_json_lines(path), path)
     if suffix == ".parquet":
@@ -136,7 +122,7 @@ def row_of(path: Path, number: int) -> str:
     >>> row_of(Path("m.csv"), 0), row_of(Path("m.jsonl"), 0)
     ('m.csv, row 2', 'm.jsonl, record 1')
     """
-    sheet = path.suffix.lower() in (".csv", ".tsv")
+    sheet = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
     return f"{path.name}, row {number + 2}" if sheet else f"{path.name}, record {number + 1}"
 
 
@@ -162,8 +148,8 @@ def require(table: pd.DataFrame, columns: dict[str, str], path: Path) -> None:
 
 
 def as_id(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """Return a column of ids as text; raise where one is empty."""
-    values = table[column].astype("string").str.strip()
+    """Return a column of ids as text, cleaned as ids of calls are; raise where one is empty."""
+    values = table[column].astype("string").map(clean, na_action="ignore").astype("string")
     empty = values.isna() | (values == "")
     if empty.any():
         raise TextError(f"{row_of(path, int(empty.to_numpy().argmax()))}: {column} is empty.")
