@@ -29,7 +29,9 @@ for file in vignettes/*.Rmd r/vignettes/*.Rmd; do
   if [ ! -e "$page" ] || [ "$file" -nt "$page" ]; then
     mkdir -p vignettes/knitted
     (cd vignettes/knitted && Rscript --vanilla -e \
-      'knitr::opts_knit$set(root.dir = dirname(getwd())); knitr::knit(commandArgs(TRUE)[1], quiet = TRUE)' "../../$file" >/dev/null)
+      'knitr::opts_knit$set(root.dir = dirname(getwd()))
+       knitr::opts_chunk$set(fig.path = paste0("figure/", tools::file_path_sans_ext(basename(commandArgs(TRUE)[1])), "-"))
+       knitr::knit(commandArgs(TRUE)[1], quiet = TRUE)' "../../$file" >/dev/null)
   fi
 done
 
