@@ -3,9 +3,9 @@
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
 `fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
-`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
-estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
-Everything loads on first use, because numba and scikit-learn are slow to import.
+`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`;
+for GAMMs the estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for
+separated data. Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
 from typing import TYPE_CHECKING
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
+    from voicerisk.models.boosting.additive import scoring_model
     from voicerisk.models.boosting.cluster import fit_jointly_by_joblib, fit_lanes_by_joblib
     from voicerisk.models.boosting.engine.groups import alike_order
     from voicerisk.models.boosting.engine.joint import JointLanes, fit_jointly
     from voicerisk.models.boosting.engine.lanes import fit_lanes
     from voicerisk.models.boosting.estimator import GamBoost
-    from voicerisk.models.boosting.model_file import ScoringModel, read_model, scoring_model, write_model
     from voicerisk.models.boosting.path import FittedLearner, LanePath
     from voicerisk.models.boosting.resampling import (
         LazyLanes,
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from voicerisk.models.gamm.levels import split_levels
     from voicerisk.models.gamm.remedies import remedies
     from voicerisk.models.gamm.settings import GammSettings
+    from voicerisk.models.saved.additive import AdditiveModel
+    from voicerisk.models.saved.model_file import read_model, write_model
+    from voicerisk.models.saved.procedure import Procedure
 
 __all__ = [
+    "AdditiveModel",
     "BoostData",
     "BoostSettings",
     "FittedLearner",
@@ -46,7 +50,7 @@ __all__ = [
     "LanePath",
     "LazyLanes",
     "Learner",
-    "ScoringModel",
+    "Procedure",
     "alike_order",
     "cvrisk",
     "fit_gamm",
