@@ -90,6 +90,12 @@ def run_study(
     ------
     VoiceriskError
         One sentence that says what was found, where, and what to do.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
+    >>> voicerisk.run_study(study, "results").metrics  # doctest: +SKIP
     """
     from voicerisk.study.audit.run import drop_stale_audit
     from voicerisk.study.metrics_stage import write_manifest
