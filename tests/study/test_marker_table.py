@@ -174,6 +174,14 @@ def test_semicolons_with_decimal_commas_and_errors_of_excel(cohort, tmp_path):
     assert "1 cell(s) of the column 'a' of f.csv hold an error of Excel's" in found.notes[0]
 
 
+@pytest.mark.parametrize("segments", [True, False])
+def test_times_in_milliseconds_are_refused(cohort, tmp_path, segments):
+    table = frames().assign(time_s=lambda t: t["time_s"] * 1000)
+    table = table if segments else table.drop(columns=["segment", "frame"])
+    with pytest.raises(StudyError, match=r"time_s of call '001' goes to 2200, but its recording lasts 3 s"):
+        read(cohort, table, tmp_path)
+
+
 def test_segments_of_one_s_own_stay_where_the_whole_file_is_one_span(tmp_path, cohort):
     table = pd.read_csv(tmp_path / "calls.csv", dtype=str).drop(columns="labels")
     table.to_csv(tmp_path / "calls.csv", index=False)
