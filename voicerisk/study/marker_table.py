@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voicerisk.audio import sound_length
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
+from voicerisk.files import is_formula
 from voicerisk.intake import Sheet, near_key, read_sheet
 from voicerisk.intake.sheet import is_text
 from voicerisk.study.design import FRAME_KEYS
@@ -102,6 +103,12 @@ def _check_names(path: Path, header: list[str], markers: tuple[str, ...]) -> Non
     if taken:
         raise StudyError(
             f"{path.name}: a marker cannot be called {taken[0]}; rename the column or leave it out."
+        )
+    odd = [name for name in markers if is_formula(name) or not name.isprintable()]
+    if odd:
+        raise StudyError(
+            f"{path.name}: the marker {odd[0]!r} holds a control character, or a spreadsheet would run its "
+            "name as a formula; rename the column."
         )
     if not markers:
         raise StudyError(f"{path.name} has no column of markers beside {', '.join(header)}.")
