@@ -32,6 +32,11 @@ from voicerisk.errors import CohortError
             "002,b,male,nine.wav,0,002.txt",
             r"call '002', row 3 of calls.csv: there is no file 'nine.wav' in ",
         ),
+        (
+            3,
+            "002,b,male,002.WAV,0,002.txt",
+            r"no file '002.WAV' in .*; there is '002.wav': upper and lower case",
+        ),
         (3, "002,b,male,002.wav,0,nine.txt", r"row 3 of calls.csv: there is no labels 'nine.txt' in "),
         (
             3,

@@ -25,7 +25,13 @@ from voicerisk.pipeline.results_folder import fingerprint, keep_only, read_recor
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.marker_table import match_calls, place_by_time, place_segments, read_markers
+from voicerisk.study.marker_table import (
+    match_calls,
+    place_by_time,
+    place_segments,
+    read_markers,
+    refuse_late_times,
+)
 
 _OF_CALL = ["path", "file", "caller_id"]
 
@@ -279,8 +285,7 @@ def read_marker_table(path: Path, cohort: Cohort, missing: str = "masked") -> Ex
         missing values are empty.
     cohort : Cohort
         Rows of calls that are not in it, and silent ones, are left out and counted. Rows without `segment`
-        are
-        placed by `time_s`; segments that count from 1 are read as such, which a note says.
+        are placed by `time_s`; segments that count from 1 are read as such, which a note says.
     missing : {'masked', 'named', 'complete'}
         The rule for missing values.
 
@@ -303,6 +308,7 @@ def read_marker_table(path: Path, cohort: Cohort, missing: str = "masked") -> Ex
     notes = [*table.sheet.notes(), *notes]
     frames = table.frames[known]
     counts = [_left("own markers", "call not in the cohort", len(table.frames), len(frames))]
+    refuse_late_times(frames, cohort, path.name)
     if "segment" in frames:
         segment, told = place_segments(frames, cohort.spans, path.name)
         notes += told

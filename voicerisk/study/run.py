@@ -106,7 +106,7 @@ def run_study(
     cohort = load_cohort(study.cohort, study.folder)
     if _digest(brought) != read:
         raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
-    told = require_sound(study, cohort)
+    told = require_sound(study, cohort, wanted)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
