@@ -142,7 +142,7 @@ def _tracks() -> dict[str, bytes]:
         '            xmax = 3\n            text = ""\n'
     )
     return {
-        "a.txt": b"0.5\t1.5\tcaller\n\\\t200\t3000\n1.5\t1.75\tcounsellor\n2,0\t2,5\tcaller\n",
+        "a.txt": b"0.5\t1.5\tcaller\n\\\t200\t3000\n1.5\t1.75\tcounsellor\n2.0\t2.5\tcaller\n",
         "a.TextGrid": grid.encode(),
         "b.TextGrid": grid.encode("utf-16"),
         "a.srt": b"1\n00:00:00,500 --> 00:00:01,500\ncaller: hello\n\n2\n00:00:02,000 --> 00:00:02,500\nme\n",
