@@ -45,7 +45,7 @@ fi
 r_version=$(Rscript --vanilla -e 'cat(paste(R.version$major, R.version$minor, sep="."))')
 if dpkg --compare-versions "$r_version" lt 4.5; then rpy2='rpy2-rinterface>=3.6.3,<=3.6.5'; else rpy2='rpy2-rinterface>=3.6.7'; fi
 say "Installing voicerisk into .venv (R $r_version, so $rpy2)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "$rpy2" -e '.[r,report,vad,test]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check "$rpy2" -e '.[r,report,vad,codecs,test]'
 
 # ---- mboost, which no Debian package has ---------------------------------------------------------------------------------
 if ! Rscript --vanilla -e 'quit(status = !requireNamespace("mboost", quietly = TRUE))' 2>/dev/null; then

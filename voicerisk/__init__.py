@@ -1,23 +1,56 @@
 """voicerisk: interpretable, honestly validated risk models on voice biomarkers.
 
-A research tool. A number it prints is never the sole basis of a clinical decision.
+Take markers with `extract` and `extract_file` (`catalogue` says what they are), learn with `screen`,
+`GamBoost` and `Gamm`, run a whole study with `load_study` and `run_study`, ask what it is worth with `audit`,
+`validate` and `compute_metrics`, use it with `score`.
+`load_example` gives a table to try things on, `export_r` and `import_rds` go to R and back. The rooms
+`figures`, `report` and `simulate` draw, write and make up.
+
+Everything loads on first use. A research tool: a number it prints is never the sole basis of a clinical
+decision.
 """
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
-    from voicerisk.rbridge import export_r, import_rds
+    from voicerisk import figures, report, simulate
+    from voicerisk.biomarkers.catalogue import catalogue
+    from voicerisk.biomarkers.extract import extract, extract_file
+    from voicerisk.models.boosting.estimator import GamBoost
+    from voicerisk.models.gamm.estimator import Gamm
+    from voicerisk.rbridge.exchange import export_r, import_rds
+    from voicerisk.screening.screen import screen
+    from voicerisk.simulate.example import load_example
+    from voicerisk.study.audit.run import run_audit as audit
+    from voicerisk.study.external import validate_externally as validate
+    from voicerisk.study.run import run_study
+    from voicerisk.study.scoring import score
+    from voicerisk.study.settings import load_study
+    from voicerisk.validation.metrics.compute import compute_metrics
+    from voicerisk.version import __version__
 
-__all__ = ["__version__", "export_r", "import_rds"]
+__all__ = [
+    "GamBoost",
+    "Gamm",
+    "__version__",
+    "audit",
+    "catalogue",
+    "compute_metrics",
+    "export_r",
+    "extract",
+    "extract_file",
+    "figures",
+    "import_rds",
+    "load_example",
+    "load_study",
+    "report",
+    "run_study",
+    "score",
+    "screen",
+    "simulate",
+    "validate",
+]
 
-__version__ = version("voicerisk")
-
-
-def __getattr__(name: str) -> Any:
-    # On first use: importing voicerisk shall load nothing else, and no R.
-    if name in ("export_r", "import_rds"):
-        from voicerisk import rbridge
-
-        return getattr(rbridge, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -14,7 +14,8 @@
 #' @export
 #' @examples
 #' calls_example$sex <- factor(calls_example$sex)
-#' mine <- mgcv::gam(outcome ~ sex + s(dom, by = sex, k = 5) + age, binomial, calls_example, method = "REML")
+#' mine <- mgcv::gam(outcome ~ sex + s(dom, by = sex, k = 5) + age, binomial, calls_example,
+#'   method = "REML")
 #' vr_adopt(mine, caller = calls_example$caller_id)
 vr_adopt <- function(model, caller = NULL) {
   if (inherits(model, "vr_gamm")) return(if (is.null(caller)) model else adopted_callers(model, caller))

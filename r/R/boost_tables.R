@@ -66,14 +66,20 @@ boost_effects <- function(fit, points) {
 #' @return Data frame: link (log-odds), probability.
 #' @export
 vr_boost_predict <- function(fit, newdata) {
+  link <- drop(boost_links(fit, newdata))
+  data.frame(link = link, probability = stats::plogis(link))
+}
+
+# Log-odds of new rows: a matrix with one column, or with `path` one column for each number of steps from 0 on.
+boost_links <- function(fit, newdata, path = FALSE) {
   learners <- fit$learners
   needed <- setdiff(unique(c(learners$variable[learners$kind != "brandom"])), "1")
   absent <- setdiff(needed, names(newdata))
   if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
   active <- which(fit$status == "")
-  link <- rep(fit$offset, nrow(newdata))
-  if (fit$mstop == 0L) return(data.frame(link = link, probability = stats::plogis(link)))
-  sexes <- levels(fit$model$model.frame(which = 1L)[[1L]][[1L]])
+  link <- matrix(fit$offset, nrow(newdata), if (path) fit$mstop + 1L else 1L)
+  if (fit$mstop == 0L) return(link)
+  sexes <- fit$sexes
   if (fit$sex %in% needed) {
     strange <- setdiff(unique(as.character(newdata[[fit$sex]])), sexes)
     if (length(strange)) refuse("the new rows have ", fit$sex, " = \"", strange[1L], "\".")
@@ -96,9 +102,17 @@ vr_boost_predict <- function(fit, newdata) {
     if (!any(there)) next
     new <- new[there, , drop = FALSE]
     if (fit$columns[i] != "") new[[fit$columns[i]]] <- 1
-    link[there] <- link[there] + fit$scale * drop(stats::predict(fit$model, new, which = match(i, active)))
+    part <- if (path) cumulated(fit$model, new, match(i, active)) else stats::predict(fit$model, new, which = match(i, active))
+    steps <- if (path) -1L else 1L
+    link[there, steps] <- link[there, steps] + fit$scale * part
   }
-  data.frame(link = link, probability = stats::plogis(link))
+  link
+}
+
+# What one learner says of rows after each number of steps.
+cumulated <- function(model, rows, which) {
+  part <- stats::predict(model, rows, which = which, aggregate = "cumsum")
+  if (is.list(part)) part[[1L]] else part
 }
 
 #' Caller-grouped cross-validation of the number of boosting steps

@@ -127,7 +127,7 @@ smooth_of <- function(term, data, columns, env) {
   }
   if (!identical(bs, "tp")) unreadable(term)
   if ("by" %in% named && identical(args$by, NA)) {
-    if ("k" %in% named) refuse("a curve for all groups has mgcv's own k; leave k out of ", deparse1(term), ".")
+    if ("k" %in% named) refuse("a curve for all groups has k = 10; leave k out of ", deparse1(term), ".")
     return(list(kind = "all", name = name))
   }
   if ("by" %in% named && !identical(args$by, as.name(columns$sex))) unreadable(term)

@@ -75,7 +75,7 @@ boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, famil
   status <- built$status
   fitted <- list(
     learners = learners, status = status, y = y, sex = sex, caller = caller, mstop = mstop, nu = nu, family = family,
-    boundary = boundary, fill = built$fill, columns = built$columns
+    boundary = boundary, fill = built$fill, columns = built$columns, sexes = levels(frame[[sex]])
   )
   active <- which(status == "")
   if (!length(active)) refuse("no learner can be fitted: ", learners$variable[1L], " ", status[1L], ".")

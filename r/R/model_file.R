@@ -29,6 +29,7 @@ vr_read_model <- function(path) {
   model <- json_plain(content)
   model$markers <- as.character(model$markers)
   model$may_be_missing <- as.character(model$may_be_missing)
+  if (is.null(model$moderated_by)) model$moderated_by <- "sex"
   model$effects <- lapply(model$effects, function(effect) {
     effect$polynomials <- do.call(rbind, effect$polynomials)
     if (!identical(dim(effect$polynomials), c(as.integer(effect$intervals) + 3L, 4L)) || effect$low >= effect$high) {
@@ -43,18 +44,18 @@ vr_read_model <- function(path) {
 #' Score rows with a boosted model from a file
 #'
 #' @param model A `vr_model`.
-#' @param newdata Data frame with the markers and, where the model has sex, the moderator (female, male, F or M in any
-#'   case).
-#' @param sex Name of the moderator.
+#' @param newdata Data frame with the markers and, where the model has sex, the moderator (of sex
+#'   female, male, F or M in any case).
+#' @param sex Name of the moderator's column; by default the one that the file names.
 #' @return Data frame, one row a row of `newdata`: p_raw, log_odds, base (offset and sex), one column a marker with its
 #'   contribution in log-odds, n_outside (markers beyond the range of the training rows), and `<marker>_outside`.
 #' @export
-vr_score <- function(model, newdata, sex = "sex") {
+vr_score <- function(model, newdata, sex = model$moderated_by) {
   if (!inherits(model, "vr_model")) refuse("vr_score needs what vr_read_model gives, not a ", class(model)[1L], ".")
   absent <- setdiff(c(model$markers, if (model$needs_sex) sex), names(newdata))
   if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
   n <- nrow(newdata)
-  sexes <- if (model$needs_sex) model_sexes(newdata[[sex]], sex) else rep("all", n)
+  sexes <- if (model$needs_sex) model_levels(newdata[[sex]], sex, names(model$sex_effect)) else rep("all", n)
   base <- rep(model$offset, n)
   for (name in names(model$sex_effect)) {
     mine <- name == "all" | sexes == name
@@ -88,13 +89,16 @@ vr_score <- function(model, newdata, sex = "sex") {
   out
 }
 
-# Female or male, spelt out.
-model_sexes <- function(values, name) {
-  known <- c(female = "female", f = "female", male = "male", m = "male")
-  found <- unname(known[tolower(trimws(as.character(values)))])
-  if (anyNA(found)) {
-    row <- which(is.na(found))[1L]
-    refuse(name, " is \"", as.character(values)[row], "\" in row ", row, "; it must be female or male.")
+# The levels as text, sexes spelt out; a level that the model does not know is refused.
+model_levels <- function(values, name, known) {
+  found <- trimws(as.character(values))
+  if (name == "sex") {
+    spelt <- c(female = "female", f = "female", male = "male", m = "male")[tolower(found)]
+    found <- ifelse(is.na(spelt), found, unname(spelt))
+  }
+  if (!all(found %in% known)) {
+    row <- which(!found %in% known)[1L]
+    refuse(name, " is \"", as.character(values)[row], "\" in row ", row, "; it must be one of ", paste(known, collapse = ", "), ".")
   }
   found
 }

@@ -3,6 +3,7 @@
 install_lines <- list(
   mgcv = c("apt install r-cran-mgcv", "conda install -c conda-forge r-mgcv", "install.packages(\"mgcv\")"),
   glmnet = c("apt install r-cran-glmnet", "conda install -c conda-forge r-glmnet", "install.packages(\"glmnet\")"),
+  ggplot2 = c("apt install r-cran-ggplot2", "conda install -c conda-forge r-ggplot2", "install.packages(\"ggplot2\")"),
   mboost = c(
     "apt has no mboost in Debian 12", "conda install -c conda-forge r-mboost", "install.packages(\"mboost\")"
   )

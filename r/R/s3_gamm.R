@@ -25,7 +25,8 @@
 #'   found once the package generics (or broom) is loaded.
 #' @name vr_gamm-methods
 #' @examples
-#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex, engine = "gam")
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
 #' fit
 #' confint(fit)
 #' head(predict(fit, type = "response"))

@@ -1,5 +1,6 @@
 """`voicerisk extract`: one recording, a folder, a table of calls, and what is refused."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(sound, tmp_path):
         "call_id": ["a", "b", "c"],
         "n_frames": table.groupby("call_id").size().tolist(),
         "n_silent": table.groupby("call_id")["silent"].sum().tolist(),
+        "whole": [True, True, True],
     }
 
 
@@ -137,6 +139,52 @@ def test_a_recording_without_a_whole_frame_has_no_row_and_spoils_no_column(comma
     assert code == 0
     assert "73 frames" in said
     assert pd.read_parquet(out)["call_id"].unique().tolist() == ["b"]
+
+
+def test_a_folder_takes_every_recording_and_names_what_it_leaves_out(command, sound, tmp_path):
+    soundfile.write(tmp_path / "a.opus", sound, 8000, format="OGG", subtype="OPUS")
+    (tmp_path / "calls").mkdir()
+    for name in ("b.opus", "c.OGA", "d.oga"):
+        shutil.copy(tmp_path / "a.opus", tmp_path / "calls" / name)
+    write(tmp_path, "calls/e.WAV", sound)
+    soundfile.write(tmp_path / "calls" / "f.rf64", sound, 8000, format="RF64", subtype="PCM_16")
+    write(tmp_path, "calls/short.wav", sound[:100])
+    (tmp_path / "calls" / "[notes].txt").write_text("a label track")
+    (tmp_path / "calls" / "night").mkdir()
+    (tmp_path / "calls" / "night" / "g.dvf").write_bytes(b"\0")
+    code, said = command(tmp_path / "calls", "-o", tmp_path / "frames.csv", "--markers", "rms_db")
+    assert code == 0
+    counts = pd.read_csv(tmp_path / "frames.csv")["call_id"].value_counts().to_dict()
+    assert counts == dict.fromkeys("bcdef", 73)
+    assert "2 files are no recordings by their names and were left out: '[notes].txt', 'night/g.dvf'." in said
+    assert "1 recordings hold no whole frame (40 ms): 'short'." in said
+
+
+@pytest.mark.parametrize("column", ["file", "labels"])
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt", "a/../../secret.txt"])
+def test_a_table_names_no_file_outside_its_folder(command, sound, tmp_path, column, name):
+    write(tmp_path, "study/a.wav", sound)
+    (tmp_path / "secret.txt").write_text("nobody reads this line\n")
+    (tmp_path / "study" / "link").symlink_to(tmp_path)
+    row = {"call_id": "c", "file": "a.wav", "labels": ""} | {column: name}
+    pd.DataFrame([row]).to_csv(tmp_path / "study" / "calls.csv", index=False)
+    code, said = command(tmp_path / "study" / "calls.csv", "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert f"row 2: {column} '{name}' leads out of the folder" in said
+    assert "nobody" not in said
+
+
+def test_a_name_that_no_file_system_takes_is_not_there(command, tmp_path):
+    (tmp_path / "calls.csv").write_text(f"call_id,file\nc,{'x' * 300}.wav\n")
+    code, said = command(tmp_path / "calls.csv", "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert "is not there" in said
+
+
+def test_one_recording_without_a_whole_frame_is_refused(command, sound, tmp_path):
+    code, said = command(write(tmp_path, "a.wav", sound[:100]), "-o", tmp_path / "frames.csv")
+    assert code == 1
+    assert "a.wav holds no whole frame" in said
 
 
 def test_broken_recordings_are_all_named_and_the_others_are_kept(command, sound, tmp_path, monkeypatch):

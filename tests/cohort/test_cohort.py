@@ -160,7 +160,6 @@ def test_a_filter_sees_sex_as_female_and_male(study):
     )
     found = study.load(where="sex == 'female'")
     assert list(found.calls["call_id"]) == ["1", "2", "3", "4"]
-    assert "All callers are female" in found.notes[-1]
 
 
 def test_without_a_track_the_whole_file_is_one_span_and_that_is_said(study, replace_row):

@@ -348,9 +348,9 @@ def test_flow_states_counts_before_and_after(made):
     text = [item.get_text() for item in figure.axes[0].texts]
     assert text[:3] == ["Listed", "96 calls", "77 callers"]
     for line in (
-        "outcome is empty: 4 calls, 3 callers",
-        "C-SSRS 0, which the study file does not map: 2 calls",
-        "recording has no sample: 1 call, 1 caller",
+        "outcome is empty: 4 of 96 calls, 3 of 77 callers",
+        "C-SSRS 0, which the study file does not map: 2 of 96",
+        "recording has no sample: 1 of 66 calls, 1 of 54 callers",
         "797 spans",
         "352\u2009332 frames",
         "36 callers",
@@ -365,7 +365,7 @@ def test_flow_that_starts_with_an_exclusion_says_what_there_was_before(made):
     )
     text = [item.get_text() for item in figures.exclusion_flow(table).axes[0].texts]
     assert text[:2] == ["Before any exclusion", "10 calls"]
-    assert sorted(text[2:]) == ["6 calls", "Left out", "Outcome", "empty: 4 calls"]
+    assert sorted(text[2:]) == ["6 calls", "Left out", "Outcome", "empty: 4 of 10 calls"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_rows_that_cannot_be_scored_are_named(worker, saved):
     new = rows(5, 1)
     with pytest.raises(RBridgeError, match='new rows have no column "if"'):
         score(worker, saved, new.drop(columns="if"))
-    with pytest.raises(RBridgeError, match='sex is "diverse" in row 2; it must be female or male'):
+    with pytest.raises(RBridgeError, match='sex is "diverse" in row 2; it must be one of female, male'):
         score(worker, saved, new.assign(sex=["F", "diverse", "M", "M", "M"]))
     with pytest.raises(RBridgeError, match=r"if is missing in 2 rows \(first: row 4\)"):
         score(worker, saved, new.assign(**{"if": [1.0, 1.0, 1.0, np.nan, np.nan]}))

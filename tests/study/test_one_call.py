@@ -159,7 +159,7 @@ def test_report_plays_a_call_and_the_copy_tells_nobody(finished, tmp_path):
     assert done.exit_code == 0, done.output
     calls = pd.read_csv(results / "calls.csv", dtype=str)
     manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    secret = {*calls["call_id"], *calls["caller_id"], *calls["file"], *manifest["recordings"].values()}
+    secret = {*calls["call_id"], *calls["caller_id"], *calls["file"], *manifest["recordings"]}
     secret |= {manifest["calls_table"]["sha256"], str(cohort), str(results), "/tmp", "labels/"}
     for path in (tmp_path / "copy").rglob("*"):
         if path.is_file():

@@ -79,7 +79,12 @@ def test_recordings_become_a_validated_model(cohort, tmp_path):
     channel = pd.read_csv(out / "channel.csv")
     assert len(channel) == 12 and channel["sha256"].is_unique
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["recordings"][channel["call_id"][0]] == channel["sha256"][0]
+    assert manifest["recordings"] == sorted(set(channel["sha256"]))
+    assert manifest["sound"]["decoded_s"] == pytest.approx(channel["duration_s"].sum(), abs=1e-3)
+    assert manifest["sound"]["stated_s"] == manifest["sound"]["decoded_s"]
+    assert manifest["sound"]["calls_whose_header_states_another_length"] == 0
+    text = (out / "manifest.json").read_text()
+    assert not any(f'"{call}"' in text for call in channel["call_id"])
     assert str(tmp_path) not in (out / "manifest.json").read_text()
 
     again = _voicerisk("run", cohort / "study.toml", "--out", out, "--jobs", 2)

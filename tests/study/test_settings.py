@@ -34,8 +34,8 @@ def test_defaults_are_filled_in_and_relative_paths_resolve_from_the_file(tmp_pat
         ("[cohort\n", r"not valid TOML"),
         ('[cohort]\ncalls = "c.csv"\noutcome = "y"\n[boost]\nnu = 2\n', r"nu is 2"),
         (
-            '[cohort]\ncalls = "c.csv"\noutcome = "y"\nmoderator = "service"\n',
-            r"'service' cannot be modelled",
+            '[cohort]\ncalls = "c.csv"\nmoderatr = "service"\n',
+            r"unknown key moderatr in \[cohort\]; did you mean moderator\?",
         ),
         (
             '[cohort]\ncalls = "c.csv"\noutcome = "y"\n[validation]\nprior = 1.5\n',

@@ -22,7 +22,7 @@ from voicerisk.audio.levels import (
 )
 from voicerisk.audio.long_file import PreparedFile, SpanPiece, prepare_file
 from voicerisk.audio.prepare import Prepared, SpanFrames, prepare
-from voicerisk.audio.recording import Recording, blocks, content_hash, read_recording
+from voicerisk.audio.recording import Recording, blocks, content_hash, read_recording, sound_length
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import SilenceRule, silence_rule
 
@@ -56,5 +56,6 @@ __all__ = [
     "prepare_file",
     "read_recording",
     "silence_rule",
+    "sound_length",
     "window_and_hop",
 ]

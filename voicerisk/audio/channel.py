@@ -4,6 +4,7 @@ None of these numbers says anything about a caller's state. Where they predict t
 learnt the line, the device or the service instead of the voice.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ CHANNEL_COLUMNS = (
     "sample_rate",
     "subtype",
     "duration_s",
+    "stated_s",
     "peak_dbfs",
     "rms_dbfs",
     "noise_floor_dbfs",
@@ -57,7 +59,8 @@ def channel_table(
     Returns
     -------
     dict
-        `call_id`; `sha256` of the decoded samples; `sample_rate` (Hz); `subtype`; `duration_s`; `peak_dbfs`
+        `call_id`; `sha256` of the decoded samples; `sample_rate` (Hz); `subtype`; `duration_s`, decoded;
+        `stated_s`, what the file's own header admits (NaN where it says nothing); `peak_dbfs`
         and `rms_dbfs` of the speech about its mean; `noise_floor_dbfs`, the 10th percentile of the RMS of the
         40 ms frames that touch no span (of all frames where fewer than ten do not); `bandwidth_hz`, the
         frequency below which 99 % of the power of the first difference of the speech lies;
@@ -82,6 +85,7 @@ def channel_table(
         "sample_rate": rate,
         "subtype": heard.subtype,
         "duration_s": heard.n_samples / rate,
+        "stated_s": heard.stated_s,
         "peak_dbfs": max(LOWEST_DBFS, dbfs(level.centred_peak)),
         "rms_dbfs": max(LOWEST_DBFS, dbfs(level.rms)),
         "noise_floor_dbfs": noise_floor_dbfs(heard.blocks(), rate, borders),
@@ -99,10 +103,12 @@ class _Heard:
         self._channel = channel
         if isinstance(source, Recording):
             self.sample_rate, self.subtype, self.name = source.sample_rate, source.subtype, str(source.path)
+            self.stated_s = source.stated_s
         else:
             self.name = str(source)
             with opened(Path(source), channel) as (file, _):
-                self.sample_rate, self.subtype = int(file.samplerate), str(file.subtype)
+                self.sample_rate, self.subtype = file.samplerate, file.subtype
+                self.stated_s = math.nan if file.stated is None else file.stated / file.samplerate
         digest = SoundHash(self.sample_rate)
         n, total = 0, 0.0
         for block in self.blocks():

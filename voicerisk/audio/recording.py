@@ -1,15 +1,15 @@
-"""Reading recordings of any format that libsndfile knows, without a silent cast, cut or mix."""
+"""Reading recordings to their real end, without a silent cast, cut or mix."""
 
 import hashlib
-import re
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from voicerisk.audio.decoders import Decoder, decoder_of
 from voicerisk.audio.settings import channel_number
 from voicerisk.errors import AudioError
 from voicerisk.types import Floats
@@ -17,12 +17,8 @@ from voicerisk.types import Floats
 BLOCK = 1 << 16
 """Samples of one channel that are decoded at a time."""
 
-# libsndfile's log says what a header promised and what was there; sizes that a streaming writer leaves open
-# (all bits set, or the largest signed one) promise nothing.
-_PROMISE = re.compile(r"^\s*(?:data|SSND|BODY|Data Size)\s*:\s*(\d+)\s*\(should be (\d+)\)", re.MULTILINE)
-_CUT_OFF = ("File ended unexpectedly", "does not match value from 'ds64' chunk")
-_OPEN_SIZE = 0x7FFF0000
-_UNKNOWN_LENGTH = 1 << 48
+HIGHEST_PEAK = 100.0
+"""40 dB above full scale; a float file with larger samples is damaged or holds integers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +43,9 @@ class Recording:
         The file.
     file_rate : int
         Hz, as the file has it.
+    stated_s : float
+        Seconds that the file's own header admits; NaN where it says nothing. Less than what was decoded where
+        files were joined or a header was never brought up to date.
     """
 
     samples: Floats
@@ -56,10 +55,11 @@ class Recording:
     sha256: str
     path: Path
     file_rate: int
+    stated_s: float = math.nan
 
 
 @contextmanager
-def opened(path: Path, channel: int | str | None = None) -> Iterator[tuple[soundfile.SoundFile, int]]:
+def opened(path: Path, channel: int | str | None = None) -> Iterator[tuple[Decoder, int]]:
     """Open a recording and find the caller's channel.
 
     Parameters
@@ -70,8 +70,8 @@ def opened(path: Path, channel: int | str | None = None) -> Iterator[tuple[sound
 
     Yields
     ------
-    soundfile.SoundFile, int
-        The open file, and the index (from 0) of the channel.
+    Decoder, int
+        The open recording, and the index (from 0) of the channel.
 
     Raises
     ------
@@ -83,13 +83,29 @@ def opened(path: Path, channel: int | str | None = None) -> Iterator[tuple[sound
     if path.stat().st_size == 0:
         raise AudioError(f"{path} is empty (0 bytes).")
     try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError, ValueError) as broken:
-        reason = getattr(broken, "error_string", str(broken)).strip().rstrip(".")
-        raise AudioError(f"{path} cannot be read as sound: {reason}.") from broken
-    with file:
-        _refuse_truncated(file, path)
-        yield file, _channel_index(file.channels, channel, path)
+        with decoder_of(path) as decoder:
+            yield decoder, _channel_index(decoder.channels, channel, path)
+    except PermissionError as closed:
+        raise AudioError(
+            f"{path} may not be read ({closed.strerror}); give yourself the right to."
+        ) from closed
+
+
+def sound_length(path: Path) -> tuple[float, int]:
+    """Return the length of a recording to its real end (seconds) and its sample rate (Hz).
+
+    Only where no header says the length is the file decoded for it.
+
+    Raises
+    ------
+    AudioError
+        As `read_recording`, but for several channels, which do not matter here.
+    """
+    with opened(path, 1) as (decoder, _):
+        rate, n = decoder.samplerate, decoder.frames
+    if n is None:
+        n = sum(len(block) for block in blocks(path, 1))
+    return n / rate, rate
 
 
 def blocks(path: Path, channel: int | str | None = None, size: int = BLOCK) -> Iterator[Floats]:
@@ -113,30 +129,19 @@ def blocks(path: Path, channel: int | str | None = None, size: int = BLOCK) -> I
     AudioError
         As `read_recording`; a truncation that only decoding shows is raised when its place is reached.
     """
-    with opened(path, channel) as (file, index):
+    with opened(path, channel) as (decoder, index):
         done = 0
         while True:
-            try:
-                block = file.read(size, dtype="float64", always_2d=True)
-            except soundfile.LibsndfileError as broken:
-                raise AudioError(
-                    f"{path} breaks off after {done / file.samplerate:.3f} s: {broken.error_string.strip()}"
-                ) from broken
+            block = decoder.read(size)
             mono = np.ascontiguousarray(block[:, index])
             if len(mono):
-                _refuse_not_finite(mono, done, path)
+                _refuse_no_sound(mono, done, path)
                 done += len(mono)
                 yield mono
             if len(mono) < size:
                 break
-        _refuse_truncated(file, path)  # an Ogg stream's missing end is known only now
         if done == 0:
             raise AudioError(f"{path} holds no sample.")
-        if done < file.frames < _UNKNOWN_LENGTH:
-            raise AudioError(
-                f"{path} is truncated: its header promises {file.frames / file.samplerate:.3f} s, but only "
-                f"{done / file.samplerate:.3f} s could be decoded."
-            )
 
 
 def read_recording(
@@ -145,8 +150,9 @@ def read_recording(
     """Read one channel of a recording.
 
     Any format of libsndfile: WAV, FLAC, Ogg, MP3, AIFF, AU, ...; integers of 8 to 32 bits, 32- and 64-bit
-    floats, mu-law, A-law, GSM. Nothing is cast, clipped, mixed or resampled unless it was asked for; the
-    16-bit step of the paper belongs to `prepare`.
+    floats, mu-law, A-law, GSM; with the extra ``codecs`` m4a, aac, webm, amr and others as well. The sound is
+    decoded to its real end, whatever the header admits. Nothing is cast, clipped, mixed or resampled unless
+    it was asked for; the 16-bit step of the paper belongs to `prepare`.
 
     Parameters
     ----------
@@ -173,8 +179,9 @@ def read_recording(
     """
     path = Path(path)
     samples = _joined(blocks(path, channel))
-    with opened(path, channel) as (file, _):
-        file_rate, subtype, n_channels = int(file.samplerate), str(file.subtype), int(file.channels)
+    with opened(path, channel) as (decoder, _):
+        file_rate, subtype, n_channels = decoder.samplerate, decoder.subtype, decoder.channels
+        stated_s = math.nan if decoder.stated is None else decoder.stated / file_rate
     digest = content_hash(samples, file_rate)
     rate = file_rate
     if resample_hz is not None and resample_hz != file_rate:
@@ -183,7 +190,7 @@ def read_recording(
         rate = int(resample_hz)
         if len(samples) == 0:
             raise AudioError(f"{path} is too short to be resampled from {file_rate} to {rate} Hz.")
-    return Recording(samples, rate, subtype, n_channels, digest, path, file_rate)
+    return Recording(samples, rate, subtype, n_channels, digest, path, file_rate, stated_s)
 
 
 def _joined(parts: Iterable[Floats]) -> Floats:
@@ -244,22 +251,18 @@ def _channel_index(n_channels: int, channel: int | str | None, path: Path) -> in
     return number - 1
 
 
-def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
-    log = file.extra_info
-    for promised, there in _PROMISE.findall(log):
-        if int(there) < int(promised) < _OPEN_SIZE:
-            raise AudioError(
-                f"{path} is truncated: its header promises {promised} bytes of sound, but {there} are there."
-            )
-    if any(sign in log for sign in _CUT_OFF):
-        raise AudioError(f"{path} is truncated: the file ends before the sound does.")
-
-
-def _refuse_not_finite(samples: Floats, offset: int, path: Path) -> None:
+def _refuse_no_sound(samples: Floats, offset: int, path: Path) -> None:
     finite = np.isfinite(samples)
     if not finite.all():
         bad = int(np.argmin(finite))
         raise AudioError(
             f"{path} holds samples that are NaN or infinite, the first at {offset + bad} ({samples[bad]}); "
             "repair the recording."
+        )
+    loud = np.abs(samples) > HIGHEST_PEAK
+    if loud.any():
+        bad = int(np.argmax(loud))
+        raise AudioError(
+            f"{path} holds {samples[bad]:.3g} at sample {offset + bad}, where full scale is 1; divide "
+            "samples that are whole numbers by 32768, or repair the recording."
         )

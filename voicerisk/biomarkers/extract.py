@@ -187,7 +187,7 @@ def extract_file(
 def is_long(path: Path, channel: int | str | None = None) -> bool:
     """Whether a file is read piece by piece: longer than `WHOLE_S`, or of unknown length."""
     with opened(path, channel) as (file, _):
-        return bool(file.frames > WHOLE_S * file.samplerate)
+        return file.frames is None or file.frames > WHOLE_S * file.samplerate
 
 
 def check_rate(sample_rate: int, name: str = "The signal") -> int:

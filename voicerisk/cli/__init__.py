@@ -19,6 +19,7 @@ from voicerisk.cli import (
     simulate,
     text,
     validate,
+    write,
 )
 from voicerisk.cli.app import app, main
 
@@ -40,4 +41,5 @@ __all__ = [
     "simulate",
     "text",
     "validate",
+    "write",
 ]

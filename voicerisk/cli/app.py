@@ -1,5 +1,7 @@
 """The application that the commands of this folder register with, and how it starts and stops."""
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -41,27 +43,56 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+TERMINATED = 143
+# What the system may refuse at any place where a file is read or written.
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk; finished steps are kept, and the same command goes on from there",
+    errno.EDQUOT: "make room in your quota; finished steps are kept, and the same command goes on from there",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "give yourself the right to this file or folder, or choose another",
+    errno.EPERM: "give yourself the right to this file or folder, or choose another",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ENOTDIR: "a part of this path is a file; name another",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or use fewer jobs",
+}
 
 
 def main() -> None:
-    """Run the command line; errors are one sentence, Ctrl-C stops at once and loses no finished step."""
+    """Run the command line.
+
+    Errors are one sentence; Ctrl-C and SIGTERM stop at once and lose no finished step.
+    """
     # click would turn Ctrl-C into a bare "Aborted!", and threads in compiled code would be waited for.
     signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that has no tick is no reason to stop
     try:
         app()
     except VoiceriskError as problem:
-        console(stderr=True).print(
-            f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
+        _refuse(str(problem))
+    except OSError as problem:
+        remedy = _REMEDIES.get(problem.errno or 0)
+        if remedy is None:
+            raise
+        place = problem.filename2 or problem.filename
+        _refuse(f"{f'{place}: ' if place else ''}{problem.strerror}; {remedy}.")
 
 
-def _stop(*_: object) -> None:
+def _refuse(message: str) -> None:
+    console(stderr=True).print(
+        f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True, markup=True
+    )
+    sys.exit(1)
+
+
+def _stop(number: int = signal.SIGINT, *_: object) -> None:
     # Work may be running in threads and child processes that do not listen; every finished step is on disk
     # already.
     sys.stderr.write("\nStopped. Finished steps are kept; the same command goes on from there.\n")
     _end_children()
-    os._exit(INTERRUPTED)
+    os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
 
 
 def _end_children() -> None:

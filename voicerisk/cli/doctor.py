@@ -15,7 +15,9 @@ def doctor() -> None:
     failed = False
     for check in check_installation():
         mark = {"ok": "[green]✓[/]", "optional": "[yellow]–[/]", "failed": "[red]✗[/]"}[check.status]
-        screen.print(f"{mark} {check.name:<18} {escape(check.found)}", highlight=False, soft_wrap=True)
+        screen.print(
+            f"{mark} {check.name:<18} {escape(check.found)}", highlight=False, soft_wrap=True, markup=True
+        )
         failed = failed or check.status == "failed"
     if failed:
         raise typer.Exit(1)

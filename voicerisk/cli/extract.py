@@ -8,7 +8,7 @@ import typer
 
 from voicerisk.cli.app import app
 from voicerisk.cli.jobs import Jobs, cores
-from voicerisk.cli.progress import ProgressBars, console
+from voicerisk.cli.progress import ProgressBars, console, named, note
 
 
 @app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
@@ -31,7 +31,7 @@ def extract(
     """
     # Before Arrow is imported: its own allocator would keep 20 MB for itself.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from voicerisk.study.extract_files import extract_files
+    from voicerisk.study.extract_files import extract_files, left_out_of
 
     screen = console()
     chosen = markers if markers in ("all", "named") else tuple(markers.split(","))
@@ -39,12 +39,20 @@ def extract(
     side = int(channel) if channel.isdigit() else channel or None
     with ProgressBars(screen).stage("Biomarkers") as move:
         counts = extract_files(source, out, chosen, preset, kept, side, jobs or cores(), move, tier or None)
+    bare = list(counts.loc[counts["n_frames"] == 0, "call_id"])
+    if bare:
+        note(screen, f"{len(bare)} recordings hold no whole frame (40 ms): {named(bare)}.")
+    skipped = left_out_of(source)
+    if skipped:
+        note(
+            screen,
+            f"{len(skipped)} files are no recordings by their names and were left out: {named(skipped)}.",
+        )
     n, silent = int(counts["n_frames"].sum()), int(counts["n_silent"].sum())
     if kept and counts["whole"].any():
-        screen.print(
-            f"note: {int(counts['whole'].sum())} of {len(counts)} recordings have no label track: the whole "
-            f"file is "
-            "taken as the caller's speech.",
-            highlight=False,
+        note(
+            screen,
+            f"{int(counts['whole'].sum())} of {len(counts)} recordings have no label track: the whole file "
+            "is taken as the caller's speech.",
         )
     screen.print(f"{n} frames, {silent} of them silent: {out}", highlight=False, soft_wrap=True)

@@ -44,7 +44,7 @@ def run(
     screen = console()
     result = run_multitask(load_multitask_study(study, preset), out, reporter=ProgressBars(screen))
     for warning in result.notes[:1] if "published" in set(result.metrics["protocol"]) else ():
-        screen.print(f"[bold red]warning:[/] {escape(warning)}", highlight=False)
+        screen.print(f"[bold red]warning:[/] {escape(warning)}", highlight=False, markup=True)
     for sentence in result.sentences:
-        screen.print(f"  {escape(sentence)}", highlight=False)
-    screen.print(f"Results: {escape(str(result.folder))}/report.html", highlight=False, soft_wrap=True)
+        screen.print(f"  {sentence}", highlight=False)
+    screen.print(f"Results: {result.folder}/report.html", highlight=False, soft_wrap=True)

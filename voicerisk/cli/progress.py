@@ -1,7 +1,7 @@
 """What a command shows while it works: a line with a bar for each stage, and remarks."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ def console(stderr: bool = False) -> "Console":
     """Make the console that a command prints to."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    # A name such as [/a] or :x: is no markup; who wants markup asks for it and escapes what comes from data.
+    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def escape(text: str) -> str:
@@ -110,12 +111,23 @@ class ProgressBars:
 
             yield move
         seconds = time.monotonic() - started
-        self.console.print(f"[green]✓[/] {title:<28} {seconds:6.1f} s", highlight=False)
+        self.console.print(f"[green]✓[/] {title:<28} {seconds:6.1f} s", highlight=False, markup=True)
 
     def kept(self, title: str) -> None:
         """Say that a stage was finished earlier and nothing it depends on has changed."""
-        self.console.print(f"[green]✓[/] {title:<28} [dim]unchanged, kept[/]", highlight=False)
+        self.console.print(f"[green]✓[/] {title:<28} [dim]unchanged, kept[/]", highlight=False, markup=True)
 
     def note(self, text: str) -> None:
         """Print a remark that the user should read."""
-        self.console.print(f"  [yellow]note:[/] {escape(text)}", highlight=False)
+        note(self.console, text)
+
+
+def note(console: "Console", text: str) -> None:
+    """Print a remark that the user should read."""
+    console.print(f"  [yellow]note:[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
+
+
+def named(names: Sequence[str], most: int = 20) -> str:
+    """Return names as a list for a sentence; the later ones of a long list are counted."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more

@@ -79,7 +79,7 @@ def _number(value: float, digits: int = 2) -> str:
 
 
 def _print_recalibration(recalibration: "pd.DataFrame", screen: "Console") -> None:
-    screen.print("\n[bold]Recalibration on all calls[/]")
+    screen.print("\nRecalibration on all calls", style="bold")
     for row in recalibration[recalibration["group"] == "all"].to_dict("records"):
         line = f"log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of the score"
         if row["slope"] != row["slope"]:
@@ -98,7 +98,7 @@ def _print_shift(shift: "pd.DataFrame", screen: "Console") -> None:
         return
     moved = shift[shift["shifted"].astype(bool)].sort_values("difference", key=abs, ascending=False)
     screen.print(
-        f"\n[bold]Markers[/]: {len(moved)} of {len(shift)} moved by a quarter of a standard deviation "
+        f"\nMarkers: {len(moved)} of {len(shift)} moved by a quarter of a standard deviation "
         "between callers or more",
         highlight=False,
     )

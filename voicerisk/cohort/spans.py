@@ -1,17 +1,17 @@
 """The spans of each call: the chosen labels of its track, or the whole file where it has none."""
 
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from voicerisk.audio import sound_length
 from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import ROUNDING_S, Track, label_matches, read_track
 from voicerisk.cohort.textgrid import Row
-from voicerisk.errors import CohortError
-from voicerisk.intake import find_file
+from voicerisk.errors import AudioError, CohortError
+from voicerisk.intake import find_file, is_there, leads_out
 from voicerisk.types import Progress
 
 
@@ -35,16 +35,15 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
     CohortError
         If the name is absolute or leads out of `root`, or there is no such file.
     """
-    wanted = Path(os.path.normpath(root / name))
-    if Path(name).is_absolute() or not wanted.is_relative_to(root):
+    if leads_out(root, name):
         raise CohortError(
             f"{place}: the {column} {name!r} leads out of the folder {root}; name a folder that holds all "
             "files with root in [cohort]."
         )
     path = find_file(root, name)
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         beside = place.table.parent / name
-        if beside.is_file():
+        if is_there(beside):
             hint = f"; there is one beside {place.table.name}: set root in [cohort] to its folder"
         elif "\\" in name:
             hint = "; write folders with / instead of \\"
@@ -55,18 +54,14 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
 
 
 def duration(path: Path, place: Place) -> tuple[float, float]:
-    """Return the duration of a recording and of one of its samples, in seconds, from its header."""
-    import soundfile
-
+    """Return the duration of a recording to its real end and of one of its samples, in seconds."""
     try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise CohortError(
-            f"{place}: {path} cannot be read as a recording ({str(error).rstrip('. ')})."
-        ) from error
-    if info.frames <= 0 or info.samplerate <= 0:
+        length, rate = sound_length(path)
+    except AudioError as error:
+        raise CohortError(f"{place}: {error}") from error
+    if length <= 0:
         raise CohortError(f"{place}: {path} holds no samples.")
-    return info.frames / info.samplerate, 1.0 / info.samplerate
+    return length, 1.0 / rate
 
 
 def read_spans(

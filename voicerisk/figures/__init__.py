@@ -5,8 +5,9 @@ units of markers from `labels`. `draw` and `make` know every figure by name, so 
 figures of a study folder again, in another style, from the tables beside them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.figures.audit import audit_ladder, permutation_null
@@ -28,47 +29,6 @@ if TYPE_CHECKING:
     from voicerisk.figures.style import STYLES, Style, read_style
     from voicerisk.figures.subgroups import subgroup_forest
 
-_HOME = {
-    "hover_points": "hover",
-    "audit_ladder": "audit",
-    "permutation_null": "audit",
-    "decision_curves": "net_benefit",
-    "frame_tracks": "listening",
-    "sound_tables": "listening",
-    "subgroup_forest": "subgroups",
-    "calibration": "calibration_curve",
-    "calibration_points": "calibration_curve",
-    "difference_curves": "curves",
-    "gamm_curves": "curves",
-    "partial_effects": "curves",
-    "call_scores": "decisions",
-    "confusion": "classes",
-    "training_curves": "classes",
-    "score_dots": "decisions",
-    "threshold_distribution": "decisions",
-    "curve_points": "discrimination",
-    "precision_recall": "discrimination",
-    "roc": "discrimination",
-    "exclusion_flow": "flow",
-    "DRAWINGS": "gallery",
-    "draw": "gallery",
-    "make": "gallery",
-    "read_labels": "gallery",
-    "redraw": "gallery",
-    "stored": "gallery",
-    "missing_table": "missing",
-    "missing_values": "missing",
-    "protocols_compared": "protocols",
-    "read_table": "saving",
-    "save": "saving",
-    "lasso_path": "paths",
-    "risk_path": "paths",
-    "selection_frequencies": "selection",
-    "selection_table": "selection",
-    "STYLES": "style",
-    "Style": "style",
-    "read_style": "style",
-}
 
 __all__ = [
     "DRAWINGS",
@@ -112,9 +72,4 @@ __all__ = [
     "training_curves",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the room stays fast."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -11,6 +11,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, ordered, plain
+from voicerisk.types import Floats
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -24,7 +25,7 @@ def threshold_distribution(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw where the cuts lie: the bootstrap cuts as a histogram, each fold's mean cut and its spread below.
+    """Draw where the cuts lie: a cut for all calls with its bootstraps, or the cut of each fold.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def threshold_distribution(
     labels : mapping of str to str
         Display names of protocols.
     draws : DataFrame, optional
-        Single bootstrap cuts: columns protocol, threshold.
+        Single bootstrap cuts of protocols with one cut for all calls: columns protocol, threshold.
     width_mm : float, optional
         Width in mm.
     style : Style
@@ -43,7 +44,7 @@ def threshold_distribution(
     Returns
     -------
     Figure
-        One column a protocol.
+        One panel a protocol.
 
     Raises
     ------
@@ -56,42 +57,46 @@ def threshold_distribution(
         table = table[table["design"] == "loco"]
     protocols = ordered(table["protocol"])
     width = width_mm or (style.one_column_mm if len(protocols) == 1 else style.two_columns_mm)
-    rows = 1 if draws is None else 2
-    figure = new_figure(width, 42.0 + 26.0 * rows)
-    grid = figure.subplots(
-        rows, len(protocols), squeeze=False, sharex=True, height_ratios=[1, 1.3] if rows == 2 else None
-    )
-    for column, protocol in enumerate(protocols):
+    figure = new_figure(width, 72.0)
+    panels = figure.subplots(1, len(protocols), squeeze=False, sharex=True)[0]
+    spread = "q025" in table and bool(table["q025"].notna().any())
+    drawn_bootstraps = False
+    for column, (panel, protocol) in enumerate(zip(panels, protocols, strict=True)):
         drawn = look(protocol, style, column)
-        titled = grid[0, column]
         mine = table[table["protocol"].astype(str) == protocol]
+        values = np.empty(0)
         if draws is not None:
             values = (
                 draws.loc[draws["protocol"].astype(str) == protocol, "threshold"].dropna().to_numpy(float)
             )
-            if values.size:
-                grid[0, column].hist(
-                    values,
-                    bins=np.linspace(0, 1, 51),
-                    color=drawn.colour,
-                    alpha=0.55,
-                    edgecolor="white",
-                    linewidth=style.thin_pt,
-                )
-                grid[0, column].set_ylabel(f"bootstrap cuts (n = {values.size})")
-            else:
-                grid[0, column].remove()
-                titled = grid[-1, column]
-        _fold_cuts(grid[-1, column], mine, drawn, style)
-        titled.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
-        grid[-1, column].set_xlabel("cut on the call score")
-    grid[-1, 0].set_xlim(-0.02, 1.02)
-    drawn = look(protocols[-1], style, len(protocols) - 1)
-    entries = [point_entry(Look("black", "-", "o"), "cut applied (mean of the bootstraps)", style)]
-    if "q025" in table and table["q025"].notna().any():
+        if values.size:
+            _bootstrap_cuts(panel, values, float(mine["threshold"].mean()), drawn, style)
+            drawn_bootstraps = True
+        else:
+            _fold_cuts(panel, mine, drawn, style)
+        panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        panel.set_xlabel("cut on the call score")
+    panels[0].set_xlim(-0.02, 1.02)
+    entries = [point_entry(Look("black", "-", "o"), "cut applied in a fold (mean of its bootstraps)", style)]
+    if spread:
         entries.append(line_entry(Look(style.neutral, "-", ""), "2.5 to 97.5 % of the bootstraps", style))
+    if drawn_bootstraps:
+        entries.append(line_entry(Look("black", "--", ""), "one cut applied to all calls", style))
     legend(figure, entries)
     return figure
+
+
+def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: Look, style: Style) -> None:
+    panel.hist(
+        values,
+        bins=np.linspace(0, 1, 51).tolist(),
+        color=drawn.colour,
+        alpha=0.55,
+        edgecolor="white",
+        linewidth=style.thin_pt,
+    )
+    panel.axvline(cut, color="black", linestyle="--", linewidth=style.thin_pt * 1.5)
+    panel.set_ylabel(f"bootstrap cuts (n = {values.size}, mean {number(cut)})")
 
 
 def _fold_cuts(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style) -> None:

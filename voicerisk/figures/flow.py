@@ -150,8 +150,13 @@ def _stages(flow: pd.DataFrame, labels: Mapping[str, str], characters: int) -> l
         last = block.drop_duplicates("unit", keep="last")
         left: list[str] = []
         gone = block[block["n"] > 0]
+        opened = block.drop_duplicates("unit").set_index("unit")
+        before = {unit: _count(row["remaining"]) + _count(row["n"]) for unit, row in opened.iterrows()}
         for reason, rows in gone.groupby(gone["reason"].fillna("").astype(str), sort=False):
-            amounts = [_amount(_count(n), str(unit)) for n, unit in zip(rows["n"], rows["unit"], strict=True)]
+            amounts = [
+                f"{_number(_count(n))} of {_amount(before[unit], str(unit))}"
+                for n, unit in zip(rows["n"], rows["unit"], strict=True)
+            ]
             text = f"{labels.get(str(reason), str(reason)) or step}: {', '.join(amounts)}"
             left += textwrap.wrap(text, characters, subsequent_indent="   ")
         stages.append(
@@ -183,9 +188,11 @@ def _count(value: object) -> int:
 
 def _amount(n: int, unit: str) -> str:
     noun = UNIT_NOUNS.get(unit, unit)
-    return plain(
-        f"{n:,}".replace(",", "\u2009") + " " + (noun[:-1] if n == 1 and noun.endswith("s") else noun)
-    )
+    return plain(f"{_number(n)} {noun[:-1] if n == 1 and noun.endswith('s') else noun}")
+
+
+def _number(n: int) -> str:
+    return f"{n:,}".replace(",", "\u2009")
 
 
 def _group_boxes(

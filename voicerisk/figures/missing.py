@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from voicerisk.figures.layout import new_figure, point_entry
+from voicerisk.figures.layout import foot_note, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
 from voicerisk.figures.wording import name_of, need, ordered, plain
 
@@ -65,7 +65,7 @@ def missing_values(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw the share of missing values a marker, one panel a grouping, most often missing first.
+    """Draw the share of missing values of each marker that has any, one panel a grouping.
 
     Parameters
     ----------
@@ -90,6 +90,10 @@ def missing_values(
     """
     need(table, ["marker", "group", "level_name", "share"], "missing values")
     groups = ordered(table["group"])
+    complete = table.groupby("marker", sort=False)["share"].max() == 0.0
+    n_markers, n_complete = len(complete), int(complete.sum())
+    if n_complete < n_markers:
+        table = table[~table["marker"].map(complete)]
     order = table[table["group"] == groups[0]].groupby("marker", sort=False)["share"].mean()
     markers = list(order.sort_values(kind="stable").index)
     y = {marker: position for position, marker in enumerate(markers)}
@@ -131,4 +135,8 @@ def missing_values(
     axes[0].set_xlim(-0.03 * max(top, 1), 1.08 * max(top, 1))
     axes[0].set_yticks(range(len(markers)), [name_of(marker, labels, 34) for marker in markers])
     axes[0].set_ylim(-0.6, len(markers) - 0.4)
+    if n_complete == n_markers:
+        foot_note(figure, "No marker has a missing value.", style)
+    elif n_complete:
+        foot_note(figure, f"The other {n_complete} of {n_markers} markers have no missing value.", style)
     return figure

@@ -8,7 +8,18 @@ alike (`ids`), files named in a table (`places`).
 from voicerisk.intake.cells import clean, is_missing
 from voicerisk.intake.decoding import read_text
 from voicerisk.intake.ids import look_alikes, near_key
-from voicerisk.intake.places import find_file
+from voicerisk.intake.places import find_file, is_there, leads_out
 from voicerisk.intake.sheet import Sheet, read_sheet
 
-__all__ = ["Sheet", "clean", "find_file", "is_missing", "look_alikes", "near_key", "read_sheet", "read_text"]
+__all__ = [
+    "Sheet",
+    "clean",
+    "find_file",
+    "is_missing",
+    "is_there",
+    "leads_out",
+    "look_alikes",
+    "near_key",
+    "read_sheet",
+    "read_text",
+]

@@ -6,6 +6,25 @@ from pathlib import Path
 from voicerisk.intake.cells import clean
 
 
+def leads_out(root: Path, name: str) -> bool:
+    """Say whether a name in a table leads out of the folder that holds its files, links followed."""
+    wanted = Path(os.path.normpath(root / name))
+    if Path(name).is_absolute() or not wanted.is_relative_to(root):
+        return True
+    try:
+        return not find_file(root, name).resolve().is_relative_to(root.resolve())
+    except (ValueError, RuntimeError):  # a NUL byte; links that lead to each other
+        return True
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is such a file or folder; a name that no file system takes is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def find_file(root: Path, name: str) -> Path:
     """Return the path of a file that a table names.
 
@@ -24,11 +43,11 @@ def find_file(root: Path, name: str) -> Path:
         Normalised. Where there is no such file, the path as written.
     """
     wanted = Path(os.path.normpath(root / name))
-    if wanted.exists() or name.isascii() or not wanted.is_relative_to(root):
+    if is_there(wanted) or name.isascii() or not wanted.is_relative_to(root):
         return wanted
     place = root
     for part in wanted.relative_to(root).parts:
-        if not (place / part).exists() and place.is_dir():
+        if not is_there(place / part) and place.is_dir():
             alike = [entry.name for entry in place.iterdir() if clean(entry.name) == clean(part)]
             if len(alike) != 1:
                 return wanted

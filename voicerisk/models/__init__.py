@@ -8,48 +8,60 @@ estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `re
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "BoostSettings": "boosting.spec",
-    "BoostData": "boosting.spec",
-    "Lane": "boosting.spec",
-    "Learner": "boosting.spec",
-    "learners_for": "boosting.spec",
-    "FittedLearner": "boosting.path",
-    "LanePath": "boosting.path",
-    "fit_lanes": "boosting.engine.lanes",
-    "alike_order": "boosting.engine.groups",
-    "JointLanes": "boosting.engine.joint",
-    "fit_jointly": "boosting.engine.joint",
-    "LazyLanes": "boosting.resampling",
-    "fit_lanes_by_joblib": "boosting.cluster",
-    "fit_jointly_by_joblib": "boosting.cluster",
-    "fit_lanes_in_folder": "boosting.resampling",
-    "cvrisk": "boosting.resampling",
-    "stability_selection": "boosting.resampling",
-    "GamBoost": "boosting.estimator",
-    "ScoringModel": "boosting.model_file",
-    "scoring_model": "boosting.model_file",
-    "read_model": "boosting.model_file",
-    "write_model": "boosting.model_file",
-    "Gamm": "gamm.estimator",
-    "GammSettings": "gamm.fit",
-    "split_levels": "gamm.levels",
-    "remedies": "gamm.remedies",
-    "GammFit": "gamm.fit",
-    "fit_gamm": "gamm.fit",
-}
+from voicerisk.lazy import attach
 
-__all__ = sorted(_HOMES)
+if TYPE_CHECKING:
+    from voicerisk.models.boosting.cluster import fit_jointly_by_joblib, fit_lanes_by_joblib
+    from voicerisk.models.boosting.engine.groups import alike_order
+    from voicerisk.models.boosting.engine.joint import JointLanes, fit_jointly
+    from voicerisk.models.boosting.engine.lanes import fit_lanes
+    from voicerisk.models.boosting.estimator import GamBoost
+    from voicerisk.models.boosting.model_file import ScoringModel, read_model, scoring_model, write_model
+    from voicerisk.models.boosting.path import FittedLearner, LanePath
+    from voicerisk.models.boosting.resampling import (
+        LazyLanes,
+        cvrisk,
+        fit_lanes_in_folder,
+        stability_selection,
+    )
+    from voicerisk.models.boosting.spec import BoostData, BoostSettings, Lane, Learner, learners_for
+    from voicerisk.models.gamm.estimator import Gamm
+    from voicerisk.models.gamm.fit import GammFit, fit_gamm
+    from voicerisk.models.gamm.levels import split_levels
+    from voicerisk.models.gamm.remedies import remedies
+    from voicerisk.models.gamm.settings import GammSettings
 
+__all__ = [
+    "BoostData",
+    "BoostSettings",
+    "FittedLearner",
+    "GamBoost",
+    "Gamm",
+    "GammFit",
+    "GammSettings",
+    "JointLanes",
+    "Lane",
+    "LanePath",
+    "LazyLanes",
+    "Learner",
+    "ScoringModel",
+    "alike_order",
+    "cvrisk",
+    "fit_gamm",
+    "fit_jointly",
+    "fit_jointly_by_joblib",
+    "fit_lanes",
+    "fit_lanes_by_joblib",
+    "fit_lanes_in_folder",
+    "learners_for",
+    "read_model",
+    "remedies",
+    "scoring_model",
+    "split_levels",
+    "stability_selection",
+    "write_model",
+]
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = attach(__name__, __file__)

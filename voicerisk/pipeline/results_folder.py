@@ -1,8 +1,9 @@
 """The results folder of one study: who owns it, which stages are done, and what they were made from.
 
-A stage has a fingerprint: a hash of its settings, of its inputs' fingerprints and of the code of the rooms it
-uses. A stage whose fingerprint and outputs are unchanged is not run again. Everything the folder remembers
-lies in `.state`. A folder that came from elsewhere is data: what it says of files counts within it only.
+A stage has a fingerprint: a hash of its settings, of its inputs' fingerprints and of the code it depends
+on (`voicerisk.pipeline.code`). A stage whose fingerprint and outputs are unchanged is not run again.
+Everything the folder remembers lies in `.state`. A folder that came from elsewhere is data: what it says of
+files counts within it only.
 """
 
 import fcntl
@@ -13,14 +14,12 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json
 
-PACKAGE = Path(__file__).resolve().parents[1]
 STATE = ".state"
 ORIGIN = "origin.json"  # where the study file lies, as seen from the results
 _RECORD = {"fingerprint": str, "seconds": float, "notes": list, "outputs": dict}
@@ -49,25 +48,6 @@ def read_record(file: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
-
-
-@cache
-def code_of(*rooms: str) -> str:
-    """Return a hash of the source of some rooms, so that a changed formula runs its stages again."""
-    digest = hashlib.sha256()
-    root = PACKAGE
-    for room in ("callers", *rooms):  # every stage counts callers
-        place = root / room
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]:
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def r_code() -> str:
-    """Return a hash of the R functions, beside the package or, in a checkout, beside its root."""
-    home = next(place for place in (PACKAGE / "_r", PACKAGE.parent / "r") if place.is_dir())
-    return fingerprint(files={file.name: sha256_file(file) for file in sorted((home / "R").glob("*.R"))})
 
 
 def _refuse_link(place: Path) -> None:
@@ -115,6 +95,8 @@ class ResultsFolder:
                 f"{self.path} is not empty and holds no study; choose an empty folder for --out."
             )
         self.state.mkdir(parents=True, exist_ok=True)
+        if not owner.exists():
+            self.path.chmod(0o700)
         self.state.chmod(0o700)
         write_json(owner, identity)
 

@@ -6,7 +6,9 @@ calls. `check` says whether R and its packages are usable; `export_r`
 takes a study home to R and `import_rds` a model of R's in. Importing this room loads neither R nor rpy2.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.rbridge.doctor import Check, check
@@ -20,24 +22,4 @@ __all__ = [
     "import_rds",
 ]  # fmt: skip
 
-_HOME = {
-    "Check": "doctor",
-    "check": "doctor",
-    "ImportedModel": "exchange",
-    "export_r": "exchange",
-    "import_rds": "exchange",
-    "Kept": "request",
-    "Rds": "request",
-    "RResult": "request",
-    "call_here": "session",
-    "Worker": "worker",
-    "call": "worker",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -4,8 +4,9 @@ A table function takes tidy tables and returns a `PublicationTable` of text; a w
 table holds (an id such as `<script>` or `=cmd()`) stays text in every format.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
@@ -25,29 +26,6 @@ if TYPE_CHECKING:
     from voicerisk.report.tripod_items import reporting_evidence
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
-_HOME = {
-    "CallInReport": "calls",
-    "export_study": "export",
-    "estimate": "formats",
-    "interval": "formats",
-    "p_value": "formats",
-    "reporting_evidence": "tripod_items",
-    "write_report": "html",
-    "PublicationTable": "tables",
-    "audit_table": "audit_tables",
-    "procedure_table": "audit_tables",
-    "findings_list": "audit_tables",
-    "biomarker_table": "tables",
-    "cohort_characteristics": "cohort_table",
-    "gamm_table": "tables",
-    "missed_calls": "tables",
-    "performance_table": "tables",
-    "thresholds_table": "tables",
-    "to_html": "writers",
-    "to_latex": "writers",
-    "write_docx": "writers",
-    "write_table": "writers",
-}
 
 __all__ = [
     "CallInReport",
@@ -73,9 +51,4 @@ __all__ = [
     "write_table",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the room stays fast."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = attach(__name__, __file__)

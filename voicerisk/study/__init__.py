@@ -3,7 +3,9 @@
 Public: `load_study`, `Study`, `run_study`, `RunResult`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.study.run import RunResult, run_study
@@ -11,12 +13,4 @@ if TYPE_CHECKING:
 
 __all__ = ["RunResult", "Study", "load_study", "run_study"]
 
-_HOME = {"load_study": "settings", "Study": "settings", "run_study": "run", "RunResult": "run"}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name in _HOME:
-        return getattr(import_module(f"voicerisk.study.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -47,9 +47,7 @@ def write_apparent(
     -------
     outputs, notes : list of str
     """
-    calls = tables.calls[
-        ["call_id", "caller_id", "y", "n_frames", *dict.fromkeys(["sex", *study.cohort.strata])]
-    ]
+    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *study.cohort.groups]]
     metrics = pd.read_csv(folder.file("metrics.csv"))
     parts, learned = [], {}
     for name in protocols:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table, callers_in_classes
+from voicerisk.callers.moderator import level_text
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
@@ -106,14 +107,14 @@ def validate_externally(
             )
         notes: list[str] = []
         with told.stage("External validation") as move:
-            strata = list(dict.fromkeys(["sex", *study.cohort.strata]))
+            strata = list(study.cohort.groups)
             calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
             if time is not None:
                 calls = calls.assign(year=_years(cohort.calls, calls["call_id"], time))
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(model, threshold, notes)
-            frames, left_out = scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")))
+            frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
             notes.extend(left_out)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
@@ -147,6 +148,28 @@ def validate_externally(
     for note in notes:
         told.note(note)
     return ExternalResult(place, metrics, recalibration, shift, tuple(notes))
+
+
+def _with_levels(
+    scorer: ScoringModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
+) -> pd.DataFrame:
+    """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
+    if scorer.moderator is None:
+        return frames
+    name = scorer.moderated_by
+    if name not in calls:
+        raise StudyError(
+            f"The model is moderated by {name!r}, which the calls of {study.path.name} do not have; "
+            "add the column, or name the same [cohort] moderator."
+        )
+    of_call = calls.set_index("call_id")[name]
+    for call, value in of_call[of_call.index.isin(frames["call_id"])].items():
+        if level_text(value, name) not in scorer.moderator.levels:
+            raise StudyError(
+                f"Call {call} of {study.path.name} has {name} = {value!r}, which the model does not know; it "
+                f"knows {', '.join(scorer.moderator.levels)}. Leave such calls out with [cohort] where."
+            )
+    return frames.assign(**{name: frames["call_id"].map(of_call)})
 
 
 def _or_none(value: float) -> float | None:

@@ -25,13 +25,19 @@ from voicerisk.cohort.labels import ROUNDING_S, read_track
 from voicerisk.cohort.spans import apart, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.files import PRIVATE, replacing, sha256_file
-from voicerisk.intake import clean, find_file, is_missing, read_sheet
+from voicerisk.intake import clean, find_file, is_missing, is_there, leads_out, read_sheet
 from voicerisk.intake.cells import is_excel_error
 from voicerisk.intake.sheet import TABLES
-from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
+from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 
-SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".gsm", ".w64", ".caf"}
+# What recorders, phones and telephone systems call their files; any case.
+SOUNDS = {
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".gsm"),
+    *(".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".amr", ".3gp", ".3ga", ".wma"),
+}
 SHOWN = 5  # broken recordings that an error names
 
 
@@ -53,7 +59,7 @@ def jobs_of(source: Path) -> list[Job]:
         If nothing is there, an id occurs twice, or a file of the table is missing (with its row).
     """
     if source.is_dir():
-        files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SOUNDS)
+        files = [file for file in _files_of(source) if file.suffix.lower() in SOUNDS]
         if not files:
             raise StudyError(f"{source} holds no recording ({', '.join(sorted(SOUNDS))}).")
         short = [file.relative_to(source).with_suffix("").as_posix() for file in files]
@@ -89,9 +95,27 @@ def jobs_of(source: Path) -> list[Job]:
     return jobs
 
 
+def left_out_of(source: Path) -> list[str]:
+    """Return the files of a folder that are not taken for recordings, by their names; empty for no folder."""
+    if not source.is_dir():
+        return []
+    return [
+        file.relative_to(source).as_posix() for file in _files_of(source) if file.suffix.lower() not in SOUNDS
+    ]
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
 def _there(source: Path, row: int, column: str, name: str) -> Path:
+    if leads_out(source.parent, name):
+        raise StudyError(
+            f"{source.name}, row {row}: {column} {name!r} leads out of the folder {source.parent}; put the "
+            "table above all files that it names."
+        )
     path = find_file(source.parent, name)
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         raise StudyError(f"{source.name}, row {row}: {column} {name!r} is not there ({source.parent}).")
     return path
 
@@ -152,13 +176,18 @@ def extract_files(
     wanted = jobs_of(source)
     spans = [_spans_of(job, labels, tier) for job in wanted]
     if len(wanted) == 1:  # there is nothing that another run could go on from
-        counts = _write(out, wanted, [[_frames_of(wanted[0], spans[0], audio, settings)]])
+        frames = _frames_of(wanted[0], spans[0], audio, settings)
+        if frames.empty:
+            raise StudyError(
+                f"{wanted[0].path} holds no whole frame: no stretch of it is as long as one (40 ms)."
+            )
+        counts = _write(out, wanted, [[frames]])
         if progress:
             progress(1, 1)
         return counts
     made_by = {
         "settings": [plain(audio), settings.preset, settings.markers],
-        "code": code_of("audio", "biomarkers"),
+        "code": code_of(_extract_one),
     }
     parts = out.with_name(f".{out.name}.parts")
     places = [parts / f"{_mark(job, span, made_by)}.parquet" for job, span in zip(wanted, spans, strict=True)]

@@ -21,7 +21,8 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
-from voicerisk.pipeline.results_folder import code_of, fingerprint, keep_only
+from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.marker_table import match_calls, place_by_time, place_segments, read_markers
@@ -59,7 +60,7 @@ class Extraction:
 def call_fingerprints(cohort: Cohort, audio: AudioSettings, biomarkers: BiomarkerSettings) -> dict[str, str]:
     """Return for each call a hash of its recording, its spans and the settings that shape its markers."""
     settings = {"audio": plain(audio), "preset": biomarkers.preset, "markers": biomarkers.markers}
-    code = code_of("audio", "biomarkers")
+    code = code_of(_extract_one)
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
     content = {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()}
     return {

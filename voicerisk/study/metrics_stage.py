@@ -23,6 +23,9 @@ PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "p
             "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
 
 
+HEADER_SLACK_S = 0.1  # compressed formats round to a packet
+
+
 def write_metrics(
     study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
 ) -> tuple[list[str], list[str]]:
@@ -33,7 +36,7 @@ def write_metrics(
         predictions,
         study.validation,
         bootstrap_strata=study.validation.strata,
-        subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
+        subgroups=list(study.cohort.groups),
         prevalence=study.validation.prevalence,
         progress=move,
     )
@@ -132,7 +135,7 @@ def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "study_file": {"name": study.path.name, "sha256": study.digest},
             "calls_table": {"name": calls_table.name, "sha256": sha256_file(calls_table)},
-            "recordings": _recordings(folder),
+            **_sound(folder),
             "settings": without_folders(study.as_dict()),
             "seed": study.validation.seed,
             "protocols": list(protocols),
@@ -158,10 +161,26 @@ def without_folders(value: Any) -> Any:
     return value
 
 
-def _recordings(folder: ResultsFolder) -> dict[str, str]:
-    """Return the hash of each call's decoded samples."""
+def _sound(folder: ResultsFolder) -> dict[str, Any]:
+    """Return the hashes of the decoded recordings, and how long they are by their headers and decoded.
+
+    Which call has which hash stands in `channel.csv`, which is private.
+    """
     channel = pd.read_csv(folder.file("channel.csv"), dtype={"call_id": str})
-    return dict(zip(channel["call_id"], channel["sha256"], strict=True)) if "sha256" in channel else {}
+    if "sha256" not in channel:
+        return {"recordings": []}
+    known = channel[channel["stated_s"].notna()]
+    differ = (known["stated_s"] - known["duration_s"]).abs() > HEADER_SLACK_S
+    return {
+        "recordings": sorted(channel["sha256"].unique()),
+        "sound": {
+            "calls": len(channel),
+            "decoded_s": round(float(channel["duration_s"].sum()), 3),
+            "stated_s": round(float(known["stated_s"].sum()), 3),
+            "calls_whose_header_states_no_length": len(channel) - len(known),
+            "calls_whose_header_states_another_length": int(differ.sum()),
+        },
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -133,7 +133,7 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
     recording = _recording(study, results, call_id)
     frames, segments = (_table(results, f"{name}.parquet") for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
     contributions = _contributions(study, results, protocol, tables, scores)
 
     from voicerisk.figures import frame_tracks, sound_tables
@@ -199,9 +199,9 @@ def _recording(study: Study, results: Path, call_id: str) -> Recording:
     audio = study.audio
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
-    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    analysed = manifest.get("recordings", {}).get(call_id)
-    if analysed is not None and recording.sha256 != analysed:
+    channel = _table(results, "channel.csv")
+    own = channel.loc[channel["call_id"] == call_id, "sha256"].tolist() if "sha256" in channel else []
+    if own and recording.sha256 != own[0]:
         raise StudyError(
             f"The recording of call {call_id!r} ({path.name}) is not the one that was analysed; "
             "run the study again."
@@ -232,10 +232,11 @@ def _contributions(
     data = FrameRows.of(tables)
     mine = data.data.take(data.rows_of_call[call_id])
     values = path.contributions(mine, step)
-    terms: dict[str, NDArray[np.float64]] = {"start and sex": np.full(mine.n, path.offset)}
+    start = "start" if tables.moderator is None else f"start and {tables.moderator.name}"
+    terms: dict[str, NDArray[np.float64]] = {start: np.full(mine.n, path.offset)}
     for fitted, part in zip(path.learners, values, strict=True):
         name = fitted.learner.variable
-        name = name if name in tables.markers else "start and sex"
+        name = name if name in tables.markers else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()

@@ -53,14 +53,14 @@ def _fit_notes(fit: pd.Series, study: Study) -> list[str]:
     ]
 
 
-def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str]) -> PublicationTable:
+def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str], moderator: str) -> PublicationTable:
     """Return the tests of markers that other callers selected."""
-    table = gamm_table(smooths, None, labels)
+    table = gamm_table(smooths, None, labels, moderator)
     first = smooths.iloc[0]
     note = (
         f"Markers were selected on {first['n_callers_selected_on']} callers and tested on "
-        f"{first['n_callers_tested_on']} others, dealt out at random within sex and outcome; another deal "
-        "gives other markers and other P values."
+        f"{first['n_callers_tested_on']} others, dealt out at random within {moderator} and outcome; another "
+        "deal gives other markers and other P values."
     )
     return replace(
         table,
@@ -74,25 +74,28 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     from voicerisk.figures import call_scores
 
     labels = marker_labels(study.biomarkers.levels)
+    moderator = study.cohort.moderator_column or "sex"
     spans = pd.read_parquet(folder.file("segments.parquet"))
     spans = spans[spans["n_frames"] > 0]
     calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
     calls = calls[calls["call_id"].isin(spans["call_id"])]
     # Own markers that name segments of their own have no times.
     segments = None if spans["start_s"].isna().any() else spans
-    columns = [*study.cohort.covariates, *(name for name in study.cohort.strata if name != "sex")]
+    columns = [*study.cohort.covariates, *(name for name in study.cohort.groups if name != "sex")]
     yield cohort_characteristics(calls, segments, columns=list(dict.fromkeys(columns)))
 
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
         smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
         readable = notes["readable"]
-        table = gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
+        table = gamm_table(
+            smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels, moderator
+        )
         fit = pd.read_csv(folder.file("gamm/fit.csv"))
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     split = folder.file("gamm/caller_split.csv")
     if split.exists():
-        yield _split_table(pd.read_csv(split), labels)
+        yield _split_table(pd.read_csv(split), labels, moderator)
     yield performance_table(pd.read_csv(folder.file("metrics.csv")))
     yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
     if study.biomarkers.frames is None:

@@ -13,10 +13,11 @@ from voicerisk.biomarkers import missing_counts, write_marker_table
 from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint, r_code
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
     Extraction,
     call_fingerprints,
@@ -177,11 +178,9 @@ class Stages:
             flow=cohort.flow.to_csv(),
             ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
+            moderator=(study.cohort.moderator, study.cohort.level_callers),
             markers=study.biomarkers.markers,
-            code=code_of(
-                *("intake", "cohort", "audio", "biomarkers"),
-                *("study/extraction", "study/marker_table", "study/ratings"),
-            ),
+            code=code_of(Stages._extract),
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
@@ -189,9 +188,9 @@ class Stages:
         frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
-        columns = ["call_id", "caller_id", "sex", "outcome", *_strata(study)]
+        columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels, study.cohort)
         counts = pd.read_csv(read("flow.csv"))
         return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
 
@@ -229,6 +228,7 @@ class Stages:
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
             notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+        notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
         write_csv(folder.file("flow.csv"), flow)
@@ -236,7 +236,7 @@ class Stages:
         write_marker_table(folder.file("frames.parquet"), found.frames)
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
-        by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+        by = ["outcome", *study.cohort.groups]
         labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
@@ -257,7 +257,7 @@ class Stages:
             screening=plain(study.screening),
             folds=study.validation.inner_folds,
             seed=study.validation.seed,
-            code=code_of("screening", "study/screening", "study/design"),
+            code=code_of(screen_study),
         )
         self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
         table = pd.read_csv(self.folder.file("screening.csv"))
@@ -274,7 +274,7 @@ class Stages:
             gamm=plain(study.gamm),
             covariates=study.cohort.covariates,
             seed=study.validation.seed,
-            code=code_of("rbridge", "models", "study/inference") + r_code(),
+            code=code_of(gamm_study),
         )
         self.stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
@@ -299,10 +299,7 @@ class Stages:
             screening=plain(study.screening) if name == "nested" else None,
             boost=plain(study.boost),
             validation=plain(validation),
-            code=code_of(
-                *("screening", "models", "validation", "study/design", "study/fitters"),
-                *("study/boost_rows", "study/fit_queue", "study/protocols", "study/screening"),
-            ),
+            code=code_of(run_protocol_stage),
         )
         if not wanted:
             if self.folder.is_done(name, mark):
@@ -330,7 +327,7 @@ class Stages:
             levels=study.biomarkers.levels,
             chosen=chosen,
             boost=plain(study.boost),
-            code=code_of("models", "study/design", "study/inference"),
+            code=code_of(boost_study),
         )
         self.stage(
             "boost",
@@ -347,7 +344,7 @@ class Stages:
         mark = fingerprint(
             protocols={name: self.marks[name] for name in wanted},
             validation=plain(study.validation),
-            code=code_of("validation", "study/metrics_stage"),
+            code=code_of(write_metrics),
         )
         self.stage(
             "metrics",
@@ -362,7 +359,7 @@ class Stages:
         from voicerisk.study.apparent import STAGE, write_apparent
 
         study = self.study
-        mark = fingerprint(metrics=self.marks["metrics"], chosen=chosen, code=code_of("study/apparent"))
+        mark = fingerprint(metrics=self.marks["metrics"], chosen=chosen, code=code_of(write_apparent))
         self.stage(
             STAGE,
             "Apparent performance",
@@ -380,7 +377,7 @@ class Stages:
             marks=self.marks,
             report=study.report,
             audit=_digest(findings),
-            code=code_of("study/tripod_stage", "report/tripod_items"),
+            code=code_of(write_reporting),
         )
         self.stage(
             "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
@@ -395,7 +392,7 @@ class Stages:
             marks=self.marks,
             wanted=list(wanted),
             covariates=self.study.cohort.covariates,
-            code=code_of("figures", "report", "study/study_figures", "study/publication"),
+            code=code_of(draw_figures, write_tables),
         )
 
         def work(move: Move) -> tuple[list[str], list[str]]:
@@ -410,17 +407,13 @@ class Stages:
         from voicerisk.report import write_report
 
         ladder = _digest(self.folder.file("audit/ladder.csv"))
-        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of("figures", "report"))
+        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
 
         def work(move: Move) -> tuple[list[str], list[str]]:
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
             return [REPORT], []
 
         self.stage("report", "Report", mark, work)
-
-
-def _strata(study: Study) -> list[str]:
-    return [*study.cohort.strata, *study.cohort.covariates]
 
 
 def _require_two_classes(calls: pd.DataFrame) -> None:

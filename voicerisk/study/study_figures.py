@@ -165,7 +165,7 @@ def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         pd.read_csv(folder.file("flow.csv"), keep_default_na=False),
         {"groups": _final_groups(calls, frames)},
     )
-    by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+    by = ["outcome", *study.cohort.groups]
     markers = [name for name in frames.columns if name not in FRAME_KEYS]
     labelled = frames.merge(calls[["call_id", *by]], on="call_id")
     labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
@@ -200,7 +200,7 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
         curves, smooths = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("curves", "smooths"))
-        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level)
+        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level, study.cohort.moderator_column)
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
             readable = model == notes["readable"]
@@ -214,15 +214,22 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     effects = pd.read_csv(folder.file("boost/partial_effects.csv"))
     if len(effects):
         yield Picture(
-            "partial_effects", effects, {"observed": _rug(folder, list(effects["marker"].unique()), "frame")}
+            "partial_effects",
+            effects,
+            {
+                "observed": _rug(
+                    folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column
+                )
+            },
         )
 
 
-def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFrame:
-    """Return some observed values of each marker and sex, of the kind of rows that were fitted."""
+def _rug(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:
+    """Return some observed values of each marker and level, of the kind of rows that were fitted."""
     rows = pd.read_parquet(folder.file("frames.parquet" if level == "frame" else "segments.parquet"))
     calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str})
-    sex = rows["call_id"].map(calls.set_index("call_id")["sex"])
+    calls = calls.set_index("call_id")
+    sex = rows["call_id"].map(calls[moderator].map(str)) if moderator else pd.Series("all", rows.index)
     parts = []
     for name in markers:
         if name in rows:

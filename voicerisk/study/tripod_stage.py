@@ -10,7 +10,7 @@ from voicerisk.files import write_csv
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
-from voicerisk.study.design import ModelTables
+from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import riley_sample_size
 from voicerisk.validation.audit.checks import one_class_cells
@@ -50,14 +50,15 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     calls, validation = tables.calls, study.validation
     by_caller = calls.groupby("caller_id")["y"].max()
     positive = int(by_caller.sum())
-    candidates = len(tables.markers) * calls["sex"].nunique() * study.boost.df
+    candidates = candidate_df(tables, study.boost.df)
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
     needed = riley_sample_size(candidates, prevalence)
     metrics = pd.read_csv(folder.file("metrics.csv"))
     flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
-    by = list(dict.fromkeys(["sex", *study.cohort.strata]))
+    by = list(study.cohort.groups)
+    moderator = study.cohort.moderator_column or "the markers"
     cells = one_class_cells(calls, by)
     n = (
         f"{len(calls)} calls of {len(by_caller)} callers; the outcome in {int(calls['y'].sum())} calls of "
@@ -85,7 +86,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "functional_form": _settings(study.boost),
         "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
         f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
-        "clusters": f"no term for {_named(by)} in the model beside sex; performance by each (metrics.csv)",
+        "clusters": f"no term for {_named(study)} in the model beside {moderator}; performance by each "
+        "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
         "prediction": "mean probability of a call's frames; boost/model.json",
@@ -97,14 +99,15 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "seeds": f"{validation.seed} for folds, bootstraps and refits",
         "full_model": "boost/model.json (knots, coefficients), boost/partial_effects.csv",
         "performance": _performance(metrics),
-        "heterogeneity": _by_group(metrics, "sex="),
+        "heterogeneity": _by_group(metrics, f"{study.cohort.moderator_column or 'sex'}="),
         "fairness": _by_group(metrics, ""),
         "predictor_assessors": "none: markers are computed; the spans of speech come from the label tracks",
         "evaluation_weights": "metrics count every call once: training weights do not enter",
         "updated_performance": "calibration and Brier score of the recalibrated risk p: metrics.csv",
         "poor_input": f"missing values: {study.biomarkers.missing}; values beyond the training range are "
         "counted by call and marker (voicerisk score)",
-        "users": "recordings with the caller's speech marked, and the caller's sex where the model has both",
+        "users": f"recordings with the caller's speech marked, and the {moderator} of the call where the "
+        "model is moderated",
         "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; a middle class that was left "
         "out makes every measure look better than practice",
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
@@ -149,8 +152,9 @@ def _outcome(cohort: CohortSettings) -> str:
     return f"coded from C-SSRS ratings: {_settings(cohort.cssrs)}"
 
 
-def _named(columns: list[str]) -> str:
-    return ", ".join(column for column in columns if column != "sex") or "services (none named)"
+def _named(study: Study) -> str:
+    given = {*study.cohort.moderator, study.cohort.moderator_column}
+    return ", ".join(name for name in study.cohort.groups if name not in given) or "services (none named)"
 
 
 def _settings(values: Any) -> str:

@@ -5,12 +5,12 @@ from here: the settings, the refitting contract, `run_published`, `run_nested`, 
 weights; the formulas live in the modules named after them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicerisk.callers.folds import GroupedFolds, caller_table, grouped_folds, number_of_folds
 from voicerisk.callers.schema import check_calls, check_predictions
 from voicerisk.callers.weights import caller_shares, training_weights
+from voicerisk.lazy import attach
 from voicerisk.validation.audit.constant_scores import degenerate_scores
 from voicerisk.validation.contract import FitPaths, FittedPath, TrainingSet
 from voicerisk.validation.protocols.fold_plan import plan_size
@@ -86,39 +86,4 @@ __all__ = [
     "training_weights",
 ]
 
-
-# Slow to import (numba, scipy), or wanted by few: found when asked for.
-_LATER = {
-    "Audit": "audit.climb",
-    "FitSwitches": "audit.climb",
-    "FullProcedure": "protocols.whole_procedure",
-    "PermutationTest": "audit.permutation",
-    "agreement_table": "metrics.rater_agreement",
-    "audit_ladder": "audit.climb",
-    "compute_metrics": "metrics.compute",
-    "decision_curves": "metrics.decision_curves",
-    "external_rows": "protocols.external",
-    "fairness_gaps": "metrics.subgroup_gaps",
-    "full_procedure": "protocols.whole_procedure",
-    "kfold_auroc": "protocols.kfold",
-    "kfold_rows": "protocols.kfold",
-    "leave_pair_out": "protocols.nested_error",
-    "marker_shift": "protocols.external",
-    "negative_controls": "audit.controls",
-    "nested_cv_error": "protocols.nested_error",
-    "permutation_test": "audit.permutation",
-    "plausibility_bound": "audit.plausibility",
-    "recalibration_table": "protocols.external",
-    "ridge_paths": "protocols.ridge",
-    "riley_sample_size": "audit.plausibility",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -15,8 +15,9 @@ from voicerisk.deep.chats.study_file import TextStudy
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.errors import TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
 from voicerisk.text.characteristics import characteristics, group_differences
@@ -28,10 +29,6 @@ TITLES = {"tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
 FITTED_BY = (
     "network", "encoder", "pooling", "vectors", "max_tokens", "max_words", "repeats", "seed", "test_share",
     "validation_share",
-)  # fmt: skip
-EXPLAINED_BY = (
-    "text", "deep/chats/explain", "deep/chats/message_explanations", "deep/chats/word_explanations",
-    "deep/chats/explanation_pages",
 )  # fmt: skip
 
 
@@ -135,7 +132,7 @@ class _Run:
         tables = [self.text.messages, self.text.sessions, self.text.ratings]
         self.files = {name: sha256_file(self._input(name)) for name in tables if name is not None}
         rules = {key: value for key, value in plain(self.text).items() if key not in ("network", "explain")}
-        mark = fingerprint(files=self.files, rules=rules, code=code_of("text"))
+        mark = fingerprint(files=self.files, rules=rules, code=code_of(_Run._sessions, load_text_cohort))
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
     def _sessions(self, move: Move) -> tuple[list[str], list[str]]:
@@ -182,7 +179,11 @@ class _Run:
             place = self._input(self.text.encoder)
             settings = EncoderSettings(place, self.text.max_tokens, self.text.pooling)
             encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
-            mark = fingerprint(sessions=self.stages.marks["sessions"], encoder=encoder.encoder.identity)
+            mark = fingerprint(
+                sessions=self.stages.marks["sessions"],
+                encoder=encoder.encoder.identity,
+                code=code_of(_Run._embed, TextEncoder),
+            )
             self.stages.run("embeddings", "Message embeddings", mark, lambda move: self._embed(encoder, move))
         if "w2v_mlp" in self.text.models:
             assert self.text.vectors is not None
@@ -223,14 +224,8 @@ class _Run:
             settings={key: settings[key] for key in FITTED_BY},
             encoder=self.pretrained.encoder_identity if name == "t_mlp" else "",
             vectors=self.files.get("vectors", "") if name == "w2v_mlp" else "",
-            code=code_of(
-                "text",
-                "validation/metrics/classes/recalibration",
-                "deep/networks/architectures", "deep/chats/models",
-                "deep/chats/protocol",
-                "deep/networks/training", "deep/networks/encoders",
-            ),
-        )  # fmt: skip
+            code=code_of(_Run._protocol, load_text_cohort, repeated_splits, "deep.networks.encoders"),
+        )
         title = f"{TITLES[name]}, {protocol}"
         self.stages.run(stage, title, mark, lambda move: self._protocol(protocol, name, mark, move))
 
@@ -268,7 +263,7 @@ class _Run:
                 self.text.compared_with,
                 self.text.seed,
             ],
-            code=code_of("validation", "deep/chats/results"),
+            code=code_of(_Run._metrics),
         )
         self.stages.run("metrics", "Metrics and intervals", mark, self._metrics)
 
@@ -330,7 +325,7 @@ class _Run:
             mark = fingerprint(
                 model=self.stages.marks[f"{protocol}-{name}"],
                 settings=plain(self.text.explain),
-                code=code_of(*EXPLAINED_BY),
+                code=code_of(_Run._explain),
             )
             work = partial(self._explain, protocol, name)
             self.stages.run(f"explain-{name}", f"Explanations, {TITLES[name]}", mark, work)
@@ -360,7 +355,7 @@ class _Run:
 
         mark = fingerprint(
             marks=self.stages.marks, seed=self.text.seed,
-            code=code_of("figures", "report", "deep/chats/figures_and_tables", "deep/chats/results"),
+            code=code_of(write_figures, write_tables),
         )  # fmt: skip
 
         def work(move: Move) -> tuple[list[str], list[str]]:

@@ -4,8 +4,7 @@
 `fit_model` one model. Importing this package loads neither torch nor transformers.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicerisk.deep.multitask.settings import (
     MultitaskSettings,
@@ -13,6 +12,7 @@ from voicerisk.deep.multitask.settings import (
     SoundSettings,
     TargetSettings,
 )
+from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.deep.multitask.baselines import demographics_only, majority
@@ -28,28 +28,6 @@ if TYPE_CHECKING:
     from voicerisk.deep.multitask.study import run_multitask
     from voicerisk.deep.multitask.study_file import load_multitask_study
 
-_HOME = {
-    "Cases": "cases",
-    "Features": "inputs",
-    "Fold": "folds",
-    "MultitaskModel": "model",
-    "UncertaintyWeighting": "losses",
-    "classify": "cases",
-    "compare_models": "comparisons",
-    "demographics_only": "baselines",
-    "fit_model": "model",
-    "load_cases": "cases",
-    "load_model_file": "model_file",
-    "load_multitask_study": "study_file",
-    "majority": "baselines",
-    "make_folds": "folds",
-    "run_experiments": "experiments",
-    "run_multitask": "study",
-    "save_model_file": "model_file",
-    "simulate_tasks": "simulate",
-    "transfer_sentences": "comparisons",
-    "transfer_table": "comparisons",
-}
 
 __all__ = [
     "Cases",
@@ -78,9 +56,4 @@ __all__ = [
     "transfer_table",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -17,18 +17,12 @@ from voicerisk.deep.multitask.sound import Denoiser
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
 
-CODE = (
-    "deep/multitask",
-    "deep/networks/encoders",
-    "deep/networks/training",
-    "deep/networks/cache",
-    "validation",
-)
 # What an embedding depends on, and what a fit does.
 EMBEDDED_BY = ("audio_encoders", "text_encoders", "biomarkers", "max_tokens", "pooling", "sound", "preset")
 FITTED_BY = (
@@ -144,7 +138,7 @@ class _Run:
         mark = fingerprint(
             cases=shown.to_csv(), flow=self.loaded.flow.to_csv(), classes=self.classes,
             settings=plain(self.settings.demographics), seed=self.settings.seed,
-            code=code_of("deep/multitask"),
+            code=code_of(_Run.cases, load_cases),
         )  # fmt: skip
 
         def work(move: Move) -> tuple[list[str], list[str]]:
@@ -190,7 +184,7 @@ class _Run:
             of_case={row: files.get(file, "") for row, file in enumerate(self.loaded.table["audio"])},
             settings={key: plain(getattr(settings, key)) for key in EMBEDDED_BY},
             denoiser=None if own is None else getattr(own, "version", ""),
-            code=code_of("deep/multitask", "deep/networks/encoders", "audio", "biomarkers"),
+            code=code_of(_Run._embed),
         )
 
     def _embed(self) -> Features:
@@ -224,7 +218,7 @@ class _Run:
             inputs=self._inputs_mark(),
             cases=self.loaded.table.drop(columns=["audio", "transcript"]).to_csv(),
             settings={key: plain(getattr(settings, key)) for key in FITTED_BY},
-            code=code_of(*CODE),
+            code=code_of(_Run._experiments),
         )
         self.stages.run("experiments", "Experiments", mark, lambda move: self._experiments(move, mark))
 
@@ -317,7 +311,7 @@ class _Run:
         mark = fingerprint(
             experiments=self.stages.marks["experiments"], bootstraps=self.settings.bootstraps,
             voice=None if file is None or not file.is_file() else sha256_file(file),
-            voice_asked=[voice, self.settings.voice_protocol],
+            voice_asked=[voice, self.settings.voice_protocol], code=code_of(_Run._results),
         )  # fmt: skip
         self.stages.run("results", "Results", mark, lambda move: self._results(move, file))
 
@@ -353,7 +347,7 @@ class _Run:
         """Draw figures, write tables and the report."""
         mark = fingerprint(
             results=self.stages.marks["results"], cases=self.stages.marks["cases"],
-            labels=plain(self.settings.labels), code=code_of("deep/multitask", "report", "figures"),
+            labels=plain(self.settings.labels), code=code_of(_Run.show),
         )  # fmt: skip
 
         def work(move: Move) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""`GamBoost`: component-wise gradient boosting of P-splines by sex, in scikit-learn's conventions."""
+"""`GamBoost`: component-wise boosting of P-splines by level of a moderator, in scikit-learn's conventions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
-from voicerisk.callers.sex import sex_codes
+from voicerisk.callers.moderator import Moderator, moderator_of
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.effects import (
     availability_effects,
@@ -49,20 +49,21 @@ class MboostEngine(Protocol):
 
 
 class GamBoost(ClassifierMixin, BaseEstimator):
-    """Sex-moderated boosting of P-splines (R's `gamboost(..., family = Binomial())`).
+    """Moderated boosting of P-splines (R's `gamboost(..., family = Binomial())`).
 
     Parameters
     ----------
     markers : sequence of str, optional
         Columns to use; None = all but the moderator.
     moderator : str or None
-        Column with the sex (female/male/F/M) of a table; an array has none; None = no sex.
+        Column of a table whose levels have curves of their own (two or more; of `sex`, female/male/F/M in any
+        case are spelt out); an array has none; None = one curve for everyone.
     engine : {'native', 'mboost'}
         Own engine, or R's mboost where installed.
     brandom : bool
         Add ridge-penalised caller intercepts (needs `groups`); predictions leave them out.
     by_sex : bool
-        mboost's own `by = sex`: smooths for men only.
+        mboost's own `by = sex`: smooths for the second of two levels only.
     mstop : int
         Boosting steps. Every smaller number can be asked for after the fit.
     nu : float
@@ -80,7 +81,11 @@ class GamBoost(ClassifierMixin, BaseEstimator):
     linear : sequence of str
         Markers that enter linearly.
     learners : sequence of Learner, optional
-        Base-learners of one's own instead of the sex-moderated set.
+        Base-learners of one's own instead of the moderated set.
+    shared : sequence of str
+        Levels that get no curve of their own and share the common curve.
+    common : bool
+        A common curve a marker besides those of the levels, which are then deviations from it.
 
     Attributes
     ----------
@@ -92,6 +97,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
     callers_ : ndarray
         Callers in the order of their codes; only where `groups` were given.
     markers_ : tuple of str
+    levels_ : Moderator or None
+        The moderator with the levels seen in the fit.
 
     Notes
     -----
@@ -125,6 +132,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         family: str = "adaboost",
         linear: Sequence[str] = ("voiced",),
         learners: Sequence[Learner] | None = None,
+        shared: Sequence[str] = (),
+        common: bool = False,
     ) -> None:
         self.markers = markers
         self.moderator = moderator
@@ -140,7 +149,10 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         self.family = family
         self.linear = linear
         self.learners = learners
+        self.shared = shared
+        self.common = common
 
+    levels_: Moderator | None
     feature_names_in_: NDArray[Any]
     callers_: NDArray[Any]
 
@@ -168,8 +180,17 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         -------
         GamBoost
         """
-        BoostSettings(self.engine, self.brandom, self.by_sex, self.mstop, self.nu, self.df, self.knots)
-        columns, sex = self._columns(X, fitting=True)
+        BoostSettings(
+            self.engine,
+            self.brandom,
+            self.by_sex,
+            self.mstop,
+            self.nu,
+            self.df,
+            self.knots,
+            common=self.common,
+        )
+        columns, level = self._columns(X, fitting=True)
         if y is None:
             raise ValueError("GamBoost requires y to be passed, but the target y is None.")
         target = column_or_1d(y, warn=True)
@@ -199,16 +220,16 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         weights = np.ones(n) if sample_weight is None else _case_weights(sample_weight, codes)
         if len(weights) != n:
             raise InputError(f"sample_weight has {len(weights)} values for {n} rows.")
-        data = BoostData(columns, sex, codes.astype(np.int8), caller.astype(np.int32))
+        data = BoostData(columns, level, codes.astype(np.int8), caller.astype(np.int32), self.levels_)
         if self.learners is None:
             missing = [name for name, column in columns.items() if np.isnan(column).any()]
-            sexes = (0,) if sex is None else tuple(sorted({int(code) for code in np.unique(sex)}))
             chosen = learners_for(
                 columns,
                 missing,
-                sexes,
+                self.levels_,
                 self.by_sex,
                 self.brandom,
+                common=self.common,
                 df=self.df,
                 knots=self.knots,
                 linear=self.linear,
@@ -216,7 +237,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         else:
             chosen = tuple(self.learners)
         self.learners_ = chosen
-        lane = Lane("fit", weights, chosen, self.boundary_knots, self.outside)  # type: ignore[arg-type]
+        lane = Lane("fit", weights, chosen, self.boundary_knots, self.outside)
         (self.path_,) = self._fit(data, [lane])
         return self
 
@@ -301,7 +322,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
 
     def scoring_model(self, step: int | None = None) -> ScoringModel:
-        """Return the model as curves by marker and sex, which scores frames without numba or R."""
+        """Return the model as curves by marker and level, which scores frames without numba or R."""
         check_is_fitted(self, "path_")
         settings = {
             "nu": self.nu,
@@ -319,14 +340,14 @@ class GamBoost(ClassifierMixin, BaseEstimator):
 
     def _data(self, X: Any) -> BoostData:
         check_is_fitted(self, "path_")
-        columns, sex = self._columns(X, fitting=False)
+        columns, level = self._columns(X, fitting=False)
         # No code of a known caller: the caller's effect is 0
         unknown = max([f.size for f in self.path_.learners if f.learner.kind == "brandom"], default=0)
-        n = len(next(iter(columns.values()))) if columns else len(sex)  # type: ignore[arg-type]
-        return BoostData(columns, sex, None, np.full(n, unknown, np.int32))
+        n = len(next(iter(columns.values()))) if columns else len(level)  # type: ignore[arg-type]
+        return BoostData(columns, level, None, np.full(n, unknown, np.int32), self.levels_)
 
     def _columns(self, X: Any, fitting: bool) -> tuple[dict[str, Floats], NDArray[np.int8] | None]:
-        """Return the markers and the sex codes of a table or an array."""
+        """Return the markers and the codes of the levels of a table or an array."""
         if not isinstance(X, pd.DataFrame):
             values = check_array(X, ensure_all_finite="allow-nan", dtype=np.float64, estimator=self)
             if fitting:
@@ -341,6 +362,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             if not fitting and hasattr(self, "feature_names_in_"):
                 X = pd.DataFrame(values, columns=self.feature_names_in_)
             else:
+                self.levels_ = None
                 return {f"x{i}": values[:, i] for i in range(values.shape[1])}, None
         if fitting:
             self.feature_names_in_ = np.array([str(name) for name in X.columns], object)
@@ -362,7 +384,14 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             columns[name if isinstance(name, str) else f"x{name}"] = X[name].to_numpy(
                 dtype=np.float64, na_value=np.nan
             )
-        return columns, None if self.moderator is None else sex_codes(X[self.moderator])
+        if fitting:
+            self.levels_ = None
+            if self.moderator is not None:
+                found = moderator_of(str(self.moderator), X[self.moderator])
+                self.levels_ = Moderator(found.name, found.levels, tuple(self.shared))
+        if self.moderator is None or self.levels_ is None:
+            return columns, None
+        return columns, self.levels_.codes(X[self.moderator])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.files import PUBLIC, write_json
-from voicerisk.models.boosting.engine.rows import learner_blocks
+from voicerisk.models.boosting.engine.rows import is_level_learner
 from voicerisk.models.boosting.engine.splines import Grid
-from voicerisk.models.boosting.path import LanePath
-from voicerisk.models.boosting.spec import SEXES
+from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.types import Floats
 
 FORMAT = "voicerisk-gamboost"
@@ -32,13 +32,13 @@ _ROWS = 16384  # scored at a time, so that the work stays in the cache
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Effect:
-    """The effect of one marker in one sex.
+    """The effect of one marker in one level of the moderator.
 
     Attributes
     ----------
     marker : str
     sex : str
-        'female', 'male' or 'all'.
+        The level, for example 'female'; 'all' where the model has no moderator.
     grid : Grid
         Boundary knots and intervals.
     polynomials : ndarray, shape (intervals + 3, 4)
@@ -58,8 +58,8 @@ class ScoringModel:
     Attributes
     ----------
     offset : float
-    sex_effect : mapping of sex to float
-        What `bols(sex)` and intercepts add; key 'all' where the model has no sex.
+    sex_effect : mapping of level to float
+        What `bols(sex)` and intercepts add; key 'all' where the model has no moderator.
     effects : tuple of Effect
     markers : tuple of str
         Markers that a row has, in the order of the fit; those never chosen too.
@@ -70,6 +70,8 @@ class ScoringModel:
         Markers that may be missing in a row; they then contribute nothing.
     notes : mapping
         Free text of the fit (steps, settings); not used in scoring.
+    moderated_by : str
+        Name of the moderator; two crossed columns are named 'sex x service'.
     """
 
     offset: float
@@ -80,6 +82,12 @@ class ScoringModel:
     outside: str
     availability: frozenset[str]
     notes: Mapping[str, Any]
+    moderated_by: str = "sex"
+
+    @property
+    def moderator(self) -> Moderator | None:
+        """The moderator and its levels; None where the model has none."""
+        return Moderator(self.moderated_by, tuple(self.sex_effect)) if self.needs_sex else None
 
     def contributions(
         self, columns: Mapping[str, Floats], sex: NDArray[np.int8] | None
@@ -91,33 +99,34 @@ class ScoringModel:
         columns : mapping of str to ndarray, shape (n,)
             Markers; NaN = missing.
         sex : ndarray of int8, shape (n,), or None
-            0 female, 1 male.
+            Each row's level, as its place in `moderator.levels` (0 female, 1 male).
 
         Returns
         -------
         parts : ndarray, shape (markers, n)
             Log-odds.
         base : ndarray, shape (n,)
-            Offset and sex.
+            Offset and level.
         """
         n = self._checked(columns, sex)
+        levels = () if self.moderator is None else self.moderator.levels
         parts = np.zeros((len(self.markers), n))
         base = np.full(n, self.offset + self.sex_effect.get("all", 0.0))
         if sex is not None and self.needs_sex:
-            base += np.array([self.sex_effect.get(name, 0.0) for name in SEXES])[sex]
+            base += np.array([self.sex_effect[name] for name in levels])[sex]
         for marker in self.markers:
             self._check_values(marker, columns[marker])
         curves: dict[tuple[str, Grid], Floats] = {}
         for effect in self.effects:
-            both = curves.setdefault((effect.marker, effect.grid), np.zeros((2, *effect.polynomials.shape)))
-            both[slice(None) if effect.sex == "all" else SEXES.index(effect.sex)] += effect.polynomials
-        for (marker, grid), both in curves.items():
+            shape = (max(len(levels), 1), *effect.polynomials.shape)
+            each = curves.setdefault((effect.marker, effect.grid), np.zeros(shape))
+            each[slice(None) if effect.sex == "all" else levels.index(effect.sex)] += effect.polynomials
+        for (marker, grid), each in curves.items():
             part, column = parts[self.markers.index(marker)], columns[marker]
             for start in range(0, n, _ROWS):
                 rows = slice(start, start + _ROWS)
-                part[rows] += _evaluate(
-                    grid, both, column[rows], None if sex is None else sex[rows], self.outside
-                )
+                own = None if sex is None or not levels else sex[rows]
+                part[rows] += _evaluate(grid, each, column[rows], own, self.outside)
         return parts, base
 
     def link(self, columns: Mapping[str, Floats], sex: NDArray[np.int8] | None) -> Floats:
@@ -125,13 +134,16 @@ class ScoringModel:
         parts, base = self.contributions(columns, sex)
         return base + parts.sum(0)
 
-    def score(self, table: pd.DataFrame, moderator: str = "sex") -> pd.DataFrame:
+    def score(self, table: pd.DataFrame, moderator: str | None = None) -> pd.DataFrame:
         """Score a table of frames.
 
         Parameters
         ----------
         table : DataFrame
-            One row a frame, with the markers and, where the model has sex, the moderator (female/male/F/M).
+            One row a frame, with the markers and, where the model has one, the moderator (of sex
+            female/male/F/M in any case).
+        moderator : str, optional
+            Column that holds it; by default the moderator's own name.
 
         Returns
         -------
@@ -140,13 +152,13 @@ class ScoringModel:
             ``<marker>`` with its contribution in log-odds, n_outside (number of markers outside the training
             range), and ``<marker>_outside`` (bool).
         """
-        from voicerisk.callers.sex import sex_codes
-
-        needed = [*self.markers, *([moderator] if self.needs_sex else [])]
+        known = self.moderator
+        column = moderator or self.moderated_by
+        needed = [*self.markers, *([] if known is None else [column])]
         for name in needed:
             if name not in table.columns:
                 raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
-        sex = sex_codes(table[moderator]) if self.needs_sex else None
+        sex = None if known is None else known.codes(table[column])
         for name in self.markers:
             if not pd.api.types.is_numeric_dtype(table[name]):
                 raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")
@@ -194,7 +206,7 @@ class ScoringModel:
                     f"The rows have no marker {name}; the model needs {', '.join(self.markers)}."
                 )
         if self.needs_sex and sex is None:
-            raise ModelError("The model needs the sex of every row; none was given.")
+            raise ModelError(f"The model needs the {self.moderated_by} of every row; none was given.")
         if self.markers:
             return len(columns[self.markers[0]])
         return 0 if sex is None else len(sex)
@@ -208,43 +220,39 @@ def scoring_model(
     Raises
     ------
     ModelError
-        For a learner by a 0/1 column, which a file of curves by sex cannot hold.
+        For a learner by a 0/1 column, which a file of curves by level cannot hold.
     """
     learners = [f.learner for f in path.learners]
+    moderator = path.own_data().moderator
+    levels = () if moderator is None else moderator.levels
     for learner in learners:
-        if learner.by not in (None, *SEXES):
+        if learner.by not in (None, *levels):
             raise ModelError(
-                f"{learner.name} is not a learner by sex; such a model cannot be saved for scoring."
+                f"{learner.name} is no learner by level; such a model cannot be saved for scoring."
             )
-    by_sex = any(learner.by in SEXES or learner.variable == "sex" for learner in learners)
-    shift = dict.fromkeys(SEXES, 0.0) if by_sex else {"all": 0.0}
+    if not any(learner.by is not None or is_level_learner(learner, moderator) for learner in learners):
+        moderator, levels = None, ()  # the same for every level
+    shift = dict.fromkeys(levels or ("all",), 0.0)
     sums: dict[tuple[str, str, Grid], Floats] = {}
     for fitted, c in zip(path.learners, path.coefficients(step), strict=True):
         learner = fitted.learner
         if learner.kind == "brandom":
             continue
         if fitted.grid is None:
-            blocks = learner_blocks(learner, by_sex)
-            for b, name in enumerate(shift):
-                value = c[0] if learner.variable == "1" or learner.intercept else 0.0
-                if learner.variable == "sex" and b == 1:
-                    value = c[0] + c[1] if learner.intercept else c[0]
-                shift[name] += float(value) * (blocks >> b & 1)
+            for name, value in zip(shift, level_values(learner, c, moderator), strict=True):
+                shift[name] += float(value)
             continue
         names = (learner.by,) if learner.by else tuple(shift)
         for name in names:
             key = (learner.variable, name, fitted.grid)
             sums[key] = sums.get(key, 0.0) + fitted.polynomials(c)
-    every = tuple(
-        dict.fromkeys(
-            learner.variable for learner in learners if learner.variable not in ("sex", "1", "caller")
-        )
-    )
+    every = tuple(dict.fromkeys(f.learner.variable for f in path.learners if f.grid is not None))
     available = frozenset(m for m in every if all(x.available for x in learners if x.variable == m))
     effects = tuple(Effect(*key, polynomials) for key, polynomials in sums.items())
     taken = path.mstop if step is None else step
     details = {"steps": taken, "rows": path.n, **(notes or {})}
-    return ScoringModel(path.offset, shift, effects, every, by_sex, path.outside, available, details)
+    needs, name = (False, "sex") if moderator is None else (True, moderator.name)
+    return ScoringModel(path.offset, shift, effects, every, needs, path.outside, available, details, name)
 
 
 def write_model(path: Path, model: ScoringModel) -> None:
@@ -268,6 +276,7 @@ def write_model(path: Path, model: ScoringModel) -> None:
             for effect in model.effects
         ],
         "notes": dict(model.notes),
+        **({"moderated_by": model.moderated_by} if model.moderated_by != "sex" else {}),
     }
     write_json(
         path,
@@ -325,6 +334,7 @@ def read_model(path: Path) -> ScoringModel:
             str(content["outside"]),
             frozenset(content["may_be_missing"]),
             content["notes"],
+            str(content.get("moderated_by", "sex")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a boosting model ({error}); save it again.") from error
@@ -335,8 +345,8 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _evaluate(grid: Grid, both: Floats, x: Floats, sex: NDArray[np.int8] | None, outside: str) -> Floats:
-    """Return a marker's effect on a stretch of rows; `both` (2, cells, 4) are the curves of both sexes."""
+def _evaluate(grid: Grid, each: Floats, x: Floats, sex: NDArray[np.int8] | None, outside: str) -> Floats:
+    """Return a marker's effect on a stretch of rows; `each` (levels, cells, 4) are the levels' curves."""
     t = np.clip(x, grid.low, grid.high)
     t -= grid.low
     t *= grid.intervals / (grid.high - grid.low)
@@ -348,8 +358,8 @@ def _evaluate(grid: Grid, both: Floats, x: Floats, sex: NDArray[np.int8] | None,
     np.minimum(cell, grid.intervals - 1, out=cell)
     t -= cell
     if sex is not None:
-        cell += sex * np.int64(both.shape[1])
-    powers = np.ascontiguousarray(both.reshape(-1, 4).T)
+        cell += sex * np.int64(each.shape[1])
+    powers = np.ascontiguousarray(each.reshape(-1, 4).T)
     value = powers[3].take(cell)
     for q in (2, 1, 0):
         value *= t
@@ -357,7 +367,7 @@ def _evaluate(grid: Grid, both: Floats, x: Floats, sex: NDArray[np.int8] | None,
     if outside == "extrapolate":
         for beyond, edge, row in ((x < grid.low, grid.low, -2), (x > grid.high, grid.high, -1)):
             if beyond.any():
-                line = both[0 if sex is None else sex[beyond], row]
+                line = each[0 if sex is None else sex[beyond], row]
                 start, slope = line[..., 0], line[..., 1]
                 value[beyond] = start + slope * ((x[beyond] - edge) / grid.width)
     if some_missing:

@@ -88,12 +88,6 @@ def check_table(
         raise ModelError(f"confidence is {confidence}; it must lie between 0 and 1.")
     if curve_points < 2:
         raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
-    known = set(table[sex].dropna().unique())
-    if not known <= {"female", "male"}:
-        raise ModelError(
-            f"Column {sex!r} of the GAMM's table holds {min(map(str, known - {'female', 'male'}))!r}; "
-            "it may hold 'female' and 'male'."
-        )
 
 
 # From this share of groups without a change of outcome on, intercepts explain labels, not markers.

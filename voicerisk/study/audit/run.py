@@ -9,8 +9,9 @@ import pandas as pd
 
 from voicerisk.cohort import load_cohort
 from voicerisk.files import PRIVATE, write_csv, write_json
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, code_of, fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
@@ -108,11 +109,8 @@ def audit_base(study: Study, extract: str) -> str:
         screening=plain(study.screening),
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
-        code=code_of(
-            "screening", "models", "validation", "study/design", "study/fitters", "study/boost_rows",
-            "study/fit_queue", "study/protocols", "study/screening", "study/audit/steps", "study/audit/fits",
-        ),
-    )  # fmt: skip
+        code=code_of(AuditSteps, check_study),
+    )
 
 
 def _write(

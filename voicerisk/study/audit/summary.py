@@ -10,6 +10,7 @@ from voicerisk.validation.audit.findings import LADDER, STUDY
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 COLOURS = {"leak": "bold red", "bias": "yellow", "note": "cyan"}
 SAYS = {
@@ -47,13 +48,16 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     if len(result.procedure) > 1:
         _print_procedure(result.procedure, screen)
     own = result.findings[result.findings["concerns"] == STUDY]
-    screen.print("\n[bold]What was found in the study itself[/]")
+    screen.print("\n[bold]What was found in the study itself[/]", markup=True)
     if own.empty:
         screen.print("  Nothing: no leak, no bias, no note.")
     for row in own.to_dict("records"):
         _print_finding(row, screen)
     taken = result.findings[(result.findings["concerns"] == LADDER)]
-    screen.print("\n[bold]What each liberty does here[/] [dim](taken on purpose, not found in the study)[/]")
+    screen.print(
+        "\n[bold]What each liberty does here[/] [dim](taken on purpose, not found in the study)[/]",
+        markup=True,
+    )
     for row in taken[~taken["mechanism"].str.endswith(("_null", "_degenerate"))].to_dict("records"):
         _print_finding(row, screen, remedy=False)
     leaks = int((own["severity"] == "leak").sum())
@@ -62,7 +66,7 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
         if leaks
         else "[bold green]No leak was found[/] in the study and its honest pipeline."
     )
-    screen.print(f"\n{verdict} Exit code {result.exit_code}.", highlight=False)
+    screen.print(f"\n{verdict} Exit code {result.exit_code}.", highlight=False, markup=True)
     screen.print(f"Tables: {result.folder}", highlight=False, soft_wrap=True)
 
 
@@ -140,29 +144,36 @@ def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
         table.add_column(name, justify="right" if name == "AUROC" else "left")
     for row in controls.to_dict("records"):
         shown = _interval(row["auroc"], row["lower"], row["upper"]) if pd.notna(row["auroc"]) else "–"
-        note = f"\n[dim]{row['note']}[/]" if row["note"] else ""
+        note = f"\n{row['note']}" if row["note"] else ""
         mark = "" if row["control"] == "none" else row["control"]
         of = " of segments" if row["unit"] == "segment" and pd.notna(row["auroc"]) else ""
-        table.add_row(mark, f"{row['what']}{note}", shown + of, str(row["expected"]))
+        table.add_row(mark, _then_dim(row["what"], note), shown + of, str(row["expected"]))
     screen.print()
     screen.print(table)
 
 
+def _then_dim(text: str, aside: str) -> "Text":
+    """Return a text and an aside; what stands in square brackets in them is no markup."""
+    from rich.text import Text
+
+    return Text.assemble(text, (aside, "dim"))
+
+
 def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
-    screen.print("\n[bold]The whole procedure[/]")
+    screen.print("\n[bold]The whole procedure[/]", markup=True)
     for row in procedure.to_dict("records"):
         name = str(row["quantity"]).replace("_", " ")
         shown = f"{row['estimate']:.3f}"
         if pd.notna(row["lower"]):
             shown += f" ({row['lower']:.3f} to {row['upper']:.3f})"
-        screen.print(f"  {name}: {shown}  [dim]{row['how']}[/]", highlight=False)
+        screen.print(_then_dim(f"  {name}: {shown}  ", row["how"]))
 
 
 def _print_finding(row: dict[Any, Any], screen: "Console", remedy: bool = True) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
-    colour = COLOURS[row["severity"]]
-    screen.print(f"  [{colour}]{row['severity']}[/]  {escape(row['finding'])}", highlight=False)
-    screen.print(f"        [dim]{escape(row['evidence'])}[/]", highlight=False)
+    severity = (row["severity"], COLOURS[row["severity"]])
+    screen.print(Text.assemble("  ", severity, f"  {row['finding']}"))
+    screen.print(_then_dim("        ", row["evidence"]))
     if remedy:
-        screen.print(f"        → {escape(row['remedy'])}", highlight=False)
+        screen.print(f"        → {row['remedy']}", highlight=False)

@@ -162,7 +162,8 @@ def _measure_run(
         rows += [{**names, **row} for row in _measure_cell(cell, draws, level, prevalence, label, notes)]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
             rows += [{**names, **row} for row in _automatic(cell, draws, level, settings)]
-        if names["protocol"] == "published" and cell.unit == "frame":
+        both = cell.first.y.min() != cell.first.y.max()
+        if names["protocol"] == "published" and cell.unit == "frame" and both:
             interval = delong(cell.first.y, cell.first.score[cell.label])
             rows.append({**names, **_auroc_row(cell, interval, level, NAIVE)})
         if cell.unit == "call" and cell.one_call_a_caller:
