@@ -101,7 +101,8 @@ def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Da
         if not calls[name].str.match(r"\s*[-+]?0[0-9]").any():
             with suppress(ValueError):
                 calls[name] = pd.to_numeric(calls[name])
-    known = calls[["call_id", "sex", "outcome", *covariates]]
+    columns = _moderator(settings)
+    known = calls[list(dict.fromkeys(["call_id", "sex", "outcome", *columns, *covariates]))]
     order = pd.Series(range(len(calls)), index=calls["call_id"])
     frames = pd.read_parquet(source / "frames.parquet")
     segments = pd.read_parquet(source / "segments.parquet").query("n_frames > 0")
@@ -124,6 +125,12 @@ def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Da
         return table.drop(columns="_place").merge(known, on="call_id", how="left", validate="many_to_one")
 
     return ordered(frames, ["segment", "frame"]), ordered(segments, ["segment"])
+
+
+def _moderator(settings: dict[str, Any]) -> list[str]:
+    """Return the columns that moderate; an older manifest has one name."""
+    named = settings["cohort"].get("moderator", ["sex"])
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _warn_of_code(place: Path) -> None:
@@ -167,6 +174,12 @@ def _script(
     specs: dict[Path, dict[str, Any]],
 ) -> str:
     text = HEAD.format(version=metadata.version("voicerisk"))
+    columns = _moderator(settings)
+    plain = len(columns) == 1
+    if plain:
+        callers = frames["caller_id"].groupby(frames[columns[0]].astype(str)).nunique()
+        plain = bool((callers >= settings["cohort"].get("level_callers", 1)).all())
+    as_in_the_paper = plain and columns == ["sex"] and set(frames["sex"]) <= {"female", "male"}
     notes = json.loads((source / "gamm" / "notes.json").read_text(encoding="utf-8"))
     kept = list(notes["kept"])
     for i, (path, spec) in enumerate(specs.items()):
@@ -174,6 +187,9 @@ def _script(
         by_frame = settings["gamm"]["level"] == "frame" or any(
             name not in segments.columns for name in spec["markers"]
         )
+        if not plain:
+            text += f"\n# {path.name} is not refitted: its moderator is none, crossed, or has small levels.\n"
+            continue
         text += f"\n# {path.name}" + gamm_part(spec, model, "frames" if by_frame else "segments", i == 0)
     if settings["screening"]["unit"] == "segment" and (source / "lasso_path.csv").is_file():
         terms = pd.read_csv(source / "screening.csv")["term"]
@@ -183,7 +199,13 @@ def _script(
             text += "\n# The Lasso is not refitted: it used missing indicators.\n"
     if (source / "boost" / "risk_path.csv").is_file() and kept:
         gaps = [name for name in kept if frames[name].isna().any()]
-        text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))
+        if as_in_the_paper:
+            text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))
+        else:
+            text += (
+                "\n# The boosted model is not refitted here: its moderator is not that of women and men. See "
+                "vr_gamboost().\n"
+            )
     return text
 
 

@@ -51,6 +51,12 @@ def gap(what: str) -> str:
     return f"[WRITE: {what}]"
 
 
+def _set(settings: Mapping[str, Any], key: str) -> str:
+    """Return a setting as text, or a gap where the manifest does not have it."""
+    value = settings.get(key)
+    return gap(key) if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def manuscript(results: Results) -> list[Part]:
     """Draft methods and results of a study with two classes.
 
@@ -137,8 +143,8 @@ def _biomarkers(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"Recordings ({gap('sample rate, codec, telephone or app')}) were prepared by "
         f"{_listed(steps) or 'no further step'}, and cut into Blackman frames of 40 ms, every 20 ms, within "
-        f"spans. Frames below the silence rule {silence.get('rule', gap('rule'))} (threshold "
-        f"{silence.get('threshold', gap('threshold'))}) were left out. For every other frame {wanted} "
+        f"spans. Frames below the silence rule {_set(silence, 'rule')} (threshold "
+        f"{_set(silence, 'threshold')}) were left out. For every other frame {wanted} "
         "were computed by voicerisk, with the definitions of soundgen 2.5.1. A marker that does not exist in "
         "a frame is missing, never zero.",
     )
@@ -151,16 +157,17 @@ def _models(settings: Mapping[str, Any]) -> tuple[str, ...]:
     screen = (
         "No marker was screened."
         if screening.get("unit") == "none"
-        else f"Markers were screened by the Lasso on {screening.get('unit', 'segment')} means (penalty at "
+        else f"Markers were screened by the Lasso on {_set(screening, 'unit')} means (penalty at "
         f"the {'minimum' if screening.get('rule') == 'min' else 'one-standard-error'} of the deviance, folds "
         "of whole callers)."
     )
     return (
         f"{screen} To describe what each marker does we fitted generalised additive mixed models{by} "
-        f"(mgcv's {gamm.get('engine', 'bam')}, basis dimension {gamm.get('k')}), with tests and intervals "
+        f"(mgcv's {_set(gamm, 'engine')}, basis dimension {_set(gamm, 'k')}), with tests and intervals "
         "that take the caller as the unit.",
         f"The published recipe is component-wise boosting of P-splines{by} (mboost's algorithm, step length "
-        f"{boost.get('nu')}, {boost.get('df'):g} degrees of freedom a learner, {boost.get('mstop')} steps).",
+        f"{_set(boost, 'nu')}, {_set(boost, 'df')} degrees of freedom a learner, "
+        f"{_set(boost, 'mstop')} steps).",
     )
 
 
@@ -171,8 +178,9 @@ def _validation(settings: Mapping[str, Any]) -> tuple[str, ...]:
     learned = f" The procedure chose among {_listed(family)} inside each fold." if family else ""
     return (
         f"We ran two protocols. In the nested one everything that is learned (markers, curves, steps, "
-        f"recalibration, cut) is learned without the callers who are scored ({designs}; "
-        f"{chosen.get('repeats')} repeats; up to {chosen.get('inner_folds')} inner folds of whole callers)."
+        f"recalibration, cut) is learned without the callers who are scored ({designs or gap('designs')}; "
+        f"{_set(chosen, 'repeats')} repeats; up to {_set(chosen, 'inner_folds')} inner folds of whole "
+        "callers)."
         f"{learned} The published one chooses markers, curves and cut with all callers in view; it is shown "
         "for comparison only.",
         "Intervals are 95% percentile intervals of a bootstrap of callers that takes the scores as given, "
@@ -184,7 +192,7 @@ def _software(manifest: Mapping[str, Any]) -> str:
     versions = dict(manifest.get("versions", {}))
     flat = {**versions.pop("r", {}), **versions} if isinstance(versions.get("r"), dict) else versions
     named = [f"{'R' if name == 'r' else name} {version}" for name, version in flat.items() if version]
-    return f"Analyses used {_listed(named) or 'voicerisk'}; the seed was {manifest.get('seed')}."
+    return f"Analyses used {_listed(named) or 'voicerisk'}; the seed was {_set(manifest, 'seed')}."
 
 
 def _who(results: Results) -> tuple[str, ...]:

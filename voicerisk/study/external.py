@@ -224,7 +224,7 @@ def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
         if len(one) == 1:
             notes.append(
                 f"The cut is {one.iloc[0]:.4f}, that of the published protocol in the model's results "
-                "folder: the mean of bootstrap Youden cuts of leave-one-caller-out scores."
+                f"folder (method {cuts.loc[one.index[0], 'method']}, leave-one-caller-out scores)."
             )
             return float(one.iloc[0])
     notes.append("There is no cut beside the model; give one with --threshold to see decisions.")

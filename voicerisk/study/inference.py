@@ -169,9 +169,8 @@ def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[Gamm
 
 
 def gamm_column(moderator: Moderator | None) -> str:
-    """Return what the moderator's column is called in the GAMM's table: a name that R takes."""
-    name = "moderator" if moderator is None else moderator.name
-    return name if name.isidentifier() and name.isascii() else "moderator"
+    """Return what the moderator's column is called in the GAMM's table."""
+    return "moderator" if moderator is None else moderator.name
 
 
 def gamm_levels(moderator: Moderator | None, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -64,6 +64,7 @@ def learner_sets(data: BoostData) -> dict[str, tuple[Learner, ...]]:
         "a level that shares": learners_for(data.columns, missing, shared),
         "with callers": learners_for(data.columns, missing, SERVICE, brandom=True),
         "no moderator": learners_for(data.columns, missing, None),
+        "levels alone": tuple(Learner("bols", "1", by=level) for level in SERVICE.levels),
         "contrasts alone": (Learner("bols", "service", intercept=False), Learner("bbs", "a", by="chat")),
     }
 
