@@ -23,7 +23,7 @@ vr_boot_curves <- function(fit, resamples = 200L, points = 100L, level = 0.95, s
   if (!is.null(fit$spec$weights)) refuse("the caller bootstrap is for fits without prior weights.")
   gam <- gam_of(fit)
   data <- gam$model
-  formula <- stats::formula(gam)
+  formula <- gam$formula
   curves <- vr_curves(fit, points, level, draws = 0L, seed = NULL)
   sp <- if (smoothing == "fixed") gam$sp
   callers <- levels(droplevels(fit$caller))

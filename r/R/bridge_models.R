@@ -20,7 +20,7 @@ bridge_spec <- function(fit) {
   spec <- fit$spec[c("y", "markers", "sex", "moderated", "random", "groups", "covariates", "linear", "engine", "discrete",
                      "method", "k", "covariance")]
   for (name in c("y", "markers", "sex", "groups", "covariates", "linear")) spec[[name]] <- said(fit, spec[[name]])
-  formula <- stats::formula(gam_of(fit))
+  formula <- gam_of(fit)$formula
   check_formula(formula)
   spec$formula <- paste(deparse(formula, width.cutoff = 500L), collapse = " ")
   spec$columns <- names(fit$spec$names)

@@ -111,7 +111,7 @@ update.vr_clustered_gam <- function(object, ...) {
 update.vr_gam <- function(object, formula., ..., evaluate = TRUE) {
   changes <- match.call(expand.dots = FALSE)$...
   call <- object$call
-  if (!missing(formula.)) call$formula <- stats::update.formula(stats::formula(object), formula.)
+  if (!missing(formula.)) call$formula <- stats::update.formula(object$formula, formula.)
   for (name in names(changes)) call[[name]] <- changes[[name]]
   # The call was made inside vr_gamm(); the rows that it used are kept in the model.
   if (!"data" %in% names(changes)) {

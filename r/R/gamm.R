@@ -259,5 +259,7 @@ gamm_converged <- function(model, engine) {
 
 # The mgcv gam object inside a fit of any engine.
 gam_of <- function(fit) {
+  # A fit from a file comes without mgcv, whose methods would be those of a glm then.
+  loadNamespace("mgcv")
   if (fit$spec$engine == "gamm") fit$model$gam else fit$model
 }

@@ -102,7 +102,7 @@ difference_fit <- function(fit) {
   if (!is.null(spec$weights)) frame[[spec$weights]] <- frame[["(weights)"]]
   ordered <- utils::tail(make.unique(c(names(frame), "later")), 1L)
   frame[[ordered]] <- factor(as.character(frame[[spec$sex]]), levels = spec$sexes, ordered = TRUE)
-  terms <- lapply(added_terms(stats::formula(gam)[[3L]]), function(term) {
+  terms <- lapply(added_terms(gam$formula[[3L]]), function(term) {
     if (is.call(term) && identical(term[[1L]], as.name("s")) && identical(as.character(term$by), spec$sex)) {
       both <- later <- term
       both$by <- NULL

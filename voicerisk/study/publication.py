@@ -89,7 +89,11 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
         readable = notes["readable"]
         table = gamm_table(
-            smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels, moderator
+            smooths[smooths["model"] == readable],
+            terms[terms["model"] == readable],
+            labels,
+            moderator,
+            pd.read_csv(moderation) if (moderation := folder.file("gamm/moderation.csv")).exists() else None,
         )
         fit = pd.read_csv(folder.file("gamm/fit.csv"))
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))

@@ -30,7 +30,12 @@ class GammSettings:
         Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
     caller_split : bool
         Whether a study also selects markers on one half of the callers and tests them on the other, which
-        gives tests that no selection has touched (`gamm/caller_split.csv`).
+        gives the P values that no selection has touched (`p_selective`, `gamm/caller_split.csv`).
+    linear : tuple of str
+        Markers and covariates that enter linearly although they are numbers.
+    naive_p : bool
+        Whether a study prints the P values of markers that the same outcomes selected. They are too small;
+        by default there are none.
     """
 
     engine: str = "bam"
@@ -38,7 +43,9 @@ class GammSettings:
     k: int = 10
     random: tuple[str, ...] = ("caller",)
     drop: bool = False
-    caller_split: bool = False
+    caller_split: bool = True
+    linear: tuple[str, ...] = ()
+    naive_p: bool = False
 
     def __post_init__(self) -> None:
         given = [self.random] if isinstance(self.random, str) else self.random
@@ -59,7 +66,11 @@ class GammSettings:
                 "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
                 "segment."
             )
-        for name in ("drop", "caller_split"):
+        names = (self.linear,) if isinstance(self.linear, str) else tuple(self.linear)
+        if not all(isinstance(name, str) for name in names):
+            raise ModelError(f"[gamm] linear is {self.linear!r}; it must be a list of names.")
+        object.__setattr__(self, "linear", names)
+        for name in ("drop", "caller_split", "naive_p"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ModelError(f"[gamm] {name} is {value!r}; it must be true or false.")
