@@ -41,7 +41,7 @@ gg <- function(figure) {
   )
 }
 
-# Scales of colour and line for the series of a column, whose names are told in words.
+# Scales of colour and line for the series of a column, whose names are words.
 gg_series <- function(names) {
   looks <- series_look(names)
   list(

@@ -8,6 +8,11 @@
 #'   of selection, fall of the risk a row, why it was left out), `partial_effects` (marker, sex, x, estimate: log-odds
 #'   centred over the available rows of that learner).
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   vr_boost_tables(boosted)$learners
+#' }
 vr_boost_tables <- function(fit, points = 100L) {
   model <- fit$model
   learners <- fit$learners
@@ -65,6 +70,11 @@ boost_effects <- function(fit, points) {
 #' @param newdata Data frame with the markers and the moderator.
 #' @return Data frame: link (log-odds), probability.
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   head(vr_boost_predict(boosted, calls_example))
+#' }
 vr_boost_predict <- function(fit, newdata) {
   link <- drop(boost_links(fit, newdata))
   data.frame(link = link, probability = stats::plogis(link))
@@ -126,6 +136,12 @@ cumulated <- function(model, rows, which) {
 #' @return A list: `risk` (step, fold, risk: mean held-out negative log-likelihood), `mstop` (argmin of the sum over
 #'   folds, each fold counting the same, as mboost has it).
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   fold <- as.integer(factor(calls_example$caller_id)) %% 4
+#'   vr_boost_cv(boosted, fold, calls_example$caller_id)$mstop
+#' }
 vr_boost_cv <- function(fit, fold, caller) {
   split <- tapply(fold, as.character(caller), function(f) length(unique(f)))
   if (any(split > 1L)) refuse("caller ", names(split)[split > 1L][1L], " stands in several folds.")

@@ -3,7 +3,7 @@
 #' Validate a boosted model by leaving callers out
 #'
 #' Two recipes, as the Python package has them, for a data frame of markers and small data (a model is fitted by mboost
-#' for every fold). For the paper's size, for all frames of many calls and for the audit, use `voicerisk run`.
+#' for every fold). For the paper's size, for all frames of many calls and for the audit, see [vr_run()].
 #'
 #' * "published": the markers are screened, and the knots laid, on all rows; no weights; `mstop` steps; one cut for all
 #'   calls, learned from the very scores that it then judges. It looks better than it is.
@@ -30,7 +30,7 @@
 #' @param prior Share of the weight of positives in training; by default the share of positive calls.
 #' @param repeats Repeats of the grouped folds.
 #' @param bootstraps Bootstraps of callers, for cuts and for intervals.
-#' @param progress Whether each outer fold is told.
+#' @param progress Whether to print each outer fold.
 #' @return A list of class `vr_cv` with [R's usual verbs][vr_cv-methods]: `predictions` (one row a call: protocol, design,
 #'   repeat, fold, call_id, caller_id, y, p_raw, p, threshold), `thresholds` (one row a cut, with steps, slope and intercept of the
 #'   recalibration, markers selected), `metrics`, `folds`, `spec`. Column names are those of the Python package.

@@ -25,6 +25,11 @@
 #' @return A list of class `vr_gamboost`: `model` (the mboost object), `learners`, `left_out`, `offset`, `selected`,
 #'   `risk`; see [vr_boost_tables()].
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   boosted
+#' }
 vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", weights = NULL, mstop = 100L,
                         nu = 0.1, df = 4, knots = 20L, brandom = FALSE, by_sex = FALSE,
                         family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced",

@@ -11,6 +11,9 @@
 #'   position within an interval), `notes`. All in log-odds.
 #' @seealso [vr_score()]
 #' @export
+#' @examples
+#' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+#' model
 vr_read_model <- function(path) {
   if (!file.exists(path)) refuse("there is no model file ", path, ".")
   file <- json_read(path)
@@ -50,6 +53,9 @@ vr_read_model <- function(path) {
 #' @return Data frame, one row a row of `newdata`: p_raw, log_odds, base (offset and sex), one column a marker with its
 #'   contribution in log-odds, n_outside (markers beyond the range of the training rows), and `<marker>_outside`.
 #' @export
+#' @examples
+#' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+#' head(vr_score(model, calls_example))
 vr_score <- function(model, newdata, sex = model$moderated_by) {
   if (!inherits(model, "vr_model")) refuse("vr_score needs what vr_read_model gives, not a ", class(model)[1L], ".")
   absent <- setdiff(c(model$markers, if (model$needs_sex) sex), names(newdata))

@@ -256,7 +256,7 @@ def test_two_calls_in_one_file_need_tracks_of_their_own(study, replace_row):
     study.write("002.txt", "1.6\t1.9\tcaller\n")
     replace_row(3, "002,b,male,001.wav,0,002.txt")
     assert study.load(labels=["caller"]).notes == (
-        "Calls that share a file, each with its own label track: 001, 002.",
+        "2 calls share a file with another, each with its own label track.",
     )
     replace_row(3, "002,b,male,001.wav,0,001.txt")
     with pytest.raises(CohortError, match=r"calls.csv, rows 2 and 3: the file '001.wav' is listed 2 times"):

@@ -5,6 +5,7 @@ No numerics; nothing slow is imported before a command needs it. Nothing may imp
 
 from voicerisk.cli import (
     audit,
+    check,
     doctor,
     export_r,
     extract,
@@ -26,6 +27,7 @@ from voicerisk.cli.app import app, main
 __all__ = [
     "app",
     "audit",
+    "check",
     "doctor",
     "export_r",
     "extract",

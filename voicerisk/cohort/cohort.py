@@ -365,7 +365,9 @@ def _look_alikes(settings: CohortSettings, rows: pd.DataFrame, sheet: Sheet) -> 
                 f"they are "
                 f"different {what}."
             )
-        notes.append(f"Ids in {column} that look alike count as different, as the study file says: {shown}.")
+        notes.append(
+            f"{len(groups)} groups of ids in {column} look alike and count as different, as the study says."
+        )
     return notes
 
 
@@ -388,7 +390,7 @@ def _file_notes(calls: pd.DataFrame, rows: pd.DataFrame, table: Path) -> list[st
             f"{table}, rows {' and '.join(map(str, lines))}: the file {file!r} is listed "
             f"{len(lines)} times with the same label track; the same speech would count more than once."
         )
-    return [f"Calls that share a file, each with its own label track: {_some(sorted(shared['call_id']))}."]
+    return [f"{len(shared)} calls share a file with another, each with its own label track."]
 
 
 def _caller_notes(calls: pd.DataFrame) -> list[str]:
@@ -398,7 +400,7 @@ def _caller_notes(calls: pd.DataFrame) -> list[str]:
     if both:
         notes.append(
             f"{len(both)} of {len(outcomes)} callers have calls of both outcomes; a caller's calls always "
-            f"stay together: {_some(both)}."
+            "stay together."
         )
     return notes
 

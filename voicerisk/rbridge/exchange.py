@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 
 from voicerisk.errors import RBridgeError
 from voicerisk.files import PRIVATE, replacing, write_text
+from voicerisk.pipeline.tables import read_table
 from voicerisk.rbridge.fit_script import HEAD, LASSO, boost_part, gamm_part
 from voicerisk.rbridge.request import Rds
 from voicerisk.rbridge.session import source_folder
@@ -20,7 +21,7 @@ from voicerisk.rbridge.worker import Worker
 
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 _SEGMENT_KEYS = ["call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent"]
-_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R", "bridge_probe.R")
+_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R")
 _MODELS = ("model.rds", "model_without_random_intercepts.rds")
 _COPIES = {
     "gamm/smooths.csv": "study_smooths.csv",
@@ -94,18 +95,13 @@ def export_r(
 
 def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return frames and segments in the order and with the columns that the models saw."""
-    calls = pd.read_csv(source / "calls.csv", dtype=str)
+    calls = read_table(source, "calls")
     covariates = [name for name in settings["cohort"]["covariates"] if name in calls.columns]
-    for name in ("outcome", *covariates):
-        # Codes such as 01 are text, as they were in the study.
-        if not calls[name].str.match(r"\s*[-+]?0[0-9]").any():
-            with suppress(ValueError):
-                calls[name] = pd.to_numeric(calls[name])
     columns = _moderator(settings)
     known = calls[list(dict.fromkeys(["call_id", "sex", "outcome", *columns, *covariates]))]
     order = pd.Series(range(len(calls)), index=calls["call_id"])
-    frames = pd.read_parquet(source / "frames.parquet")
-    segments = pd.read_parquet(source / "segments.parquet").query("n_frames > 0")
+    frames = read_table(source, "frames")
+    segments = read_table(source, "segments").query("n_frames > 0")
     markers = [name for name in frames.columns if name not in _FRAME_KEYS]
     segments = segments[[name for name in segments.columns if name in [*_SEGMENT_KEYS, *markers]]]
     levels = settings["biomarkers"]["levels"]
@@ -192,7 +188,7 @@ def _script(
             continue
         text += f"\n# {path.name}" + gamm_part(spec, model, "frames" if by_frame else "segments", i == 0)
     if settings["screening"]["unit"] == "segment" and (source / "lasso_path.csv").is_file():
-        terms = pd.read_csv(source / "screening.csv")["term"]
+        terms = read_table(source, "screening")["term"]
         if all(name in segments.columns and not segments[name].isna().any() for name in terms):
             text += LASSO.format()
         else:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from voicerisk.files import write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.settings import Study
@@ -48,7 +49,7 @@ def write_apparent(
     outputs, notes : list of str
     """
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *study.cohort.groups]]
-    metrics = pd.read_csv(folder.file("metrics.csv"))
+    metrics = read_table(folder.path, "metrics")
     parts, learned = [], {}
     for name in protocols:
         place = folder.checkpoints(STAGE, mark)
@@ -66,7 +67,7 @@ def spoken_optimism(folder: Path) -> str:
     file = folder / "optimism.csv"
     if not file.is_file():
         return ""
-    table = pd.read_csv(file).query("metric == 'auroc'").drop_duplicates("protocol")
+    table = read_table(folder, "optimism").query("metric == 'auroc'").drop_duplicates("protocol")
     said = [
         f"{row['protocol']} {row['apparent']:.2f} apparent, {row['validated']:.2f} validated"
         for row in table.to_dict("records")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.models import BoostData
+from voicerisk.study.covariates import is_line
 from voicerisk.study.design import ModelTables
 
 
@@ -29,6 +30,8 @@ class FrameRows:
         Markers with missing values.
     has_level : ndarray of bool, shape (callers, levels)
         Which levels of the moderator each caller's rows have.
+    covariates : dict
+        Columns that compete with the markers, and whether each enters linearly.
     """
 
     data: BoostData
@@ -38,6 +41,7 @@ class FrameRows:
     rows_of_call: dict[str, NDArray[np.int64]]
     has_missing: tuple[str, ...]
     has_level: NDArray[np.bool_]
+    covariates: dict[str, bool]
 
     def moderator_of(self, train: NDArray[np.bool_]) -> Moderator | None:
         """Return the moderator of a fit on some callers, shape (callers,); see `Moderator.among`."""
@@ -63,7 +67,7 @@ class FrameRows:
             level = moderator.codes(pd.Series(tables.of_frames(moderator.name), name=moderator.name))
         y = tables.of_frames("y").astype(np.int64)
         data = BoostData(
-            columns={marker: frames[marker].to_numpy(np.float64) for marker in tables.markers},
+            columns={marker: frames[marker].to_numpy(np.float64) for marker in tables.inputs},
             level=level,
             y=y.astype(np.int8),
             caller=callers.get_indexer(pd.Index(frames["caller_id"])).astype(np.int32),
@@ -78,6 +82,7 @@ class FrameRows:
             callers=callers,
             caller_of_call=dict(zip(calls["call_id"], calls["caller_id"], strict=True)),
             rows_of_call={call: np.asarray(groups[call], np.int64) for call in calls["call_id"]},
-            has_missing=tuple(marker for marker in tables.markers if frames[marker].isna().any()),
+            has_missing=tuple(marker for marker in tables.inputs if frames[marker].isna().any()),
+            covariates={name: is_line(frames[name]) for name in tables.covariates},
             has_level=has_level,
         )

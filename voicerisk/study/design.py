@@ -1,6 +1,7 @@
 """From frames and segments to what the models take: in one order of rows."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import SEX, Moderator, level_text, moderator_of, with_enough_callers
 from voicerisk.cohort import CohortSettings
+from voicerisk.errors import StudyError
+from voicerisk.study.covariates import covariate_columns, is_line
 
 # Columns of the frames table that are no markers.
 FRAME_KEYS = ("call_id", "caller_id", "segment", "frame", "time_s")
@@ -30,6 +33,9 @@ class ModelTables:
         The marker columns that enter the models, after `levels`.
     moderator : Moderator or None
         Whose levels have curves of their own; the column of its name in `calls` holds each call's level.
+    covariates : tuple of str
+        Columns of `frames` that compete with the markers for the score: a number a call, the same in all its
+        frames.
     """
 
     calls: pd.DataFrame
@@ -37,6 +43,12 @@ class ModelTables:
     segments: pd.DataFrame
     markers: tuple[str, ...]
     moderator: Moderator | None = SEX
+    covariates: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns of the frames that a score may be learned from."""
+        return (*self.markers, *self.covariates)
 
     def of_frames(self, column: str) -> NDArray[np.generic]:
         """Return a column of `calls` repeated for each frame."""
@@ -76,7 +88,8 @@ def candidate_df(tables: ModelTables, df: float) -> float:
     present = [] if moderator is None else sorted(set(tables.calls[moderator.name].map(str)))
     own = [level for level in present if moderator is not None and level in moderator.own]
     curves = max(len(own), 1) + (moderator is not None and bool(moderator.shared))
-    return len(tables.markers) * curves * df + max(len(own) - 1, 0)
+    others = sum(1 if is_line(tables.frames[name]) else df for name in tables.covariates)
+    return len(tables.markers) * curves * df + max(len(own) - 1, 0) + others
 
 
 def model_tables(
@@ -86,6 +99,7 @@ def model_tables(
     markers: tuple[str, ...],
     levels: str,
     cohort: CohortSettings | None = None,
+    covariates: Sequence[str] = (),
 ) -> ModelTables:
     """Arrange frames and segments for the models.
 
@@ -103,11 +117,35 @@ def model_tables(
         `<marker>_segment` (segment mean) and `<marker>_deviation` (the frame's deviation from it).
     cohort : CohortSettings, optional
         Says which column moderates; by default sex, whatever the number of callers.
+    covariates : sequence of str
+        Columns of `calls` that compete with the markers for the score.
 
     Returns
     -------
     ModelTables
     """
+    made = _arranged(calls, frames, segments, markers, levels, cohort)
+    if not covariates:
+        return made
+    columns = covariate_columns(made.calls, covariates)
+    taken = [name for name in columns if name in made.frames]
+    if taken:
+        raise StudyError(
+            f"[boost] covariates: {taken[0]!r} is the name of a marker too; rename the covariate."
+        )
+    place = pd.Index(made.calls["call_id"]).get_indexer(made.frames["call_id"])
+    own = columns.iloc[place].reset_index(drop=True)
+    return replace(made, frames=pd.concat([made.frames, own], axis=1), covariates=tuple(map(str, columns)))
+
+
+def _arranged(
+    calls: pd.DataFrame,
+    frames: pd.DataFrame,
+    segments: pd.DataFrame,
+    markers: tuple[str, ...],
+    levels: str,
+    cohort: CohortSettings | None,
+) -> ModelTables:
     n_frames = frames.groupby("call_id", sort=False).size()
     kept = calls[calls["call_id"].isin(n_frames.index)].reset_index(drop=True)
     kept = kept.rename(columns={"outcome": "y"}).drop(columns=["path"], errors="ignore")

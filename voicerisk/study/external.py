@@ -16,6 +16,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_p
 from voicerisk.models import ScoringModel, read_model
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.scoring import scorable
@@ -27,6 +28,7 @@ FOLDER = "external"
 # Without them a marker would be another number than the one that the model learned.
 SAME_AUDIO = ("extent", "calibration", "pre_emphasis", "normalise", "silence")
 LEAST_CALLERS = 2
+YEARS = (1900, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def validate_externally(
     with folder.locked():
         stages = Stages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
-        absent = [marker for marker in scorer.markers if marker not in tables.markers]
+        absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:
             raise StudyError(
                 f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "
@@ -219,7 +221,7 @@ def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
         return threshold
     file = model.absolute().parent.parent / "thresholds.csv"
     if file.is_file():
-        cuts = pd.read_csv(file)
+        cuts = read_table(file.parent, "thresholds")
         one = cuts[(cuts["protocol"] == "published") & (cuts["design"] == "loco")]["threshold"].dropna()
         if len(one) == 1:
             notes.append(
@@ -238,14 +240,18 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
         )
     values = cohort_calls.set_index("call_id")[column].loc[call_ids]
     if pd.api.types.is_numeric_dtype(values):
-        years = values
+        years = values.where(values.between(*YEARS) & (values % 1 == 0))
     else:
-        years = pd.to_datetime(values, errors="coerce", format="mixed").dt.year
+        # Two digits for the year (03.04.05) can be read in several ways.
+        full = values.where(values.astype("str").str.contains(r"(?:^|\D)(?:19|20)\d\d(?:\D|$)"))
+        years = pd.to_datetime(full, errors="coerce", format="mixed").dt.year
     if years.isna().any():
         call = years.index[years.isna()][0]
+        serial = pd.api.types.is_number(values[call]) and values[call] > YEARS[1]
+        hint = " (a spreadsheet's number of a day is refused)" if serial else ""
         raise StudyError(
-            f"Column {column} of call {call} is {values[call]!r}, which is no date and no year; write "
-            "2021-05-17."
+            f"Column {column} of call {call} is {values[call]!r}, which is no date with a year of four digits"
+            f"{hint}; write 2021-05-17."
         )
     return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
 
@@ -291,7 +297,7 @@ def _shift(
             "the share of values beyond its knots is known."
         )
         return beyond
-    old = pd.read_parquet(before)
+    old = read_table(before.parent, "frames")
     shared = [marker for marker in scorer.markers if marker in old]
     return marker_shift(old, tables.frames, shared).merge(beyond, on="marker", how="left")
 

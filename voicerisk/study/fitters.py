@@ -237,6 +237,7 @@ class GamboostFitter:
             by_sex=self.boost.by_sex,
             brandom=self.boost.brandom,
             common=self.boost.common,
+            covariates=rows.covariates,
             df=self.boost.df,
             knots=self.boost.knots,
         )

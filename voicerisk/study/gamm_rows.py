@@ -1,30 +1,16 @@
 """The rows and columns of a study's GAMM."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from voicerisk.callers.moderator import Moderator
-from voicerisk.errors import ModelError
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
 
 
-def linear_of(study: Study, chosen: Sequence[str]) -> list[str]:
-    """Return the markers and covariates of this model that enter linearly."""
-    asked = {"voiced", *study.gamm.linear}
-    return [name for name in [*chosen, *study.cohort.covariates] if name in asked]
-
-
-def check_linear(study: Study, markers: Sequence[str]) -> None:
-    """Refuse a name in `[gamm] linear` that is neither a marker nor a covariate."""
-    known = [*markers, *study.cohort.covariates]
-    for name in study.gamm.linear:
-        if name not in known:
-            raise ModelError(
-                f"[gamm] linear names {name!r}, which is neither a marker nor a covariate of this study "
-                f"({', '.join(known)})."
-            )
+def linear_terms(study: Study, chosen: tuple[str, ...]) -> list[str]:
+    """Return what enters the GAMM linearly: the 0/1 marker, and what the study names."""
+    named = set(study.gamm.linear)
+    return [name for name in (*chosen, *study.cohort.covariates) if name == "voiced" or name in named]
 
 
 def gamm_column(moderator: Moderator | None) -> str:

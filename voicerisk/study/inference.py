@@ -13,8 +13,9 @@ from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.study.covariates import is_line
 from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import check_linear, gamm_column, gamm_levels, gamm_table, linear_of
+from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_terms
 from voicerisk.study.screening import screen_all, screening_rows
 from voicerisk.study.selective import (
     caller_split_tests,
@@ -74,7 +75,6 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
     from voicerisk.models import fit_gamm
     from voicerisk.models.gamm import tables as gamm_tables
 
-    check_linear(study, tables.markers)
     settings, added = random_intercepts(study.gamm, tables.calls)
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
     table, left_out = gamm_levels(tables.moderator, table)
@@ -86,7 +86,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         sex=gamm_column(tables.moderator),
         rds_path=folder.file("gamm/model.rds"),
         covariates=study.cohort.covariates,
-        linear=linear_of(study, chosen),
+        linear=linear_terms(study, chosen),
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
@@ -152,7 +152,8 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
 
     boost = study.boost
     model = GamBoost(
-        markers=chosen,
+        markers=[*chosen, *tables.covariates],
+        covariates={name: is_line(tables.frames[name]) for name in tables.covariates},
         engine=boost.engine,
         moderator=None if tables.moderator is None else tables.moderator.name,
         shared=() if tables.moderator is None else tables.moderator.shared,
@@ -166,7 +167,7 @@ def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], fold
         boundary_knots=boost.boundary_knots or "all",
         outside=boost.outside or "extrapolate",
     )
-    frames = tables.frames[list(chosen)]
+    frames = tables.frames[[*chosen, *tables.covariates]]
     if tables.moderator is not None:
         frames = frames.assign(**{tables.moderator.name: tables.of_frames(tables.moderator.name)})
     model.fit(frames, tables.of_frames("y").astype(int), groups=tables.frames["caller_id"])

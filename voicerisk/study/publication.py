@@ -9,6 +9,7 @@ import pandas as pd
 
 from voicerisk.biomarkers import catalogue
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report import (
     PublicationTable,
     biomarker_table,
@@ -20,8 +21,6 @@ from voicerisk.report import (
 )
 from voicerisk.study.settings import Study
 from voicerisk.study.study_figures import marker_labels
-
-IDS = {"call_id": str, "caller_id": str}
 
 
 def write_tables(
@@ -75,9 +74,9 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
 
     labels = marker_labels(study.biomarkers.levels)
     moderator = study.cohort.moderator_column or "sex"
-    spans = pd.read_parquet(folder.file("segments.parquet"))
+    spans = read_table(folder.path, "segments")
     spans = spans[spans["n_frames"] > 0]
-    calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
+    calls = read_table(folder.path, "calls")
     calls = calls[calls["call_id"].isin(spans["call_id"])]
     # Own markers that name segments of their own have no times.
     segments = None if spans["start_s"].isna().any() else spans
@@ -86,27 +85,25 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
 
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
-        smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
+        smooths, terms = (read_table(folder.path, f"gamm/{name}") for name in ("smooths", "terms"))
         readable = notes["readable"]
         table = gamm_table(
             smooths[smooths["model"] == readable],
             terms[terms["model"] == readable],
             labels,
             moderator,
-            pd.read_csv(moderation) if (moderation := folder.file("gamm/moderation.csv")).exists() else None,
+            read_table(folder.path, "gamm/moderation") if has_table(folder.path, "gamm/moderation") else None,
         )
-        fit = pd.read_csv(folder.file("gamm/fit.csv"))
+        fit = read_table(folder.path, "gamm/fit")
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
-    split = folder.file("gamm/caller_split.csv")
-    if split.exists():
-        yield _split_table(pd.read_csv(split), labels, moderator)
-    yield performance_table(pd.read_csv(folder.file("metrics.csv")))
-    yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
+    if has_table(folder.path, "gamm/caller_split"):
+        yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
+    yield performance_table(read_table(folder.path, "metrics"))
+    yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)
     predictions = [
-        pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
-        for name in protocols
+        read_table(folder.path, f"predictions_{name}", filters=[("unit", "==", "call")]) for name in protocols
     ]
     scores = pd.concat([call_scores(table) for table in predictions], ignore_index=True)
     yield missed_calls(scores)

@@ -12,7 +12,7 @@ from voicerisk.errors import VoiceriskError
 from voicerisk.models import GammSettings
 from voicerisk.models.gamm.p_values import caller_split, holm
 from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_of
+from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_terms
 from voicerisk.study.screening import screen_all, screening_rows
 from voicerisk.study.settings import Study
 
@@ -76,7 +76,7 @@ def caller_split_tests(
                 sex=column,
                 rds_path=Path(home) / "model.rds",
                 covariates=study.cohort.covariates,
-                linear=linear_of(study, chosen),
+                linear=linear_terms(study, chosen),
                 selected_on_same_labels=False,
                 seed=seed,
             )

@@ -103,4 +103,9 @@ def load_study(path: Path | str) -> Study:
                 f"{path.name}, [validation] strata: {name!r} is neither outcome, sex, the moderator nor in "
                 "[cohort] strata; add it there."
             )
+    for name in rooms["boost"].covariates:
+        if name not in rooms["cohort"].covariates:
+            raise StudyError(
+                f"{path.name}, [boost] covariates: {name!r} is not in [cohort] covariates; add it there."
+            )
     return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)

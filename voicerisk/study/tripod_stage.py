@@ -9,6 +9,7 @@ from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
@@ -54,8 +55,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
     needed = riley_sample_size(candidates, prevalence)
-    metrics = pd.read_csv(folder.file("metrics.csv"))
-    flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
+    metrics = read_table(folder.path, "metrics")
+    flow = read_table(folder.path, "flow").fillna({"reason": ""})
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
     by = list(study.cohort.groups)
     moderator = study.cohort.moderator_column or "the markers"
@@ -115,10 +116,12 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     }
     agreement = folder.file("agreement.csv")
     if agreement.is_file():
-        facts["agreement"] = f"agreement of {pd.read_csv(agreement)['scale'].nunique()} scales: agreement.csv"
+        facts["agreement"] = (
+            f"agreement of {read_table(folder.path, 'agreement')['scale'].nunique()} scales: agreement.csv"
+        )
     optimism = folder.file("optimism.csv")
     if optimism.is_file():
-        rows = pd.read_csv(optimism).query("metric == 'auroc'")
+        rows = read_table(folder.path, "optimism").query("metric == 'auroc'")
         facts["optimism"] = _listed(
             f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
             f"{row['validated']:.3f} validated"
@@ -126,7 +129,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         )
     audit = folder.file("audit/findings.csv")
     if audit.is_file():
-        own = pd.read_csv(audit).query("concerns == 'the study'")
+        own = read_table(folder.path, "audit/findings").query("concerns == 'the study'")
         facts["audit_flags"] = (
             _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
             or "the audit found no leak, no bias and nothing to note"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,6 +86,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         Levels that get no curve of their own and share the common curve.
     common : bool
         A common curve a marker besides those of the levels, which are then deviations from it.
+    covariates : mapping of str to bool, optional
+        Columns among `markers` whose effect is the same for every level, and whether each enters linearly.
 
     Attributes
     ----------
@@ -134,6 +136,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         learners: Sequence[Learner] | None = None,
         shared: Sequence[str] = (),
         common: bool = False,
+        covariates: Mapping[str, bool] | None = None,
     ) -> None:
         self.markers = markers
         self.moderator = moderator
@@ -151,6 +154,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         self.learners = learners
         self.shared = shared
         self.common = common
+        self.covariates = covariates
 
     levels_: Moderator | None
     feature_names_in_: NDArray[Any]
@@ -223,13 +227,18 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         data = BoostData(columns, level, codes.astype(np.int8), caller.astype(np.int32), self.levels_)
         if self.learners is None:
             missing = [name for name, column in columns.items() if np.isnan(column).any()]
+            others = dict(self.covariates or {})
+            absent = [name for name in others if name not in columns]
+            if absent:
+                raise ModelError(f"covariates names {absent[0]!r}, which is not among the markers.")
             chosen = learners_for(
-                columns,
+                [name for name in columns if name not in others],
                 missing,
                 self.levels_,
                 self.by_sex,
                 self.brandom,
                 common=self.common,
+                covariates=others,
                 df=self.df,
                 knots=self.knots,
                 linear=self.linear,

@@ -53,6 +53,9 @@ class BoostSettings:
     patience : int, optional
         `nested` alone: the folds that tune an outer fold halt once their summed held-out deviance has found
         no new minimum for so many steps (looked at every 50). None = never: all steps are taken.
+    covariates : tuple of str
+        Columns of [cohort] covariates that compete with the markers, the same for every level: a number as a
+        smooth (a line where it has fewer than 6 values), a text as one 0/1 learner a value.
     """
 
     engine: str = "native"
@@ -66,12 +69,19 @@ class BoostSettings:
     outside: str | None = None
     patience: int | None = None
     common: bool = False
+    covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _choice("boost.engine", self.engine, ("native", "mboost"))
         for key in ("brandom", "by_sex", "common"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"boost.{key} is {getattr(self, key)!r}; it must be true or false.")
+        named = self.covariates
+        if isinstance(named, str) or not all(isinstance(name, str) for name in named):
+            raise ModelError(f"boost.covariates is {named!r}; it must be a list of columns.")
+        if len(set(named)) < len(named):
+            raise ModelError(f"boost.covariates names a column twice: {', '.join(named)}.")
+        object.__setattr__(self, "covariates", tuple(named))
         if self.by_sex and self.common:
             raise ModelError("boost.by_sex and boost.common are both true; a model has one of them.")
         check_steps(self.mstop, self.nu, prefix="boost.")
@@ -191,6 +201,7 @@ def learners_for(
     df: float = 4.0,
     knots: int = 20,
     linear: Collection[str] = ("voiced",),
+    covariates: Mapping[str, bool] | None = None,
 ) -> tuple[Learner, ...]:
     """Return the base-learners of the moderated model.
 
@@ -213,6 +224,8 @@ def learners_for(
         Of every P-spline.
     linear : collection of str
         Markers that enter linearly (0/1 markers).
+    covariates : mapping of str to bool, optional
+        Columns that compete with the markers, the same for every level, and whether each enters linearly.
 
     Returns
     -------
@@ -260,6 +273,12 @@ def learners_for(
                 learners.append(Learner("bols", marker, by=group, available=available))
             else:
                 learners.append(Learner("bbs", marker, by=group, available=available, df=df, knots=knots))
+    for name, line in (covariates or {}).items():
+        available = name in has_missing
+        if line:
+            learners.append(Learner("bols", name, available=available))
+        else:
+            learners.append(Learner("bbs", name, available=available, df=df, knots=knots))
     if brandom:
         learners.append(Learner("brandom", "caller"))
     return tuple(learners)

@@ -28,11 +28,12 @@ class GammSettings:
         Random intercepts: any of 'caller', 'call' (within caller) and 'segment' (within call); may be empty.
     drop : bool
         Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
+    linear : tuple of str
+        Markers and covariates that enter linearly instead of as a curve. Covariates of fewer than five
+        values do so in any case, which a note says.
     caller_split : bool
         Whether a study also selects markers on one half of the callers and tests them on the other, which
         gives the P values that no selection has touched (`p_selective`, `gamm/caller_split.csv`).
-    linear : tuple of str
-        Markers and covariates that enter linearly although they are numbers.
     naive_p : bool
         Whether a study prints the P values of markers that the same outcomes selected. They are too small;
         by default there are none.
@@ -66,10 +67,12 @@ class GammSettings:
                 "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
                 "segment."
             )
-        names = (self.linear,) if isinstance(self.linear, str) else tuple(self.linear)
-        if not all(isinstance(name, str) for name in names):
-            raise ModelError(f"[gamm] linear is {self.linear!r}; it must be a list of names.")
-        object.__setattr__(self, "linear", names)
+        object.__setattr__(
+            self, "linear", (self.linear,) if isinstance(self.linear, str) else tuple(self.linear)
+        )
+        for name in self.linear:
+            if not isinstance(name, str) or self.linear.count(name) > 1:
+                raise ModelError(f"[gamm] linear must name columns, each once, but holds {name!r}.")
         for name in ("drop", "caller_split", "naive_p"):
             value = getattr(self, name)
             if not isinstance(value, bool):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from voicerisk.cohort import Cohort
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import degenerate_scores, plausibility_bound, riley_sample_size
@@ -173,7 +174,7 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
     for protocol in ("nested", "published"):
         file = folder.file(f"predictions_{protocol}.parquet")
         if file.is_file():
-            alarms = degenerate_scores(pd.read_parquet(file))
+            alarms = degenerate_scores(read_table(folder.path, f"predictions_{protocol}"))
             for row in alarms[alarms["alarm"]].to_dict("records"):
                 yield Finding(
                     "degenerate_scores", "bias" if row["copies"] else "note",
@@ -227,11 +228,11 @@ def _plausibility(
     nested = folder.file("predictions_nested.parquet")
     if not (fit.is_file() and metrics.is_file() and nested.is_file()):
         return pd.DataFrame(), []
-    fits = pd.read_csv(fit)
+    fits = read_table(folder.path, "gamm/fit")
     # Without random intercepts: those would explain each caller by himself.
     fits = fits[fits["model"] == "without_random_intercepts"] if "model" in fits else fits
     by_caller = tables.calls.groupby("caller_id")["y"].max()
-    rows = pd.read_parquet(nested, filters=[("unit", "==", "frame")])
+    rows = read_table(folder.path, "predictions_nested", filters=[("unit", "==", "frame")])
     if fits.empty or rows.empty:
         return pd.DataFrame(), []
     r2 = float(fits["r2_adjusted"].iloc[0])
@@ -243,7 +244,9 @@ def _plausibility(
     if not 0.0 <= r2 < 1.0:
         return pd.DataFrame(), []
     bound = plausibility_bound(r2, float(by_caller.mean()), m, icc)
-    shown = pd.read_csv(metrics).query("metric == 'auroc' and unit == 'call' and subgroup == 'all'")
+    shown = read_table(folder.path, "metrics").query(
+        "metric == 'auroc' and unit == 'call' and subgroup == 'all'"
+    )
     shown = shown[shown["method"].str.contains("percentile")]
     table = shown[["protocol", "design", "estimate", "lower", "upper"]].assign(
         r2=r2,

@@ -1,4 +1,4 @@
-"""The refits of an audit, step by step: each finished step is a file, and the time is told beforehand."""
+"""The refits of an audit, step by step: each finished step is a file, and the time is forecast."""
 
 import json
 import time

@@ -20,6 +20,7 @@ from voicerisk.callers.schema import (
     classes_of,
     require_both_classes,
 )
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.types import Progress
 from voicerisk.validation.metrics.classes.decisions import MACRO, class_decisions, class_losses
 from voicerisk.validation.metrics.decisions import confusion, decision_metrics
@@ -40,8 +41,6 @@ PERCENTILE = "caller_bootstrap_percentile_given_scores"
 BCA = "caller_bootstrap_bca_given_scores"
 NAIVE = "delong_frames_as_independent"
 Name = TypeVar("Name")
-AUTO_STREAM = 11
-DRAW_STREAM = 13
 
 
 def compute_metrics(
@@ -143,7 +142,7 @@ def _measure_run(
     # Every caller of the run can be drawn, also where repeats hold out different ones.
     first = calls.drop_duplicates("call_id")
     event = (first["y"] == 1) if not classes else (first["y"].astype(str) == classes[-1])
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(DRAW_STREAM,)))
+    rng = generator(Stream.METRICS, settings.seed)
     draws = caller_draws(first.assign(y=event.astype(int)), n_boot, rng, bootstrap_strata)
     notes.extend(f"{where}: {line}" for line in draws.merged)
     auto = names["protocol"] == "published" or settings.direction == "auto"
@@ -344,7 +343,7 @@ def _automatic(
     out = _bootstrap_rows(cell, "auroc_auto", found.auroc, draws, level)
     cut = rows.threshold
     if reverse:
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(AUTO_STREAM,)))
+        rng = generator(Stream.AUTOMATIC_DIRECTION, settings.seed)
         groups = np.unique(rows.groups, return_inverse=True)[1]
         learned = bootstrap_youden(signed, rows.y, groups, rng, settings.bootstraps)
         cut = np.full(len(signed), learned.threshold)

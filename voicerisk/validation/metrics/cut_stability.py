@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import RUN, check_predictions, classes_of
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.validation.metrics.cut_rules import CutRule
 from voicerisk.validation.metrics.youden import cut_out_of_bag
 from voicerisk.validation.settings import ValidationSettings
 
-STREAM = 47
 COLUMNS = (*RUN, "quantity", "mean", "sd", "q025", "q975", "n_boot")
 
 
@@ -42,7 +42,7 @@ def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd
             if len(set(y)) < 2 or np.ptp(score) == 0:
                 continue
             groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
-            rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
+            rng = generator(Stream.CUT_STABILITY, settings.seed)
             found = cut_out_of_bag(
                 score, y, groups, rng, settings.bootstraps, rule=rule, prevalence=settings.prevalence
             )

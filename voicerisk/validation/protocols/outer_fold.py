@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import FittedPath, assert_unseen, next_path
 from voicerisk.validation.metrics.cut_rules import CutRule, bootstrapped_cuts, rule_cut
 from voicerisk.validation.metrics.youden import BootstrapCut, bootstrap_youden, youden_cut
-from voicerisk.validation.protocols.fold_plan import CUT_STREAM, OuterFold, stream
+from voicerisk.validation.protocols.fold_plan import OuterFold
 from voicerisk.validation.protocols.prediction_rows import frame_rows
 from voicerisk.validation.protocols.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
@@ -171,7 +172,7 @@ def cut_scores(
         cut, _ = youden_cut(score, y, midpoints)
         return BootstrapCut(cut, "youden_midpoints" if midpoints else "youden", 0, np.nan, np.nan, np.nan, 0)
     groups = np.unique(caller, return_inverse=True)[1]
-    rng = stream(settings.seed, CUT_STREAM, *place)
+    rng = generator(Stream.BOOTSTRAP_CUTS, settings.seed, *place)
     return bootstrap_youden(score, y, groups, rng, settings.bootstraps, midpoints)
 
 
@@ -191,7 +192,7 @@ def _cut_by_rule(
     if np.isnan(cut) or rule.kind == "risk":  # a risk is set, not learned from these scores
         return BootstrapCut(cut, rule.kind, 0, np.nan, np.nan, np.nan, 0)
     groups = np.unique(caller, return_inverse=True)[1]
-    rng = stream(settings.seed, CUT_STREAM, *place)
+    rng = generator(Stream.BOOTSTRAP_CUTS, settings.seed, *place)
     cuts, redrawn = bootstrapped_cuts(
         rule, score, y, groups, rng, settings.bootstraps, prevalence=pi, midpoints=midpoints
     )

@@ -11,7 +11,7 @@ MSTOP = 320
 
 
 def noisy(seed: int = 3) -> BoostData:
-    """Return rows whose outcome hangs on little, so that boosting soon fits noise."""
+    """Return rows whose outcome depends on little, so that boosting soon fits noise."""
     rng = np.random.default_rng(seed)
     data = simulate(700, 24, seed=seed)
     y = (rng.random(data.n) < 1 / (1 + np.exp(-0.4 * data.columns["a"]))).astype(np.int8)
