@@ -66,3 +66,5 @@ bridge_cv <- function(...) unclass(vr_cv(...))[c("predictions", "thresholds", "m
 bridge_cut <- function(score, y, caller, counts, midpoints) bootstrap_youden(score, y, caller, as.matrix(counts), midpoints)
 
 bridge_recalibrate <- function(score, y, weights, prior) as.list(recalibrate(score, y, weights, prior))
+
+bridge_risk <- function(path, newdata, call, prevalence = NULL) vr_risk(vr_read_model(path), newdata, call, prevalence)

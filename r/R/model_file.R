@@ -1,15 +1,18 @@
-# A boosted model from its JSON file (boost/model.json), read and applied by plain R.
+# A model from its JSON file (boost/model.json), read and applied by plain R.
 
-#' Read a boosted model that the Python side saved
+#' Read a model that the Python side saved
 #'
-#' Reads `boost/model.json` of a study with base R alone. The file holds each marker's effect by sex as a piecewise
-#' cubic; [vr_score()] applies it. Its SHA-256 is made again and compared, so that a damaged or edited file is refused.
+#' Reads `boost/model.json` of a study with base R alone. The file holds each marker's effect by level of the moderator
+#' as a piecewise cubic, and what makes a risk and a decision of a call's score; [vr_score()] and [vr_risk()] apply it.
+#' Its SHA-256 is made again and compared, so that a damaged or edited file is refused.
 #'
-#' @param path The file.
-#' @return A list of class `vr_model`: `offset`, `sex_effect`, `markers`, `may_be_missing`, `needs_sex`, `outside`,
-#'   `effects` (one a marker and sex: `low`, `high`, `intervals`, `polynomials`, a matrix with powers 0 to 3 of the
-#'   position within an interval), `notes`. All in log-odds.
-#' @seealso [vr_score()]
+#' @param path The file, of version 2 or 1.
+#' @return A list of class `vr_model`: `offset`, `sex_effect` (one number a level of the moderator, or `all`), `markers`,
+#'   `may_be_missing`, `needs_sex` (whether there is a moderator), `moderator` (its name), `levels`, `outside`, `effects`
+#'   (one a marker and level: `marker`, `sex`, `low`, `high`, `intervals`, `polynomials`, a matrix with powers 0 to 3 of
+#'   the position within an interval), `ranges` (lowest and highest value of each marker that it was learned on),
+#'   `procedure` (protocol, recalibration, cut, prevalence; `NULL` in version 1), `notes`. All in log-odds.
+#' @seealso [vr_score()], [vr_risk()]
 #' @export
 #' @examples
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
@@ -19,24 +22,33 @@ vr_read_model <- function(path) {
   file <- json_read(path)
   part <- function(name) if (file$kind == "object") file$value[[name]]
   says <- function(name) if (!is.null(part(name))) json_plain(part(name))
-  if (!identical(says("format"), "voicerisk-gamboost")) {
-    refuse(path, " is no boosted model of voicerisk; it does not say format \"voicerisk-gamboost\".")
+  formats <- c("voicerisk-gamboost" = 1, "voicerisk-model" = 2)
+  named <- says("format")
+  if (!is.character(named) || length(named) != 1L || !named %in% names(formats)) {
+    refuse(path, " is no model of voicerisk; it does not say format \"voicerisk-model\".")
   }
-  if (!identical(says("version"), 1)) {
-    refuse(path, " has version ", format(says("version")), "; this package reads version 1.")
+  version <- says("version")
+  if (!identical(version, formats[[named]])) {
+    refuse(path, " has version ", format(version), "; this package reads versions 1 and 2.")
   }
   content <- part("model")
   if (is.null(content) || !identical(sha256(charToRaw(enc2utf8(json_canonical(content)))), says("sha256"))) {
     refuse(path, " is damaged or was edited: its content does not match its SHA-256; save it again.")
   }
-  model <- json_plain(content)
+  plain <- json_plain(content)
+  model <- if (version == 1) model_of_version_1(plain) else model_of_version_2(plain, path)
   model$markers <- as.character(model$markers)
   model$may_be_missing <- as.character(model$may_be_missing)
-  if (is.null(model$moderated_by)) model$moderated_by <- "sex"
+  if (!isTRUE(model$outside %in% c("clamp", "extrapolate"))) {
+    refuse(path, ": outside is \"", model$outside, "\"; it must be clamp or extrapolate.")
+  }
   model$effects <- lapply(model$effects, function(effect) {
     effect$polynomials <- do.call(rbind, effect$polynomials)
     if (!identical(dim(effect$polynomials), c(as.integer(effect$intervals) + 3L, 4L)) || effect$low >= effect$high) {
       refuse(path, ": the curve of ", effect$marker, " does not fit its knots.")
+    }
+    if (!effect$marker %in% model$markers || !effect$sex %in% c("all", model$levels)) {
+      refuse(path, ": there is a curve of ", effect$marker, " at ", effect$sex, ", which the model does not have.")
     }
     effect
   })
@@ -44,24 +56,52 @@ vr_read_model <- function(path) {
   model
 }
 
-#' Score rows with a boosted model from a file
+model_of_version_1 <- function(plain) {
+  ranges <- list()
+  for (effect in plain$effects) ranges[[effect$marker]] <- c(effect$low, effect$high)
+  by <- if (is.null(plain$moderated_by)) "sex" else plain$moderated_by
+  levels <- if (plain$needs_sex) names(plain$sex_effect) else character()
+  c(plain, list(moderator = if (plain$needs_sex) by, levels = levels, ranges = ranges, procedure = NULL))
+}
+
+# The parts of version 2 under the names that the functions of this package know.
+model_of_version_2 <- function(plain, path) {
+  member <- plain$member
+  if (!identical(member$kind, "boosting")) {
+    refuse(path, " holds a model of kind \"", member$kind, "\"; this package reads boosting.")
+  }
+  effects <- lapply(member$effects, function(effect) {
+    names(effect)[names(effect) == "level"] <- "sex"
+    effect
+  })
+  list(
+    offset = member$offset, sex_effect = member$level_effect, markers = member$markers,
+    may_be_missing = member$may_be_missing, needs_sex = !is.null(plain$moderator), moderator = plain$moderator$name,
+    levels = as.character(plain$moderator$levels), outside = member$outside, effects = effects, ranges = plain$ranges,
+    procedure = plain$procedure, notes = plain$notes
+  )
+}
+
+#' Score rows with a model from a file
 #'
 #' @param model A `vr_model`.
-#' @param newdata Data frame with the markers and, where the model has sex, the moderator (of sex
-#'   female, male, F or M in any case).
-#' @param sex Name of the moderator's column; by default the one that the file names.
-#' @return Data frame, one row a row of `newdata`: p_raw, log_odds, base (offset and sex), one column a marker with its
-#'   contribution in log-odds, n_outside (markers beyond the range of the training rows), and `<marker>_outside`.
-#' @export
+#' @param newdata Data frame with the markers and, where the model has one, the moderator (of sex: female, male, F or M
+#'   in any case).
+#' @param sex Name of the moderator in `newdata`.
+#' @return Data frame, one row a row of `newdata`: p_raw, log_odds, base (offset and level), one column a marker with its
+#'   contribution in log-odds, n_outside (markers beyond the range of the training rows), and `<marker>_outside`. A
+#'   row's p_raw is no risk of a call: [vr_risk()] gives that.
+#' @seealso [vr_risk()]
 #' @examples
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
 #' head(vr_score(model, calls_example))
-vr_score <- function(model, newdata, sex = model$moderated_by) {
+#' @export
+vr_score <- function(model, newdata, sex = model$moderator) {
   if (!inherits(model, "vr_model")) refuse("vr_score needs what vr_read_model gives, not a ", class(model)[1L], ".")
   absent <- setdiff(c(model$markers, if (model$needs_sex) sex), names(newdata))
   if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
   n <- nrow(newdata)
-  sexes <- if (model$needs_sex) model_levels(newdata[[sex]], sex, names(model$sex_effect)) else rep("all", n)
+  sexes <- if (model$needs_sex) model_levels(newdata[[sex]], sex, model$levels) else rep("all", n)
   base <- rep(model$offset, n)
   for (name in names(model$sex_effect)) {
     mine <- name == "all" | sexes == name
@@ -86,12 +126,60 @@ vr_score <- function(model, newdata, sex = model$moderated_by) {
     x <- as.numeric(newdata[[effect$marker]])
     mine <- which(effect$sex == "all" | sexes == effect$sex)
     parts[mine, effect$marker] <- parts[mine, effect$marker] + model_curve(effect, x[mine], model$outside)
-    outside[[effect$marker]] <- !is.na(x) & (x < effect$low | x > effect$high)
+  }
+  for (marker in names(model$ranges)) {
+    x <- as.numeric(newdata[[marker]])
+    outside[[marker]] <- !is.na(x) & (x < model$ranges[[marker]][1L] | x > model$ranges[[marker]][2L])
   }
   link <- base + rowSums(parts)
   out <- data.frame(p_raw = stats::plogis(link), log_odds = link, base = base, parts, check.names = FALSE)
   out$n_outside <- if (length(outside)) Reduce(`+`, outside) else rep(0L, n)
   for (marker in names(outside)) out[[paste0(marker, "_outside")]] <- outside[[marker]]
+  out
+}
+
+#' Risk and decision of calls, by the procedure that was validated
+#'
+#' A call's score is the mean of p_raw over its rows. The file's recalibration makes a risk of it, at a stated prevalence,
+#' and the file's cut a decision.
+#'
+#' @param model A `vr_model` with a procedure (version 2, the nested protocol).
+#' @param newdata Data frame of rows as for [vr_score()].
+#' @param call Name of the column that says which rows are one call.
+#' @param prevalence Share of calls with the outcome where the risk is used; by default that of the model's study.
+#' @param sex As in [vr_score()].
+#' @return Data frame, one row a call in order of appearance: the call, p_raw, n_rows, risk, prevalence, cut, flagged
+#'   (whether p_raw reaches the cut; without a cut no call does), most_outside (the largest share of a marker's values
+#'   beyond the training range), beyond_training (whether that is more than a tenth: then do not rely on the rest).
+#' @seealso [vr_score()]
+#' @export
+vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = model$moderator) {
+  if (!inherits(model, "vr_model")) refuse("vr_risk needs what vr_read_model gives, not a ", class(model)[1L], ".")
+  use <- model$procedure
+  if (is.null(use$recalibration)) {
+    refuse("this model holds no recalibration, so that its score is no risk; use boost/model.json of the nested protocol.")
+  }
+  if (!call %in% names(newdata)) refuse("the new rows have no column \"", call, "\" that says which call they are of.")
+  here <- if (is.null(prevalence)) use$prevalence else prevalence
+  if (!is.numeric(here) || length(here) != 1L || !isTRUE(here > 0 && here < 1)) {
+    refuse("prevalence is ", format(here), "; it must be a share above 0 and below 1.")
+  }
+  scored <- vr_score(model, newdata, sex)
+  of <- factor(newdata[[call]], unique(newdata[[call]]))
+  score <- as.vector(tapply(scored$p_raw, of, mean))
+  link <- use$recalibration$intercept + use$recalibration$slope * stats::qlogis(pmin(pmax(score, 1e-6), 1 - 1e-6))
+  out <- data.frame(call = unique(newdata[[call]]), p_raw = score, n_rows = as.vector(table(of)))
+  names(out)[1L] <- call
+  out$risk <- stats::plogis(link + stats::qlogis(here) - stats::qlogis(use$prevalence))
+  out$prevalence <- here
+  out$cut <- if (is.null(use$cut)) NA_real_ else use$cut
+  out$flagged <- !is.na(out$cut) & round(score, 12L) >= out$cut
+  shares <- lapply(names(model$ranges), function(marker) {
+    known <- tapply(!is.na(newdata[[marker]]), of, sum)
+    as.vector(tapply(scored[[paste0(marker, "_outside")]], of, sum) / pmax(known, 1))
+  })
+  out$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(out))
+  out$beyond_training <- out$most_outside > 0.1
   out
 }
 

@@ -27,7 +27,7 @@ NULL
 print.vr_model <- function(x, ...) {
   cat(
     "Boosted model of voicerisk: ", length(x$markers), " markers",
-    if (x$needs_sex) paste0(", moderated by sex"), "\nOffset ", format(x$offset, digits = 4L), " log-odds",
+    if (x$needs_sex) paste0(", moderated by ", x$moderator), "\nOffset ", format(x$offset, digits = 4L), " log-odds",
     if (length(x$sex_effect)) paste0("; ", names(x$sex_effect), " ", format(unlist(x$sex_effect), digits = 3L), collapse = ""),
     "\nBeyond the training range a curve ",
     if (x$outside == "extrapolate") "goes on as a straight line" else "keeps its last value", "\n\n", sep = ""
@@ -66,7 +66,7 @@ coef.vr_model <- function(object, ...) {
 
 #' @rdname vr_model-methods
 #' @export
-predict.vr_model <- function(object, newdata, type = c("link", "response", "terms"), sex = "sex", ...) {
+predict.vr_model <- function(object, newdata, type = c("link", "response", "terms"), sex = object$moderator, ...) {
   type <- match.arg(type)
   if (missing(newdata)) refuse("give newdata: the file of a model holds no rows.")
   out <- vr_score(object, newdata, sex)
@@ -117,7 +117,7 @@ glance.vr_model <- function(x, ...) {
 
 #' @rdname vr_model-methods
 #' @exportS3Method generics::augment
-augment.vr_model <- function(x, newdata, sex = "sex", ...) {
+augment.vr_model <- function(x, newdata, sex = x$moderator, ...) {
   out <- vr_score(x, newdata, sex)
   cbind(newdata, .fitted = out$log_odds, .probability = out$p_raw)
 }

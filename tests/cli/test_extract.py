@@ -205,9 +205,11 @@ def test_broken_recordings_are_all_named_and_the_others_are_kept(command, sound,
     (tmp_path / "calls" / "d.wav").unlink()
 
     analysed = []
-    whole = markers_of_files.extract_file
+    whole = markers_of_files.extract_call_file
     monkeypatch.setattr(
-        markers_of_files, "extract_file", lambda path, *rest: analysed.append(path.name) or whole(path, *rest)
+        markers_of_files,
+        "extract_call_file",
+        lambda path, *rest: analysed.append(path.name) or whole(path, *rest),
     )
     code, _ = command(tmp_path / "calls", "-o", out)
     assert code == 0

@@ -69,7 +69,7 @@ def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
     known = frames.merge(calls, on=["call_id", "caller_id"])
     model = GamBoost(mstop=20).fit(known[[*MARKERS, "sex"]], known["outcome"])
     risk = pd.DataFrame({"step": np.arange(21), "risk": model.path_.risk})
-    risk.to_csv(folder / "boost" / "risk_path.csv", index=False)
+    risk.to_csv(folder / "boost" / "risk_path_published.csv", index=False)
     return folder
 
 

@@ -1,14 +1,17 @@
 """The boosted model's file, read and applied by plain R, gives what Python gives; a bad file is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import RBridgeError
-from voicerisk.models import GamBoost, read_model
+from voicerisk.models import GamBoost, Procedure, read_model, write_model
+from voicerisk.study.scoring import score as score_calls
 
 pytestmark = pytest.mark.r
 
@@ -55,7 +58,7 @@ def test_r_scores_as_python_does(worker, saved):
 
 
 def test_a_model_without_sex_and_with_odd_text_in_its_notes(worker, tmp_path):
-    from voicerisk.models import scoring_model, write_model
+    from voicerisk.models import scoring_model
 
     table = rows(300, 4).drop(columns=["sex", "dom"])
     y = np.random.default_rng(5).integers(0, 2, 300)
@@ -65,6 +68,45 @@ def test_a_model_without_sex_and_with_odd_text_in_its_notes(worker, tmp_path):
     ours = read_model(tmp_path / "model.json").score(table)
     theirs = score(worker, tmp_path / "model.json", table)
     np.testing.assert_allclose(theirs["log_odds"], ours["log_odds"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.04])
+def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_path, prevalence):
+    use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
+    write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use))
+    new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
+    new["sex"] = np.repeat(["F", "m"], 150)
+    new.to_parquet(tmp_path / "new.parquet")
+    ours = score_calls(tmp_path / "model.json", tmp_path / "new.parquet", prevalence=prevalence).calls
+    parts = {"path": tmp_path / "model.json", "newdata": new, "call": "call_id", "prevalence": prevalence}
+    theirs = worker.call("bridge_risk", **parts).value
+    assert theirs["call_id"].tolist() == ours["call_id"].tolist()
+    for name in ("p_raw", "risk", "prevalence", "cut", "most_outside"):
+        np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-10)
+    for name in ("flagged", "beyond_training"):
+        assert theirs[name].tolist() == ours[name].tolist()
+        assert 0 < sum(ours[name]) < 20
+
+
+def test_r_gives_no_risk_where_the_file_holds_none(worker, saved):
+    with pytest.raises(RBridgeError, match="holds no recalibration"):
+        worker.call("bridge_risk", path=saved, newdata=rows(5, 1).assign(call_id="a"), call="call_id")
+
+
+def test_levels_that_are_no_sexes(worker, saved, tmp_path):
+    first = read_model(saved)
+    names = {"female": "line", "male": "000"}
+    effects = tuple(replace(effect, level=names.get(effect.level, effect.level)) for effect in first.effects)
+    shift = {names[level]: value for level, value in first.level_effect.items()}
+    other = replace(
+        first, moderator=Moderator("service", ("line", "000")), effects=effects, level_effect=shift
+    )
+    write_model(tmp_path / "model.json", other)
+    new = rows(60, 3).drop(columns="sex").assign(service=np.tile(["000", "line"], 30))
+    ours = read_model(tmp_path / "model.json").score(new)
+    np.testing.assert_allclose(score(worker, tmp_path / "model.json", new)["log_odds"], ours["log_odds"])
+    with pytest.raises(RBridgeError, match='service is "x" in row 1; it must be one of line, 000'):
+        score(worker, tmp_path / "model.json", new.assign(service="x"))
 
 
 def changed(path: Path, folder: Path, edit) -> Path:
@@ -78,12 +120,12 @@ def changed(path: Path, folder: Path, edit) -> Path:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda s: s["model"].update(offset=s["model"]["offset"] + 1e-12), "damaged or was edited"),
+        (lambda s: s["model"]["member"].update(offset=1e-12), "damaged or was edited"),
         (lambda s: s["model"]["notes"].update(steps=1), "damaged or was edited"),
         (lambda s: s.update(sha256="0" * 64), "damaged or was edited"),
         (lambda s: s.pop("model"), "damaged or was edited"),
-        (lambda s: s.update(version=2), "has version 2; this package reads version 1"),
-        (lambda s: s.update(format="other"), "is no boosted model of voicerisk"),
+        (lambda s: s.update(version=3), "has version 3; this package reads versions 1 and 2"),
+        (lambda s: s.update(format="other"), "is no model of voicerisk"),
     ],
 )
 def test_a_changed_file_is_refused(worker, saved, tmp_path, edit, message):
@@ -103,7 +145,7 @@ def test_half_a_file_and_a_foreign_one_are_refused(worker, saved, tmp_path):
     with pytest.raises(RBridgeError, match="is no JSON file, or it is damaged"):
         score(worker, tmp_path / "half.json", rows(3, 1))
     (tmp_path / "list.json").write_text("[1, 2]")
-    with pytest.raises(RBridgeError, match="is no boosted model of voicerisk"):
+    with pytest.raises(RBridgeError, match="is no model of voicerisk"):
         score(worker, tmp_path / "list.json", rows(3, 1))
     with pytest.raises(RBridgeError, match="there is no model file"):
         score(worker, tmp_path / "absent.json", rows(3, 1))

@@ -1,6 +1,7 @@
 """A saved model on another study: what it is worth there, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,25 +10,27 @@ import pytest
 from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
+from voicerisk.models import read_model, write_model
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.external import _years, by_group, validate_externally
-from voicerisk.study.inference import boost_study
+from voicerisk.study.protocols import fitter_of
 from voicerisk.study.run import Stages, open_results
+from voicerisk.study.saved_models import learn_model
 
 
 @pytest.fixture
 def developed(write_study, tmp_path):
-    """A model learned on one study, with the files that a run leaves beside it."""
+    """The nested procedure run once on all callers of one study, with the study's frames beside it."""
     calls, frames = marker_frames(callers=16, seed=4)
     study = load_study(write_study(calls, frames, name="first"))
+    study = replace(study, screening=replace(study.screening, unit="none"))
     folder = open_results(study, tmp_path / "first_results")
     with folder.locked():
         tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
-        boost_study(study, tables, ("x", "noise"), folder)
-    pd.DataFrame(
-        {"protocol": ["published"], "design": ["loco"], "fold": [np.nan], "threshold": [0.45]}
-    ).to_csv(folder.file("thresholds.csv"), index=False)
+        fitter = fitter_of(study, "nested", tables, (), folder.checkpoints("boost", "0"), 1)
+        _, model, _ = learn_model(study, "nested", tables, fitter)
+        write_model(folder.file("boost/model.json"), model)
     return folder.file("boost/model.json")
 
 
@@ -51,8 +54,13 @@ def test_discrimination_calibration_recalibration_groups_and_shift(developed, wr
     assert groups <= set(metrics["subgroup"])
     names = {"auroc", "sensitivity", "calibration_slope", "calibration_in_the_large", "brier", "net_benefit"}
     assert names <= set(metrics["metric"])
-    # The saved cut is applied, not learned anew.
-    assert metrics.loc[metrics["metric"] == "sensitivity", "threshold"].eq(0.45).all()
+    # The saved cut is applied, not learned anew; p is the saved model's recalibrated risk.
+    use = read_model(developed).procedure
+    assert use is not None and use.cut is not None
+    assert metrics.loc[metrics["metric"] == "sensitivity", "threshold"].eq(use.cut).all()
+    rows = pd.read_parquet(out / "external" / "predictions.parquet")
+    np.testing.assert_allclose(rows["p"], use.risk(rows["p_raw"].to_numpy()), atol=1e-12)
+    assert (rows["p"] - rows["p_raw"]).abs().max() > 0.02
 
     # x was raised by one frame SD: risk is overstated, and recalibration brings the mean risk back.
     whole = result.recalibration[result.recalibration["group"] == "all"].set_index("method")
@@ -72,21 +80,43 @@ def test_discrimination_calibration_recalibration_groups_and_shift(developed, wr
     for name in ("metrics.csv", "recalibration.csv", "marker_shift.csv", "figures/calibration.pdf"):
         assert (place / name).is_file(), name
     assert (place / "predictions.parquet").stat().st_mode & 0o077 == 0
-    assert json.loads((place / "validation.json").read_text())["threshold"] == 0.45
-    assert any("cut is 0.4500" in note for note in reporter.notes)
+    record = json.loads((place / "validation.json").read_text())
+    assert record["threshold"] == use.cut and record["procedure"]["slope"] == use.slope
+    assert any(f"cut is {use.cut:.4f}" in note for note in reporter.notes)
 
 
-def test_without_the_models_study_there_is_no_cut_and_no_shift_and_it_is_said(
-    developed, write_study, tmp_path, told
-):
+def test_the_file_alone_is_judged_wherever_it_lies(developed, write_study, tmp_path, told):
     alone = tmp_path / "mailed" / "model.json"
     alone.parent.mkdir()
     alone.write_bytes(developed.read_bytes())
+    beside = validate_externally(developed, _second(write_study), tmp_path / "beside", reporter=told())
     result = validate_externally(alone, _second(write_study), tmp_path / "out", reporter=told())
+    pd.testing.assert_frame_equal(result.metrics, beside.metrics)
     assert list(result.shift.columns) == ["marker", "share_outside_knots"]
-    assert not (result.metrics["metric"] == "sensitivity").any()
-    assert any("no cut" in note for note in result.notes)
     assert any("shift of the markers is unknown" in note for note in result.notes)
+
+
+def test_a_model_without_cut_and_risk_shows_its_bare_score(developed, write_study, tmp_path, told):
+    bare = tmp_path / "bare.json"
+    write_model(bare, replace(read_model(developed), procedure=None))
+    result = validate_externally(bare, _second(write_study), tmp_path / "out", reporter=told())
+    assert not (result.metrics["metric"] == "sensitivity").any()
+    assert any("holds no cut" in note for note in result.notes)
+    assert any("bare score" in note for note in result.notes)
+    with pytest.raises(StudyError, match="no recalibration to move"):
+        validate_externally(bare, _second(write_study), tmp_path / "out", prevalence=0.1)
+
+
+def test_the_risk_moves_to_the_prevalence_of_the_new_place(developed, write_study, tmp_path, told):
+    whole, rare = (
+        validate_externally(developed, _second(write_study), tmp_path / name, prevalence=share).recalibration
+        for name, share in (("half", None), ("rare", 0.05))
+    )
+    mean = [table[table["group"] == "all"].set_index("method")["mean_p"]["as is"] for table in (whole, rare)]
+    assert mean[1] < 0.5 * mean[0]
+    slope = [table[table["group"] == "all"].set_index("method")["slope"] for table in (whole, rare)]
+    # A shift of the log-odds leaves the slope alone, but for the clip at 0.001.
+    assert slope[1]["intercept and slope"] == pytest.approx(slope[0]["intercept and slope"], rel=0.05)
 
 
 def test_frames_that_the_model_cannot_score_are_counted_not_fatal(developed, write_study, tmp_path, told):

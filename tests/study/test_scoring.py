@@ -173,9 +173,9 @@ def test_foreign_and_damaged_files_are_refused(run, model, tmp_path):
     foreign = tmp_path / "other.json"
     foreign.write_text('{"format": "xgboost"}')
     result, _ = run(frames(40), model=foreign)
-    assert "is not a voicerisk boosting model" in str(result.exception)
+    assert "is not a voicerisk model" in str(result.exception)
     edited = json.loads(model.read_text())
-    edited["model"]["effects"][0]["polynomials"][0][0] += 1e-9
+    edited["model"]["member"]["effects"][0]["polynomials"][0][0] += 1e-9
     foreign.write_text(json.dumps(edited))
     result, _ = run(frames(40), model=foreign)
     assert "is damaged or was edited" in str(result.exception)

@@ -24,7 +24,11 @@ def validate(
         Path, typer.Option("--out", "-o", help="Results folder of the new study; writes `external` in it.")
     ],
     threshold: Annotated[
-        float | None, typer.Option(help="Cut on the score; default: the one beside the model.")
+        float | None, typer.Option(help="Cut on the score; default: the one in the model file.")
+    ] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Share of calls with the outcome in the new place; default: the model's study's."),
     ] = None,
     time: Annotated[
         str | None, typer.Option(help="Column of calls.csv with dates or years.", metavar="COLUMN")
@@ -37,7 +41,7 @@ def validate(
 
     screen = console()
     result = validate_externally(
-        model, load_study(study), out, threshold, time, jobs or cores(), ProgressBars(screen)
+        model, load_study(study), out, threshold, time, jobs or cores(), ProgressBars(screen), prevalence
     )
     _print_groups(by_group(result), screen)
     _print_recalibration(result.recalibration, screen)
@@ -81,7 +85,7 @@ def _number(value: float, digits: int = 2) -> str:
 def _print_recalibration(recalibration: "pd.DataFrame", screen: "Console") -> None:
     screen.print("\nRecalibration on all calls", style="bold")
     for row in recalibration[recalibration["group"] == "all"].to_dict("records"):
-        line = f"log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of the score"
+        line = f"log-odds = {row['intercept']:+.2f} + {row['slope']:.2f} x log-odds of the risk"
         if row["slope"] != row["slope"]:
             line = "none: the scores separate the outcomes"
         left_out = _number(row["brier_left_out"], 3)

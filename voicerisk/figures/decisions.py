@@ -132,8 +132,8 @@ def call_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns protocol, design, call_id, caller_id, y, p_raw, threshold, decision (1, 0, or missing without
-        a cut), wrong (bool), sorted by protocol and score.
+        Columns protocol, design, call_id, caller_id, y, p_raw, threshold, decision (1 flagged, 0 not; a call
+        without a cut is not flagged), wrong (bool), sorted by protocol and score.
 
     Raises
     ------
@@ -155,8 +155,8 @@ def call_scores(predictions: pd.DataFrame) -> pd.DataFrame:
         rows = rows[rows["repeat"] == rows["repeat"].iloc[0]] if rows["repeat"].notna().all() else rows
         parts.append(rows.sort_values(["p_raw", "call_id"], kind="stable"))
     table = pd.concat(parts, ignore_index=True)
-    decision = (table["p_raw"] >= table["threshold"]).astype("Int64").where(table["threshold"].notna())
-    wrong = (decision != table["y"]).fillna(False).astype(bool)
+    decision = (table["p_raw"] >= table["threshold"]).astype("Int64")
+    wrong = (decision != table["y"]).astype(bool)
     columns = ["protocol", "design", "call_id", "caller_id", "y", "p_raw", "threshold"]
     return table[columns].assign(decision=decision, wrong=wrong)
 

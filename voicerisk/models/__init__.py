@@ -2,8 +2,9 @@
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
-`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
-`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model` and `ScoringModel`; for GAMMs the
+`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`;
+`fit_ordinal` (`OrdinalPath`) and `fit_numeric` for ordered grades and numbers; the estimator `GamBoost`; for
+saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`; for GAMMs the
 estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
 Everything loads on first use, because numba and scikit-learn are slow to import.
 """
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
+    from voicerisk.models.boosting.additive import scoring_model
     from voicerisk.models.boosting.cluster import fit_jointly_by_joblib, fit_lanes_by_joblib
     from voicerisk.models.boosting.engine.groups import alike_order
     from voicerisk.models.boosting.engine.joint import JointLanes, fit_jointly
     from voicerisk.models.boosting.engine.lanes import fit_lanes
     from voicerisk.models.boosting.estimator import GamBoost
-    from voicerisk.models.boosting.model_file import ScoringModel, read_model, scoring_model, write_model
+    from voicerisk.models.boosting.families import OrdinalPath, fit_numeric, fit_ordinal
     from voicerisk.models.boosting.path import FittedLearner, LanePath
     from voicerisk.models.boosting.resampling import (
         LazyLanes,
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from voicerisk.models.gamm.levels import split_levels
     from voicerisk.models.gamm.remedies import remedies
     from voicerisk.models.gamm.settings import GammSettings
+    from voicerisk.models.saved.additive import AdditiveModel
+    from voicerisk.models.saved.model_file import read_model, write_model
+    from voicerisk.models.saved.procedure import Procedure
 
 __all__ = [
+    "AdditiveModel",
     "BoostData",
     "BoostSettings",
     "FittedLearner",
@@ -46,7 +52,8 @@ __all__ = [
     "LanePath",
     "LazyLanes",
     "Learner",
-    "ScoringModel",
+    "OrdinalPath",
+    "Procedure",
     "alike_order",
     "cvrisk",
     "fit_gamm",
@@ -55,6 +62,8 @@ __all__ = [
     "fit_lanes",
     "fit_lanes_by_joblib",
     "fit_lanes_in_folder",
+    "fit_numeric",
+    "fit_ordinal",
     "learners_for",
     "read_model",
     "remedies",

@@ -28,7 +28,7 @@ _COPIES = {
     "gamm/terms.csv": "study_terms.csv",
     "screening.csv": "study_screening.csv",
     "lasso_path.csv": "study_lasso_path.csv",
-    "boost/risk_path.csv": "study_risk_path.csv",
+    "boost/risk_path_published.csv": "study_risk_path.csv",
 }
 
 
@@ -193,7 +193,7 @@ def _script(
             text += LASSO.format()
         else:
             text += "\n# The Lasso is not refitted: it used missing indicators.\n"
-    if (source / "boost" / "risk_path.csv").is_file() and kept:
+    if (source / "boost" / "risk_path_published.csv").is_file() and kept:
         gaps = [name for name in kept if frames[name].isna().any()]
         if as_in_the_paper:
             text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))

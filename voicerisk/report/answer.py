@@ -58,9 +58,12 @@ def _found(calls: pd.DataFrame) -> dict[str, float] | None:
     for design in DESIGN_ORDER:
         rows = calls[calls["design"] == design].drop_duplicates("metric")
         values = rows.set_index("metric")["estimate"]
-        if {"auroc", "sensitivity", "specificity"} <= set(values.index):
+        if "auroc" in values.index:
             first = rows.iloc[0]
             return {
+                # Where no fold found a cut no decision was measured.
+                "sensitivity": np.nan,
+                "specificity": np.nan,
                 "n": float(first["n"]),
                 "events": float(first["n_events"]),
                 **{str(name): float(value) for name, value in values.items()},

@@ -1,19 +1,21 @@
 """External validation: a saved model on the calls of another study."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
 from voicerisk.callers.moderator import level_text
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
-from voicerisk.models import ScoringModel, read_model
+from voicerisk.models import AdditiveModel, read_model
+from voicerisk.models.saved.procedure import SCORE_DECIMALS
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
@@ -65,24 +67,28 @@ def validate_externally(
     time: str | None = None,
     jobs: int = 1,
     reporter: Reporter | None = None,
+    prevalence: float | None = None,
 ) -> ExternalResult:
     """Score another study with a saved model, which learns nothing from it.
 
     Parameters
     ----------
     model : Path
-        `boost/model.json` of a results folder; what lies beside it (the published cut, the segments) is used.
+        `boost/model.json` of a results folder. Its recalibration, cut and prevalence are judged, nothing
+        else; the frames of its study, where they lie beside it, show how the markers moved.
     study : Study
         The new study.
     out : Path or str
         Results folder of the new study.
     threshold : float, optional
-        Cut on the score. Default: the published protocol's cut in the model's results folder; without either
-        there are no decisions.
+        Cut on the score. Default: the one in the file; without either no call is decided.
     time : str, optional
         Column of calls.csv with dates or years: results are shown by year.
     jobs : int
     reporter : Reporter, optional
+    prevalence : float, optional
+        Share of calls with the outcome expected in the new place; the risk is moved to it. Default: that of
+        the model's study.
 
     Returns
     -------
@@ -115,20 +121,22 @@ def validate_externally(
                 calls = calls.assign(year=_years(cohort.calls, calls["call_id"], time))
                 strata = [*strata, "year"]
             _enough(calls)
-            cut = _cut(model, threshold, notes)
+            cut = _cut(scorer, threshold, notes)
             frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
             notes.extend(left_out)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
-            score = p_raw[calls["call_id"]].to_numpy()
+            score = p_raw[calls["call_id"]].to_numpy().round(SCORE_DECIMALS)
+            risk, said = _risk(scorer, score, prevalence)
+            notes.append(said)
             move(1, 4)
             rows = external_rows(
-                calls.drop(columns="n_frames"), score, None, cut, "gamboost", protocol="saved"
+                calls.drop(columns="n_frames"), score, risk, cut, "gamboost", protocol="saved"
             )
             metrics = compute_metrics(rows, study.validation, subgroups=strata)
             notes += [str(note) for note in metrics.attrs.get("notes", ()) if "of the resamples" not in note]
             move(2, 4)
-            recalibration = _recalibrations(calls, score, strata, notes)
+            recalibration = _recalibrations(calls, risk, strata, notes)
             shift = _shift(model, scorer, tables, scored, notes)
             move(3, 4)
             place = folder.file(FOLDER)
@@ -136,12 +144,11 @@ def validate_externally(
             write_csv(place / "metrics.csv", metrics)
             write_csv(place / "recalibration.csv", recalibration)
             write_csv(place / "marker_shift.csv", shift)
-            notes.append(
-                "p is the score of the saved model as it is: a risk at the share of positive frames of the "
-                "study it was learned on. Intervals resample the new study's callers; the model is fixed."
-            )
+            notes.append("Intervals resample the new study's callers; the model is fixed.")
+            used = None if scorer.procedure is None else asdict(scorer.procedure)
             record = {
-                "model": model.name, "model_sha256": sha256_file(model), "threshold": _or_none(cut),
+                "model": model.name, "model_sha256": sha256_file(model), "procedure": used,
+                "prevalence": prevalence, "threshold": _or_none(cut),
                 "calls": len(calls), "callers": int(calls["caller_id"].nunique()), "notes": notes,
             }  # fmt: skip
             write_json(place / "validation.json", record, PRIVATE)
@@ -153,12 +160,12 @@ def validate_externally(
 
 
 def _with_levels(
-    scorer: ScoringModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
+    scorer: AdditiveModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
 ) -> pd.DataFrame:
     """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
     if scorer.moderator is None:
         return frames
-    name = scorer.moderated_by
+    name = scorer.moderator.name
     if name not in calls:
         raise StudyError(
             f"The model is moderated by {name!r}, which the calls of {study.path.name} do not have; "
@@ -178,7 +185,7 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _same_markers(scorer: ScoringModel, study: Study, model: Path) -> None:
+def _same_markers(scorer: AdditiveModel, study: Study, model: Path) -> None:
     """Refuse a study whose markers are other numbers than the model's."""
     learned_on = scorer.notes.get("levels", "frame")
     for name, levels in ((study.path.name, study.biomarkers.levels), (model.name, learned_on)):
@@ -189,6 +196,12 @@ def _same_markers(scorer: ScoringModel, study: Study, model: Path) -> None:
             )
     if study.biomarkers.frames is not None:
         return
+    defined = scorer.notes.get("biomarker_definitions", DEFINITION_VERSION)
+    if defined != DEFINITION_VERSION:
+        raise StudyError(
+            f"{model.name} was learned on markers of definitions {defined}, but this voicerisk takes those "
+            f"of {DEFINITION_VERSION}; use the version that wrote the model."
+        )
     preset = scorer.notes.get("preset")
     if preset is not None and preset != study.biomarkers.preset:
         raise StudyError(
@@ -214,23 +227,36 @@ def _enough(calls: pd.DataFrame) -> None:
             )
 
 
-def _cut(model: Path, threshold: float | None, notes: list[str]) -> float:
+def _cut(scorer: AdditiveModel, threshold: float | None, notes: list[str]) -> float:
     if threshold is not None:
         if not 0.0 <= threshold <= 1.0:
             raise StudyError(f"The threshold is a score from 0 to 1, not {threshold}.")
         return threshold
-    file = model.absolute().parent.parent / "thresholds.csv"
-    if file.is_file():
-        cuts = read_table(file.parent, "thresholds")
-        one = cuts[(cuts["protocol"] == "published") & (cuts["design"] == "loco")]["threshold"].dropna()
-        if len(one) == 1:
-            notes.append(
-                f"The cut is {one.iloc[0]:.4f}, that of the published protocol in the model's results "
-                f"folder (method {cuts.loc[one.index[0], 'method']}, leave-one-caller-out scores)."
-            )
-            return float(one.iloc[0])
-    notes.append("There is no cut beside the model; give one with --threshold to see decisions.")
-    return np.nan
+    cut = None if scorer.procedure is None else scorer.procedure.cut
+    if cut is None:
+        notes.append(
+            "The model holds no cut, so that no call is flagged; give one with --threshold to see decisions."
+        )
+        return np.nan
+    notes.append(f"The cut is {cut:.4f}, the one that the model holds; it is not learned anew.")
+    return cut
+
+
+def _risk(scorer: AdditiveModel, score: np.ndarray, prevalence: float | None) -> tuple[np.ndarray, str]:
+    """Return the risk of each call as the file gives it, and what kind of number it is."""
+    procedure = scorer.procedure
+    if procedure is None or not procedure.has_risk:
+        if prevalence is not None:
+            raise StudyError("A prevalence was given, but the model holds no recalibration to move.")
+        return score, (
+            "p is the bare score: this model holds no recalibration, so that its calibration shows what the "
+            "score is worth as a risk and nothing that was validated."
+        )
+    here = procedure.prevalence if prevalence is None else prevalence
+    return procedure.risk(score, here), (
+        f"p is the recalibrated risk that the model holds, where {here:.3f} of the calls have the outcome"
+        + (" (as in its own study)." if prevalence is None else " (as asked for).")
+    )
 
 
 def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.ndarray:
@@ -257,7 +283,7 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
 
 
 def _recalibrations(
-    calls: pd.DataFrame, score: np.ndarray, strata: list[str], notes: list[str]
+    calls: pd.DataFrame, risk: np.ndarray, strata: list[str], notes: list[str]
 ) -> pd.DataFrame:
     """Recalibrate on all calls, and by each value of each stratum that has both classes."""
     groups: list[tuple[str, np.ndarray]] = [("all", np.ones(len(calls), dtype=bool))]
@@ -271,7 +297,7 @@ def _recalibrations(
         if min(callers_in_classes(caller_table(inside, ()))) < LEAST_CALLERS:
             notes.append(f"{name}: fewer than {LEAST_CALLERS} callers in a class, so no recalibration.")
             continue
-        table = recalibration_table(y, score[mask], inside["caller_id"].to_numpy())
+        table = recalibration_table(y, risk[mask], inside["caller_id"].to_numpy())
         table.insert(0, "group", name)
         table.insert(1, "n", len(y))
         table.insert(2, "n_events", int(y.sum()))
@@ -280,7 +306,7 @@ def _recalibrations(
 
 
 def _shift(
-    model: Path, scorer: ScoringModel, tables: ModelTables, scored: pd.DataFrame, notes: list[str]
+    model: Path, scorer: AdditiveModel, tables: ModelTables, scored: pd.DataFrame, notes: list[str]
 ) -> pd.DataFrame:
     """Say how the markers moved since the model's study, and how much lies beyond its knots."""
     beyond = pd.DataFrame(

@@ -15,7 +15,7 @@ import pandas as pd
 from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import (
     BiomarkerSettings,
-    extract_file,
+    extract_call_file,
     preset_audio,
     read_marker_table_in_pieces,
     write_marker_table,
@@ -229,7 +229,7 @@ def _mark(job: Job, spans: pd.DataFrame | None, made_by: Mapping[str, object]) -
 def _frames_of(
     job: Job, spans: pd.DataFrame | None, audio: AudioSettings, settings: BiomarkerSettings
 ) -> pd.DataFrame:
-    frames = extract_file(job.path, spans, audio, settings).frames
+    frames = extract_call_file(job.path, spans, audio, settings).frames
     frames.insert(0, "call_id", job.call_id)
     return frames
 

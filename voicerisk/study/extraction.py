@@ -13,7 +13,7 @@ from voicerisk.audio import AudioSettings, Recording, channel_table, read_record
 from voicerisk.biomarkers import (
     BiomarkerSettings,
     extract_call,
-    extract_file,
+    extract_call_file,
     is_long,
     keep_frames,
     summarise_segments,
@@ -164,7 +164,7 @@ def _extract_one(
 ) -> None:
     source: Path | Recording = Path(path)
     if is_long(Path(path), audio.channel):
-        call = extract_file(path, spans, audio, biomarkers, name=name)
+        call = extract_call_file(path, spans, audio, biomarkers, name=name)
     else:
         recording = read_recording(path, audio.channel, audio.resample_hz)
         call = extract_call(recording, spans, audio, biomarkers, name=name)

@@ -123,6 +123,10 @@ class GamboostFitter:
         """Return what is to be fitted of the training sets, after their Lassos."""
         return [Wanted(self, rows, asked, chosen) for asked, chosen in self._selections(sets, counted)]
 
+    def fitted(self, asked: TrainingSet) -> LanePath:
+        """Return the kept path of a training set, with the rows of all frames."""
+        return LanePath.from_npz(self.file(asked), FrameRows.of(self.tables).data)
+
     def file(self, asked: TrainingSet) -> Path:
         """Return where the path of a training set is kept."""
         return self.checkpoints / f"{asked.key}.npz"

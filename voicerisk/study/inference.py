@@ -1,4 +1,4 @@
-"""What explains the outcome on all calls: the Lasso, the GAMM, and one gamboost for its partial effects.
+"""What explains the outcome on all calls: the Lasso and the GAMM.
 
 Nothing here validates anything: all labels are seen. The tables say so.
 """
@@ -12,8 +12,6 @@ import pandas as pd
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.study_file import plain
-from voicerisk.study.covariates import is_line
 from voicerisk.study.design import ModelTables
 from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_terms
 from voicerisk.study.screening import screen_all, screening_rows
@@ -138,56 +136,3 @@ def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[Gamm
         return settings, []
     note = "Callers have several calls: a random intercept for the call within the caller was added."
     return replace(settings, random=("caller", "call")), [note]
-
-
-def _sometimes_missing(effects: pd.DataFrame) -> pd.DataFrame:
-    """Keep markers that are missing somewhere: being available says nothing where it is always so."""
-    missing = effects.groupby("marker")["share_available"].transform("min") < 1
-    return effects[missing].reset_index(drop=True)
-
-
-def boost_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folder: ResultsFolder) -> Written:
-    """Fit one gamboost to all calls with the published settings; write effects, risk path and selection."""
-    from voicerisk.models import GamBoost, scoring_model, write_model
-
-    boost = study.boost
-    model = GamBoost(
-        markers=[*chosen, *tables.covariates],
-        covariates={name: is_line(tables.frames[name]) for name in tables.covariates},
-        engine=boost.engine,
-        moderator=None if tables.moderator is None else tables.moderator.name,
-        shared=() if tables.moderator is None else tables.moderator.shared,
-        common=boost.common,
-        brandom=boost.brandom,
-        by_sex=boost.by_sex,
-        mstop=boost.mstop,
-        nu=boost.nu,
-        df=boost.df,
-        knots=boost.knots,
-        boundary_knots=boost.boundary_knots or "all",
-        outside=boost.outside or "extrapolate",
-    )
-    frames = tables.frames[[*chosen, *tables.covariates]]
-    if tables.moderator is not None:
-        frames = frames.assign(**{tables.moderator.name: tables.of_frames(tables.moderator.name)})
-    model.fit(frames, tables.of_frames("y").astype(int), groups=tables.frames["caller_id"])
-    risk = np.asarray(model.risk_path, dtype=float)
-    effects = {
-        "partial_effects": model.partial_effects(),
-        "availability_effects": _sometimes_missing(model.availability_effects()),
-        "risk_path": pd.DataFrame({"step": np.arange(len(risk)), "risk": risk}),
-        "selection": model.selection_frequencies(),
-        "importance": model.importance(),
-    }
-    for name, table in effects.items():
-        write_csv(folder.file(f"boost/{name}.csv"), table)
-    callers = int(tables.calls["caller_id"].nunique())
-    notes = {
-        "fitted_on": "all calls, published settings",
-        "callers": callers,
-        "audio": plain(study.audio),
-        "preset": study.biomarkers.preset,
-        "levels": study.biomarkers.levels,
-    }
-    write_model(folder.file("boost/model.json"), scoring_model(model.path_, notes=notes))
-    return [*(f"boost/{name}.csv" for name in effects), "boost/model.json"], []

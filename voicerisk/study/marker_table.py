@@ -202,11 +202,9 @@ def match_calls(
         )
     notes = []
     if unknown:
-        more = " ..." if len(unknown) > SHOWN else ""
         notes.append(
             f"{len(unknown)} call id(s) of {table.name} are not in the table of calls, and their rows are "
-            f"left out: "
-            f"{', '.join(unknown[:SHOWN])}{more}."
+            "left out."
         )
     return table.frames["call_id"].isin(set(used)).to_numpy(dtype=bool), notes
 

@@ -46,6 +46,7 @@ def fitter_of(
         checkpoints=checkpoints,
         seed=study.validation.seed,
         jobs=jobs,
+        patience=None if published else boost.patience,
     )
 
 
@@ -63,8 +64,6 @@ def run_protocol_stage(
     fitter = fitter_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *_strata(study, tables)]]
     run = run_published if name == "published" else run_nested
-    if name == "nested":
-        fitter = replace(fitter, patience=study.boost.patience)
     result = run(calls, fitter, study.validation, move)
 
     write_parquet(folder.file(f"predictions_{name}.parquet"), result.predictions)

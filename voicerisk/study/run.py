@@ -115,9 +115,8 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        stages.whole(tables, kept)
         metrics = stages.metrics(shown)
-        stages.apparent(shown, tables, kept)
+        stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
         write_manifest(study, folder, shown)
@@ -327,25 +326,6 @@ class Stages:
         )
         return True
 
-    def whole(self, tables: ModelTables, chosen: tuple[str, ...]) -> None:
-        """Fit one gamboost to all calls."""
-        from voicerisk.study.inference import boost_study
-
-        study = self.study
-        mark = fingerprint(
-            extract=self.marks["extract"],
-            levels=study.biomarkers.levels,
-            chosen=chosen,
-            boost=plain(study.boost),
-            code=code_of(boost_study),
-        )
-        self.stage(
-            "boost",
-            "gamboost on all calls",
-            mark,
-            lambda move: boost_study(study, tables, chosen, self.folder),
-        )
-
     def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
         """Measure the predictions of the protocols."""
         from voicerisk.study.metrics_stage import write_metrics
@@ -364,17 +344,23 @@ class Stages:
         )
         return read_table(self.folder.path, "metrics")
 
-    def apparent(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
-        """Score the callers that each protocol learned from, to stand beside the validated scores."""
-        from voicerisk.study.apparent import STAGE, write_apparent
+    def models(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
+        """Run each protocol's procedure once on all callers, and save the models that are handed out."""
+        from voicerisk.study.saved_models import STAGE, write_models
 
         study = self.study
-        mark = fingerprint(metrics=self.marks["metrics"], chosen=chosen, code=code_of(write_apparent))
+        mark = fingerprint(
+            metrics=self.marks["metrics"],
+            chosen=chosen,
+            audio=plain(study.audio),
+            preset=study.biomarkers.preset,
+            code=code_of(write_models),
+        )
         self.stage(
             STAGE,
-            "Apparent performance",
+            "Models on all calls",
             mark,
-            lambda move: write_apparent(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
+            lambda move: write_models(study, tables, chosen, self.folder, wanted, mark, self.jobs, move),
         )
 
     def reporting(self, tables: ModelTables) -> None:

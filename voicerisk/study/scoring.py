@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.audio import AudioSettings, read_recording
-from voicerisk.biomarkers import BiomarkerSettings, extract_call, preset_audio
+from voicerisk.biomarkers import DEFINITION_VERSION, BiomarkerSettings, extract_call, preset_audio
 from voicerisk.callers.moderator import Moderator, level_text
-from voicerisk.errors import StudyError
+from voicerisk.errors import ModelError, StudyError
 from voicerisk.intake import is_missing
 from voicerisk.intake.sheet import REFUSED, TABLES
-from voicerisk.models import ScoringModel, read_model
+from voicerisk.models import AdditiveModel, read_model
 from voicerisk.study.marker_table import MarkerTable, read_markers
+
+# Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
+# little about the call.
+MOST_OUTSIDE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,11 @@ class Scores:
         log-odds under its name, n_outside, `<marker>_outside`. Silent frames have no row.
     segments, calls : DataFrame
         call_id (and segment), the mean of p_raw, log_odds, base and of what each marker adds, n_frames. The
-        score of a call is its mean p_raw; base and the markers' parts add up to its mean log_odds.
+        score of a call is its mean p_raw; base and the markers' parts add up to its mean log_odds. Calls also
+        have most_outside (the largest share of a marker's values beyond the training range), beyond_training
+        (whether that is more than a tenth: then do not rely on the rest) and, where the model holds the
+        procedure that was validated, risk (recalibrated, at `prevalence`), prevalence, cut and flagged
+        (whether the score reaches the cut; without a cut no call does).
     outside : DataFrame
         call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
     notes : tuple of str
@@ -41,21 +49,25 @@ class Scores:
     notes: tuple[str, ...] = ()
 
 
-def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> Scores:
+def score(
+    model: Path | AdditiveModel, source: Path, sex: str | None = None, prevalence: float | None = None
+) -> Scores:
     """Score a recording or a table of frames.
 
     Parameters
     ----------
-    model : Path or ScoringModel
+    model : Path or AdditiveModel
         `boost/model.json` of a study.
     source : Path
         A sound file (analysed whole, with the audio settings of the model's study), or a table of frames
-        (CSV,
-        Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study writes it.
+        (CSV, Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study
+        writes it.
     sex : str, optional
         The level of the model's moderator ('female' or 'male' where that is sex) where the table does not
         say: it fills gaps of the column and may not contradict it. A moderated model needs the level of every
         call.
+    prevalence : float, optional
+        Share of calls with the outcome where the scores are used; None = that of the model's study.
 
     Returns
     -------
@@ -66,6 +78,8 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     StudyError
         If there is no table, no frame, nothing that says the level, two different levels of a call, or no
         frame of a call that can be scored; if a marker is missing from the table.
+    ModelError
+        If a prevalence is given for a model whose score is no risk.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)
@@ -73,21 +87,68 @@ def score(model: Path | ScoringModel, source: Path, sex: str | None = None) -> S
     scored = scorer.score(frames)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
     scored = pd.concat([frames[keys], scored], axis=1)
-    return Scores(
-        scored,
-        _means(scored, ["call_id", "segment"], scorer.markers),
-        _means(scored, ["call_id"], scorer.markers),
-        _outside(frames, scored, scorer.markers),
-        notes,
-    )
+    outside = _outside(frames, scored, scorer.markers)
+    calls = judged(_means(scored, ["call_id"], scorer.markers), scorer, prevalence)
+    most = outside.groupby("call_id")["share"].max().reindex(calls["call_id"]).fillna(0.0).to_numpy()
+    calls = calls.assign(most_outside=most, beyond_training=most > MOST_OUTSIDE)
+    segments = _means(scored, ["call_id", "segment"], scorer.markers)
+    return Scores(scored, segments, calls, outside, (*notes, *caveats(scorer)))
 
 
-def scorable(scorer: ScoringModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def judged(calls: pd.DataFrame, scorer: AdditiveModel, prevalence: float | None = None) -> pd.DataFrame:
+    """Add what the saved procedure says of calls: risk, prevalence, cut, flagged.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        One row a call, with its score `p_raw`.
+    scorer : AdditiveModel
+    prevalence : float, optional
+        None = that of the model's study.
+    """
+    procedure = scorer.procedure
+    if procedure is None or not procedure.has_risk:
+        if prevalence is not None:
+            raise ModelError(
+                "A prevalence was given, but this model holds no recalibration, so that its score is no "
+                "risk; use boost/model.json of a study that ran the nested protocol."
+            )
+    else:
+        here = procedure.prevalence if prevalence is None else prevalence
+        calls = calls.assign(risk=procedure.risk(calls["p_raw"].to_numpy(), here), prevalence=here)
+    if procedure is None:
+        return calls
+    cut = np.nan if procedure.cut is None else procedure.cut
+    return calls.assign(cut=cut, flagged=procedure.flagged(calls["p_raw"].to_numpy()))
+
+
+def caveats(scorer: AdditiveModel) -> tuple[str, ...]:
+    """Return what a user of this model must be told."""
+    procedure = scorer.procedure
+    if procedure is None:
+        return (
+            "This file holds a bare model: no recalibration, no cut. Its score p_raw is not a risk and was "
+            "not validated as one.",
+        )
+    said = []
+    if not procedure.has_risk:
+        said.append(
+            "This is the model of the published protocol: no recalibration, so that its score is not a risk. "
+            "boost/model.json is the one that was validated on callers left out of everything."
+        )
+    if procedure.is_flat:
+        said.append("The study's inner scores did not rise with risk: every risk is the prevalence.")
+    if procedure.cut is None:
+        said.append("No cut could be learned: no call is flagged.")
+    return tuple(said)
+
+
+def scorable(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out frames in which a marker is missing that the model never saw missing, and say how many.
 
     Parameters
     ----------
-    scorer : ScoringModel
+    scorer : AdditiveModel
     frames : DataFrame
         call_id and the model's markers.
 
@@ -122,9 +183,9 @@ def scorable(scorer: ScoringModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, 
     return frames[~gone].reset_index(drop=True), (note,)
 
 
-def _frames(source: Path, scorer: ScoringModel, sex: str | None) -> pd.DataFrame:
+def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFrame:
     moderator = scorer.moderator
-    given = None if sex is None else level_text(sex, scorer.moderated_by)
+    given = None if sex is None else level_text(sex, "sex" if moderator is None else moderator.name)
     if moderator is not None and given is not None and given not in moderator.levels:
         raise StudyError(f"--sex is {sex!r}, but must be {' or '.join(moderator.levels)}.")
     if source.suffix.lower() in TABLES or source.suffix.lower() in REFUSED:
@@ -135,10 +196,7 @@ def _frames(source: Path, scorer: ScoringModel, sex: str | None) -> pd.DataFrame
         if moderator is not None and moderator.name in markers.sheet.cells:
             table[moderator.name] = _levels(markers, moderator, given)
     else:
-        kept = scorer.notes.get("audio")
-        audio = AudioSettings(**kept) if kept else preset_audio("published")
-        preset = str(scorer.notes.get("preset", "published"))
-        settings = BiomarkerSettings(preset=preset, set=scorer.markers or "named")
+        audio, settings = _measured(scorer)
         recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
         table = extract_call(recording, None, audio, settings, name=str(source)).frames
         table.insert(0, "call_id", source.stem)
@@ -190,6 +248,31 @@ def _levels(table: MarkerTable, moderator: Moderator, given: str | None) -> pd.S
             f"{table.name}: call {several.index[0]!r} is {first} in some rows and {second} in others."
         )
     return levels
+
+
+def _measured(scorer: AdditiveModel) -> tuple[AudioSettings, BiomarkerSettings]:
+    """Return how the model's study took its markers; refuse where this version would take them otherwise."""
+    notes = scorer.notes
+    levels = notes.get("levels", "frame")
+    if levels != "frame":
+        raise StudyError(
+            f"The model was learned with [biomarkers] levels = {levels}; a recording is scored by models of "
+            "frames alone (levels = frame). Score a table of its markers."
+        )
+    defined = notes.get("biomarker_definitions", DEFINITION_VERSION)
+    if defined != DEFINITION_VERSION:
+        raise StudyError(
+            f"The model's markers were taken by definitions {defined}, but this voicerisk has "
+            f"{DEFINITION_VERSION}: they would be other numbers. Use the version that wrote the model "
+            f"({notes.get('voicerisk', 'unknown')})."
+        )
+    kept = notes.get("audio")
+    try:
+        audio = AudioSettings(**kept) if kept else preset_audio("published")
+    except TypeError as error:
+        raise ModelError(f"The model's audio settings are none of this version ({error}).") from error
+    preset = str(notes.get("preset", "published"))
+    return audio, BiomarkerSettings(preset=preset, set=scorer.markers or "named")
 
 
 def _means(frames: pd.DataFrame, keys: list[str], markers: tuple[str, ...]) -> pd.DataFrame:

@@ -212,17 +212,13 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
             yield Picture(name, part, {"observed": rug, "smooths": smooths[smooths["model"] == model]})
         if has_table(folder.path, "gamm/differences"):
             yield Picture("difference_curves", read_table(folder.path, "gamm/differences"), {"observed": rug})
-    effects = read_table(folder.path, "boost/partial_effects")
-    if len(effects):
-        yield Picture(
-            "partial_effects",
-            effects,
-            {
-                "observed": _rug(
-                    folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column
-                )
-            },
-        )
+    # The model that is handed out first, then the one by the published recipe.
+    for suffix, name in (("", "partial_effects"), ("_published", "partial_effects--published")):
+        table = f"boost/partial_effects{suffix}"
+        effects = read_table(folder.path, table) if has_table(folder.path, table) else pd.DataFrame()
+        if len(effects):
+            observed = _rug(folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column)
+            yield Picture(name, effects, {"observed": observed})
 
 
 def _rug(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:

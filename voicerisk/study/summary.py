@@ -9,8 +9,8 @@ from voicerisk.figures.wording import COVERAGE
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
-from voicerisk.study.apparent import spoken_optimism
 from voicerisk.study.run import REPORT, RunResult
+from voicerisk.study.saved_models import spoken_optimism
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,6 +7,7 @@ import pandas as pd
 
 from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
+from voicerisk.models import read_model
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
@@ -91,14 +92,14 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
-        "prediction": "mean probability of a call's frames; boost/model.json",
+        "prediction": "mean probability of a call's frames, recalibrated; boost/model.json",
         "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
         "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
         "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",
         "data_hashes": "SHA-256 of the calls table and of every recording in manifest.json",
         "versions": "manifest.json",
         "seeds": f"{validation.seed} for folds, bootstraps and refits",
-        "full_model": "boost/model.json (knots, coefficients), boost/partial_effects.csv",
+        "full_model": _full_model(folder),
         "performance": _performance(metrics),
         "heterogeneity": _by_group(metrics, f"{study.cohort.moderator_column or 'sex'}="),
         "fairness": _by_group(metrics, ""),
@@ -143,6 +144,23 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         )
     )
     return facts
+
+
+def _full_model(folder: ResultsFolder) -> str:
+    """Say what file lets others use the model that was validated, and what it holds."""
+    file = folder.file("boost/model.json")
+    if not file.is_file():
+        return "boost/model_published.json: the published recipe, without recalibration; nested was not run"
+    use = read_model(file).procedure
+    assert use is not None  # a study's own file
+    held = "the prevalence for every call (no score rose with risk)"
+    if not use.is_flat:
+        held = f"logit p = {use.intercept:.3f} + {use.slope:.3f} x logit score"
+    cut = "no cut" if use.cut is None else f"cut {use.cut:.3f} on the score"
+    return (
+        f"boost/model.json, the nested procedure run once on all callers: curves and offset; {held}, a risk "
+        f"where {use.prevalence:.3f} of calls have the outcome; {cut}; ranges of the markers"
+    )
 
 
 def _listed(parts: Any) -> str:

@@ -71,7 +71,7 @@ def test_all_kinds_of_learners_are_summed_into_the_curves():
     (path,) = fit_lanes(data, [Lane("a", np.ones(data.n), learners)], 60)
     stranger = BoostData(data.columns, sex, None, np.full(data.n, 99))
     model = scoring_model(path)
-    np.testing.assert_allclose(model.link(data.columns, sex), path.link(stranger), atol=1e-11)
+    np.testing.assert_allclose(model.link(data.columns, sex, data.n), path.link(stranger), atol=1e-11)
 
 
 def test_bad_files_are_refused(fitted, tmp_path):
@@ -86,10 +86,11 @@ def test_bad_files_are_refused(fitted, tmp_path):
             read_model(path)
 
     refused(json.dumps(good)[:-40], "is not a readable model file")
-    refused("[]", "is not a voicerisk boosting model")
-    refused(json.dumps(good | {"version": 99}), "has version 99; this voicerisk reads version 1")
+    refused("[]", "is not a voicerisk model")
+    refused(json.dumps(good | {"version": 99}), "has version 99; this voicerisk reads versions 1 and 2")
+    refused(json.dumps(good | {"version": True}), "has version True")
     edited = json.loads(json.dumps(good))
-    edited["model"]["offset"] += 0.1
+    edited["model"]["member"]["offset"] += 0.1
     refused(json.dumps(edited), "is damaged or was edited")
     with pytest.raises(ModelError, match="There is no model file"):
         read_model(tmp_path / "none.json")

@@ -8,7 +8,7 @@ from tests.validation.toys import cohort, stepwise_paths
 from voicerisk.callers.draws import caller_draws
 from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, PUBLISHED, ValidationSettings, compute_metrics, run_nested
-from voicerisk.validation.protocols.apparent import apparent_scores, optimism_table
+from voicerisk.validation.protocols.on_all_callers import learn_on_all, optimism_table
 
 SETTINGS = ValidationSettings(designs=("grouped_kfold",), repeats=1, inner_folds=3, bootstraps=30, seed=4)
 
@@ -16,13 +16,14 @@ SETTINGS = ValidationSettings(designs=("grouped_kfold",), repeats=1, inner_folds
 def test_a_model_of_noise_looks_better_on_the_callers_it_learned_from():
     calls, frames = cohort(16, 12, seed=8, effect=0.0, features=12)
     fit = stepwise_paths(calls, frames, steps=40)
-    scores, learned = apparent_scores(calls, fit, SETTINGS, PUBLISHED)
+    whole = learn_on_all(calls, fit, SETTINGS, PUBLISHED)
+    scores, learned = whole.scores, whole.as_dict()
     assert scores["call_id"].tolist() == sorted(calls["call_id"])
     assert learned["intercept"] is None and learned["mstop"] == 40 and learned["class_prior"] is None
     # The cut is learned from the same scores, as the published protocol does.
     assert scores["threshold"].nunique() == 1 and 0 < learned["threshold"] < 1
 
-    _, tuned = apparent_scores(calls, fit, SETTINGS, NESTED)
+    tuned = learn_on_all(calls, fit, SETTINGS, NESTED).as_dict()
     assert tuned["slope"] >= 0 and tuned["class_prior"] == pytest.approx(calls["y"].mean())
     assert tuned["mstop"] < 40
 

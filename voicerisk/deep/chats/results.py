@@ -124,8 +124,8 @@ def text_metrics(
         return compute_metrics(table, own, n_boot=settings.bootstraps, units=("call",))
 
     metrics = measure(shown)
-    # Several classes are decided for by the likeliest one: that there is no cut is no news.
-    notes = [str(note) for note in metrics.attrs["notes"] if "have no cut" not in str(note)]
+    # Classes are decided for by the likeliest one: that there is no cut is no news.
+    notes = [str(note) for note in metrics.attrs["notes"] if "found a cut" not in str(note)]
     parts = [metrics]
     published = shown[shown["protocol"] == PUBLISHED]
     if len(published):

@@ -16,16 +16,18 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from voicerisk.callers.moderator import Moderator, moderator_of
 from voicerisk.errors import ModelError
+from voicerisk.models.boosting.additive import scoring_model
 from voicerisk.models.boosting.effects import (
     availability_effects,
     importance,
     partial_effects,
     selection_frequencies,
 )
-from voicerisk.models.boosting.model_file import ScoringModel, scoring_model, write_model
 from voicerisk.models.boosting.path import LanePath
 from voicerisk.models.boosting.resampling import Stability, stability_selection
 from voicerisk.models.boosting.spec import BoostData, BoostSettings, Lane, Learner, learners_for
+from voicerisk.models.saved.additive import AdditiveModel
+from voicerisk.models.saved.model_file import write_model
 from voicerisk.types import Floats
 
 
@@ -330,7 +332,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             threads=threads,
         )  # fmt: skip
 
-    def scoring_model(self, step: int | None = None) -> ScoringModel:
+    def scoring_model(self, step: int | None = None) -> AdditiveModel:
         """Return the model as curves by marker and level, which scores frames without numba or R."""
         check_is_fitted(self, "path_")
         settings = {

@@ -81,8 +81,8 @@ def compute_metrics(
         The schema of metrics.csv, one row a metric and method. The first method is the percentile interval of
         the caller bootstrap; it takes the scores as given. With several repeats a metric is the mean over
         repeats under the same draws. `threshold` is empty where folds cut differently. `attrs['notes']` holds
-        what was left out and why (no caller rows where a caller has both outcomes, constant scores, calls
-        without a cut).
+        what was left out and why (no caller rows where a caller has both outcomes, constant scores), and how
+        many calls had no cut: those are not flagged, and count.
 
     Raises
     ------
@@ -146,6 +146,9 @@ def _measure_run(
     draws = caller_draws(first.assign(y=event.astype(int)), n_boot, rng, bootstrap_strata)
     notes.extend(f"{where}: {line}" for line in draws.merged)
     auto = names["protocol"] == "published" or settings.direction == "auto"
+    decides = bool(calls["threshold"].notna().any())
+    if not decides and not classes:
+        notes.append(f"{where}: no fold found a cut, so that no call is flagged and no decision is measured")
     rows: list[dict[str, Any]] = []
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
     families: dict[tuple[str, str], list[Cell]] = {}
@@ -158,7 +161,9 @@ def _measure_run(
             continue
         start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
-        rows += [{**names, **row} for row in _measure_cell(cell, draws, level, prevalence, label, notes)]
+        rows += [
+            {**names, **row} for row in _measure_cell(cell, draws, level, prevalence, decides, label, notes)
+        ]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
             rows += [{**names, **row} for row in _automatic(cell, draws, level, settings)]
         both = cell.first.y.min() != cell.first.y.max()
@@ -208,7 +213,13 @@ def _class_rows(family: Sequence[Cell], draws: CallerDraws, level: float) -> lis
 
 
 def _measure_cell(
-    cell: Cell, draws: CallerDraws, level: float, prevalence: float | None, where: str, notes: list[str]
+    cell: Cell,
+    draws: CallerDraws,
+    level: float,
+    prevalence: float | None,
+    decides: bool,
+    where: str,
+    notes: list[str],
 ) -> list[dict[str, Any]]:
     rows = cell.first
     if rows.y.min() == rows.y.max():
@@ -216,18 +227,17 @@ def _measure_cell(
     elif all(np.ptp(one.score[cell.label]) == 0 for one in cell.repeats):
         notes.append(f"{where}: the scores are constant, so that the AUROC is 0.5 and there is no cut")
     without = int(np.isnan(rows.threshold).sum())
-    if without > 0 and rows.threshold.size and cell.unit == "call":
-        notes.append(f"{where}: {without} of {len(rows.y)} calls have no cut and are left out of decisions")
+    if decides and without > 0 and cell.unit == "call":
+        notes.append(f"{where}: {without} of {len(rows.y)} calls have no cut and count as not flagged")
     out: list[dict[str, Any]] = []
     for metric, values in _rank_metrics(cell, draws).items():
         out += _bootstrap_rows(cell, metric, values, draws, level)
     if cell.subgroup == ALL and len(cell.repeats) == 1:
         out += _auroc_intervals(cell, level)
-    decided = tuple(one.where(~np.isnan(one.threshold)) for one in cell.repeats)
-    if all(len(one.y) for one in decided):
-        shown = Cell(cell.unit, cell.label, cell.subgroup, decided)
-        flags = [one.score[cell.label] >= one.threshold for one in decided]
-        out += _decision_rows(shown, flags, draws, level, prevalence=prevalence)
+    if decides and all(len(one.y) for one in cell.repeats):
+        # A comparison with no cut is false: a fold that found none flags nobody, and its calls count.
+        flags = [one.score[cell.label] >= one.threshold for one in cell.repeats]
+        out += _decision_rows(cell, flags, draws, level, prevalence=prevalence)
     if cell.unit in ("call", "caller"):
         usable = [np.isfinite(one.p[cell.label]).all() for one in cell.repeats]
         if all(usable):

@@ -1,5 +1,6 @@
-"""Apparent performance: the procedure on the callers it learned from, to stand beside the validated one."""
+"""The procedure once on all callers: the model that is handed out, and its apparent performance."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 from voicerisk.callers.folds import caller_table, strata_columns
 from voicerisk.callers.schema import check_calls
 from voicerisk.types import Progress
-from voicerisk.validation.contract import FitPaths
+from voicerisk.validation.contract import FitPaths, TrainingSet
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.protocols.fold_plan import plan_whole
 from voicerisk.validation.protocols.outer_fold import finish_fold
+from voicerisk.validation.protocols.recalibration import Recalibration
 from voicerisk.validation.protocols.result_tables import shared_cuts
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings
@@ -22,14 +24,53 @@ SHOWN = ("auroc", "average_precision", "brier", "sensitivity", "specificity", "y
 LOSSES = ("brier",)
 
 
-def apparent_scores(
+@dataclass(frozen=True, slots=True)
+class LearnedOnAll:
+    """A procedure run once on all callers: what a study hands out, and how it looks on its own callers.
+
+    Attributes
+    ----------
+    asked : TrainingSet
+        The model of all callers; a refitting function finds its fit by it.
+    step : int
+        Number of steps taken.
+    calibration : Recalibration or None
+        Learned on inner out-of-fold scores of all callers; None where the protocol has none.
+    cut : float or None
+        None where no cut could be learned.
+    prior : float or None
+        pi0, at which a recalibrated score is a risk; None where the protocol holds no prior.
+    scores : DataFrame
+        call_id, caller_id, y, p_raw, p, threshold of the callers learned from.
+    """
+
+    asked: TrainingSet
+    step: int
+    calibration: Recalibration | None
+    cut: float | None
+    prior: float | None
+    scores: pd.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was learned, JSON-ready."""
+        line = self.calibration
+        return {
+            "mstop": self.step,
+            "intercept": None if line is None else line.intercept,
+            "slope": None if line is None else line.slope,
+            "threshold": self.cut,
+            "class_prior": self.prior,
+        }
+
+
+def learn_on_all(
     calls: pd.DataFrame,
     fit_paths: FitPaths,
     settings: ValidationSettings,
     switches: Switches,
     progress: Progress | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Learn on all callers and score the same callers, every step as in the protocol.
+) -> LearnedOnAll:
+    """Run a procedure once on all callers, every step as in each fold of the protocol that validates it.
 
     Parameters
     ----------
@@ -44,16 +85,13 @@ def apparent_scores(
 
     Returns
     -------
-    scores : DataFrame
-        call_id, caller_id, y, p_raw, p, threshold.
-    learned : dict
-        mstop, intercept and slope of the recalibration (None where there is none), threshold, class_prior.
+    LearnedOnAll
     """
     table = check_calls(calls)
     callers = caller_table(table, strata_columns(table))
     prior = settings.prior if settings.prior is not None else float(table["y"].mean())
     weighted = prior if switches.constant_prior else None
-    whole = plan_whole(callers, settings, f"{switches.name}/apparent", weighted, switches.inner)
+    whole = plan_whole(callers, settings, f"{switches.name}/all", weighted, switches.inner)
     paths = iter(fit_paths([*whole.inner, whole.outer], progress))
     done = finish_fold(whole, paths, table, settings, switches, prior)
     order = np.argsort(done.rows)
@@ -67,14 +105,14 @@ def apparent_scores(
     scores = table[["call_id", "caller_id", "y"]].assign(
         p_raw=score, p=score if line is None else line(score), threshold=cut.threshold
     )
-    learned = {
-        "mstop": done.mstop,
-        "intercept": None if line is None else line.intercept,
-        "slope": None if line is None else line.slope,
-        "threshold": None if np.isnan(cut.threshold) else cut.threshold,
-        "class_prior": prior if switches.constant_prior else None,
-    }
-    return scores, learned
+    return LearnedOnAll(
+        asked=whole.outer,
+        step=done.mstop,
+        calibration=line,
+        cut=None if np.isnan(cut.threshold) else cut.threshold,
+        prior=prior if switches.constant_prior else None,
+        scores=scores,
+    )
 
 
 def optimism_table(metrics: pd.DataFrame, scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -85,7 +123,7 @@ def optimism_table(metrics: pd.DataFrame, scores: pd.DataFrame, protocol: str) -
     metrics : DataFrame
         metrics.csv.
     scores : DataFrame
-        From `apparent_scores`.
+        Of `LearnedOnAll`.
     protocol : str
 
     Returns

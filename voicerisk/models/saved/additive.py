@@ -1,0 +1,249 @@
+"""The additive scorer: offset, level of the moderator, and one curve a marker and level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voicerisk.callers.moderator import Moderator
+from voicerisk.errors import ModelError
+from voicerisk.models.boosting.engine.splines import Grid
+from voicerisk.models.saved.procedure import Procedure
+from voicerisk.types import Floats
+
+ALL = "all"  # the level of what holds for everybody
+LARGEST_LINK = 72.0  # log-odds beyond which a probability no longer moves
+_ROWS = 16384  # scored at a time, so that the work stays in the cache
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Effect:
+    """The effect of one marker at one level of the moderator.
+
+    Attributes
+    ----------
+    marker : str
+    level : str
+        A level of the moderator, or 'all'.
+    grid : Grid
+        Boundary knots and intervals.
+    polynomials : ndarray, shape (intervals + 3, 4)
+        Powers 0..3 of t per cell, log-odds: the intervals, the empty cell, below, above.
+    """
+
+    marker: str
+    level: str
+    grid: Grid
+    polynomials: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AdditiveModel:
+    """An additive model on the log-odds scale, ready to score rows.
+
+    Attributes
+    ----------
+    offset : float
+    level_effect : mapping of str to float
+        What each level of the moderator adds; key 'all' where the model has no moderator.
+    effects : tuple of Effect
+    markers : tuple of str
+        Markers that a row has, in the order of the fit; those never chosen too.
+    moderator : Moderator or None
+        What the curves go by, with its levels in the order of their codes.
+    outside : {'clamp', 'extrapolate'}
+        What becomes of values beyond the knots.
+    availability : frozenset of str
+        Markers that may be missing in a row; they then contribute nothing.
+    ranges : mapping of str to (float, float)
+        Smallest and largest value of each marker in the rows learned from.
+    procedure : Procedure or None
+        What makes a risk and a decision of a call's score; None for a bare estimator.
+    unit : {'frame', 'segment'}
+        Rows that the model was learned on. A call's score is the mean over its rows.
+    notes : mapping
+        Of the fit (steps, settings); not used in scoring.
+    """
+
+    offset: float
+    level_effect: Mapping[str, float]
+    effects: tuple[Effect, ...]
+    markers: tuple[str, ...]
+    moderator: Moderator | None
+    outside: str
+    availability: frozenset[str]
+    ranges: Mapping[str, tuple[float, float]]
+    procedure: Procedure | None
+    unit: str
+    notes: Mapping[str, Any]
+
+    def contributions(
+        self, columns: Mapping[str, Floats], codes: NDArray[np.integer[Any]] | None, n: int
+    ) -> tuple[Floats, Floats]:
+        """Return what each marker adds to each row.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (n,)
+            Markers; NaN = missing.
+        codes : ndarray of int, shape (n,), or None
+            Place of each row's level among the moderator's; None where the model has no moderator.
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        parts : ndarray, shape (markers, n)
+            Log-odds.
+        base : ndarray, shape (n,)
+            Offset and level.
+        """
+        self._check_columns(columns, codes)
+        levels = () if self.moderator is None else self.moderator.levels
+        parts = np.zeros((len(self.markers), n))
+        base = np.full(n, self.offset + self.level_effect.get(ALL, 0.0))
+        if codes is not None and levels:
+            base += np.array([self.level_effect.get(name, 0.0) for name in levels])[codes]
+        for marker in self.markers:
+            self._check_values(marker, columns[marker])
+        curves: dict[tuple[str, Grid], Floats] = {}
+        for effect in self.effects:
+            shape = (max(len(levels), 1), *effect.polynomials.shape)
+            of_levels = curves.setdefault((effect.marker, effect.grid), np.zeros(shape))
+            mine = slice(None) if effect.level == ALL else levels.index(effect.level)
+            of_levels[mine] += effect.polynomials
+        for (marker, grid), of_levels in curves.items():
+            part, column = parts[self.markers.index(marker)], columns[marker]
+            for start in range(0, n, _ROWS):
+                rows = slice(start, start + _ROWS)
+                part[rows] += _evaluate(
+                    grid,
+                    of_levels,
+                    column[rows],
+                    None if codes is None or not levels else codes[rows],
+                    self.outside,
+                )
+        return parts, base
+
+    def link(self, columns: Mapping[str, Floats], codes: NDArray[np.integer[Any]] | None, n: int) -> Floats:
+        """Return the log-odds of each row, shape (n,)."""
+        parts, base = self.contributions(columns, codes, n)
+        return base + parts.sum(0)
+
+    def score(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Score a table of rows.
+
+        Parameters
+        ----------
+        table : DataFrame
+            One row a frame (or segment), with the markers and, where the model has one, the moderator.
+
+        Returns
+        -------
+        DataFrame
+            In the order and with the index of `table`: p_raw, log_odds, base (offset and level), one column
+            ``<marker>`` with its contribution in log-odds, n_outside (number of markers outside the training
+            range), and ``<marker>_outside`` (bool).
+
+        Raises
+        ------
+        ModelError
+            Where a column is missing or not numeric, a level is unknown, or a value cannot be scored.
+        """
+        needed = [*self.markers, *([] if self.moderator is None else [self.moderator.name])]
+        for name in needed:
+            if name not in table.columns:
+                raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
+        codes = None if self.moderator is None else self.moderator.codes(table[self.moderator.name])
+        for name in self.markers:
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")
+        columns = {name: table[name].to_numpy(np.float64, na_value=np.nan) for name in self.markers}
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            parts, base = self.contributions(columns, codes, len(table))
+            link = base + parts.sum(0)
+        wild = ~np.isfinite(link)
+        if wild.any():
+            row = int(np.flatnonzero(wild)[0])
+            raise ModelError(
+                f"Row {row} gets log-odds of {link[row]}: a marker lies too far beyond the range the model "
+                "was learned on; check its unit."
+            )
+        outside = self.outside_range(columns)
+        result: dict[str, Any] = {
+            "p_raw": 1.0 / (1.0 + np.exp(-np.clip(link, -LARGEST_LINK, LARGEST_LINK))),
+            "log_odds": link,
+            "base": base,
+        }
+        result |= dict(zip(self.markers, parts, strict=True))
+        result["n_outside"] = np.sum(list(outside.values()), axis=0, dtype=np.int64) if outside else 0
+        result |= {f"{name}_outside": flags for name, flags in outside.items()}
+        return pd.DataFrame(result, index=table.index, copy=False)
+
+    def outside_range(self, columns: Mapping[str, Floats]) -> dict[str, NDArray[np.bool_]]:
+        """Return, by marker, which rows lie beyond the range of the rows learned from."""
+        return {
+            name: (columns[name] < low) | (columns[name] > high) for name, (low, high) in self.ranges.items()
+        }
+
+    def _check_values(self, marker: str, values: Floats) -> None:
+        """Refuse infinite values, and missing ones that the model has not seen."""
+        if np.isfinite(values).all():
+            return
+        missing = np.isnan(values)
+        if missing.any() and marker not in self.availability:
+            raise ModelError(
+                f"{marker} is missing in {missing.sum()} rows (first: row {np.flatnonzero(missing)[0]}), "
+                "which this model did not see in its training; leave these rows out."
+            )
+        infinite = np.isinf(values)
+        if infinite.any():
+            raise ModelError(
+                f"{marker} is infinite in row {np.flatnonzero(infinite)[0]}; use NaN for a missing value."
+            )
+
+    def _check_columns(self, columns: Mapping[str, Floats], codes: NDArray[np.integer[Any]] | None) -> None:
+        for name in self.markers:
+            if name not in columns:
+                raise ModelError(
+                    f"The rows have no marker {name}; the model needs {', '.join(self.markers)}."
+                )
+        if self.moderator is not None and codes is None:
+            raise ModelError(f"The model needs the {self.moderator.name} of every row; none was given.")
+
+
+def _evaluate(
+    grid: Grid, of_levels: Floats, x: Floats, codes: NDArray[np.integer[Any]] | None, outside: str
+) -> Floats:
+    """Return a marker's effect on a stretch of rows; `of_levels` has shape (levels, cells, 4)."""
+    t = np.clip(x, grid.low, grid.high)
+    t -= grid.low
+    t *= grid.intervals / (grid.high - grid.low)
+    missing = np.isnan(t)
+    some_missing = missing.any()
+    if some_missing:
+        t[missing] = 0.0
+    cell = t.astype(np.int64)
+    np.minimum(cell, grid.intervals - 1, out=cell)
+    t -= cell
+    if codes is not None:
+        cell += codes * np.int64(of_levels.shape[1])
+    powers = np.ascontiguousarray(of_levels.reshape(-1, 4).T)
+    value = powers[3].take(cell)
+    for q in (2, 1, 0):
+        value *= t
+        value += powers[q].take(cell)
+    if outside == "extrapolate":
+        for beyond, edge, row in ((x < grid.low, grid.low, -2), (x > grid.high, grid.high, -1)):
+            if beyond.any():
+                line = of_levels[0 if codes is None else codes[beyond], row]
+                start, slope = line[..., 0], line[..., 1]
+                value[beyond] = start + slope * ((x[beyond] - edge) / grid.width)
+    if some_missing:
+        value[missing] = 0.0
+    return value
