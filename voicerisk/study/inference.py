@@ -102,7 +102,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         "separated": fit.separated,
         "readable": fit.readable.model,
         "versions": fit.versions,
-        "notes": [*added, *fit.notes, *(fit.beside.notes if fit.beside else ())],
+        "notes": [*added, *fit.notes, *(fit.beside.notes if fit.beside else ()), *split.notes],
         "warnings": [*fit.warnings, *(fit.beside.warnings if fit.beside else ())],
     }
     write_json(folder.file("gamm/notes.json"), notes)
@@ -123,7 +123,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
     models = [
         file.relative_to(folder.path).as_posix() for file in sorted(folder.file("gamm").glob("model*.rds"))
     ]
-    return [*written, "gamm/notes.json", *models], list(dict.fromkeys([*notes["notes"], *split.notes]))
+    return [*written, "gamm/notes.json", *models], list(dict.fromkeys(notes["notes"]))
 
 
 def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:
