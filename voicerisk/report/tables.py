@@ -184,7 +184,7 @@ def _p_notes(smooths: pd.DataFrame) -> list[str]:
             f"{MISSING} where the first half did not select it. {about}"
         )
     else:
-        notes.append("There is no P value: no callers are left that did not select the markers.")
+        notes.append("There is no P value of callers that selected nothing; the notes of the study say why.")
     if smooths["p_value"].notna().any():
         notes.append(
             "P (same outcomes): the same outcomes selected the markers, so these are too small, and no claim "

@@ -87,7 +87,8 @@ def caller_split_tests(
     except VoiceriskError as failure:
         return CallerSplit(notes=(f"{lacking}{failure}",))
     sizes = {"n_callers_selected_on": len(halves[0]), "n_callers_tested_on": len(halves[1])}
-    return CallerSplit(fit.readable.smooths.assign(**sizes), moderation)
+    told = tuple(f"Caller split: {note}" for note in fit.readable.notes if "not to be believed" in note)
+    return CallerSplit(fit.readable.smooths.assign(**sizes), moderation, told)
 
 
 def selective_smooths(
