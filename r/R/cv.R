@@ -38,15 +38,17 @@
 #' @examples
 #' if (requireNamespace("mboost", quietly = TRUE)) {
 #'   set.seed(1)
-#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", screen = FALSE,
-#'     mstop = 20, bootstraps = 200)
+#'   fold <- as.integer(factor(calls_example$caller_id)) %% 4
+#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", fold = fold,
+#'     screen = FALSE, mstop = 10, bootstraps = 100)
 #'   print(validated)
 #'   plot(validated, "dots")
 #' }
 vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", call = "call_id",
                   protocol = c("published", "nested"), design = c("loco", "grouped_kfold"), screen = TRUE, mstop = NULL,
                   nu = 0.1, df = 4, knots = 20L, fold = NULL, inner = NULL, inner_folds = 10L, prior = NULL, repeats = 1L,
-                  bootstraps = 1000L, progress = FALSE) {
+                  bootstraps = 1000L, progress = FALSE, moderator = sex) {
+  sex <- moderator
   need_package("mboost")
   if (screen) need_package("glmnet")
   protocol <- match.arg(protocol)

@@ -22,6 +22,7 @@
 #' @param linear Names of 0/1 markers, which enter linearly.
 #' @param shared Levels without a curve of their own.
 #' @param common Whether there is a common curve a marker besides those of the levels.
+#' @param moderator Another name for `sex`.
 #' @return A list of class `vr_gamboost`: `model` (the mboost object), `learners`, `left_out`, `offset`, `selected`,
 #'   `risk`; see [vr_boost_tables()].
 #' @export
@@ -33,7 +34,9 @@
 vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", weights = NULL, mstop = 100L,
                         nu = 0.1, df = 4, knots = 20L, brandom = FALSE, by_sex = FALSE,
                         family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced",
-                        shared = character(), common = FALSE) {
+                        shared = character(), common = FALSE,
+                        moderator = sex) {
+  sex <- moderator
   need_package("mboost")
   absent <- setdiff(c(markers, y, sex, if (brandom) caller), names(data))
   if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")

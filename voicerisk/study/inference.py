@@ -91,7 +91,8 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
     split = caller_split_tests(study, tables, settings, fit.separated)
     selected, naive = study.screening.unit != "none", settings.naive_p
     for name in GAMM_TABLES:
-        part = fit.table(name)
+        # How long it took differs from run to run; the manifest says it for the stage.
+        part = fit.table(name).drop(columns="seconds", errors="ignore")
         if name == "smooths":
             part = selective_smooths(part, fit.readable.model, selected, naive, split)
         elif name == "terms":
