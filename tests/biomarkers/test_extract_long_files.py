@@ -172,9 +172,9 @@ def test_ten_hours_of_digital_silence_have_a_level_and_nothing_else(tmp_path):
 def test_a_file_and_its_samples_give_the_same_table(sound, tmp_path):
     """`extract` and `extract_file` take and give the same things."""
     path = tmp_path / "call.wav"
-    soundfile.write(path, sound, 8000, subtype="FLOAT")
-    for preset in ("published", "soundgen-2.5.1"):
-        asked = {"preset": preset, "spans": [(0.2, 3.0)], "markers": ["entropy", "rms_db"], "mask": False}
+    soundfile.write(path, sound[:32_000], 8000, subtype="FLOAT")
+    for preset, marker in (("published", "rms_db"), ("soundgen-2.5.1", "ampl")):
+        asked = {"preset": preset, "spans": [(0.2, 3.0)], "markers": [marker], "mask": False}
         of_samples = extract(soundfile.read(path)[0], 8000, **asked)
         pd.testing.assert_frame_equal(extract_file(path, **asked), of_samples)
     with pytest.raises(BiomarkerError, match=r"with the preset 'soundgen-2\.5\.1' only"):

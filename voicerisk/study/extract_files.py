@@ -24,7 +24,7 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort.labels import ROUNDING_S, read_track
 from voicerisk.cohort.spans import apart, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
-from voicerisk.files import PRIVATE, replacing, sha256_file
+from voicerisk.files import PRIVATE, replacing, sha256_file, without_formulas
 from voicerisk.intake import clean, find_file, is_missing, is_there, leads_out, read_sheet
 from voicerisk.intake.cells import is_excel_error
 from voicerisk.intake.sheet import TABLES
@@ -274,5 +274,5 @@ def _write(out: Path, wanted: Sequence[Job], pieces: Iterable[Iterable[pd.DataFr
     else:
         with replacing(out, PRIVATE) as temporary, temporary.open("w", encoding="utf-8", newline="") as sheet:
             for n, table in enumerate(tables()):
-                table.to_csv(sheet, index=False, header=n == 0)
+                without_formulas(table).to_csv(sheet, index=False, header=n == 0)
     return pd.DataFrame(counts)
