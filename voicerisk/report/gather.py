@@ -128,3 +128,8 @@ def _csv(path: Path) -> pd.DataFrame | None:
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: not readable as a table ({error}); run the study again.") from error
     return table if len(table) else None
+
+
+def flow_of(results: Results) -> pd.DataFrame | None:
+    """Return the flow of exclusions where the study has one."""
+    return results.figures["exclusion_flow"][0] if "exclusion_flow" in results.figures else None

@@ -313,7 +313,11 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
     made: dict[str, list[PublicationTable]] = {}
     if results.metrics is not None:
         several = has_classes(results.metrics)
-        made["performance"] = performance_tables(results) if several else [performance_table(results.metrics)]
+        made["performance"] = (
+            performance_tables(results)
+            if several
+            else [performance_table(results.metrics, flow=flow_of(results))]
+        )
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

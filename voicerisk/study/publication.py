@@ -93,7 +93,8 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     split = folder.file("gamm/caller_split.csv")
     if split.exists():
         yield _split_table(pd.read_csv(split), labels)
-    yield performance_table(pd.read_csv(folder.file("metrics.csv")))
+    metrics, flow = pd.read_csv(folder.file("metrics.csv")), pd.read_csv(folder.file("flow.csv"))
+    yield performance_table(metrics, flow=flow)
     yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)
