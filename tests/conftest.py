@@ -11,6 +11,9 @@ from voicerisk.rbridge import Worker
 
 REFERENCE = Path(__file__).parent / "reference"
 
+# Functions of R that end in every way a call can end, for the tests of the bridge.
+os.environ["VOICERISK_R_PROBES"] = str(Path(__file__).parent / "rbridge" / "probes.R")
+
 
 @pytest.fixture(scope="session")
 def reference() -> Path:

@@ -2,9 +2,9 @@
 
 Take markers with `extract` and `extract_file` (`catalogue` says what they are), learn with `screen`,
 `GamBoost` and `Gamm`, run a whole study with `load_study` and `run_study`, ask what it is worth with `audit`,
-`validate` and `compute_metrics`, use it with `score`.
-`load_example` gives a table to try things on, `export_r` and `import_rds` go to R and back. The rooms
-`figures`, `report` and `simulate` draw, write and make up.
+`validate` and `compute_metrics`, use it with `score`. `read_table` reads a table of a
+study's results, `load_example` gives a table to try things on, `export_r` and `import_rds` go to R and back.
+The rooms `figures`, `report` and `simulate` draw, write and make up.
 
 Everything loads on first use. A research tool: a number it prints is never the sole basis of a clinical
 decision.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from voicerisk.biomarkers.extract import extract, extract_file
     from voicerisk.models.boosting.estimator import GamBoost
     from voicerisk.models.gamm.estimator import Gamm
+    from voicerisk.pipeline.tables import read_table
     from voicerisk.rbridge.exchange import export_r, import_rds
     from voicerisk.screening.screen import screen
     from voicerisk.simulate.example import load_example
@@ -45,6 +46,7 @@ __all__ = [
     "import_rds",
     "load_example",
     "load_study",
+    "read_table",
     "report",
     "run_study",
     "score",

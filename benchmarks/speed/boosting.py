@@ -67,7 +67,7 @@ def nested_folds(data: BoostData) -> LazyLanes:
     names = [f"c{code:03d}" for code in range(int(data.caller.max()) + 1)]
     first = np.searchsorted(data.caller, np.arange(len(names)))
     table = pd.DataFrame(
-        {"caller_id": names, "pattern": data.y[first].astype(str), "sex": data.sex[first].astype(str)}
+        {"caller_id": names, "pattern": data.y[first].astype(str), "sex": data.level[first].astype(str)}
     ).assign(n_calls=1, n_frames=np.bincount(data.caller))
     settings = ValidationSettings(designs=("loco",), inner_folds=INNER)
     planned, _ = plan_folds(table, ("loco",), settings, "nested", 0.4, True)

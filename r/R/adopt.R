@@ -86,6 +86,14 @@ adopted_callers <- function(fit, caller) {
 #'   `partial_effects` (learner, marker, by, x, estimate: log-odds at the rows where the learner acts, centred there; all
 #'   learners of a marker and `by` are one curve) and `levels` (learner, marker, level, estimate: the same of factors).
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   library(mboost)
+#'   rows <- transform(calls_example, outcome = factor(outcome))
+#'   mine <- gamboost(outcome ~ bbs(dom) + bbs(loudness), data = rows, family = Binomial(),
+#'     control = boost_control(mstop = 30))
+#'   vr_adopt_boost(mine)$learners
+#' }
 vr_adopt_boost <- function(model) {
   need_package("mboost")
   if (!inherits(model, "mboost")) refuse("an object of class ", class(model)[1L], " is no model of mboost.")

@@ -24,6 +24,10 @@ autoplot.vr_lasso <- function(object, which = NULL, ...) gg(figure_of(object, wh
 #' @exportS3Method ggplot2::autoplot
 autoplot.vr_study <- function(object, which = NULL, markers = NULL, labels = NULL, ...) gg(figure_of(object, which, markers, labels))
 
+#' @rdname vr_figures
+#' @exportS3Method ggplot2::autoplot
+autoplot.vr_cv <- function(object, which = NULL, ...) gg(figure_of(object, which))
+
 gg <- function(figure) {
   need_package("ggplot2")
   drawn <- switch(figure$kind,
@@ -37,7 +41,7 @@ gg <- function(figure) {
   )
 }
 
-# Scales of colour and line for the series of a column, whose names are told in words.
+# Scales of colour and line for the series of a column, whose names are words.
 gg_series <- function(names) {
   looks <- series_look(names)
   list(

@@ -8,6 +8,11 @@
 #'   of selection, fall of the risk a row, why it was left out), `partial_effects` (marker, sex, x, estimate: log-odds
 #'   centred over the available rows of that learner).
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   vr_boost_tables(boosted)$learners
+#' }
 vr_boost_tables <- function(fit, points = 100L) {
   model <- fit$model
   learners <- fit$learners
@@ -65,15 +70,26 @@ boost_effects <- function(fit, points) {
 #' @param newdata Data frame with the markers and the moderator.
 #' @return Data frame: link (log-odds), probability.
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   head(vr_boost_predict(boosted, calls_example))
+#' }
 vr_boost_predict <- function(fit, newdata) {
+  link <- drop(boost_links(fit, newdata))
+  data.frame(link = link, probability = stats::plogis(link))
+}
+
+# Log-odds of new rows: a matrix with one column, or with `path` one column for each number of steps from 0 on.
+boost_links <- function(fit, newdata, path = FALSE) {
   learners <- fit$learners
   needed <- setdiff(unique(c(learners$variable[learners$kind != "brandom"])), "1")
   absent <- setdiff(needed, names(newdata))
   if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
   active <- which(fit$status == "")
-  link <- rep(fit$offset, nrow(newdata))
-  if (fit$mstop == 0L) return(data.frame(link = link, probability = stats::plogis(link)))
-  sexes <- levels(fit$model$model.frame(which = 1L)[[1L]][[1L]])
+  link <- matrix(fit$offset, nrow(newdata), if (path) fit$mstop + 1L else 1L)
+  if (fit$mstop == 0L) return(link)
+  sexes <- fit$sexes
   if (fit$sex %in% needed) {
     strange <- setdiff(unique(as.character(newdata[[fit$sex]])), sexes)
     if (length(strange)) refuse("the new rows have ", fit$sex, " = \"", strange[1L], "\".")
@@ -96,9 +112,17 @@ vr_boost_predict <- function(fit, newdata) {
     if (!any(there)) next
     new <- new[there, , drop = FALSE]
     if (fit$columns[i] != "") new[[fit$columns[i]]] <- 1
-    link[there] <- link[there] + fit$scale * drop(stats::predict(fit$model, new, which = match(i, active)))
+    part <- if (path) cumulated(fit$model, new, match(i, active)) else stats::predict(fit$model, new, which = match(i, active))
+    steps <- if (path) -1L else 1L
+    link[there, steps] <- link[there, steps] + fit$scale * part
   }
-  data.frame(link = link, probability = stats::plogis(link))
+  link
+}
+
+# What one learner says of rows after each number of steps.
+cumulated <- function(model, rows, which) {
+  part <- stats::predict(model, rows, which = which, aggregate = "cumsum")
+  if (is.list(part)) part[[1L]] else part
 }
 
 #' Caller-grouped cross-validation of the number of boosting steps
@@ -112,6 +136,12 @@ vr_boost_predict <- function(fit, newdata) {
 #' @return A list: `risk` (step, fold, risk: mean held-out negative log-likelihood), `mstop` (argmin of the sum over
 #'   folds, each fold counting the same, as mboost has it).
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   fold <- as.integer(factor(calls_example$caller_id)) %% 4
+#'   vr_boost_cv(boosted, fold, calls_example$caller_id)$mstop
+#' }
 vr_boost_cv <- function(fit, fold, caller) {
   split <- tapply(fold, as.character(caller), function(f) length(unique(f)))
   if (any(split > 1L)) refuse("caller ", names(split)[split > 1L][1L], " stands in several folds.")

@@ -15,6 +15,10 @@
 #' @return As [vr_curves()], with attribute "failed", the number of resamples that could not be fitted (for lack of
 #'   one sex, one outcome, or convergence) and were drawn again.
 #' @export
+#' @examples
+#' fit <- vr_gamm(calls_example, "dom", random = character(), engine = "gam", k = 4)
+#' set.seed(1)
+#' head(vr_boot_curves(fit, resamples = 50, points = 10))
 vr_boot_curves <- function(fit, resamples = 200L, points = 100L, level = 0.95, smoothing = c("fixed", "again")) {
   smoothing <- match.arg(smoothing)
   if (length(fit$spec$random)) refuse("the caller bootstrap is for models without random intercepts.")

@@ -58,4 +58,11 @@ bridge_save_rds <- function(value, path) {
 # A model file applied by plain R, for the comparison with Python.
 bridge_score <- function(path, newdata) vr_score(vr_read_model(path), newdata)
 
+# A validation in plain R, for the comparison with Python.
+bridge_cv <- function(...) unclass(vr_cv(...))[c("predictions", "thresholds", "metrics")]
+
+bridge_cut <- function(score, y, caller, counts, midpoints) bootstrap_youden(score, y, caller, as.matrix(counts), midpoints)
+
+bridge_recalibrate <- function(score, y, weights, prior) as.list(recalibrate(score, y, weights, prior))
+
 bridge_risk <- function(path, newdata, call, prevalence = NULL) vr_risk(vr_read_model(path), newdata, call, prevalence)

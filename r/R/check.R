@@ -9,6 +9,10 @@
 #'   be made of the others), `residuals` (by bin of fitted probability: rows, mean fitted, observed share, z),
 #'   `convergence` (one row).
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' vr_check(fit)$k
 vr_check <- function(fit, bins = 10L) {
   gam <- gam_of(fit)
   k <- mgcv::k.check(gam)

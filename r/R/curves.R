@@ -13,6 +13,10 @@
 #' @return Data frame: marker, sex, x, estimate, se, lower, upper, lower_simultaneous, upper_simultaneous, level, scale.
 #' @references Ruppert, D., Wand, M. P., Carroll, R. J. (2003). Semiparametric Regression, section 6.5.
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' head(vr_curves(fit, points = 20, draws = 1000))
 vr_curves <- function(fit, points = 100L, level = 0.95, draws = 10000L) {
   each_curve(fit, function(smooth, marker, sex) {
     x <- curve_grid(fit, marker, sex, points)

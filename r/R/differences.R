@@ -11,6 +11,11 @@
 #' @return Data frame: marker, contrast, x, estimate, se, lower, upper, lower_simultaneous, upper_simultaneous, level,
 #'   scale ("log-odds").
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' differences <- vr_differences(fit, draws = 1000)
+#' subset(differences, lower_simultaneous > 0 | upper_simultaneous < 0)
 vr_differences <- function(fit, points = 100L, level = 0.95, draws = 10000L, level_too = FALSE) {
   if (!fit$spec$moderated) refuse("there is one sex only (", fit$spec$sexes, "), so there is no difference.")
   gam <- gam_of(fit)
@@ -56,6 +61,10 @@ vr_differences <- function(fit, points = 100L, level = 0.95, draws = 10000L, lev
 #' @return Data frame as [vr_curves()] with `scale` "log-odds per unit", and `direction`: "rises" or "falls" where the
 #'   simultaneous interval excludes zero, else "".
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' table(vr_derivatives(fit, draws = 1000)$direction)
 vr_derivatives <- function(fit, points = 100L, level = 0.95, draws = 10000L) {
   each_curve(fit, function(smooth, marker, sex) {
     x <- curve_grid(fit, marker, sex, points)
@@ -81,6 +90,10 @@ vr_derivatives <- function(fit, points = 100L, level = 0.95, draws = 10000L) {
 #' @param fit A `vr_gamm`.
 #' @return Data frame: row (of the complete rows), marker, sex, x, fitted, residual (working), partial.
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' head(vr_partial_residuals(fit))
 vr_partial_residuals <- function(fit) {
   gam <- gam_of(fit)
   mu <- gam$fitted.values

@@ -12,6 +12,7 @@
 #' | `vr_gamboost` | "effects" (partial effects), "path" (risk against steps) |
 #' | `vr_model` | "effects" |
 #' | `vr_lasso` | "path" (deviance against lambda) |
+#' | `vr_cv` | "roc", "calibration", "decision", "dots" (each call's score and its cut) |
 #' | `vr_study` | "curves", "differences", "effects", "roc", "calibration", "decision", "dots", "path", as the study drew them |
 #'
 #' @param x,object What to draw.
@@ -122,6 +123,78 @@ figure_of.vr_lasso <- function(x, which = NULL, ...) {
 }
 
 #' @export
+figure_of.vr_cv <- function(x, which = NULL, ...) {
+  which <- choose_figure(which, c("roc", "calibration", "decision", "dots"))
+  rows <- x$predictions
+  first <- rows[rows$`repeat` == rows$`repeat`[1L], ]
+  switch(which,
+    roc = figure("roc", roc_points(rows), said = auroc_words(x$metrics)),
+    calibration = figure("calibration", calibration_points(first), strip = first[c("protocol", "p", "y")]),
+    decision = figure("decision", decision_points(first)),
+    dots = figure("dots", cbind(first, wrong = !is.na(first$threshold) & (first$p_raw >= first$threshold) != (first$y == 1)))
+  )
+}
+
+# Sensitivity and false positive rate at every distinct score.
+roc_points <- function(rows) {
+  parts <- lapply(split(rows, rows$`repeat`), function(one) {
+    cut <- c(Inf, sort(unique(one$p_raw), decreasing = TRUE))
+    share <- function(class) vapply(cut, function(c) mean(one$p_raw[one$y == class] >= c), 0)
+    data.frame(
+      protocol = one$protocol[1L], design = one$design[1L], `repeat` = one$`repeat`[1L], threshold = cut, sensitivity = share(1),
+      false_positive_rate = share(0), check.names = FALSE
+    )
+  })
+  do.call(rbind, parts)
+}
+
+# Lowess (span 2/3) and groups of equal size, with percentiles over 200 bootstraps of callers from a fixed seed.
+calibration_points <- function(rows, bins = 5L, level = 0.95) {
+  edges <- unique(stats::quantile(rows$p, seq(0, 1, length.out = bins + 1L), names = FALSE))
+  group <- if (length(edges) < 2L) rep(1L, nrow(rows)) else findInterval(rows$p, edges, rightmost.closed = TRUE)
+  at <- seq(min(rows$p), max(rows$p), length.out = 60L)
+  smooth <- function(p, y) {
+    if (length(unique(p)) < 4L) return(rep(NA_real_, length(at)))
+    line <- stats::lowess(p, y, f = 2 / 3, iter = 0L)
+    pmin(pmax(stats::approx(line$x, line$y, at, ties = mean)$y, 0), 1)
+  }
+  present <- sort(unique(group))
+  share <- function(i) vapply(present, function(g) mean(rows$y[i][group[i] == g]), 0)
+  counts <- with_seed(1L, draw_callers(rows$caller_id, rows$y, 200L))
+  of_caller <- match(rows$caller_id, colnames(counts))
+  drawn <- apply(counts, 1L, function(times) {
+    i <- rep(seq_len(nrow(rows)), times[of_caller])
+    c(smooth(rows$p[i], rows$y[i]), share(i))
+  })
+  limits <- apply(drawn, 1L, stats::quantile, c((1 - level) / 2, (1 + level) / 2), names = FALSE, na.rm = TRUE)
+  every <- seq_len(nrow(rows))
+  data.frame(
+    protocol = rows$protocol[1L], layer = rep(c("smooth", "group"), c(length(at), length(present))),
+    p = c(at, as.vector(tapply(rows$p, group, mean))), observed = c(smooth(rows$p, rows$y), share(every)), lower = limits[1L, ],
+    upper = limits[2L, ], level = level
+  )
+}
+
+# The value of an expression under a seed of its own; the random numbers of the user go on as if nothing had been drawn.
+with_seed <- function(seed, value) {
+  old <- globalenv()[[".Random.seed"]]
+  on.exit(if (is.null(old)) suppressWarnings(rm(".Random.seed", envir = globalenv())) else assign(".Random.seed", old, envir = globalenv()))
+  set.seed(seed)
+  value
+}
+
+# Net benefit of the model, of treating all and of treating none at each threshold.
+decision_points <- function(rows, thresholds = seq(0.02, 0.8, 0.02)) {
+  event <- rows$y == 1
+  odds <- thresholds / (1 - thresholds)
+  model <- vapply(thresholds, function(t) mean(rows$p >= t & event), 0) - odds * vapply(thresholds, function(t) mean(rows$p >= t & !event), 0)
+  data.frame(
+    protocol = rows$protocol[1L], threshold = rep(thresholds, 3L), strategy = rep(c("model", "all", "none"), each = length(thresholds)),
+    net_benefit = c(model, mean(event) - odds * mean(!event), 0 * odds)
+  )
+}
+
+#' @export
 figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, ...) {
   which <- choose_figure(which, c("curves", "differences", "effects", "roc", "calibration", "decision", "dots", "path"))
   tables <- unclass(x)
@@ -138,7 +211,7 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
       smooths = one_model(optional("figures/gamm_curves.smooths", "gamm/smooths")), observed = optional("figures/gamm_curves.observed")),
     differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
-    roc = figure("roc", need("figures/roc"), said = auroc_words(x)),
+    roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))),
     calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip")),
     decision = figure("decision", need("figures/decision_curves")),
     dots = {
@@ -159,9 +232,7 @@ one_model <- function(table) {
   table[table$model == if ("without_random_intercepts" %in% table$model) "without_random_intercepts" else table$model[1L], ]
 }
 
-auroc_words <- function(study) {
-  if (!is.data.frame(unclass(study)[["metrics"]])) return(NULL)
-  rows <- summary.vr_study(study)
+auroc_words <- function(rows) {
   rows <- rows[rows$metric == "auroc", ]
   data.frame(
     protocol = rows$protocol, design = rows$design,

@@ -1,11 +1,14 @@
-# Component-wise boosting of sex-moderated P-splines by mboost.
+# Component-wise boosting of moderated P-splines by mboost.
 
-#' Boost sex-moderated P-splines with mboost
+#' Boost moderated P-splines with mboost
 #'
-#' The formula has `bols(sex)`, then one learner a marker for each sex, `bbs(marker, by = female)` and
-#' `bbs(marker, by = male)` with numeric 0/1 columns, since mboost's own `by = sex` leaves women out. A missing value
-#' contributes nothing to its own learner: it is set to the training median and the learner is taken by
-#' (available x sex). All results are in log-odds, twice mboost's half log-odds.
+#' The formula has `bols(sex)`, then one learner a marker for each level of the moderator, `bbs(marker, by = female)` and
+#' `bbs(marker, by = male)` with numeric 0/1 columns, since mboost's own `by = sex` leaves the first level out. A missing
+#' value contributes nothing to its own learner: it is set to the training median and the learner is taken by
+#' (available x level). All results are in log-odds, twice mboost's half log-odds.
+#'
+#' Levels named in `shared` have too few callers for a curve of their own. There is then a common `bbs(marker)`, from which
+#' the curves of the other levels deviate, and an intercept for each of those levels instead of `bols(sex)`.
 #'
 #' @param data Data frame, one row a frame or segment.
 #' @param markers Names of the markers.
@@ -13,16 +16,24 @@
 #' @param weights NULL or a numeric vector of row weights; rows of weight 0 are held out.
 #' @param mstop,nu,df,knots Steps, step length, degrees of freedom and inner knots of each learner.
 #' @param brandom Whether callers get a ridge-penalised effect, which is 0 for a new caller.
-#' @param by_sex mboost's own `by = sex`: smooths for the second sex only.
+#' @param by_sex mboost's own `by = sex`: smooths for the second of two levels only.
 #' @param family "adaboost" (mboost's default for Binomial) or "glm".
 #' @param boundary Rows whose range sets the knots: "all", or "train", those with weight.
 #' @param linear Names of 0/1 markers, which enter linearly.
+#' @param shared Levels without a curve of their own.
+#' @param common Whether there is a common curve a marker besides those of the levels.
 #' @return A list of class `vr_gamboost`: `model` (the mboost object), `learners`, `left_out`, `offset`, `selected`,
 #'   `risk`; see [vr_boost_tables()].
 #' @export
+#' @examples
+#' if (requireNamespace("mboost", quietly = TRUE)) {
+#'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
+#'   boosted
+#' }
 vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", weights = NULL, mstop = 100L,
                         nu = 0.1, df = 4, knots = 20L, brandom = FALSE, by_sex = FALSE,
-                        family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced") {
+                        family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced",
+                        shared = character(), common = FALSE) {
   need_package("mboost")
   absent <- setdiff(c(markers, y, sex, if (brandom) caller), names(data))
   if (length(absent)) refuse("the table has no column \"", absent[1L], "\".")
@@ -32,15 +43,26 @@ vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "cal
   frame[[y]] <- outcome_column(frame[[y]], y)
   frame[[sex]] <- plain_factor(frame[[sex]])
   sexes <- levels(frame[[sex]])
-  if (length(sexes) > 2L) refuse("\"", sex, "\" has ", length(sexes), " values; two are known here.")
-  groups <- if (length(sexes) == 1L) "" else if (by_sex) sexes[2L] else sexes
+  strange <- setdiff(shared, sexes)
+  if (length(strange)) refuse("\"", sex, "\" has no level \"", strange[1L], "\" that could be shared.")
+  own <- setdiff(sexes, shared)
+  moderated <- length(own) > 1L
+  common <- common || length(shared) > 0L
+  if (moderated && by_sex && (length(own) > 2L || common)) {
+    refuse("by_sex needs a moderator of two levels that share no curve; \"", sex, "\" has ", paste(sexes, collapse = ", "), ".")
+  }
+  groups <- if (!moderated) "" else c(if (common) "", if (by_sex) own[2L] else own)
   smooth <- expand.grid(variable = markers, by = groups, stringsAsFactors = FALSE)
   learners <- boost_learner(
     kind = ifelse(smooth$variable %in% linear, "bols", "bbs"), variable = smooth$variable, by = smooth$by,
     available = vapply(smooth$variable, function(name) anyNA(frame[[name]]), TRUE), df = df, knots = knots
   )
   learners$df[learners$kind == "bols"] <- NA
-  if (length(sexes) == 2L) learners <- rbind(boost_learner("bols", sex, df = NA), learners)
+  if (moderated && length(shared)) {
+    learners <- rbind(boost_learner("bols", "1", own, df = NA), learners)
+  } else if (moderated) {
+    learners <- rbind(boost_learner("bols", sex, df = NA), learners)
+  }
   if (brandom) learners <- rbind(learners, boost_learner("brandom", caller, df = 4))
   if (is.null(weights)) weights <- rep(1, nrow(frame))
   boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, match.arg(family), match.arg(boundary), NULL)
@@ -75,7 +97,7 @@ boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, famil
   status <- built$status
   fitted <- list(
     learners = learners, status = status, y = y, sex = sex, caller = caller, mstop = mstop, nu = nu, family = family,
-    boundary = boundary, fill = built$fill, columns = built$columns
+    boundary = boundary, fill = built$fill, columns = built$columns, sexes = levels(frame[[sex]])
   )
   active <- which(status == "")
   if (!length(active)) refuse("no learner can be fitted: ", learners$variable[1L], " ", status[1L], ".")
@@ -111,6 +133,10 @@ boost_columns <- function(rows, learners, sex, weights) {
     if (learner$kind == "brandom" || learner$variable == sex) next
     if (learner$variable == "1") {
       rows[["one"]] <- 1
+      if (learner$by != "") {
+        by_column[i] <- boost_mask_name(rows, learner$by)
+        rows[[by_column[i]]] <- as.numeric(original[[sex]] == learner$by)
+      }
       next
     }
     x <- original[[learner$variable]]
@@ -134,15 +160,21 @@ boost_columns <- function(rows, learners, sex, weights) {
     if (masked) {
       name <- paste(c(if (learner$available) learner$variable, if (learner$by == "") "available" else learner$by),
         collapse = "_")
-      if (name %in% names(original) && !identical(as.numeric(original[[name]]), as.numeric(mask))) {
-        name <- utils::tail(make.unique(c(names(original), name), sep = "_"), 1L)
-      }
+      name <- boost_mask_name(rows, name, as.numeric(mask))
       rows[[name]] <- as.numeric(mask)
       by_column[i] <- name
     }
     status[i] <- boost_status(learner, x, mask, seen, missing)
   }
   list(rows = rows, columns = by_column, status = status, fill = fill)
+}
+
+# A legal name for a 0/1 column, that of no other column with other values.
+boost_mask_name <- function(rows, name, mask = NULL) {
+  name <- make.names(name)
+  same <- !is.null(mask) && name %in% names(rows) && is.numeric(rows[[name]]) && identical(as.numeric(rows[[name]]), mask)
+  if (same || !name %in% names(rows)) return(name)
+  utils::tail(make.unique(c(names(rows), name), sep = "_"), 1L)
 }
 
 # Why a marker's learner cannot be fitted on these rows, "" where it can.

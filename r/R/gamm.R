@@ -21,7 +21,7 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #' @param engine "bam", "gam" or "gamm".
 #' @param discrete Whether bam discretises covariates (fast for many rows).
 #' @param method Smoothing selection; by default "fREML" (bam), "REML" (gam, gamm).
-#' @param k Basis dimension a smooth. It is lowered where the rows cannot carry it, and the value used is told.
+#' @param k Basis dimension a smooth. It is lowered where the rows cannot carry it, and a message says which value was used.
 #' @param covariance "model", the Bayesian covariance of mgcv, or "caller_jackknife", the one-step
 #'   leave-one-caller-out covariance for models without caller intercept.
 #' @param weights NULL, or the name of a column of prior weights, for example 1 / (rows of the caller), which lets every
@@ -42,6 +42,14 @@ gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 #' @return A list of class `vr_gamm`: `model` (the mgcv object), `spec`, `notes`, and `counts`. Use
 #'   [vr_tables()], [vr_curves()], [vr_differences()], [vr_check()] on it.
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' fit
+#' vr_tables(fit)$smooths
+#' # The same by names of columns:
+#' vr_gamm(calls_example, c("dom", "loudness"), random = character(), engine = "gam", k = 5,
+#'   covariance = "caller_jackknife")
 vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller", caller = "caller_id",
                     call = "call_id", segment = "segment", covariates = character(), linear = character(),
                     engine = c("bam", "gam", "gamm"), discrete = FALSE, method = NULL, k = 10L,

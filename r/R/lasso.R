@@ -17,6 +17,11 @@
 #'   (marker, term, coefficient_min, coefficient_1se on the markers' own scale, selected), `path` (lambda, deviance,
 #'   se, n_nonzero), `lambda_min`, `lambda_1se`, and what predicting needs (`intercept`, `fill`, `markers`).
 #' @export
+#' @examples
+#' if (requireNamespace("glmnet", quietly = TRUE)) {
+#'   set.seed(1)
+#'   vr_lasso(calls_example, c("dom", "loudness", "roughness", "entropy"), n_folds = 5)
+#' }
 vr_lasso <- function(data, markers, y = "outcome", caller = "caller_id", fold = NULL, n_folds = 10L, weights = NULL,
                      rule = c("min", "1se"), n_lambda = 100L) {
   need_package("glmnet")

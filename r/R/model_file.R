@@ -13,9 +13,10 @@
 #'   the position within an interval), `ranges` (lowest and highest value of each marker that it was learned on),
 #'   `procedure` (protocol, recalibration, cut, prevalence; `NULL` in version 1), `notes`. All in log-odds.
 #' @seealso [vr_score()], [vr_risk()]
-#' @examples
-#' vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
 #' @export
+#' @examples
+#' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+#' model
 vr_read_model <- function(path) {
   if (!file.exists(path)) refuse("there is no model file ", path, ".")
   file <- json_read(path)
@@ -58,8 +59,9 @@ vr_read_model <- function(path) {
 model_of_version_1 <- function(plain) {
   ranges <- list()
   for (effect in plain$effects) ranges[[effect$marker]] <- c(effect$low, effect$high)
-  sexes <- if (plain$needs_sex) c("female", "male") else character()
-  c(plain, list(moderator = if (plain$needs_sex) "sex", levels = sexes, ranges = ranges, procedure = NULL))
+  by <- if (is.null(plain$moderated_by)) "sex" else plain$moderated_by
+  levels <- if (plain$needs_sex) names(plain$sex_effect) else character()
+  c(plain, list(moderator = if (plain$needs_sex) by, levels = levels, ranges = ranges, procedure = NULL))
 }
 
 # The parts of version 2 under the names that the functions of this package know.
@@ -181,24 +183,16 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   out
 }
 
-# Each row's level; of sex F and M are spelt out.
-model_levels <- function(values, name, levels) {
-  if (setequal(levels, c("female", "male"))) return(model_sexes(values, name))
+# The levels as text, sexes spelt out; a level that the model does not know is refused.
+model_levels <- function(values, name, known) {
   found <- trimws(as.character(values))
-  row <- which(is.na(found) | !found %in% levels)[1L]
-  if (!is.na(row)) {
-    refuse(name, " is \"", values[row], "\" in row ", row, "; the model knows ", paste(levels, collapse = ", "), ".")
+  if (name == "sex") {
+    spelt <- c(female = "female", f = "female", male = "male", m = "male")[tolower(found)]
+    found <- ifelse(is.na(spelt), found, unname(spelt))
   }
-  found
-}
-
-# Female or male, spelt out.
-model_sexes <- function(values, name) {
-  known <- c(female = "female", f = "female", male = "male", m = "male")
-  found <- unname(known[tolower(trimws(as.character(values)))])
-  if (anyNA(found)) {
-    row <- which(is.na(found))[1L]
-    refuse(name, " is \"", as.character(values)[row], "\" in row ", row, "; it must be female or male.")
+  if (!all(found %in% known)) {
+    row <- which(!found %in% known)[1L]
+    refuse(name, " is \"", as.character(values)[row], "\" in row ", row, "; it must be one of ", paste(known, collapse = ", "), ".")
   }
   found
 }

@@ -22,6 +22,10 @@ plot.vr_lasso <- function(x, which = NULL, ...) draw(figure_of(x, which))
 #' @export
 plot.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, ...) draw(figure_of(x, which, markers, labels))
 
+#' @rdname vr_figures
+#' @export
+plot.vr_cv <- function(x, which = NULL, ...) draw(figure_of(x, which))
+
 draw <- function(figure) {
   force(figure)
   old <- graphics::par(no.readonly = TRUE)

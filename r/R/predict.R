@@ -14,6 +14,10 @@
 #' @return Data frame, one row a row of `newdata`: link (log-odds of the fixed part), se, probability, lower, upper
 #'   (of the probability).
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' vr_predict(fit, data.frame(sex = c("female", "male"), dom = 450, loudness = c(5, 8)))
 vr_predict <- function(fit, newdata, type = c("fixed", "marginal"), level = 0.95) {
   type <- match.arg(type)
   gam <- gam_of(fit)

@@ -19,6 +19,10 @@
 #' @references Bell, R. M., McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with
 #'   multi-stage samples. Survey Methodology, 28. Wood, S. N. (2017). Generalized Additive Models, section 6.10.
 #' @export
+#' @examples
+#' fit <- vr_gamm(calls_example, "dom", random = character(), engine = "gam", k = 5)
+#' vr_tables(fit)$terms          # rows as the unit
+#' vr_tables(vr_robust(fit))$terms # callers as the unit
 vr_robust <- function(fit) {
   if (length(fit$spec$random)) {
     refuse("the caller jackknife is for models without random intercepts; fit with random = character().")

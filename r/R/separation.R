@@ -10,6 +10,8 @@
 #' @param random Random intercepts meant for the model.
 #' @return Data frame, one row a random intercept: group, groups (number), constant (number with one outcome), share.
 #' @export
+#' @examples
+#' vr_separation(calls_example) # every caller has one outcome
 vr_separation <- function(data, y = "outcome", caller = "caller_id", call = "call_id", segment = "segment",
                           random = "caller") {
   keys <- list(

@@ -15,6 +15,10 @@
 #'   of beta, which is the test of the smooth only where the EDF is 1), and with `paper_interval` lower_paper,
 #'   upper_paper, rows.
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' vr_table1(fit)
 vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
   gam <- gam_of(fit)
   smooths <- vr_tables(fit, level)$smooths
@@ -26,7 +30,7 @@ vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
     beta <- sum(direction * stats::coef(gam)[columns])
     se <- sqrt(drop(direction %*% fit$V[columns, columns] %*% direction))
     if (fit$spec$engine == "gamm" && fit$spec$covariance == "model") {
-      # What summary() of the lme part prints, and so what a reader of a gamm has before him.
+      # What summary() of the lme part prints, and so what a reader of a gamm has before them.
       printed <- summary(fit$model$lme)$tTable[paste0("X", smooth$label, "Fx1"), ]
       beta <- sign(beta) * abs(printed[["Value"]])
       se <- printed[["Std.Error"]]

@@ -9,6 +9,11 @@
 #'   intercept, in logits), `fit` (one row: counts, adjusted R-squared and deviance explained with and without the
 #'   random intercepts).
 #' @export
+#' @examples
+#' fit <- vr_gamm(outcome ~ s(dom, k = 5) + s(loudness, k = 5), calls_example, moderator = sex,
+#'   engine = "gam")
+#' vr_tables(fit)$smooths
+#' vr_tables(fit)$terms
 vr_tables <- function(fit, level = 0.95) {
   summary <- gam_summary(fit)
   list(

@@ -1,7 +1,7 @@
 #' voicerisk: risk models on voice biomarkers
 #'
 #' Fits sex-moderated GAMMs ([vr_gamm()]), component-wise boosting ([vr_gamboost()]) and the Lasso ([vr_lasso()]) to voice
-#' biomarkers of call recordings, and reads what a study of
+#' biomarkers of call recordings, validates them by leaving whole callers out ([vr_cv()]), and reads what a study of
 #' the Python package of the same name left ([vr_read_study()], [vr_read_model()], [vr_score()]). The caller is the
 #' unit of every fold, bootstrap and clustered interval.
 #'

@@ -98,9 +98,9 @@ def test_gain_under_a_fixed_calibration_moves_level_and_loudness_alone(espeak, e
     np.testing.assert_allclose(scaled["rms_db"] - plain["rms_db"], 20 * np.log10(2.0**exponent), atol=1e-9)
     grows = (scaled["loudness"] - plain["loudness"]) * np.sign(exponent)
     assert (grows.dropna() >= 0).all()
-    # The tracker's level below which nothing is voiced is absolute here, so that pitch and what hangs on it,
+    # The tracker's level below which nothing is voiced is absolute here. So pitch and what depends on it,
     # flux among it, may come and go with gain; all others stay.
-    hang_on_pitch = {
+    depend_on_pitch = {
         "HNR",
         "voiced",
         "pitch",
@@ -111,8 +111,8 @@ def test_gain_under_a_fixed_calibration_moves_level_and_loudness_alone(espeak, e
         "subRatio",
         "flux",
     }
-    hang_on_pitch |= {"fmFreq", "fmPurity", "fmDep"}
-    for name in set(chosen("all")) - {"rms_db", "loudness"} - hang_on_pitch:
+    depend_on_pitch |= {"fmFreq", "fmPurity", "fmDep"}
+    for name in set(chosen("all")) - {"rms_db", "loudness"} - depend_on_pitch:
         np.testing.assert_allclose(scaled[name], plain[name], rtol=1e-9, atol=1e-9, err_msg=name)
     both = plain["pitch"].notna() & scaled["pitch"].notna()
     assert both.any()

@@ -16,8 +16,8 @@ from voicerisk.errors import CohortError
         ),
         (3, "002,b,male,002.wav,yes,002.txt", r"row 3: outcome is 'yes'"),
         (3, "002,b,male,002.wav,0.5,002.txt", r"row 3: outcome is '0.5'"),
-        (3, "002,b,other,002.wav,0,002.txt", r"row 3: sex is 'other', but must be female, male, F or M"),
-        (3, "002,b,,002.wav,0,002.txt", r"row 3: sex is ''"),
+        (3, "002,b,,002.wav,0,002.txt", r"row 3: sex is ''; write it, or set \[cohort\] missing_level"),
+        (3, "002,a,X,002.wav,0,002.txt", r"rows 2 and 3: caller 'a' is female in one and X in the other"),
         (3, "001,b,male,002.wav,0,002.txt", r"rows 2 and 3: the call_id '001' occurs 2 times"),
         (3, ",b,male,002.wav,0,002.txt", r"row 3: call_id is missing \(''\)"),
         (3, "002,NaN,male,002.wav,0,002.txt", r"row 3: caller_id is missing \('NaN'\)"),
@@ -53,8 +53,8 @@ def test_a_bad_row_is_named(study, replace_row, row, content, message):
 
 
 def test_many_bad_rows_are_counted(study):
-    study.table(*(f"{i},{i},X,00{i}.wav,{i % 2},00{i}.txt" for i in range(1, 5)))
-    with pytest.raises(CohortError, match=r"row 2: sex is 'X', .* \(and 3 more rows\)"):
+    study.table(*(f"{i},{i},,00{i}.wav,{i % 2},00{i}.txt" for i in range(1, 5)))
+    with pytest.raises(CohortError, match=r"row 2: sex is '';.* \(and 3 more rows\)"):
         study.load()
 
 
@@ -185,7 +185,14 @@ def test_a_call_without_track_where_labels_are_chosen_is_refused(study, replace_
         ({"cssrs": {"column": "c", "low": [5]}}, r"\[cohort\] cssrs maps rating 5 to low and to imminent"),
         ({"ratings": {"phq": ["a"]}}, r"\[cohort\] ratings has no scale 'phq'"),
         ({"ratings": ["a", "a"]}, r"\[cohort\] ratings names the column 'a' more than once"),
-        ({"moderator": None}, r"\[cohort\] moderator must be a text"),
+        ({"moderator": None}, r"\[cohort\] moderator must be a list of texts"),
+        ({"moderator": ["sex", "sex"]}, r"\[cohort\] moderator holds 'sex' more than once"),
+        (
+            {"moderator": "label"},
+            r"\[cohort\] moderator names 'label', which is a column of the result tables",
+        ),
+        ({"level_callers": 0}, r"\[cohort\] level_callers must be a whole number of at least 1, not 0"),
+        ({"missing_level": " "}, r"\[cohort\] missing_level must be a text that is not empty"),
     ],
 )
 def test_settings_name_the_key(settings, message):

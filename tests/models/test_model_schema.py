@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models import AdditiveModel, Procedure, read_model, write_model
 from voicerisk.models.boosting.engine.splines import Grid
@@ -31,8 +32,7 @@ def model(**changes) -> AdditiveModel:
         "level_effect": {"F": 0.0, "M": 0.25, "X": 0.5},
         "effects": (curve("all"), curve("X")),
         "markers": ("dom", "never"),
-        "moderator": "gender",
-        "levels": ("F", "M", "X"),
+        "moderator": Moderator("gender", ("F", "M", "X")),
         "outside": "clamp",
         "availability": frozenset(["never"]),
         "ranges": {"dom": (0.0, 2.0)},
@@ -67,14 +67,14 @@ def test_levels_come_from_the_file_and_every_part_returns(tmp_path):
     path = tmp_path / "model.json"
     write_model(path, model())
     again = read_model(path)
-    assert again.levels == ("F", "M", "X") and again.moderator == "gender"
+    assert again.moderator == Moderator("gender", ("F", "M", "X"))
     assert again.procedure == Procedure("nested", 0.5, 2.0, 0.4, 0.3)
     rows = pd.DataFrame({"dom": [1.0, 1.0, 3.0], "never": np.nan, "gender": ["M", "X", "F"]})
     scored = again.score(rows)
     # offset + level + curve (twice where X has one of its own); 3 is clamped to 2.
     np.testing.assert_allclose(scored["log_odds"], [-0.5 + 0.25 + 1, -0.5 + 0.5 + 2, -0.5 + 2], atol=1e-15)
     assert scored["n_outside"].tolist() == [0, 0, 1]
-    with pytest.raises(ModelError, match="row 1: 'D' is no level that the model knows; it knows F, M, X"):
+    with pytest.raises(ModelError, match="row 1: gender is 'D'; it must be one of F, M, X"):
         again.score(rows.assign(gender=["M", "D", "F"]))
 
 
@@ -185,11 +185,21 @@ def first_version(outside: str = "extrapolate") -> dict:
 
 def test_version_1_is_read_and_checked_alike(tmp_path):
     old = read(first_version(), tmp_path, version=1)
-    assert old.procedure is None and old.levels == ("female", "male") and old.ranges == {"dom": (0.0, 2.0)}
+    assert (
+        old.procedure is None
+        and old.moderator == Moderator("sex", ("female", "male"))
+        and old.ranges == {"dom": (0.0, 2.0)}
+    )
     scored = old.score(pd.DataFrame({"dom": [1.5, 1.5], "sex": ["F", "male"]}))
     np.testing.assert_allclose(scored["log_odds"], [0.1 + 1.5, 0.1 - 1.0], atol=1e-15)
     with pytest.raises(ModelError, match=r"outside: Input should be 'clamp' or 'extrapolate'"):
         read(first_version("clampp"), tmp_path, version=1)
+    other = first_version() | {
+        "moderated_by": "service",
+        "sex_effect": {"line": 0.0, "000": 1.0},
+        "effects": [],
+    }
+    assert read(other, tmp_path, version=1).moderator == Moderator("service", ("line", "000"))
     with pytest.raises(ModelError, match="needs_sex must be true or false"):
         read(first_version() | {"needs_sex": "false"}, tmp_path, version=1)
     with pytest.raises(ModelError, match="procedure"):
@@ -246,5 +256,5 @@ def test_any_part_may_be_anything_and_the_reader_answers_in_words(content, tmp_p
         return
     rows = pd.DataFrame({name: [0.0, 5.0] for name in found.markers}, index=[0, 1])
     if found.moderator is not None:
-        rows[found.moderator] = found.levels[0]
+        rows[found.moderator.name] = found.moderator.levels[0]
     assert found.score(rows)["p_raw"].between(0, 1).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import RBridgeError
 from voicerisk.models import GamBoost, Procedure, read_model, write_model
 from voicerisk.study.scoring import score as score_calls
@@ -74,6 +75,7 @@ def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_
     use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
     write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use))
     new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
+    new["sex"] = np.repeat(["F", "m"], 150)
     new.to_parquet(tmp_path / "new.parquet")
     ours = score_calls(tmp_path / "model.json", tmp_path / "new.parquet", prevalence=prevalence).calls
     parts = {"path": tmp_path / "model.json", "newdata": new, "call": "call_id", "prevalence": prevalence}
@@ -96,12 +98,14 @@ def test_levels_that_are_no_sexes(worker, saved, tmp_path):
     names = {"female": "line", "male": "000"}
     effects = tuple(replace(effect, level=names.get(effect.level, effect.level)) for effect in first.effects)
     shift = {names[level]: value for level, value in first.level_effect.items()}
-    other = replace(first, moderator="service", levels=("line", "000"), effects=effects, level_effect=shift)
+    other = replace(
+        first, moderator=Moderator("service", ("line", "000")), effects=effects, level_effect=shift
+    )
     write_model(tmp_path / "model.json", other)
     new = rows(60, 3).drop(columns="sex").assign(service=np.tile(["000", "line"], 30))
     ours = read_model(tmp_path / "model.json").score(new)
     np.testing.assert_allclose(score(worker, tmp_path / "model.json", new)["log_odds"], ours["log_odds"])
-    with pytest.raises(RBridgeError, match='service is "x" in row 1; the model knows line, 000'):
+    with pytest.raises(RBridgeError, match='service is "x" in row 1; it must be one of line, 000'):
         score(worker, tmp_path / "model.json", new.assign(service="x"))
 
 
@@ -151,7 +155,7 @@ def test_rows_that_cannot_be_scored_are_named(worker, saved):
     new = rows(5, 1)
     with pytest.raises(RBridgeError, match='new rows have no column "if"'):
         score(worker, saved, new.drop(columns="if"))
-    with pytest.raises(RBridgeError, match='sex is "diverse" in row 2; it must be female or male'):
+    with pytest.raises(RBridgeError, match='sex is "diverse" in row 2; it must be one of female, male'):
         score(worker, saved, new.assign(sex=["F", "diverse", "M", "M", "M"]))
     with pytest.raises(RBridgeError, match=r"if is missing in 2 rows \(first: row 4\)"):
         score(worker, saved, new.assign(**{"if": [1.0, 1.0, 1.0, np.nan, np.nan]}))

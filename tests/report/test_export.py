@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from voicerisk import report
 from voicerisk.callers.provenance import leaks
 from voicerisk.errors import ReportError
+from voicerisk.report.gather import gather
+from voicerisk.report.pseudonyms import WITHHELD, Veil, pseudonyms
+from voicerisk.report.secrets import Secrets, secrets_of, telling_column
 
 SALT = "5a17" * 16  # of the pseudonyms, in the study of conftest.py
 
@@ -74,7 +78,8 @@ def test_provenance_still_tells_what_leaked(exported):
     provenance = json.loads((out / "provenance.json").read_text())
     assert leaks(provenance["nested"]) == []
     assert {one["learned"] for one in leaks(provenance["published"])} == {"screening", "threshold"}
-    assert all(name.startswith("caller ") for name in provenance["nested"]["callers"])
+    # "caller 05" is an id here, so that no pseudonym may look like one
+    assert all(name.startswith("caller-") for name in provenance["nested"]["callers"])
 
 
 def test_columns_are_shared_only_when_named(study, exported, tmp_path):
@@ -91,3 +96,95 @@ def test_folders_in_use_are_refused(study, exported):
         report.export_study(study, study / "export")
     with pytest.raises(ReportError, match="not an empty folder"):
         report.export_study(study, exported[0])
+
+
+@pytest.fixture
+def spoiled(study, tmp_path):
+    """A study that tells of a caller who was left out wherever a person or a stage may write."""
+    place = tmp_path / "ward nine" / "results"
+    shutil.copytree(study, place)
+    manifest = json.loads((place / "manifest.json").read_text())
+    cohort = manifest["settings"]["cohort"]
+    cohort |= {"where": "caller_id != 'anna-17'", "labels": ["client cries"], "root": "ward7/sounds"}
+    manifest["settings"]["report"]["ethics"] = "Approved; anna-17 withdrew."
+    manifest["stages"]["extract"]["notes"] = ["Call anna-17 left.", "Frames kept: all: 12."]
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    left = {"call_id": ["anna-17"], "file": ["ward7/anna smith.wav"], "step": "filter", "reason": "where"}
+    pd.DataFrame(left).to_csv(place / "exclusions.csv", index=False)
+    for name in ("flow.csv", "figures/exclusion_flow.csv"):
+        table = pd.read_csv(place / name)
+        row = table.iloc[[0]].assign(reason="where caller_id != 'anna-17': False")
+        pd.concat([table, row]).to_csv(place / name, index=False)
+    return place
+
+
+def test_nothing_that_was_written_about_a_caller_leaves(spoiled, tmp_path):
+    out = tmp_path / "copy"
+    written = report.export_study(spoiled, out)
+    everything = "\n".join(path.read_text(encoding="utf-8") for path in written)
+    for hidden in ("anna", "client cries", "ward7", "ward nine", "withdrew"):
+        assert hidden not in everything, hidden
+    notes = json.loads((out / "manifest.json").read_text())["stages"]["extract"]["notes"]
+    assert notes == [WITHHELD, "Frames kept: all: 12."]
+    assert "filter of the study" in set(pd.read_csv(out / "flow.csv")["reason"])
+    assert out.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_copy_that_holds_an_id_is_not_finished(spoiled, tmp_path):
+    labels = spoiled / "figures" / "labels.csv"
+    table = pd.read_csv(labels)
+    table.loc[0, "label"] = "Loudness of anna-17"
+    table.to_csv(labels, index=False)
+    with pytest.raises(ReportError, match=r"not finished, and removed: .* would hold 'anna-17'"):
+        report.export_study(spoiled, tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["ward nine"]
+
+
+def test_ids_of_callers_who_were_left_out_are_known(spoiled):
+    known = secrets_of(gather(spoiled), spoiled)
+    assert {"anna-17", "anna smith.wav", "ward7/", "client cries"} <= set(known.words)
+    assert known.found_in("Call 007 is short.") == "007"
+    assert known.found_in("In 007 of 40 folds.") is None
+    assert secrets_of(gather(spoiled), spoiled, allow=["client cries"]).found_in("client cries") is None
+
+
+def test_texts_are_withheld_whole_and_counts_stay():
+    veil = Veil(
+        {"a.1": "call 1", "12": "call 2"},
+        {"a": "caller 1"},
+        Secrets(("a.1", "anna"), frozenset(), frozenset({"12"})),
+    )
+    for text in ("all: 12", "in 12 of 40 folds", "analysed, annal", "a caller and a call"):
+        assert veil.text(text) == text
+    for text in ("a.1 left", "left: anna.", "call 12", "calls 3, 12 and 15", "caller_id '12': anna"):
+        assert veil.text(text) == WITHHELD, text
+    table = veil.table(pd.DataFrame({"call_id": ["a.1", "zz"], "n": [12, 12]}))
+    assert table["call_id"].tolist() == ["call 1", "unknown"] and table["n"].tolist() == [12, 12]
+
+
+@pytest.mark.parametrize("taken", [["caller 1"], ["caller 1", "caller-2"], ["caller x"]])
+def test_no_pseudonym_is_the_id_of_somebody(taken):
+    names = pseudonyms([*taken, "b", "c"], "caller", "salt")
+    assert not set(names.values()) & set(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (["c1", "c2", "c3", "c4", "c5", "c6"], "holds the ids of its rows"),
+        (["x1", "x2", "x3", "", "", ""], "holds the ids of its rows"),
+        (["north", "c9", "north", "north", "north", "north"], "ids, file names or label texts"),
+        (["north", "north", "anna", "north", "north", "north"], "ids, file names or label texts"),
+        (["tired", "tired", "tired", "sad voice", "tired", "tired"], "ids, file names or label texts"),
+        (["Ann", "Bea", "Cem", "Dora", "Emil", "Fay"], "another text for nearly every caller"),
+        (["north", "south", "north", "south", "north", "south"], None),
+        ([31, 45, 22, 19, 54, 33], None),
+    ],
+)
+def test_columns_that_tell_who_is_who_are_not_shared(values, why):
+    calls = pd.DataFrame(
+        {"call_id": [f"c{n}" for n in range(1, 7)], "caller_id": [f"x{n}" for n in range(1, 7)]}
+    )
+    secrets = Secrets(("c9", "anna.wav", "sad voice"), frozenset(), frozenset())
+    found = telling_column(pd.Series(values), calls, secrets)
+    assert found is None if why is None else why in str(found)

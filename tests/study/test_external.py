@@ -13,7 +13,7 @@ from voicerisk.errors import StudyError
 from voicerisk.models import read_model, write_model
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
-from voicerisk.study.external import by_group, validate_externally
+from voicerisk.study.external import _years, by_group, validate_externally
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.saved_models import learn_model
@@ -141,7 +141,7 @@ def test_what_cannot_be_compared_is_refused(developed, write_study, tmp_path):
     study = _second(write_study)
     with pytest.raises(StudyError, match="no column 'date'"):
         validate_externally(developed, study, tmp_path / "a", time="date")
-    with pytest.raises(StudyError, match="which is no date and no year"):
+    with pytest.raises(StudyError, match="which is no date with a year of four digits"):
         validate_externally(developed, study, tmp_path / "a", time="service")
     with pytest.raises(StudyError, match="from 0 to 1, not 2"):
         validate_externally(developed, study, tmp_path / "a", threshold=2.0)
@@ -153,3 +153,15 @@ def test_what_cannot_be_compared_is_refused(developed, write_study, tmp_path):
     other = load_study(write_study(settings=text, name="fourth"))
     with pytest.raises(StudyError, match=r"learned with \[audio\] pre_emphasis = 0\.97"):
         validate_externally(developed, other, tmp_path / "c")
+
+
+def test_years_are_read_and_serial_days_of_a_spreadsheet_refused():
+    def years(*cells):
+        ids = [str(n) for n in range(len(cells))]
+        return list(_years(pd.DataFrame({"call_id": ids, "date": cells}), pd.Series(ids), "date"))
+
+    assert years("2021-05-17", "17.05.2020", "2019") == ["2021", "2020", "2019"]
+    assert years(2021, 1999) == ["2021", "1999"]
+    for cells in ((44333, 44334), (2021.5, 2020.0), ("17.05.21",), ("03.04.05",), ("44333",), ("soon",)):
+        with pytest.raises(StudyError, match="no date with a year of four digits"):
+            years(*cells)

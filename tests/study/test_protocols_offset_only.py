@@ -18,7 +18,7 @@ def test_caller_intercepts_on_noise_score_the_offset_alone_and_a_free_direction_
 ):
     """Outcomes are constant within callers, so that brandom takes every step; a caller left out has effect 0.
 
-    His score is the offset, the share of positive frames among the others, which moves against his outcome:
+    Their score is the offset, the share of positive frames among the others. It moves against their outcome:
     AUROC exactly 0 with the direction fixed, exactly 1 where it is chosen from the same scores.
     """
     calls, frames = marker_frames(callers=16, effect=0.0, seed=6)

@@ -57,7 +57,7 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     )
     assert set(auroc["protocol"]) == {"published", "nested"}
     # A shift of one frame SD, 40 frames a call, caller SD 0.3. The published protocol may stay far below: of
-    # 12 callers, leaving one out moves the offset against him.
+    # 12 callers, leaving one out moves the offset against them.
     assert (auroc.loc[auroc["protocol"] == "nested", "estimate"] > 0.8).all()
 
     provenance = json.loads((out / "provenance.json").read_text())
@@ -185,10 +185,13 @@ def test_a_folder_with_another_study_or_with_other_files_is_refused(write_study,
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda t: t.drop(columns="call_id"), "markers.csv has no column call_id"),
-        (lambda t: t.assign(x=t["x"].where(t.index != 3, np.inf)), r"markers.csv, row 5: x is infinite"),
-        (lambda t: t.assign(x="loud"), "the column x holds text"),
-        (lambda t: pd.concat([t, t.head(1)]), "holds call call00, segment 0, frame 0 twice"),
+        (lambda t: t.drop(columns="call_id"), r"markers\.csv, row 1: there is no column 'call_id'"),
+        (
+            lambda t: t.assign(x=t["x"].where(t.index != 3, np.inf)),
+            r"markers\.csv: the column 'x' holds text where numbers belong \(row 5: 'inf'\)",
+        ),
+        (lambda t: t.assign(x="loud"), "the column 'x' holds text where numbers belong"),
+        (lambda t: pd.concat([t, t.head(1)]), "row 482: call call00, segment 0, frame 0 is there twice"),
         (lambda t: t.drop(columns=["x", "noise"]), "has no column of markers"),
         (lambda t: t[t["call_id"].isin(["call00", "call01", "call02"])], "each class needs at least two"),
     ],

@@ -41,7 +41,7 @@ def test_acted_distress_is_told_from_calm_speech(real_data, tmp_path, where, n_c
     assert estimate["published"] >= floor
 
     callers = result.metrics.query("unit == 'caller'")
-    assert callers.empty == (n_calls == 48)  # with both outcomes a caller has no outcome of his own
+    assert callers.empty == (n_calls == 48)  # with both outcomes a caller has no outcome of their own
     flow = pd.read_csv(tmp_path / "out" / "flow.csv")
     assert flow.query("step == 'analysed' and unit == 'call'")["remaining"].item() == n_calls
     curves = pd.read_csv(tmp_path / "out" / "gamm" / "curves.csv")

@@ -103,7 +103,7 @@ def test_a_call_without_a_frame_is_left_out_counted_and_named(cohort, tmp_path, 
     (folder / "short.txt").write_text("0.1\t0.12\tcaller\n")  # 20 ms: shorter than a frame
     reporter, out = told(), tmp_path / "out"
     run_study(load_study(folder / "study.toml"), out, protocols=("published",), reporter=reporter)
-    assert any("no frame left after silence removal: short" in note for note in reporter.notes)
+    assert any("no frame left after silence removal: see exclusions.csv" in note for note in reporter.notes)
     exclusions = pd.read_csv(out / "exclusions.csv")
     assert exclusions.query("call_id == 'short' and step == 'silence'")["file"].item() == "short.wav"
     assert "short" not in set(pd.read_parquet(out / "predictions_published.parquet")["call_id"])

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import SETTINGS, marker_frames
 
+from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.cohort import load_cohort
 from voicerisk.models import read_model, write_model
 from voicerisk.pipeline.progress import Silent

@@ -116,9 +116,9 @@ def test_frames_with_a_gap_that_the_model_never_saw_are_left_out_and_counted(run
     [
         (lambda t: t.drop(columns="entropy"), (), "no column entropy"),
         (lambda t: t.drop(columns="call_id"), (), "no column 'call_id'"),
-        (lambda t: t.drop(columns="sex"), (), "does not say whose voice it is; add --sex"),
+        (lambda t: t.drop(columns="sex"), (), "does not say which it is; add --sex with female or male"),
         (lambda t: t, ("--sex", "diverse"), "--sex is 'diverse', but must be female or male"),
-        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "female, male, F or M .row 2: 'x'."),
+        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "one of female, male .row 2: 'x'."),
         (lambda t: t.assign(entropy=np.nan), (), "Call call0 has no frame that the model can score"),
         (lambda t: t.assign(entropy=[np.inf, *t["entropy"][1:]]), (), "is infinite .row 2: 'inf'."),
         (lambda t: t.assign(entropy="loud"), (), "the column 'entropy' holds text where numbers belong"),

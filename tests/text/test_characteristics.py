@@ -44,7 +44,7 @@ def test_without_ages_every_user_counts_as_missing():
 
 
 def written(users=60, seed=1):
-    """Return sessions whose ages and words hang on the user and not on the class: 1 to 8 a user."""
+    """Return sessions whose ages and words depend on the user and not on the class: 1 to 8 a user."""
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(users), rng.integers(1, 9, users))
     long = rng.normal(100, 30, users)[user] + rng.normal(0, 10, len(user))

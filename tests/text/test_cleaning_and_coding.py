@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -51,11 +53,11 @@ def test_any_advanced_item_is_ase_and_ideation_alone_is_si():
 
 def test_an_empty_answer_is_not_a_no():
     table = pd.DataFrame({"wish_dead": ["yes", "no", "", ""], "plan": ["0", "1", "", "true"]})
-    assert code_sessions(table, "s.csv").tolist() == ["SI", "ASE", None, "ASE"]
-    with pytest.raises(TextError, match=r"s\.csv, row 0: column plan is empty although"):
-        code_sessions(pd.DataFrame({"wish_dead": ["yes"], "plan": [""]}), "s.csv")
-    with pytest.raises(TextError, match=r"row 0, column plan: 'perhaps' is neither"):
-        code_sessions(pd.DataFrame({"plan": ["perhaps"]}), "s.csv")
+    assert code_sessions(table, Path("s.csv")).tolist() == ["SI", "ASE", None, "ASE"]
+    with pytest.raises(TextError, match=r"s\.csv, row 2: column plan is empty although"):
+        code_sessions(pd.DataFrame({"wish_dead": ["yes"], "plan": [""]}), Path("s.csv"))
+    with pytest.raises(TextError, match=r"row 2, column plan: the answer is neither"):
+        code_sessions(pd.DataFrame({"plan": ["perhaps"]}), Path("s.csv"))
 
 
 def test_consensus_needs_more_than_half():
@@ -65,5 +67,32 @@ def test_consensus_needs_more_than_half():
     assert agreed.dropna().to_dict() == {"a": "SI", "c": "ASE"}
     assert agreed.isna().to_dict() == {"a": False, "b": True, "c": False}
     assert rating_matrix(ratings, ("NS", "SI", "ASE")).loc["a"].tolist() == [1, 1, 0]
-    with pytest.raises(TextError, match="rated session 'a' more than once"):
+    with pytest.raises(TextError, match="rated a session more than once"):
         consensus(pd.concat([ratings, ratings.iloc[:1]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("a<!-- x -->b", "a b"), ("a<!-- x", "a !-- x"), ("<!--><b>c</b>", "!-- c"),
+        ("a <!--<b>--> c", "a c"), ("<!-- <!-- --> d -->", "d --"), ("<b <!-- x --> >e", "e"),
+        ("&lt;!-- y --&gt;f", "f"),
+    ],
+)  # fmt: skip
+def test_comments_and_tags_leave(text, clean):
+    assert clean_text(text) == clean
+
+
+def test_what_somebody_types_is_cleaned_in_time_that_grows_as_the_text(monkeypatch):
+    # Each search for the end of a comment may look at the rest of the text once, not once for each beginning.
+    class Counted(str):
+        looked = 0
+
+        def find(self, sign, start=0, end=None):
+            Counted.looked += 1
+            return str.find(self, sign, start)
+
+    from voicerisk.text import cleaning
+
+    cleaning._without_tags(Counted("<!--" * 10_000))
+    assert Counted.looked == 2

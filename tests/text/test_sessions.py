@@ -109,22 +109,25 @@ def test_other_names_of_classes_and_columns(tmp_path):
     ("spoil", "says"),
     [
         (lambda t: t.drop(columns="text"), "messages.csv has no column text (set [text] text"),
-        (lambda t: t.assign(session_id=""), "messages.csv, row 0: session_id is empty"),
-        (lambda t: t.assign(time="gestern"), "row 0: time 'gestern' is no ISO 8601 time"),
+        (lambda t: t.assign(session_id=""), "messages.csv, row 2: session_id is empty"),
+        (lambda t: t.assign(time="gestern"), "row 2: time is no ISO 8601 time"),
         (
             lambda t: t.assign(label=t.index.map(lambda k: "NS" if k else "SI")),
-            "two different values of label",
+            "the session has another label in a row above",
         ),
-        (lambda t: t.assign(age="alt"), "age is not a number"),
+        (lambda t: t.assign(age="alt"), "that is not a number"),
         (
             lambda t: t.assign(label="Ja"),
-            "no session is left after the exclusions (label of no class: 6). Labels of no class: "
-            "'Ja' (6 sessions); classes are NS, SI, ASE",
+            "no session is left after the exclusions (label of no class: 6). 6 sessions have a label "
+            "that is no class (1 different ones); classes are NS, SI, ASE",
         ),
         (lambda t: t.assign(text=""), "(fewer than 1 messages with words: 6)"),
         (lambda t: t.assign(text="https://example.org"), "(fewer than 1 messages with words: 6)"),
         (lambda t: t.assign(age=12), "(younger than 14: 6)"),
-        (lambda t: t.assign(user_id=t["user_id"].where(t["session_id"] != "s003", "")), "has no user_id"),
+        (
+            lambda t: t.assign(user_id=t["user_id"].where(t["session_id"] != "s003", "")),
+            "1 of 6 sessions have no user_id",
+        ),
         (lambda t: t.drop(columns="label"), "neither a column label"),
     ],
 )
@@ -148,7 +151,8 @@ def test_rows_that_repeat_another_and_labels_of_no_class_are_said(tmp_path):
     table.loc[table["session_id"] == "s000", "label"] = "unclear"
     cohort = load(tmp_path, pd.concat([table, table.iloc[-3:]]))
     assert any(note.startswith("3 messages repeat another") for note in cohort.notes)
-    assert any("'unclear' (1 sessions)" in note for note in cohort.notes)
+    assert any("1 sessions have a label that is no class (1 different" in note for note in cohort.notes)
+    assert not any("unclear" in note for note in cohort.notes)
     assert not any("repeat" in note or "no class" in note for note in load(tmp_path, make_messages(6)).notes)
 
 
@@ -164,16 +168,16 @@ def test_a_session_that_stands_twice_in_its_table_is_an_error(tmp_path):
     make_messages(3).to_csv(tmp_path / "messages.csv", index=False)
     twice = pd.DataFrame({"session_id": ["s000", "s001", "s001", "s002"], "label": "NS"})
     twice.to_csv(tmp_path / "sessions.csv", index=False)
-    with pytest.raises(TextError, match=r"sessions\.csv holds session 's001' more than once"):
+    with pytest.raises(TextError, match=r"sessions\.csv, row 4: the session stands in a row above already"):
         load_text_cohort(TextSettings(messages="messages.csv", sessions="sessions.csv"), tmp_path)
 
 
 def test_unreadable_files(tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"session_id": "a", "text": "x"}\n{"session_id"\n')
     (tmp_path / "latin.csv").write_bytes("session_id,text\na,\xfcber".encode("latin-1"))
-    (tmp_path / "chat.xlsx").write_bytes(b"")
+    (tmp_path / "chat.docx").write_bytes(b"")
     for name, says in (
-        ("bad.jsonl", "line 2 is not valid JSON"), ("latin.csv", "not UTF-8"), ("chat.xlsx", "must be "
+        ("bad.jsonl", "line 2 is not valid JSON"), ("latin.csv", "not UTF-8"), ("chat.docx", "must be "
         "one of"),
         ("none.csv", "There is no file"),
     ):  # fmt: skip
@@ -191,3 +195,91 @@ def test_settings_that_do_not_fit_are_refused():
     ):  # fmt: skip
         with pytest.raises(TextError, match=says):
             TextSettings(messages="m.csv", **wrong)
+
+
+CANARY = "kanarienvogel"
+
+
+def wrong_settings():
+    columns = ("session_id", "user_id", "text", "time", "role", "label", "age", "complete", "rater")
+    keys = ("session", "user", "text", "time", "role", "label", "age", "complete")
+    for key in keys:
+        for column in columns:
+            yield {key: column}
+    yield {"sessions": "messages.csv"}
+    yield {"ratings": "messages.csv"}
+    yield {"ratings": "messages.csv", "label": "text"}
+    yield {"roles": ("user",), "role": "text"}
+
+
+@pytest.mark.parametrize("settings", list(wrong_settings()), ids=str)
+@pytest.mark.parametrize("header", [True, False])
+def test_no_setting_makes_a_message_part_of_an_error_or_a_note(tmp_path, settings, header):
+    table = make_messages(8).assign(role="user", complete="yes", rater="a")
+    said = iter(range(1000))
+    table["text"] = [f"{CANARY}{next(said)} {text}" if k % 2 else f"{CANARY}{next(said)}"
+                     for k, text in enumerate(table["text"])]  # fmt: skip
+    table.to_csv(tmp_path / "messages.csv", index=False, header=header)
+    try:
+        cohort = load_text_cohort(TextSettings(messages="messages.csv", **settings), tmp_path)
+    except TextError as problem:
+        assert CANARY not in str(problem)
+        assert problem.__cause__ is None or CANARY not in str(problem.__cause__)
+        return
+    assert CANARY not in " ".join(cohort.notes)
+    assert CANARY not in cohort.flow.to_csv()
+    assert CANARY not in cohort.exclusions.drop(columns="session_id").to_csv()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("m.jsonl", b"[" * 100_000, "line 1 is not valid JSON"),
+        ("m.jsonl", b'{"session_id": "a", "text": ' + b"1" * 5000 + b"}", "line 1 is not valid JSON"),
+        ("m.jsonl", b'{"session_id": "a", "\\ud800": 1}', "line 1 is not valid JSON in UTF-8"),
+        ("m.jsonl", b'{"session_id": "a", "text": "\\ud800"}', "line 1 is not valid JSON in UTF-8"),
+        ("m.jsonl", b'{"session_id": "a", "text": ["b"]}', "record 1: column 2 holds a list"),
+        ("m.jsonl", b'{"session_id": {"a": 1}, "text": "b"}', "record 1: column 1 holds a dict"),
+        ("m.csv", b"session_id,text\na,\x00b\n", "holds null bytes"),
+        ("m.csv", b"session_id,text\na,\xff\n", "is not UTF-8"),
+        ("m.parquet", b"PAR1" + bytes(100) + b"PAR1", "is not readable as Parquet"),
+    ],
+)
+def test_damaged_tables_are_one_sentence(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TextError, match=re.escape(says)):
+        load_text_cohort(TextSettings(messages=name, label="session_id"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.xlsx"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_any_spreadsheet_hold_the_same_messages(tmp_path, name, encoding):
+    from voicerisk.text.messages import as_id, read_table
+
+    rows = [
+        ["session_id", "text"],
+        ["007", " ja,\u200d nein; \U0001f469\u200d\U0001f467 "],
+        ["Zoe\u0308", "b"],
+    ]
+    if name.endswith("xlsx"):
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(tmp_path / name)
+    else:
+        text = "sep=;\r\n" + "\r\n".join(";".join(f'"{cell}"' for cell in row) for row in rows)
+        (tmp_path / name).write_bytes(text.encode(encoding))
+    table = read_table(tmp_path / name)
+    assert table["text"].tolist() == [row[1] for row in rows[1:]]
+    assert as_id(table, "session_id", tmp_path / name).tolist() == ["007", "Zo\u00eb"]
+
+
+def test_a_table_without_header_is_refused_without_quoting_it(tmp_path):
+    from voicerisk.text.messages import read_table
+
+    (tmp_path / "m.csv").write_text("1,ich will nicht mehr,ich will nicht mehr\n2,a,b\n")
+    with pytest.raises(TextError, match="the column in places 2 and 3 occurs more than once") as refused:
+        read_table(tmp_path / "m.csv")
+    assert "nicht" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Recordings: reading, the paper's pre-processing, framing, silence, and what a channel gives away.
+"""Recordings: reading, the paper's pre-processing, framing, silence, and what a channel reveals.
 
 `read_recording` gives samples, `prepare` turns them
 into scaled spans with frames and a silence mask, and

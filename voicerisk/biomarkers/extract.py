@@ -72,7 +72,7 @@ def extract(
         and `dom` (in the soundgen preset `HNR`, too) on noisy ones, as soundgen does by default. False gives
         what each frame's sound gives.
     pitch : array of shape (n_frames,), optional
-        Pitch in Hz of every frame (NaN unvoiced), for markers that hang on it, in place of our own; with the
+        Pitch in Hz of every frame (NaN unvoiced), for markers that depend on it, in place of ours; with the
         preset ``soundgen-2.5.1`` only.
 
     Returns

@@ -72,7 +72,7 @@ def measure_span(
     """Take the markers `names` of one span; see `extract` for their meaning.
 
     The sound is looked at piece by piece, each with what lies around it, so that a span of any length needs
-    little more memory than its table. The pieces change nothing: every value hangs on a bounded stretch of
+    little more memory than its table. The pieces change nothing: every value depends on a bounded stretch of
     sound, on the path of the pitch, which goes on from piece to piece, or on other values of the table.
 
     Returns
@@ -210,7 +210,7 @@ def _of_piece(
     kept: tuple[str, ...] | None,
     heard: NDArray[np.bool_],
 ) -> dict[str, Floats]:
-    """Take what hangs on a bounded stretch of sound alone; `kept` names what silence does not mask."""
+    """Take what depends on a bounded stretch of sound alone; `kept` names what silence does not mask."""
     first, end = piece.first, piece.end
     own = piece.frames(first, end)
     heard_here = heard[first:end]

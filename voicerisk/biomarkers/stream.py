@@ -1,6 +1,6 @@
 """Markers of sound that is still coming in.
 
-A stream is one span under a fixed calibration: nothing may hang on sound that has not been heard. It works in
+A stream is one span under a fixed calibration: nothing may depend on sound not yet heard. It works in
 steps of at least half a second, and its numbers do not depend on the size of the blocks that are fed.
 """
 

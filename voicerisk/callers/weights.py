@@ -42,7 +42,7 @@ def training_weights(
     y : array_like of 0/1, shape (n,)
     prior : float or None
         pi0, the share of the weight that positives carry, the same number in every fold. Without it a model
-        that learned nothing scores a held-out caller against his own outcome. None leaves the class factor
+        that learned nothing scores a held-out caller against their own outcome. None leaves the class factor
         out: every caller weighs 1.
     rows : array_like of float, shape (n,), optional
         How many rows each entry stands for.

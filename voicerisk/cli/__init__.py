@@ -5,6 +5,7 @@ No numerics; nothing slow is imported before a command needs it. Nothing may imp
 
 from voicerisk.cli import (
     audit,
+    check,
     doctor,
     export_r,
     extract,
@@ -19,12 +20,14 @@ from voicerisk.cli import (
     simulate,
     text,
     validate,
+    write,
 )
 from voicerisk.cli.app import app, main
 
 __all__ = [
     "app",
     "audit",
+    "check",
     "doctor",
     "export_r",
     "extract",
@@ -40,4 +43,5 @@ __all__ = [
     "simulate",
     "text",
     "validate",
+    "write",
 ]

@@ -15,7 +15,7 @@ from voicerisk.errors import VoiceriskError
 
 # Commands are listed in the order of the work, not of the alphabet; one that is not named here comes last.
 ORDER = (
-    "simulate", "run", "audit", "validate", "report", "figures", "export-r", "share",
+    "simulate", "check", "run", "audit", "validate", "report", "figures", "export-r", "share",
     "extract", "score", "text", "multitask", "doctor",
 )  # fmt: skip
 

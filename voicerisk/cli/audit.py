@@ -34,7 +34,7 @@ def audit(
     jobs: Jobs = None,
     dask: Dask = None,
 ) -> None:
-    """Look for leaks: from the honest to the published protocol, one liberty at a time.
+    """Look for leaks: from the honest to the published protocol, one rule relaxed at a time.
 
     Says how long it will take before it starts, and goes on where it was stopped. Exit code 0: the study does
     not leak; 3: it does; 1: something was wrong with the input.

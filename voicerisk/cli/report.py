@@ -51,9 +51,15 @@ def report(
             for one in heard(study_dir, call, study, protocol, move):
                 sound = sound_of(one) if audio else None
                 shown.append(CallInReport(one.call_id, one.envelope, one.parts, sound))
-    named = {} if title is None else {"title": title}
     with bars.stage("Report") as move:
         written = write_report(
-            study_dir, out, style=style, show_ids=ids, show_labels=labels, calls=shown, progress=move, **named
+            study_dir,
+            out,
+            style=style,
+            show_ids=ids,
+            show_labels=labels,
+            calls=shown,
+            progress=move,
+            title=title,
         )
     screen.print(str(written), highlight=False, soft_wrap=True)

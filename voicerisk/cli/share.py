@@ -22,17 +22,26 @@ def share(
             metavar="NAME",
         ),
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            help="An ordinary word that happens to be an id or the text of a label. May be repeated.",
+            metavar="WORD",
+        ),
+    ] = None,
 ) -> None:
     """Copy a study for others: pseudonyms for ids, no paths, no sound, no label texts, no frames.
 
     The copy holds scores of calls, metrics, curves, the audit, and the report. Who has the study can still
-    tell whom a pseudonym means: it is pseudonymous, not anonymous.
+    tell whom a pseudonym means: it is pseudonymous, not anonymous. The finished copy is searched for every
+    id, name of a file and label text, and is not written where one is found.
     """
     from voicerisk.report import export_study
 
     screen = console()
     with ProgressBars(screen).stage("Copy for sharing") as move:
-        written = export_study(study_dir, out, columns=column or (), progress=move)
+        written = export_study(study_dir, out, columns=column or (), allow=allow or (), progress=move)
     screen.print(
         f"{len(written)} files in {out}. Pseudonymous, not anonymous: few callers with rare combinations of "
         "outcome, sex and strata may still be recognised. Read calls.csv before it leaves the house.",

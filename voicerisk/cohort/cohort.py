@@ -1,12 +1,14 @@
 """Who called, with which outcome, which spans are their speech, and who was left out and why."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.moderator import CROSSED, level_text
 from voicerisk.cohort.calls_table import TEXT_COLUMNS, check_numbers, read_calls, typed, with_rows
 from voicerisk.cohort.coding import (
     cssrs_to_outcome,
@@ -113,14 +115,21 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     raw = with_rows(sheet)
     if "labels" in raw.columns:
         raw["labels"] = _tracks(raw, table)
-    columns = typed(sheet)
-    columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
     _check_columns(settings, raw, table)
+    columns = typed(sheet)
     notes = sheet.notes()
     for key, names in _used(settings).items():
         there = tuple(name for name in names if name in sheet.cells)
         notes += check_numbers(sheet, there, key)
         raw = raw.assign(**{name: sheet.with_points(name) for name in there if name not in TEXT_COLUMNS})
+    if settings.missing_level is not None:
+        for name in dict.fromkeys([*settings.moderator, "sex"]):
+            gaps = raw[name].map(is_missing)
+            if gaps.any():
+                raw[name] = columns[name] = raw[name].mask(gaps, settings.missing_level)
+    columns["sex"] = raw["sex"].map(lambda cell: read_sex(cell) or cell)
+    if len(settings.moderator) > 1:
+        columns[settings.moderator_column] = _crossed(settings, columns, table)
     flow = Flow()
     flow.stand("listed", raw)
     rows = _filter(settings, raw, columns, table, flow)
@@ -188,7 +197,11 @@ def _used(settings: CohortSettings) -> dict[str, tuple[str, ...]]:
 
 
 def _check_columns(settings: CohortSettings, raw: pd.DataFrame, table: Path) -> None:
-    wanted = {"moderator": [settings.moderator], "covariates": settings.covariates, "strata": settings.strata}
+    wanted: dict[str, Sequence[str]] = {
+        "moderator": settings.moderator,
+        "covariates": settings.covariates,
+        "strata": settings.strata,
+    }
     wanted["ratings"] = [rating.column for rating in settings.ratings]
     wanted["cssrs" if settings.cssrs else "outcome"] = [
         settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
@@ -236,7 +249,9 @@ def _check_ids(rows: pd.DataFrame, table: Path) -> None:
             f"{table}, rows {' and '.join(map(str, same))}: the call_id {name!r} occurs {len(same)} times; "
             "every call needs an id of its own."
         )
-    known = rows.assign(sex=rows["sex"].map(read_sex)).dropna(subset="sex")
+    known = rows[~rows["sex"].map(is_missing)].assign(
+        sex=rows["sex"].map(lambda cell: read_sex(cell) or cell)
+    )
     sexes = known.drop_duplicates(["caller_id", "sex"])
     both = sexes[sexes["caller_id"].duplicated(keep=False)]
     if len(both):
@@ -294,18 +309,22 @@ def _leave_without_outcome(
 
 
 def _check_sex(rows: pd.DataFrame, table: Path) -> None:
-    unknown = rows[rows["sex"].map(read_sex).isna()]
+    unknown = rows[rows["sex"].map(is_missing)]
     if len(unknown):
-        value = unknown["sex"].iloc[0]
-        raise _several(table, unknown["row"], f"sex is {value!r}, but must be female, male, F or M")
+        raise _several(
+            table, unknown["row"],
+            f"sex is {unknown['sex'].iloc[0]!r}; write it, or set [cohort] missing_level = \"unknown\" to "
+            "make a level of such calls",
+        )  # fmt: skip
 
 
 def _check_strata(settings: CohortSettings, rows: pd.DataFrame, table: Path) -> None:
-    for key, names in (("strata", settings.strata), ("moderator", (settings.moderator,))):
+    for key, names in (("strata", settings.strata), ("moderator", settings.moderator)):
         for name in names:
             empty = rows[rows[name].map(is_missing)]
             if len(empty):
-                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it")
+                remedy = "; set [cohort] missing_level to make a level of it" if key == "moderator" else ""
+                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it{remedy}")
 
 
 def _check_classes(calls: pd.DataFrame, table: Path) -> None:
@@ -346,7 +365,9 @@ def _look_alikes(settings: CohortSettings, rows: pd.DataFrame, sheet: Sheet) -> 
                 f"they are "
                 f"different {what}."
             )
-        notes.append(f"Ids in {column} that look alike count as different, as the study file says: {shown}.")
+        notes.append(
+            f"{len(groups)} groups of ids in {column} look alike and count as different, as the study says."
+        )
     return notes
 
 
@@ -369,7 +390,7 @@ def _file_notes(calls: pd.DataFrame, rows: pd.DataFrame, table: Path) -> list[st
             f"{table}, rows {' and '.join(map(str, lines))}: the file {file!r} is listed "
             f"{len(lines)} times with the same label track; the same speech would count more than once."
         )
-    return [f"Calls that share a file, each with its own label track: {_some(sorted(shared['call_id']))}."]
+    return [f"{len(shared)} calls share a file with another, each with its own label track."]
 
 
 def _caller_notes(calls: pd.DataFrame) -> list[str]:
@@ -379,9 +400,23 @@ def _caller_notes(calls: pd.DataFrame) -> list[str]:
     if both:
         notes.append(
             f"{len(both)} of {len(outcomes)} callers have calls of both outcomes; a caller's calls always "
-            f"stay together: {_some(both)}."
+            "stay together."
         )
-    sexes = calls["sex"].unique()
-    if len(sexes) == 1:
-        notes.append(f"All callers are {sexes[0]}: there is no effect of sex to estimate.")
     return notes
+
+
+def _crossed(settings: CohortSettings, columns: pd.DataFrame, table: Path) -> pd.Series:
+    """Return the levels of crossed columns, as text; missing where one of them is."""
+    name = settings.moderator_column
+    if name in columns:
+        raise CohortError(f"{table} has a column {name!r}, the name of the crossed moderators; rename it.")
+    parts = [columns[one] for one in settings.moderator]
+    texts = [
+        part.map(lambda cell, one=one: level_text(cell, one))
+        for part, one in zip(parts, settings.moderator, strict=True)
+    ]
+    gap = pd.concat(texts, axis=1).isna().any(axis=1)
+    joined = texts[0].astype(str)
+    for text in texts[1:]:
+        joined = joined + CROSSED + text.astype(str)
+    return joined.mask(gap)

@@ -65,6 +65,8 @@ def _quantities(
     yield "callers", _count(calls["caller_id"].nunique())
     yield "calls of women", _count(int((calls["sex"] == "female").sum()))
     yield "calls of men", _count(int((calls["sex"] == "male").sum()))
+    for other in sorted(set(calls["sex"]) - {"female", "male"}):
+        yield f"calls of sex {other}", _count(int((calls["sex"] == other).sum()))
     yield "calls per caller", _numbers(calls.groupby("caller_id").size())
     yield "segments per call", _numbers(spans.groupby("call_id").size())
     yield "segment length (s)", _numbers(length)

@@ -1,4 +1,4 @@
-"""Label tracks: who speaks when, as Audacity exports it, or a Praat TextGrid."""
+"""Label tracks: who speaks when, as Audacity exports it, a Praat TextGrid, or a track of another program."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from voicerisk.cohort import speaker_tracks
+from voicerisk.cohort.speaker_tracks import reader_of
 from voicerisk.cohort.textgrid import Row, is_textgrid, textgrid_rows
 from voicerisk.errors import CohortError
 from voicerisk.intake import clean, read_text
@@ -66,22 +68,30 @@ class Track:
 
 
 def read_track(path: Path, tier: str | None = None) -> Track:
-    """Read a label track of either kind, told apart by content (or the suffix .TextGrid).
+    """Read a label track, its kind told by content (or the suffix .TextGrid).
 
     Parameters
     ----------
     path : Path
-        Audacity label track or Praat TextGrid.
+        Audacity label track, Praat TextGrid, ELAN (.eaf or tab-delimited export), subtitles (SubRip, WebVTT),
+        RTTM, or JSON of WhisperX.
     tier : str, optional
-        Tier of a TextGrid.
+        Tier of a TextGrid or of ELAN.
 
     Returns
     -------
     Track
         Intervals of a TextGrid without text are gaps, not labels, and are left out; an Audacity label without
-        text is a label.
+        text is a label. In the other formats the label is the speaker; see `speaker_tracks`.
     """
     text = read_text(path, CohortError)
+    other = reader_of(text)
+    if other is not None:
+        try:
+            rows = other(path, text, None if tier is None else clean(tier))
+        except (OverflowError, ValueError) as problem:
+            raise CohortError(f"{path} holds a number that is no time ({problem}).") from problem
+        return Track([(a, b, clean(label), line) for a, b, label, line in rows], speaker_tracks.ROUNDING_S)
     if is_textgrid(text) or path.suffix.lower() == ".textgrid":
         rows = [row for row in textgrid_rows(path, text, tier) if row[2]]
     else:

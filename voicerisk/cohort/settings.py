@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicerisk.callers.moderator import CROSSED
 from voicerisk.cohort.coding import CSSRS_IMMINENT, CSSRS_LOW, SCALES
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
@@ -75,8 +76,14 @@ class CohortSettings:
         (see `CssrsCoding`). Excludes `outcome`.
     labels : sequence of str, optional
         Label texts to keep; `*` stands for any run of characters. By default every label is kept.
-    moderator : str
-        Column that moderates the effects, by default `sex`.
+    moderator : str or sequence of str
+        Column whose levels have curves of their own, by default `sex`; a list of columns crosses them; "none"
+        or an empty list = one curve for everyone.
+    missing_level : str, optional
+        What a missing cell of the moderator or of `sex` stands for, for example "unknown": a level like any
+        other. By default a missing cell is an error.
+    level_callers : int
+        Callers that a level needs for a curve of its own; callers of other levels share a common curve.
     covariates, strata : sequence of str
         Further columns that later stages use; strata may not have gaps.
     ratings : sequence of str, or mapping of scale to sequence of str
@@ -108,7 +115,9 @@ class CohortSettings:
     outcome: str | None = None
     cssrs: CssrsCoding | None = None
     labels: tuple[str, ...] | None = None
-    moderator: str = "sex"
+    moderator: tuple[str, ...] = ("sex",)
+    missing_level: str | None = None
+    level_callers: int = 5
     covariates: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     ratings: tuple[Rating, ...] = ()
@@ -117,9 +126,13 @@ class CohortSettings:
     ids_as_they_are: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("calls", "where", "outcome", "moderator", "root", "tier"):
+        object.__setattr__(self, "moderator", _moderator(self.moderator))
+        least = self.level_callers
+        if isinstance(least, bool) or not isinstance(least, int) or least < 1:
+            raise CohortError(f"[cohort] level_callers must be a whole number of at least 1, not {least!r}.")
+        for key in ("calls", "where", "outcome", "missing_level", "root", "tier"):
             value = getattr(self, key)
-            if value is None and key not in ("calls", "moderator"):
+            if value is None and key != "calls":
                 continue
             if not isinstance(value, str) or not value.strip():
                 raise CohortError(f"[cohort] {key} must be a text that is not empty, not {value!r}.")
@@ -139,7 +152,7 @@ class CohortSettings:
                 raise CohortError(
                     "[cohort] labels is an empty list, which keeps nothing; leave it out to keep all."
                 )
-        for key in ("covariates", "strata"):
+        for key in ("moderator", "covariates", "strata"):
             names = _texts(key, getattr(self, key))
             taken = [name for name in names if name in RESERVED]
             if taken:
@@ -149,6 +162,26 @@ class CohortSettings:
                 )
             object.__setattr__(self, key, names)
         object.__setattr__(self, "ratings", _ratings(self.ratings))
+
+    @property
+    def moderator_column(self) -> str | None:
+        """Column with the level of each call: the moderator, or 'sex x service' where two are crossed."""
+        return CROSSED.join(self.moderator) if self.moderator else None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Columns that folds are spread over and results are shown by: the moderator, sex and the strata.
+
+        Crossed moderators come last: sparse cells are merged from the last column on.
+        """
+        crossed = [self.moderator_column] if len(self.moderator) > 1 else []
+        return tuple(str(name) for name in dict.fromkeys([*self.moderator, "sex", *self.strata, *crossed]))
+
+
+def _moderator(value: Any) -> tuple[str, ...]:
+    if value == "none":
+        return ()
+    return _texts("moderator", (value,) if isinstance(value, str) else value)
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:

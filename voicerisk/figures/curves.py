@@ -1,4 +1,4 @@
-"""What each marker does: curves by sex, their differences, and partial effects of the boosted model."""
+"""What each marker does: curves by level of a moderator, their differences, effects of the boosted model."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, letter, line_entry, panels, rug
-from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look, looks
 from voicerisk.figures.wording import name_of, need, number, ordered, p_value, plain
 
 Scales = Literal["shared", "free"]
@@ -33,10 +33,10 @@ def gamm_curves(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw one panel a marker with the curves of women and men overlaid (the paper's Figure 1).
+    """Draw one panel a marker with the curves of women and men, or of any levels, overlaid (Figure 1).
 
     The darker band is pointwise, the lighter one simultaneous (it covers the whole curve at the stated
-    level). Above the curves stand EDF and P of each sex.
+    level). Above the curves stand EDF and P of each level.
 
     Parameters
     ----------
@@ -221,22 +221,23 @@ def difference_curves(
 
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
-    """Write EDF and P of each sex between title and panel, where no band can lie under them."""
-    panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * 1.5)
-    for position, sex in enumerate(sexes[:2]):
+    """Write EDF and P of each level, two a row, between title and panel, where no band can lie."""
+    shown, lines = looks(sexes, style), (len(sexes) + 1) // 2
+    panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * (0.25 + 1.25 * lines))
+    for position, sex in enumerate(sexes):
         mine = rows[rows["sex"].astype(str) == sex]
         if len(mine) == 1 and mine["p_value"].notna().all():
             p = p_value(float(mine["p_value"].iloc[0]))
             panel.annotate(
                 f"EDF {number(float(mine['edf'].iloc[0]), 1)}, P{p if p[0] in '<>' else '=' + p}",
-                (position, 1.0),
+                (position % 2, 1.0),
                 xycoords="axes fraction",
-                xytext=(0, 1.5),
+                xytext=(0, 1.5 + 1.25 * style.small_pt * (lines - 1 - position // 2)),
                 textcoords="offset points",
-                ha="right" if position else "left",
+                ha="right" if position % 2 else "left",
                 va="bottom",
                 fontsize=style.small_pt * 0.92,
-                color=ink(look(sex, style, position).colour),
+                color=ink(shown[sex].colour),
             )
 
 
@@ -269,6 +270,7 @@ def _small_multiples(
         raise ReportError("curves: no estimate is finite, so there is nothing to draw.")
     markers = ordered(table["marker"])
     sexes = ordered(table["sex"])
+    shown = looks(sexes, style)
     figure, axes = panels(
         len(markers), style, width_mm, columns=columns, ratio=0.82, sharey=(scales == "shared"), extra_mm=12.0
     )
@@ -278,7 +280,7 @@ def _small_multiples(
         if zero:
             panel.axhline(0, color=style.neutral, linewidth=style.thin_pt, zorder=0)
         for position, sex in enumerate(sexes):
-            _curve(panel, rows[rows["sex"].astype(str) == sex], sex, position, style)
+            _curve(panel, rows[rows["sex"].astype(str) == sex], sex, shown[sex], style)
             if "lower" not in rows and not rows["estimate"].to_numpy(float).any() and position == 0:
                 panel.annotate(
                     "never chosen",
@@ -294,7 +296,7 @@ def _small_multiples(
                 if "sex" in observed and len(sexes) > 1:
                     mine = mine[mine["sex"].astype(str) == sex]
                 if position == 0 or len(sexes) > 1:
-                    rug(panel, mine["x"], look(sex, style, position).colour, style, row=position)
+                    rug(panel, mine["x"], shown[sex].colour, style, row=position)
         name, unit = _name_and_unit(name_of(marker, labels))
         panel.set_title(_fold_label(name, 24))
         panel.set(xlabel=unit, label=name_of(marker, labels))  # the label is what hovering says
@@ -307,18 +309,14 @@ def _small_multiples(
         for panel, marker in zip(axes, markers, strict=True):
             panel.set_ylim(_limits(table[table["marker"].astype(str) == marker], observed))
     figure.supylabel(y_label, fontsize=style.font_pt)
-    entries = [
-        line_entry(look(sex, style, position), plain(SEX_NAMES.get(sex, sex)), style)
-        for position, sex in enumerate(sexes)
-    ]
+    entries = [line_entry(shown[sex], plain(SEX_NAMES.get(sex, sex)), style) for sex in sexes]
     legend(figure, entries + _band_entries(table, level, style))
     return figure
 
 
-def _curve(panel: Axes, rows: pd.DataFrame, sex: str, position: int, style: Style) -> None:
+def _curve(panel: Axes, rows: pd.DataFrame, sex: str, series: Look, style: Style) -> None:
     if rows.empty:
         return
-    series = look(sex, style, position)
     if "fold" in rows:
         for _, fold in rows.groupby("fold", sort=False):
             one = fold.sort_values("x")

@@ -69,14 +69,14 @@ DRAWINGS: Mapping[str, Drawing] = {
     ),
     "difference_curves": Drawing(
         "curves",
-        "Differences between the sexes",
+        "Differences between two levels",
         "Difference of women's and men's curve for each marker.",
         ("observed",),
     ),
     "partial_effects": Drawing(
         "curves",
         "Partial effects of the boosted model",
-        "Contribution of each marker to the score, by sex.",
+        "Contribution of each marker to the score, by level of the moderator.",
         ("observed",),
     ),
     "risk_path": Drawing(

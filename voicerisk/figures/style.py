@@ -5,7 +5,7 @@ No figure depends on colour alone: whatever differs in colour also differs in li
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import wraps
@@ -287,9 +287,45 @@ def look(name: str, style: Style, position: int = 0) -> Look:
     }
     if name in fixed:
         return fixed[name]
+    return _by_position(style, position)
+
+
+def looks(names: Sequence[str], style: Style) -> dict[str, Look]:
+    """Return how several series are drawn side by side, no two alike.
+
+    Parameters
+    ----------
+    names : sequence of str
+        For example the levels of a moderator: female and male look as everywhere, others take what is left.
+    style : Style
+
+    Examples
+    --------
+    >>> shown = looks(["X", "female", "male"], DEFAULT)
+    >>> len({(one.colour, str(one.line)) for one in shown.values()})
+    3
+    """
+    found: dict[str, Look] = {}
+    known = [name for name in names if look(name, style, 0) == look(name, style, 1)]
+    taken = {look(name, style).colour for name in known}
+    position = 0
+    for name in names:
+        if name in known:
+            found[name] = look(name, style)
+            continue
+        free = [n for n in range(position, position + 64) if _by_position(style, n).colour not in taken]
+        position = free[0] if free else position
+        found[name] = _by_position(style, position)
+        position += 1
+    return found
+
+
+def _by_position(style: Style, position: int) -> Look:
+    # With more series than colours the second round has other lines and marks.
+    turn = position // len(style.sequence)
     return Look(
         style.sequence[position % len(style.sequence)],
-        LINES[position % len(LINES)],
-        MARKERS[position % len(MARKERS)],
+        LINES[(position + turn) % len(LINES)],
+        MARKERS[(position + turn) % len(MARKERS)],
         filled=position % 2 == 0,
     )

@@ -45,6 +45,11 @@ def read_text(path: Path, error: type[VoiceriskError]) -> str:
     for start, what in BINARY.items():
         if raw.startswith(start):
             raise error(f"{path} {what}.")
+    return decoded(raw, path, error)
+
+
+def decoded(raw: bytes, path: Path, error: type[VoiceriskError]) -> str:
+    """Return the bytes of a text file as text; `path` is named in errors."""
     encoding = _encoding(raw)
     try:
         text = raw.decode(encoding)

@@ -172,8 +172,9 @@ def read_sheet(
     path: Path,
     error: type[VoiceriskError],
     required: Sequence[str] = (),
-    verbatim: Sequence[str] = (),
+    verbatim: Sequence[str] | None = (),
     text: Sequence[str] = ("call_id",),
+    quote_names: bool = True,
 ) -> Sheet:
     """Read a table that a person brings.
 
@@ -188,9 +189,11 @@ def read_sheet(
     required : sequence of str
         Columns that must be there.
     verbatim : sequence of str
-        Columns whose cells stay as they are written, such as messages.
+        Columns whose cells stay as they are written, such as messages; None for all.
     text : sequence of str
         Columns that are text whatever they look like (ids); numbers of Parquet become text there.
+    quote_names : bool
+        Whether an error may quote the name of a column; without a header it may be what somebody wrote.
 
     Returns
     -------
@@ -209,13 +212,14 @@ def read_sheet(
     if suffix == ".parquet":
         return _complete(_parquet(path, error, verbatim, text), required)
     if suffix in WORKBOOKS:
-        return _complete(_gathered(path, workbook_records(path, error), "", error, verbatim), required)
+        records = workbook_records(path, error)
+        return _complete(_gathered(path, records, "", error, verbatim, quote_names), required)
     content = read_text(path, error)
     if content.lstrip()[:1] == "<":
         raise error(f"{path} is a web page or XML, not a table of text; save the table as CSV in UTF-8.")
     separator, content = _separator(content, suffix)
     records = _records(path, content, separator, error)
-    return _complete(_gathered(path, records, separator, error, verbatim), required)
+    return _complete(_gathered(path, records, separator, error, verbatim, quote_names), required)
 
 
 def _complete(sheet: Sheet, required: Sequence[str]) -> Sheet:
@@ -263,7 +267,8 @@ def _gathered(
     records: Iterable[list[str]],
     separator: str,
     error: type[VoiceriskError],
-    verbatim: Sequence[str],
+    verbatim: Sequence[str] | None,
+    quote_names: bool,
 ) -> Sheet:
     header: list[str] | None = None
     parts: list[list[pa.Array]] = []
@@ -276,7 +281,7 @@ def _gathered(
             header = [clean(cell) for cell in record]
             while header and not header[-1]:  # a spreadsheet leaves empty columns at the right
                 header.pop()
-            _check_header(path, header, separator, error)
+            _check_header(path, header, error, quote_names)
             n = len(header)
             continue
         if len(record) != n:
@@ -311,9 +316,12 @@ def _columns(block: list[list[str]]) -> list[pa.Array]:
 
 
 def _cleaned(
-    column: pa.ChunkedArray, name: str, verbatim: Sequence[str], respelled: dict[str, NDArray[np.bool_]]
+    column: pa.ChunkedArray,
+    name: str,
+    verbatim: Sequence[str] | None,
+    respelled: dict[str, NDArray[np.bool_]],
 ) -> pd.Series:
-    if name in verbatim:
+    if verbatim is None or name in verbatim:
         return _text_series(column)
     if pc.all(pc.string_is_ascii(column)).as_py():
         return _text_series(pc.utf8_trim_whitespace(column))
@@ -340,7 +348,7 @@ def _ragged(path: Path, row: int, record: list[str], n: int, separator: str, fir
     )
 
 
-def _check_header(path: Path, header: list[str], separator: str, error: type[VoiceriskError]) -> None:
+def _check_header(path: Path, header: list[str], error: type[VoiceriskError], quote_names: bool) -> None:
     for number, name in enumerate(header, 1):
         if number == 1 and ROW_NAMES.fullmatch(name):
             raise error(
@@ -356,24 +364,30 @@ def _check_header(path: Path, header: list[str], separator: str, error: type[Voi
             raise error(f"{path}, row 1: column {number} {what}; name it or delete it.")
     doubled = [name for name in header if header.count(name) > 1]
     if doubled:
-        raise error(f"{path}, row 1: the column {doubled[0]!r} occurs more than once.")
+        places = [number for number, name in enumerate(header, 1) if name == doubled[0]]
+        what = repr(doubled[0]) if quote_names else f"in places {' and '.join(map(str, places))}"
+        raise error(f"{path}, row 1: the column {what} occurs more than once.")
 
 
-def _parquet(path: Path, error: type[VoiceriskError], verbatim: Sequence[str], text: Sequence[str]) -> Sheet:
+def _parquet(
+    path: Path, error: type[VoiceriskError], verbatim: Sequence[str] | None, text: Sequence[str]
+) -> Sheet:
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise error(f"There is no file {path}.")
     try:
-        table = pq.ParquetFile(path).read().to_pandas()
-    except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
+        columns = pq.ParquetFile(path).read()
+        columns.validate(full=True)
+        table = columns.to_pandas()
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as problem:
         said = str(problem).split("\n")[0][:200].rstrip(".")
         raise error(f"{path} cannot be read as Parquet ({said}); write it again.") from problem
     if table.index.name is not None or isinstance(table.index, pd.MultiIndex):
         table = table.reset_index()
     table = table.reset_index(drop=True)
     header = [clean(str(name)) for name in table.columns]
-    _check_header(path, header, "", error)
+    _check_header(path, header, error, True)
     table.columns = pd.Index(header)
     respelled: dict[str, NDArray[np.bool_]] = {}
     for name in header:

@@ -3,11 +3,14 @@
 import dataclasses
 import difflib
 import hashlib
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from voicerisk.errors import StudyError
+from voicerisk.intake.decoding import decoded
 
 
 def plain(value: Any) -> Any:
@@ -52,11 +55,47 @@ def read_study_file(path: Path | str) -> tuple[Path, dict[str, Any], str]:
         raise StudyError(
             f"There is no study file {path}; `voicerisk simulate DIR` writes an example."
         ) from None
+    text = decoded(raw, path, StudyError)
     try:
-        tables = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise StudyError(f"{path.name} is not valid TOML: {problem}.") from None
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise StudyError(
+            f"{path.name} is not valid TOML: {problem}{_backslash(text, str(problem))}."
+        ) from None
+    except RecursionError:
+        raise StudyError(f"{path.name} is not valid TOML: brackets are nested too deeply.") from None
+    for place, value in _texts(tables):
+        if CONTROL.search(value) and not place.startswith("report."):
+            raise StudyError(
+                f"{path.name}: {place} holds {value!r}, in which a backslash and a letter became a sign "
+                f"that is no "
+                f"letter; {SLASHES}."
+            )
     return path, tables, hashlib.sha256(raw).hexdigest()
+
+
+SLASHES = "write folders with /, or the text in single quotes"
+CONTROL = re.compile(r"[\x07\x08\t\x0b\x0c\x1b]")
+
+
+def _backslash(text: str, problem: str) -> str:
+    """Return a hint where the line that is no TOML holds a backslash, as a path of Windows does."""
+    found = re.search(r"at line (\d+)", problem)
+    lines = text.splitlines()
+    line = lines[min(int(found[1]), len(lines)) - 1] if found and lines else ""
+    return f"; a backslash has a meaning in double quotes: {SLASHES}" if "\\" in line else ""
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of the tables with the keys that lead to it."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, place)
 
 
 def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 
 from voicerisk.errors import RBridgeError
 from voicerisk.files import PRIVATE, replacing, write_text
+from voicerisk.pipeline.tables import read_table
 from voicerisk.rbridge.fit_script import HEAD, LASSO, boost_part, gamm_part
 from voicerisk.rbridge.request import Rds
 from voicerisk.rbridge.session import source_folder
@@ -20,7 +21,7 @@ from voicerisk.rbridge.worker import Worker
 
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
 _SEGMENT_KEYS = ["call_id", "caller_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent"]
-_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R", "bridge_probe.R")
+_OUTSIDE_THE_PACKAGE = ("bridge.R", "bridge_models.R")
 _MODELS = ("model.rds", "model_without_random_intercepts.rds")
 _COPIES = {
     "gamm/smooths.csv": "study_smooths.csv",
@@ -94,17 +95,13 @@ def export_r(
 
 def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return frames and segments in the order and with the columns that the models saw."""
-    calls = pd.read_csv(source / "calls.csv", dtype=str)
+    calls = read_table(source, "calls")
     covariates = [name for name in settings["cohort"]["covariates"] if name in calls.columns]
-    for name in ("outcome", *covariates):
-        # Codes such as 01 are text, as they were in the study.
-        if not calls[name].str.match(r"\s*[-+]?0[0-9]").any():
-            with suppress(ValueError):
-                calls[name] = pd.to_numeric(calls[name])
-    known = calls[["call_id", "sex", "outcome", *covariates]]
+    columns = _moderator(settings)
+    known = calls[list(dict.fromkeys(["call_id", "sex", "outcome", *columns, *covariates]))]
     order = pd.Series(range(len(calls)), index=calls["call_id"])
-    frames = pd.read_parquet(source / "frames.parquet")
-    segments = pd.read_parquet(source / "segments.parquet").query("n_frames > 0")
+    frames = read_table(source, "frames")
+    segments = read_table(source, "segments").query("n_frames > 0")
     markers = [name for name in frames.columns if name not in _FRAME_KEYS]
     segments = segments[[name for name in segments.columns if name in [*_SEGMENT_KEYS, *markers]]]
     levels = settings["biomarkers"]["levels"]
@@ -124,6 +121,12 @@ def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Da
         return table.drop(columns="_place").merge(known, on="call_id", how="left", validate="many_to_one")
 
     return ordered(frames, ["segment", "frame"]), ordered(segments, ["segment"])
+
+
+def _moderator(settings: dict[str, Any]) -> list[str]:
+    """Return the columns that moderate; an older manifest has one name."""
+    named = settings["cohort"].get("moderator", ["sex"])
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _warn_of_code(place: Path) -> None:
@@ -167,6 +170,12 @@ def _script(
     specs: dict[Path, dict[str, Any]],
 ) -> str:
     text = HEAD.format(version=metadata.version("voicerisk"))
+    columns = _moderator(settings)
+    plain = len(columns) == 1
+    if plain:
+        callers = frames["caller_id"].groupby(frames[columns[0]].astype(str)).nunique()
+        plain = bool((callers >= settings["cohort"].get("level_callers", 1)).all())
+    as_in_the_paper = plain and columns == ["sex"] and set(frames["sex"]) <= {"female", "male"}
     notes = json.loads((source / "gamm" / "notes.json").read_text(encoding="utf-8"))
     kept = list(notes["kept"])
     for i, (path, spec) in enumerate(specs.items()):
@@ -174,16 +183,25 @@ def _script(
         by_frame = settings["gamm"]["level"] == "frame" or any(
             name not in segments.columns for name in spec["markers"]
         )
+        if not plain:
+            text += f"\n# {path.name} is not refitted: its moderator is none, crossed, or has small levels.\n"
+            continue
         text += f"\n# {path.name}" + gamm_part(spec, model, "frames" if by_frame else "segments", i == 0)
     if settings["screening"]["unit"] == "segment" and (source / "lasso_path.csv").is_file():
-        terms = pd.read_csv(source / "screening.csv")["term"]
+        terms = read_table(source, "screening")["term"]
         if all(name in segments.columns and not segments[name].isna().any() for name in terms):
             text += LASSO.format()
         else:
             text += "\n# The Lasso is not refitted: it used missing indicators.\n"
     if (source / "boost" / "risk_path_published.csv").is_file() and kept:
         gaps = [name for name in kept if frames[name].isna().any()]
-        text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))
+        if as_in_the_paper:
+            text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))
+        else:
+            text += (
+                "\n# The boosted model is not refitted here: its moderator is not that of women and men. See "
+                "vr_gamboost().\n"
+            )
     return text
 
 

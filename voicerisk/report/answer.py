@@ -54,7 +54,7 @@ def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[st
 
 
 def _found(calls: pd.DataFrame) -> dict[str, float] | None:
-    """Return n, events and the metrics of the design that is told first, None where there is none."""
+    """Return n, events and the metrics of the design that is shown first, None where there is none."""
     for design in DESIGN_ORDER:
         rows = calls[calls["design"] == design].drop_duplicates("metric")
         values = rows.set_index("metric")["estimate"]

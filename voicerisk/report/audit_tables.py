@@ -51,7 +51,7 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
         cells["Had seen held-out callers"] = [
             "nothing" if pd.isna(names) or not names else str(names) for names in ladder["leaked"]
         ]
-    notes = ["Each rung keeps the liberties of those above it, on the same folds. Rung 0 is honest."]
+    notes = ["Each rung relaxes one rule more than the rung above it, on the same folds. Rung 0 is honest."]
     if "n_without_cut" in ladder:
         notes.append(
             "Youden J and the frames decided rightly are of all calls: a call whose fold found no cut is not "
@@ -129,7 +129,7 @@ def findings_list(findings: pd.DataFrame) -> PublicationTable:
     ----------
     findings : DataFrame
         Columns severity ('leak', 'bias', 'note'), finding, evidence, remedy, and where known concerns ('the
-        study' or 'the ladder', whose liberties the audit took on purpose).
+        study' or 'the ladder', whose rules the audit relaxed on purpose).
     """
     need(findings, ["severity", "finding", "evidence", "remedy"], "audit findings")
     order = findings["severity"].map({"leak": 0, "bias": 1}).fillna(2)
@@ -141,8 +141,8 @@ def findings_list(findings: pd.DataFrame) -> PublicationTable:
     cells = rows[list(heads)].astype("string").fillna(MISSING)
     cells.columns = pd.Index(heads.values())
     notes = (
-        "Leak: the held-out caller's outcome, or who he is, entered. Bias: the number is not what it says, "
-        "without any leak.",
+        "Leak: the held-out caller's outcome, or who they are, entered. Bias: the number is not what it "
+        "says, without any leak.",
     )
     title = "Findings of the audit"
     return PublicationTable("findings", title, cells.astype(object).reset_index(drop=True), notes)

@@ -42,10 +42,11 @@ def cohort_characteristics(
     need(calls, ["call_id", "caller_id", "sex", "outcome", *columns], "cohort characteristics")
     groups: dict[str, pd.DataFrame] = {"All": calls}
     for outcome in (1, 0):
-        for sex in ("female", "male"):
-            part = calls[(calls["outcome"] == outcome) & (calls["sex"] == sex)]
+        for sex in (*SEXES, *sorted(set(calls["sex"].astype(str)) - set(SEXES))):
+            part = calls[(calls["outcome"] == outcome) & (calls["sex"].astype(str) == sex)]
             if len(part):
-                groups[f"{labels.get(str(outcome), f'Outcome {outcome}')}, {SEXES[sex].lower()}"] = part
+                named = SEXES[sex].lower() if sex in SEXES else f"sex {sex}"
+                groups[f"{labels.get(str(outcome), f'Outcome {outcome}')}, {named}"] = part
     rows: dict[str, list[str]] = {
         "Callers, n": [count(part["caller_id"].nunique()) for part in groups.values()],
         "Calls, n": [count(len(part)) for part in groups.values()],

@@ -7,7 +7,9 @@ decides. Pseudonymous is not anonymous: scores, sexes and strata of few callers 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -16,11 +18,14 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.gallery import LABELS_FILE, drawing_of
 from voicerisk.figures.saving import guarded, part_path
 from voicerisk.files import write_csv, write_json
+from voicerisk.pipeline.tables import read_table
+from voicerisk.report.checklist import PERSONAL as ITEMS
 from voicerisk.report.class_report import is_text
-from voicerisk.report.gather import Results, gather
+from voicerisk.report.gather import Figures, Results, gather
 from voicerisk.report.html import salt_of, veil_of, write_report
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil
+from voicerisk.report.secrets import Secrets, first_found, secrets_of, telling_column
 
 NEVER = frozenset(["file", "labels", "label", "path", "source_file", "notes", "text", "transcript"])
 CALL_COLUMNS = ("call_id", "caller_id", "sex", "outcome", "n_segments", "duration_s", "speech_s")
@@ -59,6 +64,22 @@ PREDICTION_COLUMNS = (
     "threshold",
     "weight",
 )
+ID_COLUMNS = ("call_id", "caller_id", "rater")
+# What a person writes into a study file, or names their files by.
+PERSONAL = {"cohort": ("calls", "root", "where", "labels", "tier"), "biomarkers": ("frames",)}
+MANIFEST = (
+    *(
+        "written",
+        "settings",
+        "seed",
+        "protocols",
+        "protocol_notes",
+        "biomarker_definitions",
+        "versions",
+        "sound",
+    ),
+)
+NOT_SHARED = "(stated in the study; not shared)"
 Folds = dict[tuple[str, str, str], int]
 
 
@@ -67,6 +88,7 @@ def export_study(
     out: Path,
     *,
     columns: Sequence[str] = (),
+    allow: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write a de-identified copy of a finished study.
@@ -79,6 +101,8 @@ def export_study(
         A new or empty folder.
     columns : sequence of str
         Further columns of the calls table to include (strata, age); each makes a caller easier to recognise.
+    allow : sequence of str
+        Ordinary words that happen to be an id or the text of a label, and may stay.
     progress : callable, optional
         Called as progress(done, total) while the report is drawn.
 
@@ -91,8 +115,9 @@ def export_study(
     Raises
     ------
     ReportError
-        If `out` lies in the study or is not empty, a column is unknown or holds ids or file names, or the
-        folder holds no finished study, or one of chats.
+        If `out` lies in the study or is not empty, a column is unknown or tells who is who, or the folder
+        holds no finished study, or one of chats; and if an id, a name of a file or a label text is found in
+        what was written, which is then removed.
     """
     if out.resolve().is_relative_to(study_dir.resolve()):
         raise ReportError(f"{out}: lies inside the study; choose a folder outside it.")
@@ -104,20 +129,56 @@ def export_study(
             f"{study_dir}: a study of chats is not exported; its tables/, figures/ and report.html "
             "hold no id and no message, everything else stays at home."
         )
-    veil = veil_of(results)
+    secrets = secrets_of(results, study_dir, allow)
+    _refuse_columns(results.calls, columns, secrets)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
+        made = Path(place) / "copy"
+        written = _write_copy(results, study_dir, made, columns, secrets, progress)
+        for path in written:
+            found = first_found(secrets, path)
+            if found is not None:
+                raise ReportError(
+                    f"The copy is not finished, and removed: {path.relative_to(made)} would hold {found!r}, "
+                    "an id, the name of a file or folder, or the text of a label; leave that column out, or, "
+                    "if it is an ordinary word, say so with --allow."
+                )
+        if out.exists():
+            out.rmdir()
+        made.rename(out)
+    return [out / path.relative_to(made) for path in written]
+
+
+def _refuse_columns(calls: pd.DataFrame | None, columns: Sequence[str], secrets: Secrets) -> None:
+    if calls is None:
+        return
+    for column in columns:
+        if column not in calls:
+            raise ReportError(f"export: the calls table has no column {column!r}.")
+        if column in NEVER:
+            raise ReportError(f"export: column {column!r} names files or texts and is never shared.")
+        why = telling_column(calls[column], calls, secrets)
+        if why is not None:
+            raise ReportError(f"export: column {column!r} {why} and is never shared.")
+
+
+def _write_copy(
+    results: Results,
+    study_dir: Path,
+    out: Path,
+    columns: Sequence[str],
+    secrets: Secrets,
+    progress: Callable[[int, int], None] | None,
+) -> list[Path]:
+    veil = replace(veil_of(results, study_dir), secrets=secrets)
     written: list[Path] = []
 
     def keep(name: str, table: pd.DataFrame) -> None:
         write_csv(out / name, guarded(table))
         written.append(out / name)
 
+    out.mkdir(mode=0o700)
     if results.calls is not None:
-        unknown = [column for column in columns if column not in results.calls]
-        if unknown:
-            raise ReportError(f"export: the calls table has no column {unknown[0]!r}.")
-        telling = [column for column in columns if column in NEVER]
-        if telling:
-            raise ReportError(f"export: column {telling[0]!r} names files or texts and is never shared.")
         kept = [*[column for column in CALL_COLUMNS if column in results.calls], *columns]
         keep("calls.csv", _veiled(results.calls[list(dict.fromkeys(kept))], veil))
     predictions = _predictions(study_dir)
@@ -127,27 +188,42 @@ def export_study(
         keep("predictions_of_calls.csv", _veiled(_renumber(predictions[kept], folds), veil))
     for name in TABLES:
         if (study_dir / name).is_file():
-            keep(name, _safe(pd.read_csv(study_dir / name), veil))
+            keep(name, _safe(read_table(study_dir, name.removesuffix(".csv")), veil))
     for name in FOLD_TABLES:
         if (study_dir / name).is_file():
-            table = _renumber(pd.read_csv(study_dir / name), folds)
+            table = _renumber(read_table(study_dir, name.removesuffix(".csv")), folds)
             keep(name, table.sort_values(["protocol", "design", "repeat", "fold"], kind="stable"))
+    figures: Figures = {}
     for name, (table, parts) in results.figures.items():
         if drawing_of(name)[0] != "listening":
-            shared = {"": table, **parts}
+            safe = {key: without_filters(one) for key, one in {"": table, **parts}.items()}
+            figures[name] = safe.pop(""), safe
+            shared = {"": figures[name][0], **safe}
             shared = {part: _unordered(one, folds, salt_of(results)) for part, one in shared.items()}
             _figure(out / "figures" / name, shared.pop(""), shared, veil, keep)
     if results.labels:
         write_csv(out / "figures" / LABELS_FILE, guarded(_labels(results)))
         written.append(out / "figures" / LABELS_FILE)
-    for name, value in (
-        ("provenance.json", _provenance(results, veil, folds)),
-        ("manifest.json", _manifest(results, veil)),
-    ):
+    manifest = _manifest(results, veil)
+    for name, value in (("provenance.json", _provenance(results, veil, folds)), ("manifest.json", manifest)):
         write_json(out / name, value)
         written.append(out / name)
-    written.append(write_report(study_dir, out / "report.html", progress=progress))
+    # The salt of the pseudonyms stays at home, and the report needs it to give the same ones.
+    salted = {**manifest, "calls_table": {"sha256": salt_of(results)}}
+    bare = replace(results, manifest=salted, figures=figures)
+    written.append(write_report(study_dir, out / "report.html", shared=bare, progress=progress))
     return written
+
+
+def without_filters(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of who left without the words of filters, which may name people."""
+    if "reason" not in table:
+        return table
+    reasons = table["reason"].map(
+        lambda reason: "filter of the study" if str(reason).startswith("where ") else reason,
+        na_action="ignore",
+    )
+    return table.assign(reason=reasons)
 
 
 def _veiled(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
@@ -158,12 +234,12 @@ def _veiled(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
 
 
 def _safe(table: pd.DataFrame, veil: Veil) -> pd.DataFrame:
-    """Refuse ids in a table that should have none, and veil what its texts say."""
-    held = [column for column in table if column in {"call_id", "caller_id", *NEVER}]
-    table = table.drop(columns=held)
+    """Leave out columns of ids, and withhold texts that name somebody."""
+    table = without_filters(table.drop(columns=[name for name in table if name in {*ID_COLUMNS, *NEVER}]))
     for column in table.columns:
         if not pd.api.types.is_numeric_dtype(table[column].dtype):
-            table[column] = table[column].map(lambda one: veil.text(str(one)), na_action="ignore")
+            safe = {one: veil.text(str(one)) for one in table[column].dropna().unique()}
+            table[column] = table[column].map(safe)
     return table
 
 
@@ -178,7 +254,7 @@ def _figure(
 
 def _predictions(study_dir: Path) -> pd.DataFrame:
     tables = [
-        pd.read_parquet(path, filters=[("unit", "==", "call")])
+        read_table(study_dir, path.stem, filters=[("unit", "==", "call")])
         for path in sorted(study_dir.glob("predictions_*.parquet"))
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -258,11 +334,19 @@ def _provenance(results: Results, veil: Veil, folds: Folds) -> dict[str, Any]:
 
 
 def _manifest(results: Results, veil: Veil) -> dict[str, Any]:
-    """Return the manifest without hashes of recordings and outputs, without paths, with ids replaced."""
+    """Return the manifest without paths, hashes, ids, and what people wrote.
+
+    What a person wrote into the study file, and what names their files, is said to be there and not shared.
+    """
     manifest = json.loads(json.dumps(results.manifest))
-    # The hash of the calls table is the salt of the pseudonyms.
-    manifest.get("calls_table", {}).pop("sha256", None)
-    manifest["stages"] = {
+    settings = manifest.get("settings", {})
+    for room, keys in PERSONAL.items():
+        for key in keys if isinstance(settings.get(room), dict) else ():
+            if settings[room].get(key):
+                settings[room][key] = NOT_SHARED
+    settings["report"] = {key: NOT_SHARED for key in ITEMS if settings.get("report", {}).get(key)}
+    kept = {key: manifest[key] for key in MANIFEST if key in manifest}
+    kept["stages"] = {
         name: {key: value for key, value in stage.items() if key in ("seconds", "notes")}
         for name, stage in manifest.get("stages", {}).items()
     }
@@ -274,4 +358,4 @@ def _manifest(results: Results, veil: Veil) -> dict[str, Any]:
             return [clean(one) for one in value]
         return veil.text(without_folders(value)) if isinstance(value, str) else value
 
-    return dict(clean(manifest))
+    return dict(clean(kept))

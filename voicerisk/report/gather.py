@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.errors import ReportError
+from voicerisk.errors import ReportError, StudyError
 from voicerisk.figures.gallery import read_labels, stored
+from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
-IDS = {"call_id": str, "caller_id": str}
 OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 
@@ -71,28 +71,26 @@ def gather(study_dir: Path) -> Results:
         raise ReportError(f"{study_dir}: there is no manifest.json here; run the study to its end first.")
     manifest.pop("recordings", None)
     notes = _json(study_dir / "gamm" / "notes.json") or {}
-    smooths, terms = (_csv(study_dir / "gamm" / f"{name}.csv") for name in ("smooths", "terms"))
+    smooths, terms = (_csv(study_dir, f"gamm/{name}") for name in ("smooths", "terms"))
     segments = study_dir / "segments.parquet"
     figures = study_dir / "figures"
     return Results(
         manifest=manifest,
-        calls=_csv(study_dir / "calls.csv"),
-        segments=pd.read_parquet(segments) if segments.is_file() else None,
-        metrics=_csv(study_dir / "metrics.csv"),
-        thresholds=_csv(study_dir / "thresholds.csv"),
+        calls=_csv(study_dir, "calls"),
+        segments=read_table(study_dir, "segments") if segments.is_file() else None,
+        metrics=_csv(study_dir, "metrics"),
+        thresholds=_csv(study_dir, "thresholds"),
         smooths=_readable(smooths, notes),
         terms=_readable(terms, notes),
         gamm_notes=tuple(str(note) for note in [*notes.get("notes", []), *notes.get("warnings", [])]),
         provenance=_json(study_dir / "provenance.json") or {},
-        findings=_csv(study_dir / "audit" / "findings.csv"),
-        tests=_csv(study_dir / "audit" / "tests.csv"),
-        procedure=_csv(study_dir / "audit" / "procedure.csv"),
-        ladder=_csv(study_dir / "audit" / "ladder.csv"),
+        findings=_csv(study_dir, "audit/findings"),
+        tests=_csv(study_dir, "audit/tests"),
+        procedure=_csv(study_dir, "audit/procedure"),
+        ladder=_csv(study_dir, "audit/ladder"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
-        of_classes={
-            name: table for name in OF_CLASSES if (table := _csv(study_dir / f"{name}.csv")) is not None
-        },
+        of_classes={name: table for name in OF_CLASSES if (table := _csv(study_dir, name)) is not None},
     )
 
 
@@ -117,16 +115,15 @@ def _json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _csv(path: Path) -> pd.DataFrame | None:
+def _csv(study_dir: Path, name: str) -> pd.DataFrame | None:
     """Read one of the study's own tables, None where it is missing or has no row."""
+    path = study_dir / f"{name}.csv"
     if not path.is_file():
         return None
     try:
-        table = pd.read_csv(path, dtype=IDS)
-    except pd.errors.EmptyDataError:
-        return None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: not readable as a table ({error}); run the study again.") from error
+        table = read_table(study_dir, name) if name in schemas() else read_as_written(path)
+    except StudyError as error:
+        raise ReportError(str(error)) from None
     return table if len(table) else None
 
 

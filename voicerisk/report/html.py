@@ -23,10 +23,11 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.gather import Results, gather
+from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
+from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
     PublicationTable,
     gamm_table,
@@ -107,6 +108,7 @@ def write_report(
     show_ids: bool = False,
     show_labels: bool = False,
     calls: Sequence[CallInReport] = (),
+    shared: Results | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write the report of a finished study as one HTML file that needs nothing else.
@@ -128,6 +130,8 @@ def write_report(
     calls : sequence of CallInReport
         Calls whose listening figures are included, and with `sound` their voices (default: none, since both
         are about a person).
+    shared : Results, optional
+        What to draw instead of what the folder holds: the same without free text.
     progress : callable, optional
         Called as progress(done, total) after each figure.
 
@@ -145,8 +149,8 @@ def write_report(
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    results = gather(study_dir)
-    veil = Veil() if show_ids else veil_of(results)
+    results = gather(study_dir) if shared is None else shared
+    veil = Veil() if show_ids else veil_of(results, study_dir)
     chosen = read_style(style)
     check_sounds(calls)
     names = [name for name in results.figures if drawing_of(name)[0] != "listening"]
@@ -205,7 +209,7 @@ def salt_of(results: Results) -> str:
     return str(results.manifest.get("calls_table", {}).get("sha256", ""))
 
 
-def veil_of(results: Results) -> Veil:
+def veil_of(results: Results, study_dir: Path) -> Veil:
     """Return pseudonyms for every id the study mentions, so that none stays."""
     calls: set[str] = set()
     callers: set[str] = set()
@@ -217,13 +221,10 @@ def veil_of(results: Results) -> Veil:
             callers |= set(table["caller_id"].dropna().astype(str)) if "caller_id" in table else set()
     for record in results.provenance.values():
         callers |= {str(caller) for caller in record.get("callers", [])}
-    files: set[str] = set()
-    if results.calls is not None:
-        for column in ("file", "labels"):
-            if column in results.calls:
-                files |= set(results.calls[column].dropna().astype(str))
     salt = salt_of(results)
-    return Veil(pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt), frozenset(files))
+    return Veil(
+        pseudonyms(calls, "call", salt), pseudonyms(callers, "caller", salt), secrets_of(results, study_dir)
+    )
 
 
 def _picture(name: str, results: Results, veil: Veil, style: Style) -> _Picture:

@@ -1,4 +1,4 @@
-"""The middle class that a study left out, with its number: without it every figure is better than practice."""
+"""The middle class that a study left out, with its number."""
 
 import pandas as pd
 
@@ -42,6 +42,6 @@ def spectrum_note(flow: pd.DataFrame | None, n_calls: int) -> str:
         return ""
     one = left_out == 1
     return (
-        f"{left_out} call{'' if one else 's'} of a middle class {'was' if one else 'were'} left out beside the "
-        f"{n_calls} analysed: every figure here is better than in practice, where such calls come too."
+        f"{left_out} call{'' if one else 's'} of a middle class {'was' if one else 'were'} left out beside "
+        f"the {n_calls} analysed: every figure here is better than in practice, where such calls come too."
     )

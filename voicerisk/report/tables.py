@@ -43,10 +43,11 @@ PERFORMANCE = (
     "calibration_in_the_large",
     "observed_expected",
 )
+CLOSED = "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size."
 # Callers are held out in turn, so that the folds' shares of the outcome add up to the study's.
 NO_IN_THE_LARGE = (
-    "Calibration in the large and observed/expected are not shown for a study's own callers: the mean risk is the "
-    "study's share by construction. Another study shows them (voicerisk validate)."
+    "Calibration in the large and observed/expected are not shown for a study's own callers: the mean risk "
+    "is the study's share by construction. Another study shows them (voicerisk validate)."
 )
 
 
@@ -76,9 +77,12 @@ class PublicationTable:
 
 
 def gamm_table(
-    smooths: pd.DataFrame, terms: pd.DataFrame | None = None, labels: Mapping[str, str] = NO_LABELS
+    smooths: pd.DataFrame,
+    terms: pd.DataFrame | None = None,
+    labels: Mapping[str, str] = NO_LABELS,
+    moderator: str = "sex",
 ) -> PublicationTable:
-    """Return the GAMM's smooths by sex, and its parametric terms, as the paper's Table 1 should have been.
+    """Return the GAMM's smooths by level, and its parametric terms, as the paper's Table 1 should have been.
 
     Parameters
     ----------
@@ -89,11 +93,13 @@ def gamm_table(
         Columns term, estimate, se, lower, upper, statistic, statistic_name, p_value.
     labels : mapping of str to str
         Marker to label with unit.
+    moderator : str
+        What the levels in the column sex are levels of.
 
     Returns
     -------
     PublicationTable
-        One row a marker and sex, then one a term. Smooths have no coefficient that could be printed.
+        One row a marker and level, then one a term. Smooths have no coefficient that could be printed.
 
     Raises
     ------
@@ -106,7 +112,7 @@ def gamm_table(
     ]
     statistics = ordered(smooths["statistic_name"])
     head = [
-        "Sex",
+        moderator.capitalize(),
         "Marker",
         "EDF",
         "Reference df",
@@ -141,7 +147,10 @@ def gamm_table(
             f"P {_equals(row['p_value'])}."
         )
     return PublicationTable(
-        "gamm", "Smooth effects of the markers by sex (generalised additive mixed model)", cells, tuple(notes)
+        "gamm",
+        f"Smooth effects of the markers by {moderator} (generalised additive mixed model)",
+        cells,
+        tuple(notes),
     )
 
 

@@ -126,7 +126,7 @@ def audited(results: Results) -> list[str]:
         name = results.manifest.get("study_file", {}).get("name", "STUDY.toml")
         return [
             "The audit has not been run on this study. "
-            f"`voicerisk audit {name} --out RESULTS` takes the liberties of the published protocol one at a "
+            f"`voicerisk audit {name} --out RESULTS` relaxes the rules of the nested protocol one at a "
             "time, permutes outcomes, and says what leaks; this report then shows what it found."
         ]
     own = findings[findings["concerns"] == "the study"] if "concerns" in findings else findings

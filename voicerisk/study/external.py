@@ -10,6 +10,7 @@ import pandas as pd
 
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
+from voicerisk.callers.moderator import level_text
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
@@ -17,6 +18,7 @@ from voicerisk.models import AdditiveModel, read_model
 from voicerisk.models.saved.procedure import SCORE_DECIMALS
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.scoring import scorable
@@ -28,6 +30,7 @@ FOLDER = "external"
 # Without them a marker would be another number than the one that the model learned.
 SAME_AUDIO = ("extent", "calibration", "pre_emphasis", "normalise", "silence")
 LEAST_CALLERS = 2
+YEARS = (1900, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def validate_externally(
     with folder.locked():
         stages = Stages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
-        absent = [marker for marker in scorer.markers if marker not in tables.markers]
+        absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:
             raise StudyError(
                 f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "
@@ -112,14 +115,14 @@ def validate_externally(
             )
         notes: list[str] = []
         with told.stage("External validation") as move:
-            strata = list(dict.fromkeys(["sex", *study.cohort.strata]))
+            strata = list(study.cohort.groups)
             calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
             if time is not None:
                 calls = calls.assign(year=_years(cohort.calls, calls["call_id"], time))
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(scorer, threshold, notes)
-            frames, left_out = scorable(scorer, tables.frames.assign(sex=tables.of_frames("sex")))
+            frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
             notes.extend(left_out)
             scored = scorer.score(frames)
             p_raw = scored["p_raw"].groupby(frames["call_id"].to_numpy()).mean()
@@ -154,6 +157,28 @@ def validate_externally(
     for note in notes:
         told.note(note)
     return ExternalResult(place, metrics, recalibration, shift, tuple(notes))
+
+
+def _with_levels(
+    scorer: AdditiveModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
+) -> pd.DataFrame:
+    """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
+    if scorer.moderator is None:
+        return frames
+    name = scorer.moderator.name
+    if name not in calls:
+        raise StudyError(
+            f"The model is moderated by {name!r}, which the calls of {study.path.name} do not have; "
+            "add the column, or name the same [cohort] moderator."
+        )
+    of_call = calls.set_index("call_id")[name]
+    for call, value in of_call[of_call.index.isin(frames["call_id"])].items():
+        if level_text(value, name) not in scorer.moderator.levels:
+            raise StudyError(
+                f"Call {call} of {study.path.name} has {name} = {value!r}, which the model does not know; it "
+                f"knows {', '.join(scorer.moderator.levels)}. Leave such calls out with [cohort] where."
+            )
+    return frames.assign(**{name: frames["call_id"].map(of_call)})
 
 
 def _or_none(value: float) -> float | None:
@@ -241,14 +266,18 @@ def _years(cohort_calls: pd.DataFrame, call_ids: pd.Series, column: str) -> np.n
         )
     values = cohort_calls.set_index("call_id")[column].loc[call_ids]
     if pd.api.types.is_numeric_dtype(values):
-        years = values
+        years = values.where(values.between(*YEARS) & (values % 1 == 0))
     else:
-        years = pd.to_datetime(values, errors="coerce", format="mixed").dt.year
+        # Two digits for the year (03.04.05) can be read in several ways.
+        full = values.where(values.astype("str").str.contains(r"(?:^|\D)(?:19|20)\d\d(?:\D|$)"))
+        years = pd.to_datetime(full, errors="coerce", format="mixed").dt.year
     if years.isna().any():
         call = years.index[years.isna()][0]
+        serial = pd.api.types.is_number(values[call]) and values[call] > YEARS[1]
+        hint = " (a spreadsheet's number of a day is refused)" if serial else ""
         raise StudyError(
-            f"Column {column} of call {call} is {values[call]!r}, which is no date and no year; write "
-            "2021-05-17."
+            f"Column {column} of call {call} is {values[call]!r}, which is no date with a year of four digits"
+            f"{hint}; write 2021-05-17."
         )
     return np.asarray(years.astype(int).astype(str).to_numpy(dtype=object))
 
@@ -294,7 +323,7 @@ def _shift(
             "the share of values beyond its knots is known."
         )
         return beyond
-    old = pd.read_parquet(before)
+    old = read_table(before.parent, "frames")
     shared = [marker for marker in scorer.markers if marker in old]
     return marker_shift(old, tables.frames, shared).merge(beyond, on="marker", how="left")
 

@@ -24,6 +24,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
+from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.marker_table import match_calls, place_by_time, place_segments, read_markers
 
@@ -43,7 +44,7 @@ class Extraction:
     counts : DataFrame
         step, unit, reason, n, remaining: frames that left, summed over calls.
     channel : DataFrame
-        One row a call: what the recording channel gives away.
+        One row a call: what the recording channel reveals.
     markers : tuple of str
     notes : tuple of str
         What a reader should know.
@@ -59,7 +60,8 @@ class Extraction:
 
 def call_fingerprints(cohort: Cohort, audio: AudioSettings, biomarkers: BiomarkerSettings) -> dict[str, str]:
     """Return for each call a hash of its recording, its spans and the settings that shape its markers."""
-    settings = {"audio": plain(audio), "preset": biomarkers.preset, "markers": biomarkers.markers}
+    own = audio_of_calls(cohort.calls, audio)
+    settings = {"preset": biomarkers.preset, "markers": biomarkers.markers}
     code = code_of(_extract_one)
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
     content = {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()}
@@ -67,7 +69,7 @@ def call_fingerprints(cohort: Cohort, audio: AudioSettings, biomarkers: Biomarke
         call: fingerprint(
             recording=content[path],
             spans=spans[call][["segment", "start_s", "end_s"]].to_numpy().tolist(),
-            settings=settings,
+            settings={"audio": plain(own[call]), **settings},
             code=code,
         )
         for call, path in zip(cohort.calls["call_id"], cohort.calls["path"], strict=True)
@@ -103,6 +105,7 @@ def extract_calls(
     from joblib import Parallel, delayed
 
     marks = call_fingerprints(cohort, audio, biomarkers)
+    own_audio = audio_of_calls(cohort.calls, audio)
     keep_only(cache, {f"{mark}{end}" for mark in marks.values() for end in (".parquet", ".json")})
 
     of_call: dict[Any, Any] = cohort.calls.set_index("call_id")[_OF_CALL].to_dict("index")
@@ -114,7 +117,7 @@ def extract_calls(
             of_call[call]["path"],
             of_call[call]["file"],
             spans[call],
-            audio,
+            own_audio[call],
             biomarkers,
             cache / marks[call],
         )
@@ -183,7 +186,7 @@ def _channel(source: Path | Recording, spans: pd.DataFrame, audio: AudioSettings
 def channel_of_calls(
     cohort: Cohort, audio: AudioSettings, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Return what the recording channel of each call gives away, for a study whose markers are in a table.
+    """Return what the recording channel of each call reveals, for a study whose markers are in a table.
 
     Parameters
     ----------
@@ -203,8 +206,9 @@ def channel_of_calls(
 
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
     paths = dict(zip(cohort.calls["call_id"], cohort.calls["path"], strict=True))
+    own_audio = audio_of_calls(cohort.calls, audio)
     results = Parallel(n_jobs=max(1, min(jobs, len(spans))), return_as="generator")(
-        delayed(_channel)(Path(paths[call]), own, audio) for call, own in spans.items()
+        delayed(_channel)(Path(paths[call]), own, own_audio[call]) for call, own in spans.items()
     )
     rows = []
     for done, (call, row) in enumerate(zip(spans, results, strict=True), 1):

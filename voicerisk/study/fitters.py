@@ -229,16 +229,19 @@ class GamboostFitter:
 
     def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
         """Return one training set's fit, with the markers chosen for it."""
-        train = rows.callers.isin(asked.train)[rows.data.caller]
+        learned = rows.callers.isin(asked.train)
+        train = learned[rows.data.caller]
         weights = train.astype(np.float64)
         if asked.weighted:
             weights[train] = training_weights(rows.data.caller[train], rows.y[train], asked.class_prior)
         learners = learners_for(
             chosen.markers,
             rows.has_missing,
-            sexes=rows.sexes,
+            rows.moderator_of(learned),
             by_sex=self.boost.by_sex,
             brandom=self.boost.brandom,
+            common=self.boost.common,
+            covariates=rows.covariates,
             df=self.boost.df,
             knots=self.boost.knots,
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import VoiceriskError
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
@@ -47,7 +48,6 @@ def screen_study(study: Study, tables: ModelTables, folder: ResultsFolder) -> Wr
     return ["screening.csv", "lasso_path.csv"], notes
 
 
-SEXES = ("female", "male")
 GAMM_TABLES = ("smooths", "terms", "curves", "variance", "fit")
 
 
@@ -70,13 +70,16 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
 
     settings, added = random_intercepts(study.gamm, tables.calls)
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
+    table, left_out = gamm_levels(tables.moderator, table)
+    added += left_out
     fit = fit_gamm(
         table,
         chosen,
         settings,
+        sex=gamm_column(tables.moderator),
         rds_path=folder.file("gamm/model.rds"),
         covariates=study.cohort.covariates,
-        linear=[marker for marker in chosen if marker == "voiced"],
+        linear=linear_terms(study, chosen),
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
@@ -92,7 +95,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
     }
     write_json(folder.file("gamm/notes.json"), notes)
     written = [f"gamm/{name}.csv" for name in GAMM_TABLES]
-    if fit.readable.rds_path is not None and table["sex"].nunique() == len(SEXES):
+    if fit.readable.rds_path is not None and table[gamm_column(tables.moderator)].nunique() == 2:
         differences = gamm_tables.differences(fit.readable.rds_path, seed=study.validation.seed)
         write_csv(folder.file("gamm/differences.csv"), differences)
         written.append("gamm/differences.csv")
@@ -123,7 +126,7 @@ def caller_split_study(
     rows = screening_rows(tables, study.screening.unit)
     lacking = "No caller split: "
     try:
-        first, _ = caller_split(calls, y="y", seed=seed)
+        first, _ = caller_split(calls, y="y", sex=(study.cohort.moderator_column or "sex"), seed=seed)
         halves = [set(calls.loc[half, "caller_id"]) for half in (first, ~first)]
         mine = np.isin(rows.caller.astype(str), [str(caller) for caller in halves[0]])
         chosen = screen_all(
@@ -132,12 +135,14 @@ def caller_split_study(
         if not chosen:
             return [], [f"{lacking}the Lasso on one half of the callers kept no marker."]
         table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
+        table, _ = gamm_levels(tables.moderator, table)
         fit = fit_gamm(
             table[table["caller_id"].isin(halves[1])],
             chosen,
             replace(settings, random=() if separated else settings.random, drop=False),
+            sex=gamm_column(tables.moderator),
             covariates=study.cohort.covariates,
-            linear=[marker for marker in chosen if marker == "voiced"],
+            linear=linear_terms(study, chosen),
             selected_on_same_labels=False,
             seed=seed,
         )
@@ -148,6 +153,12 @@ def caller_split_study(
     )
     write_csv(folder.file("gamm/caller_split.csv"), smooths)
     return ["gamm/caller_split.csv"], []
+
+
+def linear_terms(study: Study, chosen: tuple[str, ...]) -> list[str]:
+    """Return what enters the GAMM linearly: the 0/1 marker, and what the study names."""
+    named = set(study.gamm.linear)
+    return [name for name in (*chosen, *study.cohort.covariates) if name == "voiced" or name in named]
 
 
 def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[GammSettings, list[str]]:
@@ -162,14 +173,33 @@ def random_intercepts(settings: GammSettings, calls: pd.DataFrame) -> tuple[Gamm
     return replace(settings, random=("caller", "call")), [note]
 
 
+def gamm_column(moderator: Moderator | None) -> str:
+    """Return what the moderator's column is called in the GAMM's table."""
+    return "moderator" if moderator is None else moderator.name
+
+
+def gamm_levels(moderator: Moderator | None, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows of levels with too few callers for a curve that could be tested, and say how many."""
+    if moderator is None or not moderator.shared:
+        return table, []
+    few = table[gamm_column(moderator)].isin(moderator.shared)
+    note = (
+        f"{moderator.name}: {table.loc[few, 'caller_id'].nunique()} callers of {', '.join(moderator.shared)} "
+        f"({few.sum()} rows) are not in the GAMM: a level with so few callers has no curve to test. The "
+        "score is learned from them too."
+    )
+    return table[~few], [note]
+
+
 def gamm_table(
     tables: ModelTables, chosen: tuple[str, ...], level: str, covariates: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Return the rows of the GAMM: segments or frames with outcome, sex, covariates and markers."""
+    """Return the rows of the GAMM: segments or frames with outcome, level, covariates and markers."""
     by_frame = level == "frame" or any(marker not in tables.segments for marker in chosen)
     rows = tables.frames if by_frame else tables.segments
     of_rows = tables.of_frames if by_frame else tables.of_segments
-    table = rows[["call_id", "caller_id", "segment", *chosen]].assign(
-        outcome=of_rows("y").astype(int), sex=of_rows("sex")
-    )
+    table = rows[["call_id", "caller_id", "segment", *chosen]].assign(outcome=of_rows("y").astype(int))
+    moderator = tables.moderator
+    levels = "all callers" if moderator is None else of_rows(moderator.name)
+    table[gamm_column(moderator)] = levels if moderator is None else pd.Series(levels).map(str).to_numpy()
     return table.assign(**{name: of_rows(name) for name in covariates})

@@ -13,6 +13,7 @@ import pandas as pd
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.protocols import joined, part_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
@@ -30,13 +31,13 @@ def write_metrics(
     study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
 ) -> tuple[list[str], list[str]]:
     """Measure all predictions; write `metrics.csv`, `thresholds.csv`, `tuning.csv` and `provenance.json`."""
-    tables = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in protocols]
+    tables = [read_table(folder.path, f"predictions_{name}") for name in protocols]
     predictions, notes = at_study_prevalence(pd.concat(tables, ignore_index=True), study.validation.prior)
     metrics = compute_metrics(
         predictions,
         study.validation,
         bootstrap_strata=study.validation.strata,
-        subgroups=list(dict.fromkeys(["sex", *study.cohort.strata])),
+        subgroups=list(study.cohort.groups),
         prevalence=study.validation.prevalence,
         progress=move,
     )
@@ -166,7 +167,7 @@ def _sound(folder: ResultsFolder) -> dict[str, Any]:
 
     Which call has which hash stands in `channel.csv`, which is private.
     """
-    channel = pd.read_csv(folder.file("channel.csv"), dtype={"call_id": str})
+    channel = read_table(folder.path, "channel")
     if "sha256" not in channel:
         return {"recordings": []}
     known = channel[channel["stated_s"].notna()]

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.boost_rows import FrameRows
+from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
@@ -22,7 +24,6 @@ from voicerisk.validation import TrainingSet
 SHOWN_MARKERS = 4
 # The refit repeats the fold's arithmetic; what differs is the order of sums on another machine.
 TOLERANCE = 1e-6
-IDS = {"call_id": str, "caller_id": str}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +75,8 @@ def study_of(results: Path) -> Study:
 
 def calls_of(results: Path) -> list[str]:
     """Return the ids of all calls of a finished study that have frames, in the order of its calls table."""
-    known = _table(results, "calls.csv")["call_id"]
-    framed = set(_table(results, "frames.parquet", columns=["call_id"])["call_id"])
+    known = read_table(results, "calls")["call_id"]
+    framed = set(read_table(results, "frames", columns=["call_id"])["call_id"])
     return [call for call in known if call in framed]
 
 
@@ -87,7 +88,7 @@ def missed_calls_of(results: Path, protocol: str | None = None) -> list[str]:
     path = results / f"predictions_{name}.parquet"
     if not path.is_file():
         raise StudyError(f"{results} holds no predictions of the {name} protocol.")
-    scores = call_scores(pd.read_parquet(path, filters=[("unit", "==", "call")]))
+    scores = call_scores(read_table(results, f"predictions_{name}", filters=[("unit", "==", "call")]))
     wrong = scores[scores["wrong"]]
     far = (wrong["p_raw"] - wrong["threshold"]).abs().sort_values(ascending=False, kind="stable")
     return [str(call) for call in wrong.loc[far.index, "call_id"]]
@@ -124,16 +125,18 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
         than was analysed, or the settings no longer give the stored scores.
     """
     protocol = protocol or _default(results)
-    calls = _table(results, "calls.csv")
+    calls = read_table(results, "calls")
     known = calls_of(results)
     if call_id not in known:
         some = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise StudyError(f"{results} has no analysed call {call_id!r}; its calls are {some}.")
     scores = _scores(results, protocol, call_id)
     recording = _recording(study, results, call_id)
-    frames, segments = (_table(results, f"{name}.parquet") for name in ("frames", "segments"))
+    frames, segments = (read_table(results, name) for name in ("frames", "segments"))
     markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-    tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
+    tables = model_tables(
+        calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+    )
     contributions = _contributions(study, results, protocol, tables, scores)
 
     from voicerisk.figures import frame_tracks, sound_tables
@@ -165,21 +168,12 @@ def sound_of(heard: HeardCall) -> bytes:
     return buffer.getvalue()
 
 
-def _table(results: Path, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-    path = results / name
-    if not path.is_file():
-        raise StudyError(f"{results} holds no {name}; run the study to its end first.")
-    if path.suffix == ".csv":
-        return pd.read_csv(path, dtype=IDS)
-    return pd.read_parquet(path, columns=columns)
-
-
 def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
     path = results / f"predictions_{protocol}.parquet"
     if not path.is_file():
         raise StudyError(f"{results} holds no predictions of the {protocol} protocol.")
     chosen = [("unit", "==", "frame"), ("design", "==", "loco"), ("call_id", "==", call_id)]
-    rows = pd.read_parquet(path, filters=chosen)
+    rows = read_table(results, f"predictions_{protocol}", filters=chosen)
     if rows.empty:
         raise StudyError(
             f"The {protocol} protocol holds no leave-one-caller-out scores of the frames of call "
@@ -193,13 +187,14 @@ def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
 def _recording(study: Study, results: Path, call_id: str) -> Recording:
     from voicerisk.cohort import load_cohort
 
-    cohort = load_cohort(study.cohort, study.folder).calls.set_index("call_id")
+    calls = load_cohort(study.cohort, study.folder).calls
+    cohort = calls.set_index("call_id")
     if call_id not in cohort.index:
         raise StudyError(f"{study.path.name} has no call {call_id!r}, though {results} holds results of it.")
-    audio = study.audio
+    audio = audio_of_calls(calls, study.audio)[call_id]
     path = Path(str(cohort.at[call_id, "path"]))
     recording = read_recording(path, channel=audio.channel, resample_hz=audio.resample_hz)
-    channel = _table(results, "channel.csv")
+    channel = read_table(results, "channel")
     own = channel.loc[channel["call_id"] == call_id, "sha256"].tolist() if "sha256" in channel else []
     if own and recording.sha256 != own[0]:
         raise StudyError(
@@ -224,7 +219,7 @@ def _contributions(
     asked = TrainingSet(key, others, (caller,), prior, 0)
     fitter = fitter_of(study, protocol, tables, (), results, 1)
     path = fitter.refit(asked, tuple(notes["fits"][key]["selected"]))
-    cuts = _table(results, "thresholds.csv")
+    cuts = read_table(results, "thresholds")
     cuts = cuts[(cuts["protocol"] == protocol) & (cuts["design"] == "loco")]
     own = cuts[cuts["fold"].isna() | (cuts["fold"] == fold)]
     step = int(own["mstop"].iloc[0])
@@ -232,10 +227,11 @@ def _contributions(
     data = FrameRows.of(tables)
     mine = data.data.take(data.rows_of_call[call_id])
     values = path.contributions(mine, step)
-    terms: dict[str, NDArray[np.float64]] = {"start and sex": np.full(mine.n, path.offset)}
+    start = "start" if tables.moderator is None else f"start and {tables.moderator.name}"
+    terms: dict[str, NDArray[np.float64]] = {start: np.full(mine.n, path.offset)}
     for fitted, part in zip(path.learners, values, strict=True):
         name = fitted.learner.variable
-        name = name if name in tables.markers else "start and sex"
+        name = name if name in tables.inputs else start
         terms[name] = terms.get(name, np.zeros(mine.n)) + part
     total = np.sum(list(terms.values()), axis=0)
     gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()

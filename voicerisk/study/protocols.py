@@ -83,8 +83,8 @@ def part_of(protocol: str) -> str:
 
 
 def _strata(study: Study, tables: ModelTables) -> list[str]:
-    """Sex and what the study names; folds, alarms and subgroups go by them."""
-    return list(dict.fromkeys(["sex", *study.cohort.strata]))
+    """Return the moderator, sex and what the study names; folds, alarms and subgroups go by them."""
+    return list(study.cohort.groups)
 
 
 def _spoken(notes: dict[str, Any], steps: int) -> list[str]:

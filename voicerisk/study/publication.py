@@ -9,6 +9,7 @@ import pandas as pd
 
 from voicerisk.biomarkers import catalogue
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report import (
     PublicationTable,
     biomarker_table,
@@ -20,8 +21,6 @@ from voicerisk.report import (
 )
 from voicerisk.study.settings import Study
 from voicerisk.study.study_figures import marker_labels
-
-IDS = {"call_id": str, "caller_id": str}
 
 
 def write_tables(
@@ -53,14 +52,14 @@ def _fit_notes(fit: pd.Series, study: Study) -> list[str]:
     ]
 
 
-def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str]) -> PublicationTable:
+def _split_table(smooths: pd.DataFrame, labels: Mapping[str, str], moderator: str) -> PublicationTable:
     """Return the tests of markers that other callers selected."""
-    table = gamm_table(smooths, None, labels)
+    table = gamm_table(smooths, None, labels, moderator)
     first = smooths.iloc[0]
     note = (
         f"Markers were selected on {first['n_callers_selected_on']} callers and tested on "
-        f"{first['n_callers_tested_on']} others, dealt out at random within sex and outcome; another deal "
-        "gives other markers and other P values."
+        f"{first['n_callers_tested_on']} others, dealt out at random within {moderator} and outcome; another "
+        "deal gives other markers and other P values."
     )
     return replace(
         table,
@@ -74,33 +73,33 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     from voicerisk.figures import call_scores
 
     labels = marker_labels(study.biomarkers.levels)
-    spans = pd.read_parquet(folder.file("segments.parquet"))
+    moderator = study.cohort.moderator_column or "sex"
+    spans = read_table(folder.path, "segments")
     spans = spans[spans["n_frames"] > 0]
-    calls = pd.read_csv(folder.file("calls.csv"), dtype=IDS)
+    calls = read_table(folder.path, "calls")
     calls = calls[calls["call_id"].isin(spans["call_id"])]
     # Own markers that name segments of their own have no times.
     segments = None if spans["start_s"].isna().any() else spans
-    columns = [*study.cohort.covariates, *(name for name in study.cohort.strata if name != "sex")]
+    columns = [*study.cohort.covariates, *(name for name in study.cohort.groups if name != "sex")]
     yield cohort_characteristics(calls, segments, columns=list(dict.fromkeys(columns)))
 
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
-        smooths, terms = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("smooths", "terms"))
+        smooths, terms = (read_table(folder.path, f"gamm/{name}") for name in ("smooths", "terms"))
         readable = notes["readable"]
-        table = gamm_table(smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels)
-        fit = pd.read_csv(folder.file("gamm/fit.csv"))
+        table = gamm_table(
+            smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels, moderator
+        )
+        fit = read_table(folder.path, "gamm/fit")
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
-    split = folder.file("gamm/caller_split.csv")
-    if split.exists():
-        yield _split_table(pd.read_csv(split), labels)
-    metrics, flow = pd.read_csv(folder.file("metrics.csv")), pd.read_csv(folder.file("flow.csv"))
-    yield performance_table(metrics, flow=flow)
-    yield thresholds_table(pd.read_csv(folder.file("thresholds.csv")))
+    if has_table(folder.path, "gamm/caller_split"):
+        yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
+    yield performance_table(read_table(folder.path, "metrics"), flow=read_table(folder.path, "flow"))
+    yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)
     predictions = [
-        pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
-        for name in protocols
+        read_table(folder.path, f"predictions_{name}", filters=[("unit", "==", "call")]) for name in protocols
     ]
     scores = pd.concat([call_scores(table) for table in predictions], ignore_index=True)
     yield missed_calls(scores)

@@ -17,7 +17,9 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.pipeline.tables import read_table
+from voicerisk.study.check import require_sound, unknown_linear
+from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
     Extraction,
     call_fingerprints,
@@ -94,11 +96,17 @@ def run_study(
 
     wanted = tuple(protocols or study.validation.protocols)
     cohort = load_cohort(study.cohort, study.folder)
+    told = require_sound(study, cohort)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
+        for note in told:
+            stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
+        unknown = unknown_linear(study, tables.markers)
+        if unknown:
+            raise StudyError(f"{study.path.name}: {unknown}.")
         stale = drop_stale_audit(study, folder, stages.marks["extract"])
         if stale:
             stages.reporter.note(stale)
@@ -113,7 +121,7 @@ def run_study(
         stages.show(shown)
         write_manifest(study, folder, shown)
         stages.report()
-        thresholds, flow = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("thresholds", "flow"))
+        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
 
 
@@ -167,7 +175,7 @@ class Stages:
             table = study.folder / own
             source = [
                 sha256_file(table) if table.is_file() else own,
-                {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()},
+                [sha256_file(Path(path)) for path in cohort.calls["path"]],
                 study.audio.channel,
             ]
         mark = fingerprint(
@@ -177,20 +185,23 @@ class Stages:
             flow=cohort.flow.to_csv(),
             ratings=cohort.ratings.to_csv(),
             missing=study.biomarkers.missing,
+            moderator=(study.cohort.moderator, study.cohort.level_callers),
             markers=study.biomarkers.markers,
             code=code_of(Stages._extract),
         )
         self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
-        read = self.folder.file
-        frames, segments = pd.read_parquet(read("frames.parquet")), pd.read_parquet(read("segments.parquet"))
+        home = self.folder.path
+        frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
         _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
-        columns = ["call_id", "caller_id", "sex", "outcome", *_strata(study)]
+        columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
-        tables = model_tables(calls, frames, segments, markers, study.biomarkers.levels)
-        counts = pd.read_csv(read("flow.csv"))
-        return tables, Extraction(frames, segments, counts, pd.read_csv(read("channel.csv")), markers)
+        tables = model_tables(
+            calls, frames, segments, markers, study.biomarkers.levels, study.cohort, study.boost.covariates
+        )
+        counts = read_table(home, "flow")
+        return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
     def _extract(self, cohort: Cohort, move: Move) -> tuple[list[str], list[str]]:
         study, folder = self.study, self.folder
@@ -225,7 +236,8 @@ class Stages:
             flow = pd.concat([flow, lost], ignore_index=True)
             listed = gone[["call_id", "file"]].assign(step=step, reason=reason)
             exclusions = pd.concat([exclusions, listed], ignore_index=True)
-            notes.append(f"{len(gone)} call(s) left out, {reason}: {', '.join(gone['call_id'][:5])}.")
+            notes.append(f"{len(gone)} call(s) left out, {reason}: see exclusions.csv.")
+        notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
         write_csv(folder.file("calls.csv"), shown, PRIVATE)
         write_csv(folder.file("flow.csv"), flow)
@@ -233,7 +245,7 @@ class Stages:
         write_marker_table(folder.file("frames.parquet"), found.frames)
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
-        by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+        by = ["outcome", *study.cohort.groups]
         labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
@@ -257,7 +269,7 @@ class Stages:
             code=code_of(screen_study),
         )
         self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
-        table = pd.read_csv(self.folder.file("screening.csv"))
+        table = read_table(self.folder.path, "screening")
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
 
@@ -330,7 +342,7 @@ class Stages:
             mark,
             lambda move: write_metrics(study, self.folder, wanted, move),
         )
-        return pd.read_csv(self.folder.file("metrics.csv"))
+        return read_table(self.folder.path, "metrics")
 
     def models(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
         """Run each protocol's procedure once on all callers, and save the models that are handed out."""
@@ -398,10 +410,6 @@ class Stages:
             return [REPORT], []
 
         self.stage("report", "Report", mark, work)
-
-
-def _strata(study: Study) -> list[str]:
-    return [*study.cohort.strata, *study.cohort.covariates]
 
 
 def _require_two_classes(calls: pd.DataFrame) -> None:

@@ -19,6 +19,7 @@ from voicerisk.models.boosting.effects import (
 )
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.protocols import fitter_of, part_of
@@ -29,6 +30,10 @@ from voicerisk.validation.protocols.on_all_callers import LearnedOnAll, learn_on
 STAGE = "boost"
 SWITCHES = {"published": PUBLISHED, "nested": NESTED}
 # The model that was validated honestly has the plain name.
+OF_PUBLISHED = (
+    "partial_effects",
+    "risk_path",
+)  # to be compared with the honest model, and to be refitted in R
 SUFFIX = {"nested": "", "published": "_published"}
 
 
@@ -64,7 +69,7 @@ def write_models(
     """
     for stale in folder.file("boost").glob("*"):
         stale.unlink()
-    metrics = pd.read_csv(folder.file("metrics.csv"))
+    metrics = read_table(folder.path, "metrics")
     optimism: list[pd.DataFrame] = []
     said: dict[str, Any] = {}
     outputs: list[str] = []
@@ -114,8 +119,7 @@ def learn_model(
     path : LanePath
         The boosted path that the model is a step of.
     """
-    strata = dict.fromkeys(["sex", *study.cohort.strata])
-    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
+    calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *study.cohort.groups]]
     learned = learn_on_all(calls, fitter, study.validation, SWITCHES[protocol], move)
     path = fitter.fitted(learned.asked)
     line = learned.calibration
@@ -172,7 +176,11 @@ def _write_effects(path: LanePath, step: int, folder: ResultsFolder, suffix: str
         "selection": selection_frequencies(path, step),
         "importance": importance(path, step),
     }
-    names = {f"boost/{name}{suffix}.csv": table for name, table in effects.items()}
+    names = {
+        f"boost/{name}{suffix}.csv": table
+        for name, table in effects.items()
+        if not suffix or name in OF_PUBLISHED
+    }
     for name, table in names.items():
         write_csv(folder.file(name), table)
     return list(names)
@@ -189,7 +197,7 @@ def spoken_optimism(folder: Path) -> str:
     file = folder / "optimism.csv"
     if not file.is_file():
         return ""
-    table = pd.read_csv(file).query("metric == 'auroc'").drop_duplicates("protocol")
+    table = read_table(folder, "optimism").query("metric == 'auroc'").drop_duplicates("protocol")
     said = [
         f"{row['protocol']} {row['apparent']:.2f} apparent, {row['validated']:.2f} validated"
         for row in table.to_dict("records")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from voicerisk.audio import AudioSettings, read_recording
 from voicerisk.biomarkers import DEFINITION_VERSION, BiomarkerSettings, extract_call, preset_audio
-from voicerisk.cohort.coding import read_sex
+from voicerisk.callers.moderator import Moderator, level_text
 from voicerisk.errors import ModelError, StudyError
 from voicerisk.intake import is_missing
 from voicerisk.intake.sheet import REFUSED, TABLES
@@ -62,9 +62,10 @@ def score(
         A sound file (analysed whole, with the audio settings of the model's study), or a table of frames
         (CSV, Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study
         writes it.
-    sex : {'female', 'male'}, optional
-        The caller's sex where the table does not say: it fills gaps of the column `sex` and may not
-        contradict it. A model of both sexes needs the sex of every call.
+    sex : str, optional
+        The level of the model's moderator ('female' or 'male' where that is sex) where the table does not
+        say: it fills gaps of the column and may not contradict it. A moderated model needs the level of every
+        call.
     prevalence : float, optional
         Share of calls with the outcome where the scores are used; None = that of the model's study.
 
@@ -75,11 +76,10 @@ def score(
     Raises
     ------
     StudyError
-        If there is no table, no frame, nothing that says the sex, two different sexes of a call, or no frame
-        of a call that can be scored; if a marker is missing from the table.
+        If there is no table, no frame, nothing that says the level, two different levels of a call, or no
+        frame of a call that can be scored; if a marker is missing from the table.
     ModelError
-        If the model does not know a level of its moderator, or a prevalence is given for a model whose score
-        is no risk.
+        If a prevalence is given for a model whose score is no risk.
     """
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)
@@ -184,31 +184,29 @@ def scorable(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[pd.DataFrame,
 
 
 def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFrame:
-    given = None if sex is None else read_sex(sex)
-    if sex is not None and given is None:
-        raise StudyError(f"--sex is {sex!r}, but must be female or male.")
+    moderator = scorer.moderator
+    given = None if sex is None else level_text(sex, "sex" if moderator is None else moderator.name)
+    if moderator is not None and given is not None and given not in moderator.levels:
+        raise StudyError(f"--sex is {sex!r}, but must be {' or '.join(moderator.levels)}.")
     if source.suffix.lower() in TABLES or source.suffix.lower() in REFUSED:
         if not source.is_file():
             raise StudyError(f"{source} is not there.")
         markers = read_markers(source, scorer.markers)
         table = markers.frames
-        if "sex" in markers.sheet.cells:
-            table["sex"] = _sexes(markers, given)
-        by = scorer.moderator
-        if by is not None and by != "sex" and by in markers.sheet.cells:
-            table = table.assign(**{by: markers.sheet.cells[by]})
+        if moderator is not None and moderator.name in markers.sheet.cells:
+            table[moderator.name] = _levels(markers, moderator, given)
     else:
         audio, settings = _measured(scorer)
         recording = read_recording(source, channel=audio.channel, resample_hz=audio.resample_hz)
         table = extract_call(recording, None, audio, settings, name=str(source)).frames
         table.insert(0, "call_id", source.stem)
-    if "sex" not in table and given is not None:
-        table["sex"] = given
-    if scorer.moderator is not None and scorer.moderator not in table:
-        raise StudyError(
-            f"The model goes by {scorer.moderator} ({', '.join(scorer.levels)}), but {source.name} does not "
-            f"say whose voice it is; add {'--sex' if scorer.moderator == 'sex' else 'the column'}."
-        )
+    if moderator is not None and moderator.name not in table:
+        if given is None:
+            raise StudyError(
+                f"The model differs by {moderator.name}, but {source.name} does not say which it is; add "
+                f"--sex with {' or '.join(moderator.levels)}."
+            )
+        table[moderator.name] = given
     if "silent" in table:
         table = table[~table["silent"].astype(bool)]
     if table.empty:
@@ -218,37 +216,38 @@ def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFram
     return table.reset_index(drop=True)
 
 
-def _sexes(table: MarkerTable, given: str | None) -> pd.Series:
-    """Return the sex of each row, gaps filled with the one given; nothing is overwritten."""
-    cells = table.sheet.cells["sex"].astype("str")
-    missing = cells.map(is_missing)
-    sexes = cells.map(read_sex, na_action="ignore")
-    unknown = (sexes.isna() & ~missing).to_numpy(dtype=bool)
+def _levels(table: MarkerTable, moderator: Moderator, given: str | None) -> pd.Series:
+    """Return the level of each row, gaps filled with the one given; nothing is overwritten."""
+    name = moderator.name
+    cells = table.sheet.cells[name].astype("str")
+    missing = cells.map(is_missing).to_numpy(dtype=bool)
+    levels = cells.map(lambda cell: level_text(cell, name)).mask(missing)
+    unknown = ~levels.isin(moderator.levels).to_numpy(dtype=bool) & ~missing
     if unknown.any():
         raise StudyError(
-            f"{table.name}: sex must be female, male, F or M ({table.sheet.shown('sex', unknown)})."
+            f"{table.name}: {name} must be one of {', '.join(moderator.levels)} "
+            f"({table.sheet.shown(name, unknown)})."
         )
     if given is not None:
-        against = (sexes.notna() & (sexes != given)).to_numpy(dtype=bool)
+        against = (levels.notna() & (levels != given)).to_numpy(dtype=bool)
         if against.any():
             raise StudyError(
-                f"--sex {given} contradicts {table.name} ({table.sheet.shown('sex', against)}); it only "
-                f"says what "
-                "the table does not."
+                f"--sex {given} contradicts {table.name} ({table.sheet.shown(name, against)}); it only says "
+                "what the table does not."
             )
-        sexes = sexes.where(sexes.notna(), given)
+        levels = levels.where(levels.notna(), given)
     elif missing.any():
         raise StudyError(
-            f"{table.name}: sex is missing ({table.sheet.shown('sex', missing.to_numpy(dtype=bool))}); fill "
-            f"it, or "
-            "add --sex."
+            f"{table.name}: {name} is missing ({table.sheet.shown(name, missing)}); fill it, or add --sex."
         )
-    both = sexes.groupby(table.frames["call_id"]).nunique()
-    if (both > 1).any():
+    both = levels.groupby(table.frames["call_id"]).unique()
+    several = both[both.map(len) > 1]
+    if len(several):
+        first, second = several.iloc[0][:2]
         raise StudyError(
-            f"{table.name}: call {both.index[both > 1][0]!r} is female in some rows and male in others."
+            f"{table.name}: call {several.index[0]!r} is {first} in some rows and {second} in others."
         )
-    return sexes
+    return levels
 
 
 def _measured(scorer: AdditiveModel) -> tuple[AudioSettings, BiomarkerSettings]:

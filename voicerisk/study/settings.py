@@ -95,17 +95,17 @@ def load_study(path: Path | str) -> Study:
         )
 
     rooms = {name: settings_of(path.name, name, room, tables.get(name, {})) for name, room in _ROOMS.items()}
-    moderator = rooms["cohort"].moderator
-    if moderator != "sex":
-        raise StudyError(
-            f"{path.name}, [cohort]: moderator = {moderator!r} cannot be modelled yet; leave it out."
-        )
     within = rooms["validation"].strata
-    known_strata = ("outcome", "sex", *rooms["cohort"].strata)
+    known_strata = ("outcome", *rooms["cohort"].groups)
     for name in within:
         if name not in known_strata:
             raise StudyError(
-                f"{path.name}, [validation] strata: {name!r} is neither outcome, sex nor in [cohort] strata; "
-                "add it there."
+                f"{path.name}, [validation] strata: {name!r} is neither outcome, sex, the moderator nor in "
+                "[cohort] strata; add it there."
+            )
+    for name in rooms["boost"].covariates:
+        if name not in rooms["cohort"].covariates:
+            raise StudyError(
+                f"{path.name}, [boost] covariates: {name!r} is not in [cohort] covariates; add it there."
             )
     return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)

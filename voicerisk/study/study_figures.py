@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers import catalogue
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.metrics_stage import at_study_prevalence
 from voicerisk.study.one_call import HeardCall
@@ -158,14 +160,14 @@ def _of_audit(folder: ResultsFolder) -> Iterator[Picture]:
 def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     from voicerisk.figures import missing_table
 
-    calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str, "caller_id": str})
-    frames = pd.read_parquet(folder.file("frames.parquet"))
+    calls = read_table(folder.path, "calls")
+    frames = read_table(folder.path, "frames")
     yield Picture(
         "exclusion_flow",
-        pd.read_csv(folder.file("flow.csv"), keep_default_na=False),
+        read_table(folder.path, "flow").fillna({"reason": ""}),
         {"groups": _final_groups(calls, frames)},
     )
-    by = list(dict.fromkeys(["outcome", "sex", *study.cohort.strata]))
+    by = ["outcome", *study.cohort.groups]
     markers = [name for name in frames.columns if name not in FRAME_KEYS]
     labelled = frames.merge(calls[["call_id", *by]], on="call_id")
     labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
@@ -188,7 +190,7 @@ def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
-    path = pd.read_csv(folder.file("lasso_path.csv"))
+    path = read_table(folder.path, "lasso_path")
     path = path[path["lambda"] > 0]  # 0 where no marker varies with the outcome: there is no path to draw
     if len(path):
         chosen = {
@@ -199,8 +201,8 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         yield Picture("lasso_path", path, constants=chosen)
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
-        curves, smooths = (pd.read_csv(folder.file(f"gamm/{name}.csv")) for name in ("curves", "smooths"))
-        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level)
+        curves, smooths = (read_table(folder.path, f"gamm/{name}") for name in ("curves", "smooths"))
+        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level, study.cohort.moderator_column)
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
             readable = model == notes["readable"]
@@ -208,23 +210,23 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
             if not readable:
                 part = part.assign(note=FLAT)
             yield Picture(name, part, {"observed": rug, "smooths": smooths[smooths["model"] == model]})
-        differences = folder.file("gamm/differences.csv")
-        if differences.exists():
-            yield Picture("difference_curves", pd.read_csv(differences), {"observed": rug})
+        if has_table(folder.path, "gamm/differences"):
+            yield Picture("difference_curves", read_table(folder.path, "gamm/differences"), {"observed": rug})
     # The model that is handed out first, then the one by the published recipe.
     for suffix, name in (("", "partial_effects"), ("_published", "partial_effects--published")):
-        file = folder.file(f"boost/partial_effects{suffix}.csv")
-        effects = pd.read_csv(file) if file.is_file() else pd.DataFrame()
+        table = f"boost/partial_effects{suffix}"
+        effects = read_table(folder.path, table) if has_table(folder.path, table) else pd.DataFrame()
         if len(effects):
-            observed = _rug(folder, list(effects["marker"].unique()), "frame")
+            observed = _rug(folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column)
             yield Picture(name, effects, {"observed": observed})
 
 
-def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFrame:
-    """Return some observed values of each marker and sex, of the kind of rows that were fitted."""
-    rows = pd.read_parquet(folder.file("frames.parquet" if level == "frame" else "segments.parquet"))
-    calls = pd.read_csv(folder.file("calls.csv"), dtype={"call_id": str})
-    sex = rows["call_id"].map(calls.set_index("call_id")["sex"])
+def _rug(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:
+    """Return some observed values of each marker and level, of the kind of rows that were fitted."""
+    rows = read_table(folder.path, "frames" if level == "frame" else "segments")
+    calls = read_table(folder.path, "calls")
+    calls = calls.set_index("call_id")
+    sex = rows["call_id"].map(calls[moderator].map(str)) if moderator else pd.Series("all", rows.index)
     parts = []
     for name in markers:
         if name in rows:
@@ -237,7 +239,7 @@ def _rug(folder: ResultsFolder, markers: Sequence[str], level: str) -> pd.DataFr
 def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
     from voicerisk.figures import calibration_points, call_scores, curve_points
 
-    metrics = pd.read_csv(folder.file("metrics.csv"))
+    metrics = read_table(folder.path, "metrics")
     yield Picture("protocols_compared", metrics)
     # The forest shows calls left out one caller at a time.
     shown = (metrics["unit"] == "call") & (metrics["design"] == "loco") & (metrics["subgroup"] != "all")
@@ -245,7 +247,7 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield Picture("subgroup_forest", metrics)
     predictions = pd.concat(
         [
-            pd.read_parquet(folder.file(f"predictions_{name}.parquet"), filters=[("unit", "==", "call")])
+            read_table(folder.path, f"predictions_{name}", filters=[("unit", "==", "call")])
             for name in protocols
         ],
         ignore_index=True,
@@ -269,7 +271,7 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
             curve = decision_curves(rows, prior=share, prevalence=target)
             yield Picture(f"decision_curves--prevalence_{target:g}", curve, constants=_relevant(study))
         yield from _of_tuning(folder)
-    thresholds = pd.read_csv(folder.file("thresholds.csv"))
+    thresholds = read_table(folder.path, "thresholds")
     yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
@@ -307,8 +309,6 @@ def published_cuts(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     """
     from voicerisk.callers.draws import draw_callers
     from voicerisk.validation.metrics.youden import youden_cuts
-    from voicerisk.validation.protocols.fold_plan import stream
-    from voicerisk.validation.protocols.outer_fold import CUT_STREAM
 
     calls = predictions[(predictions["protocol"] == "published") & (predictions["unit"] == "call")]
     calls = calls[calls["design"] == "loco"].sort_values(["caller_id", "call_id"], kind="stable")
@@ -317,7 +317,9 @@ def published_cuts(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["protocol", "threshold"])
     score, y = calls["p_raw"].to_numpy(float), calls["y"].to_numpy(int)
     groups = np.unique(calls["caller_id"].to_numpy(str), return_inverse=True)[1]
-    counts, _ = draw_callers(groups, y, settings.bootstraps, stream(settings.seed, CUT_STREAM, 0, 0))
+    counts, _ = draw_callers(
+        groups, y, settings.bootstraps, generator(Stream.BOOTSTRAP_CUTS, settings.seed, 0, 0)
+    )
     cuts = np.concatenate([youden_cuts(score, y, row[groups])[0] for row in counts])
     return pd.DataFrame({"protocol": "published", "threshold": cuts[np.isfinite(cuts)]})
 
@@ -326,7 +328,7 @@ def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
     """Risk path and selection frequencies over the outer folds of one design of the nested protocol."""
     from voicerisk.figures import selection_table
 
-    tuning = pd.read_csv(folder.file("tuning.csv"))
+    tuning = read_table(folder.path, "tuning")
     if len(tuning):
         first = tuning[tuning["design"] == tuning["design"].iloc[0]]
         first = first[first["repeat"] == first["repeat"].min()]
@@ -338,6 +340,6 @@ def _of_tuning(folder: ResultsFolder) -> Iterator[Picture]:
     design = "grouped_kfold" if any("/grouped_kfold/" in key for key in notes["fits"]) else "loco"
     fits = [fit for key, fit in notes["fits"].items() if f"/{design}/" in key]
     chosen = [fit["selected"] for fit in fits if "selected" in fit]
-    markers = pd.read_csv(folder.file("screening.csv"))["marker"].drop_duplicates()
+    markers = read_table(folder.path, "screening")["marker"].drop_duplicates()
     if chosen:
         yield Picture("selection_frequencies", selection_table(chosen, list(markers), protocol="nested"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from voicerisk.figures.wording import GIVEN_SCORES, one_interval
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.spectrum import spectrum_note
@@ -62,8 +63,11 @@ def _cell(row: dict[Hashable, Any]) -> str:
 
 def _whole_procedure(result: RunResult) -> str:
     """Say the whole-procedure interval where an audit of these results has one, else how to get it."""
-    file = result.folder / "audit" / "procedure.csv"
-    said = whole_procedure_line(pd.read_csv(file)) if file.is_file() else ""
+    said = (
+        whole_procedure_line(read_table(result.folder, "audit/procedure"))
+        if has_table(result.folder, "audit/procedure")
+        else ""
+    )
     return said or "`voicerisk audit --bootstraps 200` adds an interval with the variance of learning."
 
 
@@ -96,6 +100,8 @@ def print_summary(result: RunResult, console: "Console") -> None:
         style="dim",
     )
     ladder = result.folder / "audit" / "ladder.csv"
-    for sentence in answer(result.metrics, pd.read_csv(ladder) if ladder.is_file() else None):
+    for sentence in answer(
+        result.metrics, read_table(result.folder, "audit/ladder") if ladder.is_file() else None
+    ):
         console.print(sentence, style="bold", highlight=False, markup=False)
     console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)

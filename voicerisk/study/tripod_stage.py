@@ -10,9 +10,10 @@ from voicerisk.files import write_csv
 from voicerisk.models import read_model
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.report.spectrum import spectrum_note
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
-from voicerisk.study.design import ModelTables
+from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import riley_sample_size
 from voicerisk.validation.audit.checks import one_class_cells
@@ -52,15 +53,16 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     calls, validation = tables.calls, study.validation
     by_caller = calls.groupby("caller_id")["y"].max()
     positive = int(by_caller.sum())
-    curves = len(tables.markers) * calls["sex"].nunique()
-    candidates = curves * study.boost.df
+    candidates = candidate_df(tables, study.boost.df)
+    curves = candidate_df(tables, 1.0)
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
     needed = riley_sample_size(candidates, prevalence)
-    metrics = pd.read_csv(folder.file("metrics.csv"))
-    flow = pd.read_csv(folder.file("flow.csv"), keep_default_na=False)
+    metrics = read_table(folder.path, "metrics")
+    flow = read_table(folder.path, "flow").fillna({"reason": ""})
     gone = flow[(flow["n"].astype(int) > 0) & flow["unit"].isin(["call", "caller"])]
-    by = list(dict.fromkeys(["sex", *study.cohort.strata]))
+    by = list(study.cohort.groups)
+    moderator = study.cohort.moderator_column or "the markers"
     cells = one_class_cells(calls, by)
     n = (
         f"{len(calls)} calls of {len(by_caller)} callers; the outcome in {int(calls['y'].sum())} calls of "
@@ -80,7 +82,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "preprocessing": _settings(study.audio),
         "predictors": f"{len(tables.markers)} markers: {', '.join(tables.markers)}",
         "units": f"preset {study.biomarkers.preset}; definitions and units in tables/biomarkers",
-        "sample_size": f"{n}; {curves} candidate parameters (a curve a marker and sex), "
+        "sample_size": f"{n}; {curves:g} candidate parameters (curves), "
         f"{positive / curves:.2f} callers with the outcome for each; {candidates:g} degrees of freedom, "
         f"{positive / candidates:.2f} for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
         "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
@@ -89,7 +91,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "functional_form": _settings(study.boost),
         "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
         f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
-        "clusters": f"no term for {_named(by)} in the model beside sex; performance by each (metrics.csv)",
+        "clusters": f"no term for {_named(study)} in the model beside {moderator}; performance by each "
+        "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
         "prediction": "mean probability of a call's frames, recalibrated; boost/model.json",
@@ -101,32 +104,28 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "seeds": f"{validation.seed} for folds, bootstraps and refits",
         "full_model": _full_model(folder),
         "performance": _performance(metrics),
-        "heterogeneity": _by_group(metrics, "sex="),
+        "heterogeneity": _by_group(metrics, f"{study.cohort.moderator_column or 'sex'}="),
         "fairness": _by_group(metrics, ""),
         "predictor_assessors": "none: markers are computed; the spans of speech come from the label tracks",
         "evaluation_weights": "metrics count every call once: training weights do not enter",
         "updated_performance": "calibration and Brier score of the recalibrated risk p: metrics.csv",
         "poor_input": f"missing values: {study.biomarkers.missing}; values beyond the training range are "
         "counted by call and marker (voicerisk score)",
-        "users": "recordings with the caller's speech marked, and the caller's sex where the model has both",
-        "spectrum": _listed(
-            part
-            for part in (
-                f"{calls['y'].mean():.1%} of the calls have the outcome",
-                spectrum_note(flow, len(calls))
-                or "no middle class was left out by the coding of the outcome",
-            )
-            if part
-        ),
+        "users": f"recordings with the caller's speech marked, and the {moderator} of the call where the "
+        "model is moderated",
+        "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; "
+        + (spectrum_note(flow, len(calls)) or "no middle class was left out by the coding of the outcome"),
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
         "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
     }
     agreement = folder.file("agreement.csv")
     if agreement.is_file():
-        facts["agreement"] = f"agreement of {pd.read_csv(agreement)['scale'].nunique()} scales: agreement.csv"
+        facts["agreement"] = (
+            f"agreement of {read_table(folder.path, 'agreement')['scale'].nunique()} scales: agreement.csv"
+        )
     optimism = folder.file("optimism.csv")
     if optimism.is_file():
-        rows = pd.read_csv(optimism).query("metric == 'auroc'")
+        rows = read_table(folder.path, "optimism").query("metric == 'auroc'")
         facts["optimism"] = _listed(
             f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
             f"{row['validated']:.3f} validated"
@@ -134,7 +133,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         )
     audit = folder.file("audit/findings.csv")
     if audit.is_file():
-        own = pd.read_csv(audit).query("concerns == 'the study'")
+        own = read_table(folder.path, "audit/findings").query("concerns == 'the study'")
         facts["audit_flags"] = (
             _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
             or "the audit found no leak, no bias and nothing to note"
@@ -178,8 +177,9 @@ def _outcome(cohort: CohortSettings) -> str:
     return f"coded from C-SSRS ratings: {_settings(cohort.cssrs)}"
 
 
-def _named(columns: list[str]) -> str:
-    return ", ".join(column for column in columns if column != "sex") or "services (none named)"
+def _named(study: Study) -> str:
+    given = {*study.cohort.moderator, study.cohort.moderator_column}
+    return ", ".join(name for name in study.cohort.groups if name not in given) or "services (none named)"
 
 
 def _settings(values: Any) -> str:

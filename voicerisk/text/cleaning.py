@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_TAG = re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>]*>", re.DOTALL)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Usual German punctuation; the typewriter's and the typesetter's forms of it.
 _PUNCTUATION = ".,;:!?…'\"„“”‚‘’«»‹›()[]-–—/&%€$+*=§°@#"
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -37,11 +37,20 @@ def clean_text(text: str, keep_emoji: bool = False) -> str:
     >>> clean_text("ich kann nicht mehr 😢", keep_emoji=True)
     'ich kann nicht mehr 😢'
     """
-    text = html.unescape(_TAG.sub(" ", text))
-    text = _LINK.sub(" ", _TAG.sub(" ", text))
+    text = html.unescape(_without_tags(text))
+    text = _LINK.sub(" ", _without_tags(text))
     text = unicodedata.normalize("NFC", text)
     kept = "".join(sign if _stays(sign, keep_emoji) else " " for sign in text)
     return " ".join(kept.split())
+
+
+def _without_tags(text: str) -> str:
+    """Replace HTML comments and tags by blanks, in time that grows as the text does."""
+    parts, pos = [], 0
+    while (start := text.find("<!--", pos)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        parts.append(text[pos:start])
+        pos = end + 3
+    return _TAG.sub(" ", " ".join([*parts, text[pos:]]))
 
 
 def _stays(sign: str, keep_emoji: bool) -> bool:

@@ -1,10 +1,12 @@
 """From the items of the C-SSRS, or from several raters, to one class a session."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from voicerisk.errors import TextError
+from voicerisk.text.messages import row_of
 
 NS, SI, ASE = "NS", "SI", "ASE"
 IDEATION = ("wish_dead", "active_thoughts")
@@ -44,15 +46,15 @@ def cssrs_to_class(items: Mapping[str, bool]) -> str:
     return SI if any(items.get(name, False) for name in IDEATION) else NS
 
 
-def code_sessions(table: pd.DataFrame, source: str) -> pd.Series:
+def code_sessions(table: pd.DataFrame, source: Path) -> pd.Series:
     """Code each row of a table that holds columns of C-SSRS items.
 
     Parameters
     ----------
     table : DataFrame
         Item columns with yes/no, true/false or 1/0; columns that are no items are ignored.
-    source : str
-        Name of the file, for errors.
+    source : Path
+        The file, for errors.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def code_sessions(table: pd.DataFrame, source: str) -> pd.Series:
             if value in _YES or value in _NO:
                 answers[str(name)] = value in _YES
             elif value not in ("", "na", "nan", "<na>", "none"):
-                raise TextError(f"{source}, row {number}, column {name}: {cell!r} is neither yes nor no.")
+                raise TextError(f"{row_of(source, number)}, column {name}: the answer is neither yes nor no.")
         if not answers:
             codes.append(None)
             continue
@@ -82,7 +84,7 @@ def code_sessions(table: pd.DataFrame, source: str) -> pd.Series:
         if len(answers) < len(columns) and code != ASE:
             empty = next(name for name in columns if name not in answers)
             raise TextError(
-                f"{source}, row {number}: column {empty} is empty although other C-SSRS items are "
+                f"{row_of(source, number)}: column {empty} is empty although other C-SSRS items are "
                 f"answered; an "
                 "empty answer is not a no, so fill it or empty the whole row."
             )
@@ -110,9 +112,9 @@ def consensus(ratings: pd.DataFrame) -> pd.Series:
     """
     twice = ratings.duplicated(["session_id", "rater"])
     if twice.any():
-        row = ratings[twice].iloc[0]
         raise TextError(
-            f"Rater {row['rater']!r} rated session {row['session_id']!r} more than once; keep one."
+            f"A rater rated a session more than once (rating {int(twice.to_numpy().argmax()) + 1} of the "
+            "table); keep one."
         )
 
     def agreed(labels: pd.Series) -> str | None:

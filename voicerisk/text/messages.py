@@ -1,18 +1,26 @@
-"""Reading tables of messages, sessions and ratings: CSV, JSON lines or Parquet.
+"""Reading tables of messages, sessions and ratings: CSV, Excel, JSON lines or Parquet.
 
-No message text ever enters an error or a log; errors name file, row and column.
+No cell ever enters an error or a log, nor the name of a column that the study does not ask for: with a wrong
+column name, or without a header, each of them may be what somebody wrote. Errors name file, row and column.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from voicerisk.errors import TextError
+from voicerisk.intake import clean, read_sheet
 
-READERS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+READERS = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 NESTED = "messages"
+# Names that a message may repeat: they are what the study file calls these columns unless it says otherwise.
+USUAL = (
+    *("session_id", "user_id", "text", "time", "role", "label", "age", "complete", "rater", "word"),
+    *("wish_dead", "active_thoughts", "method", "intent", "plan", "preparation", "attempt"),
+)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -21,7 +29,8 @@ def read_table(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        .csv, .tsv (UTF-8, all cells text), .jsonl or .ndjson (one object a line), .parquet. A JSON line that
+        .csv, .tsv, .xlsx (as every table that is brought; cells as written), .jsonl or .ndjson (one object
+        a line), .parquet. A JSON line that
         holds a list `messages` of objects becomes one row a message.
 
     Returns
@@ -37,32 +46,12 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TextError(f"There is no file {path}.")
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        try:
-            return pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                sep="\t" if suffix == ".tsv" else ",",
-                encoding="utf-8-sig",
-            )
-        except UnicodeDecodeError as problem:
-            raise TextError(f"{path.name} is not UTF-8 (byte {problem.start}); save it as UTF-8.") from None
-        except pd.errors.EmptyDataError:
-            raise TextError(f"{path.name} is empty.") from None
-        except pd.errors.ParserError:
-            raise TextError(
-                f"{path.name} is not a well-formed CSV table: a row has more cells than there are "
-                f"columns, or a "
-                "quote is not closed."
-            ) from None
+    if suffix in (".csv", ".tsv", ".xlsx"):
+        return read_sheet(path, TextError, verbatim=None, quote_names=False).cells
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(path)
+        return _plain(_json_lines(path), path)
     if suffix == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except (OSError, ValueError):
-            raise TextError(f"{path.name} is not readable as Parquet.") from None
+        return _plain(_parquet(path), path)
     raise TextError(f"{path.name}: a table of messages must be one of {', '.join(READERS)}.")
 
 
@@ -74,7 +63,8 @@ def _json_lines(path: Path) -> pd.DataFrame:
                 continue
             try:
                 record = json.loads(line)
-            except (json.JSONDecodeError, UnicodeDecodeError):
+                json.dumps(record, ensure_ascii=False).encode()  # half a sign of UTF-16 is no Unicode
+            except (ValueError, RecursionError):
                 raise TextError(f"{path.name}, line {number} is not valid JSON in UTF-8.") from None
             if not isinstance(record, dict):
                 raise TextError(f"{path.name}, line {number} is not a JSON object.")
@@ -92,6 +82,50 @@ def _json_lines(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)
+        return table.to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, TypeError, pa.ArrowException):
+        raise TextError(f"{path.name} is not readable as Parquet.") from None
+
+
+def _plain(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Refuse cells that are neither text nor a number nor a time, and columns of one name."""
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise TextError(
+            f"{path.name} has two columns of one name (the later is column {_place(table, twice[0])})."
+        )
+    for number, name in enumerate(table.columns, start=1):
+        for row, cell in enumerate(table[name] if table[name].dtype == object else ()):
+            if isinstance(cell, list | dict | bytes | np.ndarray):
+                raise TextError(
+                    f"{row_of(path, row)}: column {number} holds a {type(cell).__name__}, no text."
+                )
+    return table
+
+
+def _place(table: pd.DataFrame, name: str) -> int:
+    return int(np.flatnonzero(table.columns == name)[-1]) + 1
+
+
+def row_of(path: Path, number: int) -> str:
+    """Return how messages call a row, counted from 0 here: as a spreadsheet shows it, or as the record it is.
+
+    Examples
+    --------
+    >>> row_of(Path("m.csv"), 0), row_of(Path("m.jsonl"), 0)
+    ('m.csv, row 2', 'm.jsonl, record 1')
+    """
+    sheet = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
+    return f"{path.name}, row {number + 2}" if sheet else f"{path.name}, record {number + 1}"
+
+
 def require(table: pd.DataFrame, columns: dict[str, str], path: Path) -> None:
     """Raise where columns are missing or an id is empty.
 
@@ -104,16 +138,21 @@ def require(table: pd.DataFrame, columns: dict[str, str], path: Path) -> None:
     """
     for key, name in columns.items():
         if name not in table:
-            known = ", ".join(map(str, table.columns[:12]))
-            raise TextError(f'{path.name} has no column {name} (set [text] {key} = "..."; it has {known}).')
+            known = [usual for usual in USUAL if usual in table and usual != name]
+            has = (
+                f"; among its {len(table.columns)} columns are {', '.join(known)}"
+                if known
+                else (f"; none of its {len(table.columns)} columns has a usual name: has it a header?")
+            )
+            raise TextError(f'{path.name} has no column {name} (set [text] {key} = "..."{has}).')
 
 
 def as_id(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """Return a column of ids as text; raise where one is empty."""
-    values = table[column].astype("string").str.strip()
+    """Return a column of ids as text, cleaned as ids of calls are; raise where one is empty."""
+    values = table[column].astype("string").map(clean, na_action="ignore").astype("string")
     empty = values.isna() | (values == "")
     if empty.any():
-        raise TextError(f"{path.name}, row {int(empty.to_numpy().argmax())}: {column} is empty.")
+        raise TextError(f"{row_of(path, int(empty.to_numpy().argmax()))}: {column} is empty.")
     return values.astype(object)
 
 
@@ -134,6 +173,6 @@ def in_time_order(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
         bad = parsed.isna()
         if bad.any():
             row = int(bad.to_numpy().argmax())
-            raise TextError(f"{path.name}, row {row}: {column} {str(raw.iloc[row])!r} is no ISO 8601 time.")
+            raise TextError(f"{row_of(path, row)}: {column} is no ISO 8601 time, nor a number.")
         times = parsed.astype("int64")
     return table.assign(_time=times).sort_values("_time", kind="stable").drop(columns="_time")

@@ -8,7 +8,7 @@ import pandas as pd
 from voicerisk.errors import TextError
 from voicerisk.text.cleaning import clean_text, words_of
 from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
-from voicerisk.text.messages import as_id, in_time_order, read_table, require
+from voicerisk.text.messages import as_id, in_time_order, read_table, require, row_of
 from voicerisk.text.settings import TextSettings
 
 _NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
@@ -164,9 +164,8 @@ def _describe(
         twice = own["session_id"].duplicated()
         if twice.any():
             raise TextError(
-                f"{path.name} holds session {own.loc[twice, 'session_id'].iloc[0]!r} more than once; "
-                f"one row a "
-                "session."
+                f"{row_of(path, int(twice.to_numpy().argmax()))}: the session stands in a row above already; "
+                "one row a session."
             )
     users_known = False
     for key, name in (("user_id", settings.user), ("age", settings.age), ("complete", settings.complete)):
@@ -175,26 +174,28 @@ def _describe(
             sessions = sessions.assign(**{key: sessions["session_id"] if key == "user_id" else None})
             continue
         users_known = users_known or key == "user_id"
-        sessions = sessions.assign(**{key: sessions["session_id"].map(_one_each(source, name))})
+        where = folder / (settings.sessions if source is own and settings.sessions else settings.messages)
+        sessions = sessions.assign(**{key: sessions["session_id"].map(_one_each(source, name, where))})
     if sessions["user_id"].isna().any():
-        name = sessions.loc[sessions["user_id"].isna(), "session_id"].iloc[0]
         raise TextError(
-            f"Session {name!r} has no {settings.user}; give every session its user, or remove the column."
+            f"{int(sessions['user_id'].isna().sum())} of {len(sessions)} sessions have no {settings.user}; "
+            "give every session its user, or remove the column."
         )
     return sessions, users_known
 
 
-def _one_each(table: pd.DataFrame, column: str) -> pd.Series:
+def _one_each(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     """Return the one value of each session; an error where a session has two."""
-    values = table[["session_id", column]].copy()
-    text = values[column].astype("string").str.strip()
-    values[column] = text.mask(text.str.lower().isin(_EMPTY)).astype(object)
+    text = table[column].astype("string").str.strip()
+    values = table[["session_id"]].assign(one=text.mask(text.str.lower().isin(_EMPTY)).astype(object))
     values = values.dropna().drop_duplicates()
     twice = values["session_id"].duplicated()
     if twice.any():
-        name = values.loc[twice, "session_id"].iloc[0]
-        raise TextError(f"Session {name!r} has two different values of {column}; it must have one.")
-    return values.set_index("session_id")[column]
+        row = int(table.index.get_indexer(twice.index[twice])[0])
+        raise TextError(
+            f"{row_of(path, row)}: the session has another {column} in a row above; it must have one."
+        )
+    return values.set_index("session_id")["one"]
 
 
 def _label(
@@ -219,21 +220,20 @@ def _label(
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise TextError(
-                f"{path.name}, row {row}: {settings.label} {str(table[settings.label].iloc[row])!r} is "
-                f"not one of "
-                f"{', '.join(settings.classes)}; map it in [text] labels."
+                f"{row_of(path, row)}: {settings.label} is not one of {', '.join(settings.classes)}; map it "
+                "in [text] labels."
             )
         return sessions.assign(label=sessions["session_id"].map(consensus(ratings))), ratings
     path = folder / (settings.sessions or settings.messages)
     table = read_table(path) if settings.sessions is not None else messages
     table = table.assign(session_id=as_id(table, settings.session, path))
     if settings.label in table:
-        found = sessions["session_id"].map(_one_each(table, settings.label))
+        found = sessions["session_id"].map(_one_each(table, settings.label, path))
         coded = _classes_of(found, settings)
         return sessions.assign(label=coded, unmapped=found.where(coded.isna())), none
     if any(item in table for item in CSSRS_ITEMS):
         rows = table.drop_duplicates("session_id") if settings.sessions is None else table
-        coded = code_sessions(rows.reset_index(drop=True), path.name)
+        coded = code_sessions(rows.reset_index(drop=True), path)
         found = pd.Series(coded.to_numpy(), index=rows["session_id"].to_numpy())
         return sessions.assign(label=sessions["session_id"].map(found)), none
     raise TextError(
@@ -251,15 +251,13 @@ def _classes_of(values: pd.Series, settings: TextSettings) -> pd.Series:
 
 
 def _unmapped_labels(sessions: pd.DataFrame, settings: TextSettings) -> list[str]:
-    """Name the labels that are none of the classes, most frequent first."""
+    """Count the sessions whose label is none of the classes; a label may be what somebody wrote."""
     if "unmapped" not in sessions or sessions["unmapped"].isna().all():
         return []
     counts = sessions["unmapped"].value_counts()
-    shown = ", ".join(f"{str(name)[:30]!r} ({n} sessions)" for name, n in counts.head(5).items())
-    more = f" and {len(counts) - 5} others" if len(counts) > 5 else ""
     return [
-        f"Labels of no class: {shown}{more}; classes are {', '.join(settings.classes)}, and [text] labels "
-        "maps other values to them."
+        f"{int(counts.sum())} sessions have a {settings.label} that is no class ({len(counts)} different "
+        f"ones); classes are {', '.join(settings.classes)}, and [text] labels maps other values to them."
     ]
 
 
@@ -281,8 +279,7 @@ def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
         age = pd.to_numeric(flow.sessions["age"], errors="coerce")
         bad = age.isna() & flow.sessions["age"].notna()
         if bad.any():
-            name = flow.sessions.loc[bad, "session_id"].iloc[0]
-            raise TextError(f"Session {name!r}: {settings.age} is not a number.")
+            raise TextError(f"{int(bad.sum())} sessions have an {settings.age} that is not a number.")
         flow.leave("age", "age not known", age.isna())
         flow.leave("age", f"younger than {settings.min_age}", age[age.notna()] < settings.min_age)
     if sessions["complete"].notna().any():

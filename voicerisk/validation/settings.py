@@ -1,10 +1,11 @@
 """The `[validation]` table of a study file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voicerisk.errors import ValidationError
+from voicerisk.validation.metrics.cut_rules import CutRule, read_rule
 
 PROTOCOLS = ("published", "nested")
 DESIGNS = ("loco", "grouped_kfold")
@@ -36,8 +37,9 @@ class ValidationSettings:
         same scores, as pROC and cutpointr do by default) that the published protocol always shows.
     fast : bool
         Keep the screening of the outer training set in the inner folds. Flagged in every result.
-    threshold : {'bootstrap_youden', 'youden'}
-        The cut: mean of Youden cuts over bootstrapped callers, or the one Youden cut of the scores given.
+    threshold : {'bootstrap_youden', 'youden'}, or CutRule
+        The cut: mean of Youden cuts over bootstrapped callers, or the one Youden cut of the scores given; or
+        a table with the rule of a service: sensitivity, cost, capacity or risk (see `CutRule`).
     bootstraps : int
         Bootstraps of the threshold, at least 1 (the metrics have their own 2,000).
     strata : sequence of str
@@ -67,7 +69,7 @@ class ValidationSettings:
     prior: float | None = None
     direction: str = "fixed"
     fast: bool = False
-    threshold: str = "bootstrap_youden"
+    threshold: str | CutRule = "bootstrap_youden"
     bootstraps: int = 1000
     strata: Sequence[str] = ()
     prevalence: float | None = None
@@ -76,8 +78,11 @@ class ValidationSettings:
     def __post_init__(self) -> None:
         for key, known in (("protocols", PROTOCOLS), ("designs", DESIGNS)):
             object.__setattr__(self, key, _choices(key, getattr(self, key), known))
-        for key, known in (("direction", DIRECTIONS), ("threshold", THRESHOLDS)):
-            _choice(key, getattr(self, key), known)
+        _choice("direction", self.direction, DIRECTIONS)
+        if isinstance(self.threshold, Mapping):
+            object.__setattr__(self, "threshold", read_rule(self.threshold))
+        elif not isinstance(self.threshold, CutRule):
+            _choice("threshold", self.threshold, THRESHOLDS)
         for key, least in (("repeats", 1), ("inner_folds", 3), ("bootstraps", 1), ("seed", 0)):
             _whole(key, getattr(self, key), least)
         if not isinstance(self.fast, bool):

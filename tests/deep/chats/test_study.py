@@ -337,7 +337,7 @@ def test_tables_that_cannot_be_studied_are_refused_before_anything_is_fitted(stu
         (good[good["label"] == "NS"], r"Class SI has 0 user\(s\)"),
         (good.assign(label="NS", user_id="u0"), r"Class NS has 1 user\(s\)"),
         (good.drop(columns="session_id"), "messages.csv has no column session_id"),
-        (good.assign(label="Ja"), "Labels of no class: 'Ja'"),
+        (good.assign(label="Ja"), "sessions have a label that is no class"),
         (good.iloc[:0], "no session|is empty"),
     ):
         spoiled.to_csv(tmp_path / "messages.csv", index=False)

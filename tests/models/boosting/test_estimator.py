@@ -145,8 +145,12 @@ def test_caller_effects_are_fitted_but_never_predicted():
 
 def test_bad_tables_name_what_is_wrong(model):
     X, y, _ = table()
-    with pytest.raises(ModelError, match="Column sex, row 3: sex is 'diverse'"):
-        GamBoost().fit(X.assign(sex=np.where(np.arange(len(X)) == 3, "diverse", X["sex"])), y)
+    with pytest.raises(ModelError, match="Column sex, row 3: there is no level"):
+        GamBoost().fit(X.assign(sex=X["sex"].where(np.arange(len(X)) != 3)), y)
+    with pytest.raises(
+        ModelError, match="Column sex, row 3: sex is 'diverse'; it must be one of female, male"
+    ):
+        model.predict(X.assign(sex=np.where(np.arange(len(X)) == 3, "diverse", X["sex"])))
     with pytest.raises(ModelError, match="no column sex"):
         GamBoost().fit(X.drop(columns="sex"), y)
     with pytest.raises(ModelError, match="no column dom"):

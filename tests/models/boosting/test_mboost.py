@@ -119,7 +119,7 @@ def test_learners_without_enough_rows_are_left_out_alike(mboost):
     columns["rare"] = np.full(data.n, np.nan)
     columns["rare"][[0, 40, 80, 120, 160]] = [-1.0, -0.42, 0.13, 0.61, 1.0]
     columns["flat"] = np.full(data.n, 2.0)
-    data = BoostData(columns, data.sex, data.y, data.caller)
+    data = BoostData(columns, data.level, data.y, data.caller)
     learners = learners_for(["dom", "rare", "flat"], ["rare"])
     ours, _ = agree(data, [Lane("all", np.ones(data.n), learners)], mstop=10)
     assert {name for name, _ in ours[0].left_out} >= {
@@ -132,7 +132,7 @@ def test_learners_without_enough_rows_are_left_out_alike(mboost):
 def test_one_sex_and_no_step(mboost):
     data = rows()
     data = BoostData(data.columns, None, data.y, data.caller)
-    lanes = [Lane("all", np.ones(data.n), learners_for(data.columns, sexes=[0]))]
+    lanes = [Lane("all", np.ones(data.n), learners_for(data.columns, moderator=None))]
     agree(data, lanes)
     ours, theirs = agree(data, lanes, mstop=0)
     assert theirs[0].mstop == 0
@@ -174,7 +174,7 @@ def test_committed_fit(mboost, reference, name):
 @MBOOST
 def test_estimator_takes_the_engine(mboost):
     data = rows(missing=True)
-    table = pd.DataFrame(dict(data.columns)).assign(sex=np.where(data.sex == 1, "male", "female"))
+    table = pd.DataFrame(dict(data.columns)).assign(sex=np.where(data.level == 1, "male", "female"))
     native = GamBoost(mstop=30).fit(table, data.y)
     other = GamBoost(engine="mboost", mstop=30).fit(table, data.y)
     np.testing.assert_allclose(native.predict_proba(table), other.predict_proba(table), atol=1e-7)
@@ -272,7 +272,7 @@ def test_ctrl_c_stops_every_child(mboost, monkeypatch):
 def test_new_callers_and_strange_levels_never_meet_mboosts_own_matching(mboost):
     data = rows()
     caller = np.array([f"c{code:02d}" for code in data.caller])
-    table = pd.DataFrame(dict(data.columns)).assign(sex=np.where(data.sex == 1, "male", "female"))
+    table = pd.DataFrame(dict(data.columns)).assign(sex=np.where(data.level == 1, "male", "female"))
     model = GamBoost(engine="mboost", brandom=True, mstop=20).fit(table, data.y, groups=caller)
     one_sex = table[table["sex"] == "male"].iloc[::-1]
     expected = pd.Series(model.decision_function(table), index=table.index)

@@ -174,7 +174,7 @@ def test_weighted_and_masked(reference, name, kind):
         available = np.array(every["available_x2"]) == 1
         # R fills with the median and multiplies the learner by 0; here the value is missing
         columns = dict(data.columns) | {"x2": np.where(available, data.columns["x2"], np.nan)}
-        data = BoostData(columns, data.sex, data.y, data.caller)
+        data = BoostData(columns, data.level, data.y, data.caller)
     weights = np.array(every["weights"]) if "weighted" in kind else np.ones(data.n)
     held_out = fold == 0
     learners = parse_formula(ref["formula"])

@@ -101,7 +101,7 @@ def test_unseen_callers_get_the_fixed_part_or_the_marginal_mean(saved):
 
 def test_strange_rows_are_refused(saved, tmp_path):
     worker, mixed, _ = saved
-    with pytest.raises(ModelError, match="'sex' holds 'other'"):
+    with pytest.raises(RBridgeError, match='new rows have sex = "other"; the model knows female and male'):
         predict_gamm(mixed.rds_path, rows().assign(sex="other"), worker=worker)
     with pytest.raises(RBridgeError, match='new rows have no column "x2"'):
         predict_gamm(mixed.rds_path, rows().drop(columns="x2"), worker=worker)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from voicerisk.callers.moderator import SEX
 from voicerisk.models import BoostData, Lane, Learner, learners_for
 from voicerisk.models.boosting.mboost import _fit_lane, _table
 from voicerisk.rbridge import Worker
@@ -106,8 +107,8 @@ def cases():
             learners = [Learner("bbs", "a", degree=2, df=5.5), Learner("bbs", "b")]
         eta = 1.5 * np.sin(2 * a) * (1 + sex) - 0.5 * b * (1 - sex) + 0.3
         y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int)
-        sexes = sorted(set(sex.tolist()))
-        chosen = tuple(learners or learners_for(columns, missing, sexes))
+        moderator = SEX if len(set(sex.tolist())) == 2 else None
+        chosen = tuple(learners or learners_for(columns, missing, moderator))
         yield name, columns, sex, y, caller, chosen, weights
 
 

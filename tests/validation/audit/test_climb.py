@@ -244,7 +244,7 @@ def test_index_columns_and_columns_that_separate_are_found():
     # An identifier of its own for every caller tells nothing about others.
     told = caller_columns(rows, ["caller_id"]).iloc[0]
     assert told["auroc"] == 0.5 and not told["separates"]
-    # A column that says nothing scores one half, not less because each caller is left out of his own value.
+    # A column that says nothing scores one half, not less because each caller is left out of their own value.
     balanced = calls.sort_values("y", ignore_index=True)
     balanced["line"], balanced["side"] = "a", np.where(np.arange(len(calls)) % 2 == 0, "left", "right")
     balanced["y"] = (np.arange(len(calls)) // 2) % 2

@@ -68,7 +68,7 @@ def test_counting_a_caller_twice_equals_repeating_his_rows(name, tables):
 
 
 def test_obuchowski_counts_the_covariance_of_a_caller_with_both_outcomes():
-    # Each caller has both outcomes, so that his level moves positives and negatives together.
+    # Each caller has both outcomes, so that their level moves positives and negatives together.
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(60), 4)
     y = np.tile([0, 1, 0, 1], 60)

@@ -134,7 +134,7 @@ def test_callers_who_can_be_permuted_are_counted():
     )
     assert found.permutable.callers == 13 and found.permutable.all_callers == 14
     assert "13 of 14 callers could be permuted" in found.finding
-    # A caller of both outcomes is shuffled within himself, and moves where his stratum has nobody else.
+    # A caller of both outcomes is shuffled within themselves, and moves where their stratum has nobody else.
     calls.loc[calls.index[first][0], "y"] = 0
     assert permutable(calls, ["service"]).callers == 14
     # Two callers: half of all permutations change nothing.

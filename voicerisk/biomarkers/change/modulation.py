@@ -290,7 +290,7 @@ def pitch_modulation(
 ) -> tuple[Floats, Floats, Floats]:
     """`fmFreq` (Hz), `fmPurity` (dB) and `fmDep` (semitones) of each frame.
 
-    Each value hangs on the pitch of the 800 ms around its frame alone (moved inside the span): the gaps in
+    Each value depends on the pitch of the 800 ms around its frame alone (moved inside the span): the gaps in
     there are bridged linearly in semitones, and the running mean over 200 ms is taken off.
 
     Parameters

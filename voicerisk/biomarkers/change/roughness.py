@@ -1,7 +1,7 @@
 """Roughness: the share of a sound's modulation that is fast enough to be heard as rough.
 
 Not a 40 ms measurement: one value a chunk of 114 ms, interpolated onto the frames. soundgen divides a
-recording into equal chunks of at most that length, so that each value hangs on the length of the recording;
+recording into equal chunks of at most that length, so that each value depends on the length of the recording;
 the layout of the published preset starts a chunk every 114 ms of the span and knows nothing of its end.
 """
 

@@ -66,7 +66,7 @@ def local_markers(
     sounds_soundgen : bool
         Whether the markers of `SOUNDGEN_ONLY` are taken here, from the frames' own spectra.
     pitch : ndarray of float64, shape (n_frames,), optional
-        Hz, NaN unvoiced; needed for markers that hang on it.
+        Hz, NaN unvoiced; needed for markers that depend on it.
 
     Returns
     -------

@@ -18,7 +18,7 @@ HIGHEST_HZ = 4000.0
 WIDEST_HZ = 600.0
 PRE_EMPHASIS_HZ = 50.0
 # A predictor that explains all but this share of a frame's energy describes a line spectrum (a pure tone):
-# its roots hang on rounding, so they are missing rather than wrong.
+# its roots depend on rounding, so they are missing rather than wrong.
 SINGULAR = 1e-10
 SWEEPS = 40
 LANES = 32  # frames whose roots are sought side by side

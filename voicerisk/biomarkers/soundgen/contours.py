@@ -1,7 +1,7 @@
 """How soundgen 2.5.1 treats a contour in time: stretching, filtering, turns, strongest modulation.
 
-Definitions of the preset ``soundgen-2.5.1``, kept for parity. Whatever hangs on the length of a contour here
-hangs on where the recording ends.
+Definitions of the preset ``soundgen-2.5.1``, kept for parity. What depends on the length of a contour here
+depends on where the recording ends.
 """
 
 import math

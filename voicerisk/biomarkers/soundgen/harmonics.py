@@ -1,4 +1,4 @@
-"""What hangs on the pitch, as soundgen 2.5.1 has it on the half spectrum of the frame, for parity.
+"""What depends on the pitch, as soundgen 2.5.1 has it on the half spectrum of the frame, for parity.
 
 `amplitude` is the frames' half spectrum without the Nyquist bin, shape (n_frames, n_bins); `pitch` is in Hz,
 NaN where unvoiced; `bin_hz` is the distance of bins.

@@ -2,7 +2,7 @@
 
 Values come from a few long windows, or from the turns of the whole contour, and are stretched over the
 frames as if they were equally spaced: a value need not belong to the time that it is written at, and all
-hang on the length of the recording. The published preset does neither (see `modulation`).
+depend on the length of the recording. The published preset does neither (see `modulation`).
 """
 
 import numpy as np

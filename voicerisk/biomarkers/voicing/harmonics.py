@@ -1,4 +1,4 @@
-"""What hangs on the pitch: cepstral peak prominence, height and energy of harmonics, subharmonics.
+"""What depends on the pitch: cepstral peak prominence, height and energy of harmonics, subharmonics.
 
 Textbook definitions on a Hann-windowed spectrum of the sound without pre-emphasis; those of soundgen 2.5.1
 are in `soundgen_harmonics`. The energy above the fundamental is the same in both.

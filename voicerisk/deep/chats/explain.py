@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.deep.chats.explanation_pages import write_html, write_pdf
 from voicerisk.deep.chats.message_explanations import (
     background_of,
@@ -24,7 +24,6 @@ from voicerisk.text.words import category_table, read_lexicons, word_table
 
 # Rounding alone: both ways of computing telescope.
 ADDITIVE = 1e-8
-STREAM = 71
 
 
 def write_explanations(
@@ -84,7 +83,7 @@ def write_explanations(
     total = len(chosen) + len(asked)
     tables, gaps = [], []
     for number, k in enumerate(chosen):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, k)))
+        rng = generator(Stream.CHAT_EXPLANATIONS, seed, k)
         found = explain_messages(model, cohort.texts[k], settings.permutations, rng, hidden)
         if found.gap > ADDITIVE:
             raise ModelError(f"Contributions of session {ids[k]!r} miss their sum by {found.gap:.2g}.")

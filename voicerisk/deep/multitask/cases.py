@@ -9,8 +9,10 @@ import pandas as pd
 
 from voicerisk.deep.multitask.settings import MultitaskSettings, TargetSettings
 from voicerisk.errors import MultitaskError
+from voicerisk.intake import Sheet, find_file, is_missing, read_sheet
 
 TARGETS = ("severity", "risk")
+ROW = "row of the table"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,18 +56,14 @@ def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
     path = Path(folder, settings.cases)
     if not path.is_file():
         raise MultitaskError(f"There is no table of cases {path}; check [multitask] cases.")
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
-        raise MultitaskError(f"{path.name} is not a table in CSV form ({problem}).") from None
-    raw = raw.apply(lambda column: column.str.strip())
     targets = settings.targets
+    ids = (settings.case, settings.person)
+    sheet = read_sheet(path, MultitaskError, verbatim=(settings.text,), text=ids).as_text()
     needed = [settings.case, *(t.column for t in targets.values()), *settings.demographics]
-    lost = [name for name in needed if name not in raw.columns]
+    lost = [name for name in needed if name not in sheet.cells]
     if lost:
         raise MultitaskError(f"{path.name} lacks the column(s) {', '.join(lost)}.")
-    if raw.empty:
-        raise MultitaskError(f"{path.name} holds no case.")
+    raw = _cells(sheet, settings.text, {t.column: t.classes for t in targets.values()})
     kinds = set(settings.modalities.values())
     if "audio" in kinds and settings.audio not in raw.columns:
         raise MultitaskError(
@@ -78,7 +76,7 @@ def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
         )
     table = pd.DataFrame({"case_id": raw[settings.case]})
     _ids(table["case_id"], path.name, settings.case)
-    notes = []
+    notes = sheet.notes()
     if settings.person in raw.columns:
         table["person_id"] = raw[settings.person]
         _filled(table["person_id"], path.name, settings.person)
@@ -185,8 +183,23 @@ def _leave(table: pd.DataFrame, settings: MultitaskSettings, kinds: set[str], no
     return Cases(table, pd.DataFrame(flow), tuple(notes))
 
 
+def _cells(sheet: Sheet, text: str, scores: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Return the cells by row of the table, '' where missing, scores with decimal points."""
+    columns: dict[str, pd.Series] = {}
+    for name in map(str, sheet.cells.columns):
+        column = sheet.with_points(name) if name in scores else sheet.cells[name]
+        if name == text:
+            columns[name] = column.str.strip()
+        else:  # a class may be called "none"
+            missing = column.map(is_missing) & ~column.isin(scores.get(name, ()))
+            columns[name] = column.where(~missing, "")
+    raw = pd.DataFrame(columns)
+    return raw.set_axis(pd.Index(sheet.rows, name=ROW), axis=0)
+
+
 def _first(mask: pd.Series) -> int:
-    return int(np.flatnonzero(mask.to_numpy())[0]) + 2
+    place = int(np.flatnonzero(mask.to_numpy())[0])
+    return int(mask.index[place]) if mask.index.name == ROW else place + 2
 
 
 def _filled(column: pd.Series, file: str, name: str) -> None:
@@ -205,7 +218,7 @@ def _ids(column: pd.Series, file: str, name: str) -> None:
 
 
 def _inside(folder: Path, name: str, place: str) -> Path:
-    path = (folder / name).resolve()
+    path = find_file(folder, name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise MultitaskError(f"{place}: {name!r} lies outside the folder of the table; move it inside.")
     if not path.is_file():
@@ -216,7 +229,7 @@ def _inside(folder: Path, name: str, place: str) -> Path:
 def _audio(raw: pd.DataFrame, settings: MultitaskSettings, path: Path) -> list[str]:
     return [
         str(_inside(path.parent, name, f"{path.name}, row {row}")) if name else ""
-        for row, name in enumerate(raw[settings.audio], start=2)
+        for row, name in raw[settings.audio].items()
     ]
 
 
@@ -225,7 +238,7 @@ def _transcripts(raw: pd.DataFrame, settings: MultitaskSettings, path: Path) -> 
     inline = raw[settings.text] if settings.text in raw.columns else empty
     files = raw[settings.text_file] if settings.text_file in raw.columns else empty
     texts = []
-    for row, (text, name) in enumerate(zip(inline, files, strict=True), start=2):
+    for row, text, name in zip(raw.index, inline, files, strict=True):
         if text and name:
             raise MultitaskError(
                 f"{path.name}, row {row}: {settings.text} and {settings.text_file} both hold a transcript."

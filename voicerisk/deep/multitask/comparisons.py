@@ -8,10 +8,10 @@ import pandas as pd
 
 from voicerisk.callers.draws import CallerDraws, caller_draws, percentile_interval
 from voicerisk.callers.schema import classes_of
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import MultitaskError
 from voicerisk.validation.metrics.ranking import rank_statistics
 
-DRAW_STREAM = 79
 GAIN, HARM, OPEN = "gain", "negative transfer", "not shown"
 LEVEL = 0.95
 ALPHA = 0.05
@@ -33,7 +33,7 @@ def person_draws(table: pd.DataFrame, n_boot: int, seed: int) -> CallerDraws:
     """
     first = table.drop_duplicates("call_id").sort_values(["caller_id", "call_id"])
     event = (first["y"].astype(str) == classes_of(table)[-1]).astype(int)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(DRAW_STREAM,)))
+    rng = generator(Stream.MULTITASK_COMPARISONS, seed)
     return caller_draws(first.assign(y=event), n_boot, rng)
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import MultitaskError
-
-FOLD_STREAM = 71
-VALIDATION_STREAM = 73
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +103,7 @@ def make_folds(
     place = cells.index.get_indexer(pd.Index(cases["person_id"]))
     folds = []
     for repeat in range(repeats):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(FOLD_STREAM, repeat)))
+        rng = generator(Stream.MULTITASK_FOLDS, seed, repeat)
         shuffled = rng.permutation(len(code))
         order = shuffled[np.argsort(code[shuffled], kind="stable")]
         of_person = np.empty(len(code), dtype=np.int64)
@@ -116,8 +114,8 @@ def make_folds(
             if published:
                 folds.append(Fold(repeat, fold, train, test, test))
                 continue
-            inner = np.random.SeedSequence(seed, spawn_key=(VALIDATION_STREAM, repeat, fold))
-            chosen = _aside(code, of_person != fold, validation_share, np.random.default_rng(inner))
+            inner = generator(Stream.MULTITASK_VALIDATION, seed, repeat, fold)
+            chosen = _aside(code, of_person != fold, validation_share, inner)
             aside = chosen[place]
             folds.append(Fold(repeat, fold, train[~aside[train]], np.flatnonzero(aside), test))
     return tuple(folds)

@@ -45,8 +45,9 @@ def simulate_tasks(
         Cases, each of another person.
     relation : {'shared', 'conflict', 'none'}
         ``shared``: one direction of the embeddings carries both labels; risk is the same latent state seen
-        with noise, so that severity can teach where to look. ``conflict``: risk hangs on a direction at right
-        angles to that of severity, which a narrow shared layer has no room for. ``none``: labels of chance.
+        with noise, so that severity can teach where to look. ``conflict``: risk depends on a direction at
+        right angles to that of severity, for which a narrow shared layer has no room. ``none``: labels of
+        chance.
     n_features : int
         Numbers a modality.
     noise : float

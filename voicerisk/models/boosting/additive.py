@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.rows import learner_blocks
+from voicerisk.models.boosting.engine.rows import is_level_learner
 from voicerisk.models.boosting.engine.splines import Grid
-from voicerisk.models.boosting.path import LanePath
-from voicerisk.models.boosting.spec import SEXES
+from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.models.saved.additive import ALL, AdditiveModel, Effect
 from voicerisk.models.saved.procedure import Procedure
 from voicerisk.types import Floats
@@ -40,38 +39,33 @@ def scoring_model(
     Raises
     ------
     ModelError
-        For a learner by a 0/1 column, which a file of curves by sex cannot hold.
+        For a learner by a 0/1 column, which a file of curves by level cannot hold.
     """
     learners = [f.learner for f in path.learners]
+    moderator = path.own_data().moderator
+    levels = () if moderator is None else moderator.levels
     for learner in learners:
-        if learner.by not in (None, *SEXES):
+        if learner.by not in (None, *levels):
             raise ModelError(
-                f"{learner.name} is not a learner by sex; such a model cannot be saved for scoring."
+                f"{learner.name} is no learner by level; such a model cannot be saved for scoring."
             )
-    by_sex = any(learner.by in SEXES or learner.variable == "sex" for learner in learners)
-    shift = dict.fromkeys(SEXES, 0.0) if by_sex else {ALL: 0.0}
+    if not any(learner.by is not None or is_level_learner(learner, moderator) for learner in learners):
+        moderator, levels = None, ()  # the same for every level
+    shift = dict.fromkeys(levels or (ALL,), 0.0)
     sums: dict[tuple[str, str, Grid], Floats] = {}
     for fitted, c in zip(path.learners, path.coefficients(step), strict=True):
         learner = fitted.learner
         if learner.kind == "brandom":
             continue
         if fitted.grid is None:
-            blocks = learner_blocks(learner, by_sex)
-            for b, name in enumerate(shift):
-                value = c[0] if learner.variable == "1" or learner.intercept else 0.0
-                if learner.variable == "sex" and b == 1:
-                    value = c[0] + c[1] if learner.intercept else c[0]
-                shift[name] += float(value) * (blocks >> b & 1)
+            for name, value in zip(shift, level_values(learner, c, moderator), strict=True):
+                shift[name] += float(value)
             continue
         names = (learner.by,) if learner.by else tuple(shift)
         for name in names:
             key = (learner.variable, name, fitted.grid)
             sums[key] = sums.get(key, 0.0) + fitted.polynomials(c)
-    every = tuple(
-        dict.fromkeys(
-            learner.variable for learner in learners if learner.variable not in ("sex", "1", "caller")
-        )
-    )
+    every = tuple(dict.fromkeys(f.learner.variable for f in path.learners if f.grid is not None))
     available = frozenset(m for m in every if all(x.available for x in learners if x.variable == m))
     ranges: dict[str, tuple[float, float]] = {}
     for marker, _, grid in sums:
@@ -83,8 +77,7 @@ def scoring_model(
         level_effect=shift,
         effects=tuple(Effect(*key, polynomials) for key, polynomials in sums.items()),
         markers=every,
-        moderator="sex" if by_sex else None,
-        levels=SEXES if by_sex else (),
+        moderator=moderator,
         outside=path.outside,
         availability=available,
         ranges=ranges,

@@ -99,7 +99,7 @@ def fit_jointly_by_joblib(
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """A lane whose weights and outcome are told by the rows where they change.
+    """A lane whose weights and outcome are given by the rows where they change.
 
     Callers' rows mostly lie together. With slots and without a weak reference, which keeps joblib from
     leaving it on one worker alone.

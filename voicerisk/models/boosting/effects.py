@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.rows import masked_column
 from voicerisk.models.boosting.engine.splines import evaluate_cells
 from voicerisk.models.boosting.path import FittedLearner, LanePath
-from voicerisk.models.boosting.spec import SEXES, BoostData, Learner
+from voicerisk.models.boosting.spec import BoostData, Learner
 from voicerisk.types import Floats
 
 
@@ -26,7 +27,7 @@ def selection_frequencies(path: LanePath, step: int | None = None) -> pd.DataFra
     """
     chosen = path.selected[: _steps(path, step)]
     counts = np.bincount(chosen[chosen >= 0], minlength=len(path.learners))
-    table = learner_table([f.learner for f in path.learners])
+    table = learner_table([f.learner for f in path.learners], _data(path).moderator)
     table["n_selected"] = counts
     table["share"] = counts / max(len(chosen), 1)
     return table
@@ -44,17 +45,17 @@ def importance(path: LanePath, step: int | None = None) -> pd.DataFrame:
     chosen = path.selected[:step]
     fall = -np.diff(path.risk[: step + 1]) / path.n
     sums = np.bincount(chosen[chosen >= 0], fall[chosen >= 0], len(path.learners))
-    table = learner_table([f.learner for f in path.learners])
+    table = learner_table([f.learner for f in path.learners], _data(path).moderator)
     table["importance"] = sums
     table["share"] = sums / sums.sum() if sums.sum() > 0 else 0.0
     return table
 
 
 def partial_effects(path: LanePath, step: int | None = None, points: int = 100) -> pd.DataFrame:
-    """Return each marker's effect for each sex on the log-odds scale.
+    """Return each marker's effect for each level of the moderator on the log-odds scale.
 
-    The effect is the sum of all base-learners of the marker that touch the sex, minus its mean over the rows
-    of that sex where the marker is available. That mean is in `availability_effects`.
+    The effect is the sum of all base-learners of the marker that touch the level, minus its mean over the
+    rows of that level where the marker is available. That mean is in `availability_effects`.
 
     Parameters
     ----------
@@ -63,12 +64,13 @@ def partial_effects(path: LanePath, step: int | None = None, points: int = 100) 
     step : int, optional
         Number of steps; None = all.
     points : int
-        Values of x, equidistant over the range seen in that sex.
+        Values of x, equidistant over the range seen in that level.
 
     Returns
     -------
     DataFrame
-        marker, sex ('female', 'male', or 'all' where the model has no sex), x, estimate (log-odds).
+        marker, sex (the level: 'female', 'male', or 'all' where the model has no moderator), x, estimate
+        (log-odds).
     """
     tables = []
     for marker, sex, seen, effect in _effects(path, step):
@@ -86,15 +88,12 @@ def availability_effects(path: LanePath, step: int | None = None) -> pd.DataFram
     Returns
     -------
     DataFrame
-        marker, sex, estimate (log-odds), share_available (of the rows of that sex).
+        marker, sex, estimate (log-odds), share_available (of the rows of that level).
     """
     data = _data(path)
     rows = []
     for marker, sex, seen, effect in _effects(path, step):
-        of_sex = (
-            data.n if sex == "all" or data.sex is None else np.count_nonzero(data.sex == SEXES.index(sex))
-        )
-        rows.append((marker, sex, effect(seen).mean(), len(seen) / of_sex))
+        rows.append((marker, sex, effect(seen).mean(), len(seen) / np.count_nonzero(_of_level(data, sex))))
     return pd.DataFrame(rows, columns=["marker", "sex", "estimate", "share_available"])
 
 
@@ -113,39 +112,45 @@ class _Effect:
 
 
 def _effects(path: LanePath, step: int | None) -> list[tuple[str, str, Floats, _Effect]]:
-    """Return marker, sex, the available values in that sex, and the effect."""
+    """Return marker, level, the available values in that level, and the effect."""
     data = _data(path)
     coefficients = path.coefficients(step)
     parts = [(f, c) for f, c in zip(path.learners, coefficients, strict=True) if f.grid is not None]
+    levels = () if data.moderator is None else data.moderator.levels
     for fitted, _ in parts:
-        if fitted.learner.by not in (None, *SEXES):
+        if fitted.learner.by not in (None, *levels):
             raise ModelError(
-                f"{fitted.learner.name} is not a learner by sex; its effect has no curve by sex."
+                f"{fitted.learner.name} is no learner by level of the moderator; its effect has no curve."
             )
     markers = list(dict.fromkeys(f.learner.variable for f, _ in parts))
     found = []
     for marker in markers:
-        for sex in ("all",) if data.sex is None else SEXES:
+        for sex in levels or ("all",):
             own = [(f, c) for f, c in parts if f.learner.variable == marker and f.learner.by in (None, sex)]
             if not own:
                 continue
-            of_sex: NDArray[np.bool_] = np.ones(data.n, bool)
-            if data.sex is not None:
-                of_sex = data.sex == SEXES.index(sex)
             column = masked_column(data, own[0][0].learner)
-            seen = column[of_sex & ~np.isnan(column)]
+            seen = column[_of_level(data, sex) & ~np.isnan(column)]
             if len(seen):
                 found.append((marker, sex, seen, _Effect(own, path.outside)))
     return found
 
 
-def learner_table(learners: Sequence[Learner]) -> pd.DataFrame:
-    """Return learner, marker, sex of base-learners, one a row."""
+def _of_level(data: BoostData, level: str) -> NDArray[np.bool_]:
+    """Return which rows are of a level; 'all' is that of data without a moderator."""
+    if data.moderator is None or data.level is None:
+        return np.ones(data.n, bool)
+    return np.asarray(data.level == data.moderator.levels.index(level))
+
+
+def learner_table(learners: Sequence[Learner], moderator: Moderator | None) -> pd.DataFrame:
+    """Return learner, marker, sex (the level, 'all' for learners of every level) of base-learners."""
+    levels = () if moderator is None else moderator.levels
     return pd.DataFrame(
         {
             "learner": [learner.name for learner in learners],
             "marker": [learner.variable for learner in learners],
-            "sex": [learner.by if learner.by in SEXES else "all" for learner in learners],
+            "sex": [learner.by if learner.by in levels else "all" for learner in learners],
         }
     )
 

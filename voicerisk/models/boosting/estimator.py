@@ -1,8 +1,8 @@
-"""`GamBoost`: component-wise gradient boosting of P-splines by sex, in scikit-learn's conventions."""
+"""`GamBoost`: component-wise boosting of P-splines by level of a moderator, in scikit-learn's conventions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
-from voicerisk.callers.sex import sex_codes
+from voicerisk.callers.moderator import Moderator, moderator_of
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.additive import scoring_model
 from voicerisk.models.boosting.effects import (
@@ -51,20 +51,21 @@ class MboostEngine(Protocol):
 
 
 class GamBoost(ClassifierMixin, BaseEstimator):
-    """Sex-moderated boosting of P-splines (R's `gamboost(..., family = Binomial())`).
+    """Moderated boosting of P-splines (R's `gamboost(..., family = Binomial())`).
 
     Parameters
     ----------
     markers : sequence of str, optional
         Columns to use; None = all but the moderator.
     moderator : str or None
-        Column with the sex (female/male/F/M) of a table; an array has none; None = no sex.
+        Column of a table whose levels have curves of their own (two or more; of `sex`, female/male/F/M in any
+        case are spelt out); an array has none; None = one curve for everyone.
     engine : {'native', 'mboost'}
         Own engine, or R's mboost where installed.
     brandom : bool
         Add ridge-penalised caller intercepts (needs `groups`); predictions leave them out.
     by_sex : bool
-        mboost's own `by = sex`: smooths for men only.
+        mboost's own `by = sex`: smooths for the second of two levels only.
     mstop : int
         Boosting steps. Every smaller number can be asked for after the fit.
     nu : float
@@ -82,7 +83,13 @@ class GamBoost(ClassifierMixin, BaseEstimator):
     linear : sequence of str
         Markers that enter linearly.
     learners : sequence of Learner, optional
-        Base-learners of one's own instead of the sex-moderated set.
+        Base-learners of one's own instead of the moderated set.
+    shared : sequence of str
+        Levels that get no curve of their own and share the common curve.
+    common : bool
+        A common curve a marker besides those of the levels, which are then deviations from it.
+    covariates : mapping of str to bool, optional
+        Columns among `markers` whose effect is the same for every level, and whether each enters linearly.
 
     Attributes
     ----------
@@ -94,6 +101,8 @@ class GamBoost(ClassifierMixin, BaseEstimator):
     callers_ : ndarray
         Callers in the order of their codes; only where `groups` were given.
     markers_ : tuple of str
+    levels_ : Moderator or None
+        The moderator with the levels seen in the fit.
 
     Notes
     -----
@@ -127,6 +136,9 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         family: str = "adaboost",
         linear: Sequence[str] = ("voiced",),
         learners: Sequence[Learner] | None = None,
+        shared: Sequence[str] = (),
+        common: bool = False,
+        covariates: Mapping[str, bool] | None = None,
     ) -> None:
         self.markers = markers
         self.moderator = moderator
@@ -142,7 +154,11 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         self.family = family
         self.linear = linear
         self.learners = learners
+        self.shared = shared
+        self.common = common
+        self.covariates = covariates
 
+    levels_: Moderator | None
     feature_names_in_: NDArray[Any]
     callers_: NDArray[Any]
 
@@ -170,8 +186,17 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         -------
         GamBoost
         """
-        BoostSettings(self.engine, self.brandom, self.by_sex, self.mstop, self.nu, self.df, self.knots)
-        columns, sex = self._columns(X, fitting=True)
+        BoostSettings(
+            self.engine,
+            self.brandom,
+            self.by_sex,
+            self.mstop,
+            self.nu,
+            self.df,
+            self.knots,
+            common=self.common,
+        )
+        columns, level = self._columns(X, fitting=True)
         if y is None:
             raise ValueError("GamBoost requires y to be passed, but the target y is None.")
         target = column_or_1d(y, warn=True)
@@ -201,16 +226,21 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         weights = np.ones(n) if sample_weight is None else _case_weights(sample_weight, codes)
         if len(weights) != n:
             raise InputError(f"sample_weight has {len(weights)} values for {n} rows.")
-        data = BoostData(columns, sex, codes.astype(np.int8), caller.astype(np.int32))
+        data = BoostData(columns, level, codes.astype(np.int8), caller.astype(np.int32), self.levels_)
         if self.learners is None:
             missing = [name for name, column in columns.items() if np.isnan(column).any()]
-            sexes = (0,) if sex is None else tuple(sorted({int(code) for code in np.unique(sex)}))
+            others = dict(self.covariates or {})
+            absent = [name for name in others if name not in columns]
+            if absent:
+                raise ModelError(f"covariates names {absent[0]!r}, which is not among the markers.")
             chosen = learners_for(
-                columns,
+                [name for name in columns if name not in others],
                 missing,
-                sexes,
+                self.levels_,
                 self.by_sex,
                 self.brandom,
+                common=self.common,
+                covariates=others,
                 df=self.df,
                 knots=self.knots,
                 linear=self.linear,
@@ -303,7 +333,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
 
     def scoring_model(self, step: int | None = None) -> AdditiveModel:
-        """Return the model as curves by marker and sex, which scores frames without numba or R."""
+        """Return the model as curves by marker and level, which scores frames without numba or R."""
         check_is_fitted(self, "path_")
         settings = {
             "nu": self.nu,
@@ -321,14 +351,14 @@ class GamBoost(ClassifierMixin, BaseEstimator):
 
     def _data(self, X: Any) -> BoostData:
         check_is_fitted(self, "path_")
-        columns, sex = self._columns(X, fitting=False)
+        columns, level = self._columns(X, fitting=False)
         # No code of a known caller: the caller's effect is 0
         unknown = max([f.size for f in self.path_.learners if f.learner.kind == "brandom"], default=0)
-        n = len(next(iter(columns.values()))) if columns else len(sex)  # type: ignore[arg-type]
-        return BoostData(columns, sex, None, np.full(n, unknown, np.int32))
+        n = len(next(iter(columns.values()))) if columns else len(level)  # type: ignore[arg-type]
+        return BoostData(columns, level, None, np.full(n, unknown, np.int32), self.levels_)
 
     def _columns(self, X: Any, fitting: bool) -> tuple[dict[str, Floats], NDArray[np.int8] | None]:
-        """Return the markers and the sex codes of a table or an array."""
+        """Return the markers and the codes of the levels of a table or an array."""
         if not isinstance(X, pd.DataFrame):
             values = check_array(X, ensure_all_finite="allow-nan", dtype=np.float64, estimator=self)
             if fitting:
@@ -343,6 +373,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             if not fitting and hasattr(self, "feature_names_in_"):
                 X = pd.DataFrame(values, columns=self.feature_names_in_)
             else:
+                self.levels_ = None
                 return {f"x{i}": values[:, i] for i in range(values.shape[1])}, None
         if fitting:
             self.feature_names_in_ = np.array([str(name) for name in X.columns], object)
@@ -364,7 +395,14 @@ class GamBoost(ClassifierMixin, BaseEstimator):
             columns[name if isinstance(name, str) else f"x{name}"] = X[name].to_numpy(
                 dtype=np.float64, na_value=np.nan
             )
-        return columns, None if self.moderator is None else sex_codes(X[self.moderator])
+        if fitting:
+            self.levels_ = None
+            if self.moderator is not None:
+                found = moderator_of(str(self.moderator), X[self.moderator])
+                self.levels_ = Moderator(found.name, found.levels, tuple(self.shared))
+        if self.moderator is None or self.levels_ is None:
+            return columns, None
+        return columns, self.levels_.codes(X[self.moderator])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

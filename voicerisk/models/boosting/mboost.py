@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError, RBridgeError
+from voicerisk.models.boosting.engine.rows import is_level_learner
 from voicerisk.models.boosting.engine.splines import Grid, difference_matrix
 from voicerisk.models.boosting.path import FittedLearner, LanePath
-from voicerisk.models.boosting.spec import SEXES, BoostData, Lane, Learner, check_steps
+from voicerisk.models.boosting.spec import BoostData, Lane, Learner, check_steps
 from voicerisk.rbridge import Kept, Worker
 from voicerisk.types import Floats
 
@@ -43,10 +45,10 @@ def fit_mboost(
     process with an R of its own, which Ctrl-C stops and whose death is an error that names the lane; what was
     yielded before is done. `fit_mboost_in_folder` keeps it on disk.
 
-    The learners become ``bols(sex) + bbs(x, by = female) + bbs(x, by = male)`` with numeric 0/1 columns;
-    where a marker has missing values its learner is taken by (available x sex) and the gaps hold the
-    training median. A lane with boundary 'train' is fitted on the rows with weight alone, which differs from
-    zero weights only in the knots. Warnings of R are passed on as `RuntimeWarning`.
+    The learners become ``bols(sex) + bbs(x, by = female) + bbs(x, by = male)`` with numeric 0/1 columns, one
+    a level of the moderator; where a marker has missing values its learner is taken by (available x level)
+    and the gaps hold the training median. A lane with boundary 'train' is fitted on the rows with weight
+    alone, which differs from zero weights only in the knots. Warnings of R are passed on as `RuntimeWarning`.
 
     Parameters
     ----------
@@ -167,8 +169,9 @@ def _table(data: BoostData) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the rows for R and the name that each column has there (always a legal name in R)."""
     names = {name: f"x{i}" for i, name in enumerate(data.columns)}
     columns: dict[str, Any] = {names[name]: column for name, column in data.columns.items()}
-    if data.sex is not None:
-        columns["sex"] = pd.Categorical.from_codes(data.sex.astype(int), categories=pd.Index(SEXES))
+    if data.level is not None:
+        categories = pd.Index(_level_names(data.moderator))
+        columns["sex"] = pd.Categorical.from_codes(data.level.astype(int), categories=categories)
     codes = np.unique(data.caller)
     levels = pd.Index([f"c{code:09d}" for code in codes])
     columns["caller"] = pd.Categorical.from_codes(np.searchsorted(codes, data.caller), categories=levels)
@@ -176,9 +179,19 @@ def _table(data: BoostData) -> tuple[pd.DataFrame, dict[str, str]]:
     return pd.DataFrame(columns), names
 
 
-def _learner_table(learners: Sequence[Learner], names: dict[str, str]) -> pd.DataFrame:
-    fixed = {"sex": "sex", "1": "1", "caller": "caller", **dict(zip(SEXES, SEXES, strict=True))}
-    where = {**names, **fixed}
+def _level_names(moderator: Moderator | None) -> tuple[str, ...]:
+    """Return what the levels are called in R: never text that could be read as code."""
+    if moderator is None:
+        return ()
+    return moderator.levels if moderator == SEX else tuple(f"level{i}" for i in range(len(moderator.levels)))
+
+
+def _learner_table(
+    learners: Sequence[Learner], names: dict[str, str], moderator: Moderator | None
+) -> pd.DataFrame:
+    where = {**names, "1": "1", "caller": "caller"}
+    if moderator is not None:
+        where |= {moderator.name: "sex", **dict(zip(moderator.levels, _level_names(moderator), strict=True))}
     for learner in learners:
         for name in (learner.variable, learner.by):
             if name is not None and name not in where:
@@ -227,7 +240,7 @@ def _fit_lane(
     answer = child.call(
         "bridge_boost",
         data=Kept("boost_data"),
-        learners=_learner_table(lane.learners, names),
+        learners=_learner_table(lane.learners, names, data.moderator),
         weights=weights,
         mstop=mstop,
         nu=nu,
@@ -284,7 +297,7 @@ def _fit_lane(
 
 
 def _grid(data: BoostData, learner: Learner, seen: np.ndarray) -> Grid | None:
-    if learner.kind == "brandom" or learner.variable in ("sex", "1"):
+    if learner.kind == "brandom" or learner.variable == "1" or is_level_learner(learner, data.moderator):
         return None
     column = data.columns[learner.variable][seen]
     intervals = learner.knots + 1 if learner.kind == "bbs" else 1

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.rows import learner_blocks, masked_column
+from voicerisk.models.boosting.engine.rows import is_level_learner, learner_blocks, masked_column
 from voicerisk.models.boosting.engine.splines import (
     Grid,
     evaluate_cells,
@@ -131,7 +132,7 @@ class LanePath:
         ndarray, shape (n,)
         """
         if not isinstance(rows, BoostData):
-            own = self._own_data(None)
+            own = self.own_data(None)
             rows = own if rows is None else own.take(np.asarray(rows))
         link = np.full(rows.n, self.offset)
         for fitted, c in zip(self.learners, self.coefficients(step), strict=True):
@@ -160,7 +161,7 @@ class LanePath:
         """
         from voicerisk.models.boosting.scores import group_paths
 
-        return group_paths(self, row_groups, self._own_data(data))
+        return group_paths(self, row_groups, self.own_data(data))
 
     def shares_outside(self, rows: BoostData) -> dict[str, float]:
         """Return, by marker, the share of available values that lie beyond the knots."""
@@ -254,7 +255,8 @@ class LanePath:
         """Return a copy with other values."""
         return LanePath(**{f.name: changes.get(f.name, getattr(self, f.name)) for f in fields(self)})
 
-    def _own_data(self, data: BoostData | None) -> BoostData:
+    def own_data(self, data: BoostData | None = None) -> BoostData:
+        """Return the rows fitted on, or those given; refuse where neither are there."""
         found = self.data if data is None else data
         if found is None:
             raise ModelError(f"Path {self.key} was read from a file; give the data whose rows are meant.")
@@ -276,15 +278,36 @@ def learner_values(fitted: FittedLearner, coefficients: Floats, data: BoostData,
         values = np.zeros(data.n)
         values[known] = coefficients[data.caller[known]]
         return values
-    blocks = learner_blocks(learner, data.sex is not None)
-    touched = np.ones(data.n, bool) if data.sex is None else (blocks >> data.sex & 1).astype(bool)
+    blocks = learner_blocks(learner, data.moderator)
+    level = np.zeros(data.n, np.int64) if data.level is None else data.level.astype(np.int64)
+    touched = (blocks >> level & 1).astype(bool)
     if fitted.grid is None:
-        if learner.variable == "sex" and data.sex is not None:
-            male = data.sex.astype(float)
-            return coefficients[0] + coefficients[1] * male if learner.intercept else coefficients[0] * male
-        return np.where(touched, coefficients[0], 0.0)
+        return level_values(learner, coefficients, data.moderator)[level]
     column = masked_column(data, learner)
     values = np.zeros(data.n)
     cell, t = fitted.grid.locate(column[touched], outside)
     values[touched] = evaluate_cells(cell, t, fitted.polynomials(coefficients))
     return values
+
+
+def level_values(learner: Learner, coefficients: Floats, moderator: Moderator | None) -> Floats:
+    """Return what a learner without a marker adds to the rows of each level, shape (..., levels).
+
+    Parameters
+    ----------
+    learner : Learner
+        An intercept, or a learner of the moderator itself.
+    coefficients : ndarray, shape (..., size)
+    moderator : Moderator, optional
+        None = one level.
+    """
+    count = 1 if moderator is None else len(moderator.levels)
+    values = np.repeat(coefficients[..., :1], count, axis=-1)
+    if is_level_learner(learner, moderator):
+        if learner.intercept:
+            values[..., 1:] += coefficients[..., 1:count]
+        else:
+            values[..., 0], values[..., 1:] = 0.0, coefficients[..., : count - 1]
+        return values
+    blocks = learner_blocks(learner, moderator)
+    return np.where(blocks >> np.arange(count) & 1, values, 0.0)

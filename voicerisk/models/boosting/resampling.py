@@ -185,7 +185,7 @@ def stability_selection(
 ) -> Stability:
     """Select base-learners that enter early on most halves of the callers.
 
-    Complementary pairs: the callers are split into halves, `pairs` times, within strata of sex and outcome
+    Complementary pairs: the callers are split into halves, `pairs` times, within strata of level and outcome
     pattern, and the model is boosted on each half until q distinct learners have entered.
 
     Parameters
@@ -230,7 +230,7 @@ def stability_selection(
         short += len(entered) < q
         for j in entered:
             counts[place[path.learners[j].learner]] += 1
-    table = learner_table(learners)
+    table = learner_table(learners, data.moderator)
     table["frequency"] = np.array([counts[j] for j in range(p)]) / (2 * pairs)
     table["stable"] = table["frequency"] >= cutoff
     return Stability(table, q, cutoff, pfer, assumption, short)
@@ -239,15 +239,15 @@ def stability_selection(
 def caller_halves(data: BoostData, pairs: int, seed: int) -> NDArray[np.bool_]:
     """Return which callers form the first half of each pair, shape (pairs, callers).
 
-    Split within strata of sex and outcome pattern; odd callers go to either half by chance.
+    Split within strata of level and outcome pattern; odd callers go to either half by chance.
     """
     if data.y is None:
         raise ModelError("Halves of callers are drawn within outcomes; the rows have none.")
     codes = np.unique(data.caller)
     stratum = np.zeros(int(data.caller.max()) + 1, np.int64)
     np.bitwise_or.at(stratum, data.caller, 1 << data.y.astype(np.int64))
-    if data.sex is not None:
-        np.bitwise_or.at(stratum, data.caller, 4 << data.sex.astype(np.int64))
+    if data.level is not None:
+        np.bitwise_or.at(stratum, data.caller, 4 << data.level.astype(np.int64))
     halves = np.zeros((pairs, len(stratum)), bool)
     for pair in range(pairs):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(pair,)))
@@ -343,8 +343,10 @@ def _data_digest(data: BoostData) -> bytes:
     digest = hashlib.sha256()
     for name in sorted(data.columns):
         digest.update(name.encode() + b"\0" + data.columns[name].tobytes())
-    for part in (data.sex, data.y, data.caller):
+    for part in (data.level, data.y, data.caller):
         digest.update(b"-" if part is None else part.tobytes())
+    if data.moderator is not None:
+        digest.update("\0".join((data.moderator.name, *data.moderator.levels)).encode())
     return digest.digest()
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.kernels import compiled
 from voicerisk.models.boosting.engine.rows import learner_blocks, masked_column
+from voicerisk.models.boosting.engine.setup import mask_name
 from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.boosting.engine.vectors import set_gradient
+from voicerisk.models.boosting.path import level_values
 from voicerisk.models.boosting.spec import BoostData
 from voicerisk.types import Floats
 
@@ -38,6 +40,7 @@ def _walk(
     block,
     sign,
     caller,
+    n_levels,
     part_start,
     link,
     wrong,
@@ -73,7 +76,7 @@ def _walk(
                         flat[i] += shift[m - 1, block[i]]
                 else:
                     for i in range(first, last):
-                        flat[i] += shift[m - 1, 2 + caller[i]]
+                        flat[i] += shift[m - 1, n_levels + caller[i]]
             signs[:] = sign[g]
             set_gradient(
                 _TAG, link, first // VECTOR, last // VECTOR, signs, ones, zeros, scratch,
@@ -106,7 +109,8 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
     place = np.concatenate(
         [start + np.arange(len(part)) for start, (_, _, part) in zip(part_start[:-1], parts, strict=True)]
     )
-    has_sex = rows.sex is not None
+    moderator = rows.moderator
+    n_levels = 1 if moderator is None else len(moderator.levels)
     taking_part = sorted(set(path.selected[path.selected >= 0].tolist()))
     variants: dict[tuple[Any, ...], int] = {}
     cell_of = np.full(max(len(path.learners), 1), -1, np.int64)
@@ -115,12 +119,11 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
     cells = 1
     for j in taking_part:
         fitted = path.learners[j]
-        blocks_of[j] = learner_blocks(fitted.learner, has_sex)
+        blocks_of[j] = learner_blocks(fitted.learner, moderator)
         if fitted.learner.kind == "brandom":
             cell_of[j] = -2
         elif fitted.grid is not None:
-            by = fitted.learner.by if fitted.learner.by not in ("female", "male") else None
-            key = (fitted.learner.variable, by, fitted.grid)
+            key = (fitted.learner.variable, mask_name(fitted.learner, moderator), fitted.grid)
             if key not in variants:
                 variants[key] = len(located)
                 column = masked_column(rows, fitted.learner)
@@ -130,20 +133,15 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
     callers = path.steps.shape[1] if (cell_of == -2).any() else 0
     known = int(rows.caller.max()) + 1
     step_poly = np.zeros((path.mstop, cells, 4))
-    shift = np.zeros((path.mstop, 2 + max(callers, known)))
+    shift = np.zeros((path.mstop, n_levels + max(callers, known)))
     for j in taking_part:
         fitted, at = path.learners[j], np.flatnonzero(path.selected == j)
         if fitted.grid is not None:
             step_poly[at, : fitted.grid.intervals + 3] = fitted.polynomials(path.steps[at])
         elif fitted.learner.kind == "brandom":
-            shift[at, 2 : 2 + fitted.size] = path.steps[at, : fitted.size]
-        elif fitted.learner.variable == "1":
-            for b in range(2):
-                shift[at, b] = path.steps[at, 0] * (blocks_of[j] >> b & 1)
-        elif fitted.learner.intercept:
-            shift[at, 0], shift[at, 1] = path.steps[at, 0], path.steps[at, 0] + path.steps[at, 1]
+            shift[at, n_levels : n_levels + fitted.size] = path.steps[at, : fitted.size]
         else:
-            shift[at, 1] = path.steps[at, 0]
+            shift[at, :n_levels] = level_values(fitted.learner, path.steps[at], moderator)
     size = int(part_start[-1])
     cell, t = np.zeros((len(located), size), np.uint8), np.zeros((len(located), size))
     for q, (grid, own_cell, own_t) in enumerate(located):
@@ -153,14 +151,14 @@ def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostD
     link = np.repeat(sign * _NEVER, length)
     link[place] = path.offset
     block, caller = np.zeros(size, np.int8), np.zeros(size, np.int32)
-    own_block = np.zeros(rows.n, np.int8) if rows.sex is None else rows.sex
+    own_block = np.zeros(rows.n, np.int8) if rows.level is None else rows.level
     own_start = np.r_[0, np.cumsum([len(part) for _, _, part in parts])[:-1]]
     block[:], caller[:] = np.repeat(own_block[own_start], length), np.repeat(rows.caller[own_start], length)
     block[place], caller[place] = own_block, rows.caller
     wrong, loss = np.zeros((len(parts), path.mstop + 1)), np.zeros((len(parts), path.mstop + 1))
     _walk(
-        path.selected, cell_of, blocks_of, step_poly, shift, cell, t, block, sign, caller, part_start,
-        link.reshape(-1, VECTOR), wrong, loss,
+        path.selected, cell_of, blocks_of, step_poly, shift, cell, t, block, sign, caller, n_levels,
+        part_start, link.reshape(-1, VECTOR), wrong, loss,
     )  # fmt: skip
     for (g, y, part), missed, lost in zip(parts, wrong, loss, strict=True):
         score[g] += (len(part) - missed if y else missed) / len(groups[g])

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.splines import MAX_DEGREE
 from voicerisk.types import Floats
 
-SEXES = ("female", "male")
 MAX_KNOTS = 200  # cells are stored in one byte
 TILE = 512  # rows that are sorted by interval together, so that their gradients stay in the cache
 
@@ -33,7 +33,11 @@ class BoostSettings:
     brandom : bool
         Add a ridge-penalised caller effect. It explains training frames and is 0 for a new caller.
     by_sex : bool
-        mboost's own `by = sex` (treatment contrast: fits men only) instead of one learner per sex.
+        mboost's own `by = sex` (treatment contrast: fits men only) instead of one learner a level; needs a
+        moderator of two levels.
+    common : bool
+        Besides one learner a marker and level a common one for everyone, so that the levels' own are
+        deviations from it.
     mstop : int
         Number of boosting steps, >= 0.
     nu : float
@@ -49,6 +53,9 @@ class BoostSettings:
     patience : int, optional
         `nested` alone: the folds that tune an outer fold halt once their summed held-out deviance has found
         no new minimum for so many steps (looked at every 50). None = never: all steps are taken.
+    covariates : tuple of str
+        Columns of [cohort] covariates that compete with the markers, the same for every level: a number as a
+        smooth (a line where it has fewer than 6 values), a text as one 0/1 learner a value.
     """
 
     engine: str = "native"
@@ -61,12 +68,22 @@ class BoostSettings:
     boundary_knots: str | None = None
     outside: str | None = None
     patience: int | None = None
+    common: bool = False
+    covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _choice("boost.engine", self.engine, ("native", "mboost"))
-        for key in ("brandom", "by_sex"):
+        for key in ("brandom", "by_sex", "common"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"boost.{key} is {getattr(self, key)!r}; it must be true or false.")
+        named = self.covariates
+        if isinstance(named, str) or not all(isinstance(name, str) for name in named):
+            raise ModelError(f"boost.covariates is {named!r}; it must be a list of columns.")
+        if len(set(named)) < len(named):
+            raise ModelError(f"boost.covariates names a column twice: {', '.join(named)}.")
+        object.__setattr__(self, "covariates", tuple(named))
+        if self.by_sex and self.common:
+            raise ModelError("boost.by_sex and boost.common are both true; a model has one of them.")
         check_steps(self.mstop, self.nu, prefix="boost.")
         if not _number(self.df) or not 2 < self.df < np.inf:
             raise ModelError(f"boost.df is {self.df!r}; it must be a number above 2.")
@@ -94,9 +111,11 @@ class Learner:
     kind : {'bbs', 'bols', 'brandom'}
         P-spline, linear (least squares), or ridge-penalised caller intercepts.
     variable : str
-        Name of a marker; for `bols` also 'sex' or '1' (intercept alone); for `brandom` 'caller'.
+        Name of a marker; for `bols` also the moderator's name ('sex') or '1' (intercept alone); for `brandom`
+        'caller'.
     by : str, optional
-        'female' or 'male' (rows of that sex), or the name of a 0/1 column. mboost's `by = sex` is 'male'.
+        A level of the moderator ('female': rows of that level), or the name of a 0/1 column. mboost's
+        `by = sex` is 'male'.
     available : bool
         Rows where the variable is missing contribute nothing (by = available).
     df : float, optional
@@ -174,15 +193,17 @@ class Learner:
 def learners_for(
     markers: Iterable[str],
     has_missing: Collection[str] | Mapping[str, bool] = (),
-    sexes: Collection[int] = (0, 1),
+    moderator: Moderator | None = SEX,
     by_sex: bool = False,
     brandom: bool = False,
     *,
+    common: bool = False,
     df: float = 4.0,
     knots: int = 20,
     linear: Collection[str] = ("voiced",),
+    covariates: Mapping[str, bool] | None = None,
 ) -> tuple[Learner, ...]:
-    """Return the base-learners of the sex-moderated model.
+    """Return the base-learners of the moderated model.
 
     Parameters
     ----------
@@ -190,36 +211,61 @@ def learners_for(
         Markers in the order of the formula (ties go to the first).
     has_missing : collection of str, or mapping marker -> bool
         Markers with missing values: their learners are taken by availability too.
-    sexes : collection of int
-        Sex codes present (0 female, 1 male). One sex only: no `bols(sex)`, one learner a marker.
+    moderator : Moderator, optional
+        Its levels have learners of their own. None, or a single level = one learner a marker.
     by_sex : bool
-        mboost's own `by = sex`: one learner a marker, for men only.
+        mboost's own `by = sex`: one learner a marker, for the second of two levels only.
     brandom : bool
         Add caller intercepts.
+    common : bool
+        Add a common learner a marker, from which the levels' own are deviations. It is there without being
+        asked for where the moderator has shared levels, whose callers have nothing else.
     df, knots : float, int
         Of every P-spline.
     linear : collection of str
         Markers that enter linearly (0/1 markers).
+    covariates : mapping of str to bool, optional
+        Columns that compete with the markers, the same for every level, and whether each enters linearly.
 
     Returns
     -------
     tuple of Learner
-        bols(sex), then every marker for women, then every marker for men, then brandom(caller).
+        Without shared levels: bols(moderator), then every marker for the first level, then for the second,
+        and so on, then brandom(caller). With shared levels there is an intercept for each level with a curve
+        of its own instead of bols(moderator); the common learners come next.
+
+    Raises
+    ------
+    ModelError
+        For `by_sex` where the moderator has not two levels.
 
     Examples
     --------
     >>> [learner.name for learner in learners_for(["dom"], has_missing=["dom"])]
     ['bols(sex)', 'bbs(dom, by = female, available)', 'bbs(dom, by = male, available)']
+    >>> few = Moderator("sex", ("X", "female", "male"), shared=("X",))
+    >>> [learner.name for learner in learners_for(["dom"], moderator=few)]  # doctest: +NORMALIZE_WHITESPACE
+    ['bols(1, by = female)', 'bols(1, by = male)', 'bbs(dom)', 'bbs(dom, by = female)', 'bbs(dom, by = male)']
     """
     markers = tuple(markers)
     if isinstance(has_missing, Mapping):
         has_missing = {marker for marker, missing in has_missing.items() if missing}
-    unknown = set(sexes) - {0, 1}
-    if unknown or not sexes:
-        raise ModelError(f"Sex codes are {sorted(sexes)}; they must be 0 (female), 1 (male) or both.")
-    two = len(set(sexes)) == 2
-    groups: tuple[str | None, ...] = (None,) if not two else (("male",) if by_sex else SEXES)
-    learners: list[Learner] = [Learner("bols", "sex")] if two else []
+    learners: list[Learner] = []
+    groups: tuple[str | None, ...] = (None,)
+    if moderator is not None and len(moderator.own) > 1:
+        common = common or bool(moderator.shared)
+        if by_sex and (len(moderator.own) != 2 or common):
+            raise ModelError(
+                f"boost.by_sex needs a moderator of two levels that share no curve; {moderator.name} has "
+                f"{', '.join(moderator.levels)}."
+            )
+        if moderator.shared:
+            learners += [Learner("bols", "1", by=level) for level in moderator.own]
+        else:
+            learners.append(Learner("bols", moderator.name))
+        groups = moderator.own[1:] if by_sex else moderator.own
+        if common:
+            groups = (None, *groups)
     for group in groups:
         for marker in markers:
             available = marker in has_missing
@@ -227,6 +273,12 @@ def learners_for(
                 learners.append(Learner("bols", marker, by=group, available=available))
             else:
                 learners.append(Learner("bbs", marker, by=group, available=available, df=df, knots=knots))
+    for name, line in (covariates or {}).items():
+        available = name in has_missing
+        if line:
+            learners.append(Learner("bols", name, available=available))
+        else:
+            learners.append(Learner("bbs", name, available=available, df=df, knots=knots))
     if brandom:
         learners.append(Learner("brandom", "caller"))
     return tuple(learners)
@@ -240,18 +292,22 @@ class BoostData:
     ----------
     columns : mapping of str to ndarray of float64, shape (n,)
         Markers; NaN = missing, infinite values are refused.
-    sex : ndarray of int8, shape (n,), or None
-        0 female, 1 male; None where the model has no sex.
+    level : ndarray of int8, shape (n,), or None
+        Each row's level of the moderator as its place in `moderator.levels` (by default 0 female, 1 male);
+        None where the model has no moderator.
     y : ndarray of int8, shape (n,), or None
         Outcome 0/1; None where rows are only scored.
     caller : ndarray of int32, shape (n,)
         Caller codes, >= 0.
+    moderator : Moderator, optional
+        What the levels are; None, by itself, where `level` is.
     """
 
     columns: Mapping[str, Floats]
-    sex: NDArray[np.int8] | None
+    level: NDArray[np.int8] | None
     y: NDArray[np.int8] | None
     caller: NDArray[np.int32]
+    moderator: Moderator | None = SEX
     n: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -261,10 +317,16 @@ class BoostData:
             raise ModelError("Caller codes must be whole numbers from 0 on.")
         object.__setattr__(self, "caller", np.ascontiguousarray(caller, np.int32))
         object.__setattr__(self, "n", n)
-        for key in ("sex", "y"):
-            given = getattr(self, key)
-            if given is not None:
-                object.__setattr__(self, key, _codes(key, given, n))
+        if self.y is not None:
+            object.__setattr__(self, "y", _codes("y", self.y, n))
+        if self.level is None:
+            object.__setattr__(self, "moderator", None)
+        else:
+            if self.moderator is None:
+                raise ModelError("The rows have levels, but nothing says of what; give their moderator.")
+            levels = len(self.moderator.levels)
+            object.__setattr__(self, "level", _codes(self.moderator.name, self.level, n, levels))
+            _check_names(self.moderator, self.columns)
         columns = {}
         for name, values in self.columns.items():
             column = np.ascontiguousarray(values, np.float64)
@@ -291,9 +353,10 @@ class BoostData:
         """Return the named rows, in that order."""
         return BoostData(
             {name: column[rows] for name, column in self.columns.items()},
-            None if self.sex is None else self.sex[rows],
+            None if self.level is None else self.level[rows],
             None if self.y is None else self.y[rows],
             self.caller[rows],
+            self.moderator,
         )
 
 
@@ -336,14 +399,29 @@ class Lane:
             raise ModelError(f"The offset of lane {self.key} is {self.offset!r}; it must be finite.")
 
 
-def _codes(name: str, given: Any, n: int) -> NDArray[np.int8]:
-    """Return 0/1 codes as int8; refuse anything else."""
+def _codes(name: str, given: Any, n: int, count: int = 2) -> NDArray[np.int8]:
+    """Return codes 0 .. count - 1 as int8; refuse anything else."""
     codes = np.asarray(given)
-    wrong = ~np.isin(codes, (0, 1))
+    wrong = ~np.isin(codes, np.arange(count))
     if codes.shape != (n,) or wrong.any():
-        found = f"{codes[wrong][0]!r} in row {np.flatnonzero(wrong)[0]}" if wrong.any() else codes.shape
-        raise ModelError(f"{name} must hold 0 or 1 for each of the {n} rows; found {found}.")
+        found = (
+            f"{codes[wrong][0].item()!r} in row {np.flatnonzero(wrong)[0]}" if wrong.any() else codes.shape
+        )
+        allowed = "0 or 1" if count == 2 else f"a code from 0 to {count - 1}"
+        raise ModelError(f"{name} must hold {allowed} for each of the {n} rows; found {found}.")
     return np.ascontiguousarray(codes, np.int8)
+
+
+def _check_names(moderator: Moderator, columns: Mapping[str, Any]) -> None:
+    """Refuse names that could be read in two ways: of a column, a level, the moderator, or a caller."""
+    taken = [name for name in (moderator.name, *moderator.levels) if name in columns]
+    if moderator.name in ("1", "caller"):
+        taken.append(moderator.name)
+    if taken:
+        raise ModelError(
+            f"The name {taken[0]!r} of the moderator or of one of its levels is that of a column too; "
+            "rename one of them."
+        )
 
 
 def check_steps(mstop: Any, nu: Any, prefix: str = "") -> None:

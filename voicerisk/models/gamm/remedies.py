@@ -28,7 +28,7 @@ REMEDIES = {
         "counts alike."
     ),
     "caller_means": (
-        "Caller-level: one row a caller, the mean of each marker over his rows. Tests compare callers; the "
+        "Caller-level: one row a caller, the mean of each marker over their rows. Tests compare callers; the "
         "curve is one of means, not of rows."
     ),
     "penalised_intercept": (

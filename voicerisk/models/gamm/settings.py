@@ -28,6 +28,10 @@ class GammSettings:
         Random intercepts: any of 'caller', 'call' (within caller) and 'segment' (within call); may be empty.
     drop : bool
         Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
+    linear : tuple of str
+        Markers and covariates that enter linearly instead of as a curve. Covariates of fewer than five
+        values do so
+        in any case, which a note says.
     caller_split : bool
         Whether a study also selects markers on one half of the callers and tests them on the other, which
         gives tests that no selection has touched (`gamm/caller_split.csv`).
@@ -39,6 +43,7 @@ class GammSettings:
     random: tuple[str, ...] = ("caller",)
     drop: bool = False
     caller_split: bool = False
+    linear: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given = [self.random] if isinstance(self.random, str) else self.random
@@ -59,6 +64,12 @@ class GammSettings:
                 "[gamm] random = 'segment' needs level = 'frame': at segment level every row is its own "
                 "segment."
             )
+        object.__setattr__(
+            self, "linear", (self.linear,) if isinstance(self.linear, str) else tuple(self.linear)
+        )
+        for name in self.linear:
+            if not isinstance(name, str) or self.linear.count(name) > 1:
+                raise ModelError(f"[gamm] linear must name columns, each once, but holds {name!r}.")
         for name in ("drop", "caller_split"):
             value = getattr(self, name)
             if not isinstance(value, bool):
@@ -88,12 +99,6 @@ def check_table(
         raise ModelError(f"confidence is {confidence}; it must lie between 0 and 1.")
     if curve_points < 2:
         raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
-    known = set(table[sex].dropna().unique())
-    if not known <= {"female", "male"}:
-        raise ModelError(
-            f"Column {sex!r} of the GAMM's table holds {min(map(str, known - {'female', 'male'}))!r}; "
-            "it may hold 'female' and 'male'."
-        )
 
 
 # From this share of groups without a change of outcome on, intercepts explain labels, not markers.

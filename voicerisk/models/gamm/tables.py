@@ -106,18 +106,12 @@ def predict_gamm(
     Raises
     ------
     ModelError
-        For a sex that is neither 'female' nor 'male', before R starts.
+        For an unknown `kind`.
     RBridgeError
-        For a column that the model needs and the table lacks.
+        For a column that the model needs and the table lacks, or a level that it does not know.
     """
     if kind not in ("fixed", "marginal"):
         raise ModelError(f"kind is {kind!r}; it must be 'fixed' or 'marginal'.")
-    if sex in table.columns:
-        strange = set(table[sex].dropna().unique()) - {"female", "male"}
-        if strange:
-            raise ModelError(
-                f"Column {sex!r} holds {min(map(str, strange))!r}; it may hold 'female' and 'male'."
-            )
     return _ask(path, "predict", worker, 1, {"newdata": table, "type": kind, "level": confidence})
 
 

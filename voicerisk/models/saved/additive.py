@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voicerisk.callers.sex import sex_codes
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.procedure import Procedure
@@ -54,10 +54,8 @@ class AdditiveModel:
     effects : tuple of Effect
     markers : tuple of str
         Markers that a row has, in the order of the fit; those never chosen too.
-    moderator : str or None
-        Column that the curves go by.
-    levels : tuple of str
-        Its levels, in the order of their codes; empty without a moderator.
+    moderator : Moderator or None
+        What the curves go by, with its levels in the order of their codes.
     outside : {'clamp', 'extrapolate'}
         What becomes of values beyond the knots.
     availability : frozenset of str
@@ -76,8 +74,7 @@ class AdditiveModel:
     level_effect: Mapping[str, float]
     effects: tuple[Effect, ...]
     markers: tuple[str, ...]
-    moderator: str | None
-    levels: tuple[str, ...]
+    moderator: Moderator | None
     outside: str
     availability: frozenset[str]
     ranges: Mapping[str, tuple[float, float]]
@@ -95,7 +92,7 @@ class AdditiveModel:
         columns : mapping of str to ndarray, shape (n,)
             Markers; NaN = missing.
         codes : ndarray of int, shape (n,), or None
-            Place of each row's level in `levels`; None where the model has no moderator.
+            Place of each row's level among the moderator's; None where the model has no moderator.
         n : int
             Number of rows.
 
@@ -107,24 +104,29 @@ class AdditiveModel:
             Offset and level.
         """
         self._check_columns(columns, codes)
+        levels = () if self.moderator is None else self.moderator.levels
         parts = np.zeros((len(self.markers), n))
         base = np.full(n, self.offset + self.level_effect.get(ALL, 0.0))
-        if codes is not None and self.moderator is not None:
-            base += np.array([self.level_effect.get(name, 0.0) for name in self.levels])[codes]
+        if codes is not None and levels:
+            base += np.array([self.level_effect.get(name, 0.0) for name in levels])[codes]
         for marker in self.markers:
             self._check_values(marker, columns[marker])
         curves: dict[tuple[str, Grid], Floats] = {}
         for effect in self.effects:
-            shape = (max(len(self.levels), 1), *effect.polynomials.shape)
+            shape = (max(len(levels), 1), *effect.polynomials.shape)
             of_levels = curves.setdefault((effect.marker, effect.grid), np.zeros(shape))
-            mine = slice(None) if effect.level == ALL else self.levels.index(effect.level)
+            mine = slice(None) if effect.level == ALL else levels.index(effect.level)
             of_levels[mine] += effect.polynomials
         for (marker, grid), of_levels in curves.items():
             part, column = parts[self.markers.index(marker)], columns[marker]
             for start in range(0, n, _ROWS):
                 rows = slice(start, start + _ROWS)
                 part[rows] += _evaluate(
-                    grid, of_levels, column[rows], None if codes is None else codes[rows], self.outside
+                    grid,
+                    of_levels,
+                    column[rows],
+                    None if codes is None or not levels else codes[rows],
+                    self.outside,
                 )
         return parts, base
 
@@ -153,11 +155,11 @@ class AdditiveModel:
         ModelError
             Where a column is missing or not numeric, a level is unknown, or a value cannot be scored.
         """
-        needed = [*self.markers, *([] if self.moderator is None else [self.moderator])]
+        needed = [*self.markers, *([] if self.moderator is None else [self.moderator.name])]
         for name in needed:
             if name not in table.columns:
                 raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
-        codes = None if self.moderator is None else level_codes(table[self.moderator], self.levels)
+        codes = None if self.moderator is None else self.moderator.codes(table[self.moderator.name])
         for name in self.markers:
             if not pd.api.types.is_numeric_dtype(table[name]):
                 raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")
@@ -212,29 +214,7 @@ class AdditiveModel:
                     f"The rows have no marker {name}; the model needs {', '.join(self.markers)}."
                 )
         if self.moderator is not None and codes is None:
-            raise ModelError(f"The model needs the {self.moderator} of every row; none was given.")
-
-
-def level_codes(column: pd.Series, levels: tuple[str, ...]) -> NDArray[np.integer[Any]]:
-    """Return the place of each row's level in `levels`; sexes may be written F and M in any case.
-
-    Raises
-    ------
-    ModelError
-        For a level that the model does not have, naming the row and the value.
-    """
-    if set(levels) == {"female", "male"}:
-        codes = sex_codes(column).astype(np.int64)
-        return codes if levels[0] == "female" else 1 - codes
-    codes = pd.Index(levels).get_indexer(pd.Index(column.astype(str).str.strip()))
-    unknown = np.flatnonzero(codes < 0)
-    if len(unknown):
-        row = int(unknown[0])
-        raise ModelError(
-            f"Column {column.name}, row {row}: {column.iloc[row]!r} is no level that the model knows; "
-            f"it knows {', '.join(levels)}."
-        )
-    return np.asarray(codes, np.int64)
+            raise ModelError(f"The model needs the {self.moderator.name} of every row; none was given.")
 
 
 def _evaluate(

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.files import PUBLIC, write_json
 from voicerisk.models.boosting.engine.splines import Grid
@@ -65,7 +66,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
         },
         "moderator": None
         if model.moderator is None
-        else {"name": model.moderator, "levels": list(model.levels)},
+        else {"name": model.moderator.name, "levels": list(model.moderator.levels)},
         "ranges": {marker: list(ends) for marker, ends in model.ranges.items()},
         "procedure": None
         if procedure is None
@@ -146,8 +147,7 @@ def _model_of(content: Content) -> AdditiveModel:
             for curve in member.effects
         ),
         markers=tuple(member.markers),
-        moderator=None if by is None else by.name,
-        levels=() if by is None else tuple(by.levels),
+        moderator=None if by is None else Moderator(by.name, tuple(by.levels)),
         outside=member.outside,
         availability=frozenset(member.may_be_missing),
         ranges={marker: (float(low), float(high)) for marker, (low, high) in content.ranges.items()},

@@ -13,6 +13,8 @@ from voicerisk.errors import ModelError
 
 FORMATS = {"voicerisk-gamboost": 1, "voicerisk-model": 2}
 SEXES = ("female", "male")
+OLD = ("needs_sex", "notes", "sex_effect", "moderated_by")  # parts of version 1 that are elsewhere now
+MOST_LEVELS = 60
 MOST_INTERVALS = 201  # what the boosting engine can fit
 # Log-odds of 1e6 say that something is broken: a probability no longer moves beyond 72.
 LogOdds = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -64,7 +66,7 @@ class By(_Part):
     """The moderator."""
 
     name: Name
-    levels: Annotated[list[Name], Field(min_length=1)]
+    levels: Annotated[list[Name], Field(min_length=1, max_length=MOST_LEVELS)]
 
 
 class Recalibration(_Part):
@@ -166,7 +168,7 @@ def _from_version_1(content: Any, where: str) -> Any:
     """Put the parts of version 1 where version 2 has them; what is wrong in them stays wrong."""
     if not isinstance(content, dict):
         return content
-    member = {key: value for key, value in content.items() if key not in ("needs_sex", "notes", "sex_effect")}
+    member = {key: value for key, value in content.items() if key not in OLD}
     if "sex_effect" in content:
         member["level_effect"] = content["sex_effect"]
     ranges: dict[str, Any] = {}
@@ -186,9 +188,14 @@ def _from_version_1(content: Any, where: str) -> Any:
             f"{where} is no valid model file: needs_sex must be true or false (found "
             f"{str(needs_sex)[:60]!r}); save the model again."
         )
+    effect = content.get("sex_effect")
+    by = {
+        "name": content.get("moderated_by", "sex"),
+        "levels": list(effect) if isinstance(effect, dict) else list(SEXES),
+    }
     return {
         "member": {"kind": "boosting", "unit": "frame", **member},
-        "moderator": {True: {"name": "sex", "levels": list(SEXES)}, False: None}[needs_sex],
+        "moderator": by if needs_sex else None,
         "ranges": ranges,
         "procedure": None,
         **{key: content[key] for key in ("notes",) if key in content},

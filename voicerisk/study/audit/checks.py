@@ -10,7 +10,8 @@ import pandas as pd
 
 from voicerisk.cohort import Cohort
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.design import ModelTables
+from voicerisk.pipeline.tables import read_table
+from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import degenerate_scores, plausibility_bound, riley_sample_size
 from voicerisk.validation.audit.checks import (
@@ -80,13 +81,19 @@ def service_of(study: Study) -> str | None:
     return SERVICE if SERVICE in others else (others[0] if others else None)
 
 
+def _moderator(study: Study) -> list[str]:
+    name = study.cohort.moderator_column
+    return [] if name is None else [name]
+
+
 def _strata(study: Study) -> list[str]:
-    return list(dict.fromkeys(["sex", *study.cohort.strata]))
+    return list(study.cohort.groups)
 
 
 def _strata_not_given(study: Study, calls: pd.DataFrame) -> list[str]:
-    """Return the strata that no model is given: all but sex."""
-    return [name for name in _strata(study) if name != "sex" and name in calls]
+    """Return the strata that no model is given: all but the moderator."""
+    given = {*study.cohort.moderator, study.cohort.moderator_column}
+    return [name for name in _strata(study) if name not in given and name in calls]
 
 
 def _other_columns(study: Study, cohort: Cohort) -> list[str]:
@@ -121,8 +128,8 @@ def _of_columns(study: Study, cohort: Cohort, tables: ModelTables) -> Iterator[F
     markers = tables.frames.assign(y=tables.of_frames("y"))
     yield from column_findings(markers, tables.markers)
     calls = _with_outcomes(cohort, tables)
-    # Of the strata the models are given sex alone; the others shape folds.
-    yield from column_findings(calls, ["sex"])
+    # Of the strata the models are given the moderator alone; the others shape folds.
+    yield from column_findings(calls, _moderator(study))
     order = ["row of calls.csv", "number in caller_id"]
     sorted_by_outcome = caller_columns(calls, order)
     for row in sorted_by_outcome[sorted_by_outcome["separates"]].to_dict("records"):
@@ -145,7 +152,7 @@ def _columns_table(study: Study, cohort: Cohort, tables: ModelTables) -> pd.Data
     found = pd.concat(
         [
             markers.assign(in_model=True),
-            caller_columns(calls, ["sex"]).assign(in_model=True),
+            caller_columns(calls, _moderator(study)).assign(in_model=True),
             others.assign(in_model=False),
         ]
     )
@@ -167,7 +174,7 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
     for protocol in ("nested", "published"):
         file = folder.file(f"predictions_{protocol}.parquet")
         if file.is_file():
-            alarms = degenerate_scores(pd.read_parquet(file))
+            alarms = degenerate_scores(read_table(folder.path, f"predictions_{protocol}"))
             for row in alarms[alarms["alarm"]].to_dict("records"):
                 yield Finding(
                     "degenerate_scores", "bias" if row["copies"] else "note",
@@ -184,14 +191,13 @@ def _sample_size(study: Study, tables: ModelTables) -> tuple[pd.DataFrame, list[
     by_caller = tables.calls.groupby("caller_id")["y"].max()
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     n, prevalence = len(by_caller), float(tables.calls.groupby("caller_id")["y"].mean().mean())
-    sexes = tables.calls["sex"].nunique()
-    candidates = len(tables.markers) * sexes * study.boost.df + (sexes > 1)
+    candidates = candidate_df(tables, study.boost.df)
     needed = riley_sample_size(candidates, prevalence)
     shrinkage = expected_shrinkage(n, candidates, prevalence)
     table = pd.DataFrame(
         [
             ("callers", n), ("callers with the outcome", int(by_caller.sum())),
-            ("candidate degrees of freedom (markers x sexes x df, and sex)", candidates),
+            ("candidate degrees of freedom (markers x levels x df, and the moderator)", candidates),
             ("callers with the outcome for each of them", by_caller.sum() / candidates),
             ("callers needed for an expected shrinkage of 0.9", needed.shrinkage_n),
             ("callers needed for an optimism in R2 of 0.05", needed.optimism_n),
@@ -222,11 +228,11 @@ def _plausibility(
     nested = folder.file("predictions_nested.parquet")
     if not (fit.is_file() and metrics.is_file() and nested.is_file()):
         return pd.DataFrame(), []
-    fits = pd.read_csv(fit)
+    fits = read_table(folder.path, "gamm/fit")
     # Without random intercepts: those would explain each caller by himself.
     fits = fits[fits["model"] == "without_random_intercepts"] if "model" in fits else fits
     by_caller = tables.calls.groupby("caller_id")["y"].max()
-    rows = pd.read_parquet(nested, filters=[("unit", "==", "frame")])
+    rows = read_table(folder.path, "predictions_nested", filters=[("unit", "==", "frame")])
     if fits.empty or rows.empty:
         return pd.DataFrame(), []
     r2 = float(fits["r2_adjusted"].iloc[0])
@@ -238,7 +244,9 @@ def _plausibility(
     if not 0.0 <= r2 < 1.0:
         return pd.DataFrame(), []
     bound = plausibility_bound(r2, float(by_caller.mean()), m, icc)
-    shown = pd.read_csv(metrics).query("metric == 'auroc' and unit == 'call' and subgroup == 'all'")
+    shown = read_table(folder.path, "metrics").query(
+        "metric == 'auroc' and unit == 'call' and subgroup == 'all'"
+    )
     shown = shown[shown["method"].str.contains("percentile")]
     table = shown[["protocol", "design", "estimate", "lower", "upper"]].assign(
         r2=r2,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.models import Lane, Learner, fit_lanes
 from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.screening import screen
@@ -31,7 +32,6 @@ from voicerisk.validation import FitPaths, FitSwitches, FittedPath, TrainingSet,
 
 CALLER_EFFECT = "caller_effect"
 ROW_FOLDS = 10
-STREAM = 53
 NEWTON_STEPS = 50
 
 
@@ -256,7 +256,7 @@ def _outcomes(calls: pd.DataFrame) -> dict[str, int]:
 
 
 def _row_folds(n: int, k: int, seed: int) -> NDArray[np.int64]:
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    rng = generator(Stream.ROW_FOLDS, seed)
     return np.asarray(rng.permutation(n) % k)
 
 

@@ -13,6 +13,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
@@ -166,11 +167,11 @@ def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
     file = folder.file(f"{FOLDER}/ladder.csv")
     if not file.is_file():
         return []
-    pictures = [("audit_ladder", pd.read_csv(file, keep_default_na=True))]
+    pictures = [("audit_ladder", read_table(folder.path, f"{FOLDER}/ladder"))]
     draws = folder.file(f"{FOLDER}/permutations.csv")
     if draws.is_file():
-        table = pd.read_csv(draws)
-        tests = pd.read_csv(folder.file(f"{FOLDER}/tests.csv")).set_index("scheme")
+        table = read_table(folder.path, f"{FOLDER}/permutations")
+        tests = read_table(folder.path, f"{FOLDER}/tests").set_index("scheme")
         honest = table[(table["rung"] == "honest") & (table["permutation"] > 0)]
         names = {"all": "among all callers", "strata": "within strata"}
         pictures.append(

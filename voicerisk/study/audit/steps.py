@@ -1,4 +1,4 @@
-"""The refits of an audit, step by step: each finished step is a file, and the time is told beforehand."""
+"""The refits of an audit, step by step: each finished step is a file, and the time is forecast."""
 
 import json
 import time
@@ -103,7 +103,7 @@ class AuditSteps:
         self.study, self.tables, self.channel = study, tables, channel
         self.options, self.place, self.reporter = options, place, reporter
         self.settings: ValidationSettings = study.validation
-        strata = list(dict.fromkeys(["sex", *study.cohort.strata]))
+        strata = list(study.cohort.groups)
         self.calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
         self.strata = strata
         self.fits = AuditFits(study, tables, place / "fits", jobs, self._tick)
@@ -260,16 +260,15 @@ class AuditSteps:
         return pd.DataFrame(rows, columns=columns), draws
 
     def _controls(self) -> pd.DataFrame:
-        service = service_of(self.study)
-
+        service, moderator = service_of(self.study), self.study.cohort.moderator_column
         place = self.place / "fits" / "segments"
         of_segments = by_segment(self.tables)
         fits = AuditFits(self.study, of_segments, place, self.fits.jobs, self._tick)
         segments = of_segments.calls.rename(columns={"call_id": "segment_id", "of_call": "call_id"})
         segments = segments[["segment_id", *self.calls.columns]]
         found = negative_controls(
-            self.calls, self.fits.honest, self.settings, service, "sex", self._recording(), self._missing(),
-            segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
+            self.calls, self.fits.honest, self.settings, service, moderator, self._recording(),
+            self._missing(), segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
             keep=lambda name, row: self._keep("controls", name, row),
         )  # fmt: skip
         self.fits.forget()

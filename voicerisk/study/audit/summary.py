@@ -73,7 +73,8 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
 def _ladder_table(ladder: pd.DataFrame) -> Any:
     from rich.table import Table
 
-    table = Table(title="From the honest to the published protocol, one liberty at a time", show_lines=True)
+    title = "From the honest to the published protocol, one rule relaxed at a time"
+    table = Table(title=title, show_lines=True)
     table.add_column("rung", min_width=20)
     for name in ("AUROC\nof calls", "change", "as\nprinted", "shuffled"):
         # A number that is cut short looks like another number.
@@ -132,7 +133,7 @@ def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
         if row["scheme"] == "strata":
             text += f". A model of the strata alone: {row['strata_alone']:.3f}"
             if row["strata_alone"] < 0.5:
-                text += " (below one half: the lean of holding callers out, where the strata tell nothing)"
+                text += " (below one half: the bias of holding callers out, where the strata tell nothing)"
         screen.print(text + ".", highlight=False)
 
 

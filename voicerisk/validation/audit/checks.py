@@ -1,4 +1,4 @@
-"""Checks for leaks that need no refit: who was seen, what names a caller, what the recording gives away."""
+"""Checks for leaks that need no refit: who was seen, what names a caller, what the recording reveals."""
 
 from collections.abc import Sequence
 from math import comb
@@ -343,7 +343,7 @@ def _share_among_others(value: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Score each caller by the share of positives among the callers with the same value.
 
     One caller of each outcome is taken out of every value first. Taking out only the caller who is scored
-    would move the share against his own outcome: a column that says nothing would score below one half.
+    would move the share against their own outcome: a column that says nothing would score below one half.
     """
     code = np.unique(value, return_inverse=True)[1]
     positive = np.maximum(np.bincount(code, y == 1) - 1, 0)[code]

@@ -12,6 +12,7 @@ from voicerisk.callers.folds import caller_table, require_callers, strata_column
 from voicerisk.callers.provenance import leaks
 from voicerisk.callers.schema import check_calls
 from voicerisk.callers.shuffling import Permutable, permutable, permute_outcomes
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.audit.constant_scores import degenerate_scores
@@ -43,8 +44,6 @@ __all__ = ["Audit", "FitSwitches", "MakeFitter", "Rung", "audit_ladder", "ladder
 FitAhead = Callable[[Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]], None]
 """Fits training sets of several switches and tables of calls, so that their refit functions find them."""
 
-STREAM = 37
-INTERVAL_STREAM = 43
 BOOTSTRAPS = 1000
 PERMUTATION = "permutation/"
 
@@ -250,7 +249,7 @@ def _shuffled(calls: pd.DataFrame, settings: ValidationSettings, b: int) -> pd.D
     """Return the calls under permutation `b`; 0 leaves the outcomes as they are."""
     if b == 0:
         return calls
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b - 1)))
+    rng = generator(Stream.LADDER_PERMUTATION, settings.seed, b - 1)
     return permute_outcomes(calls, rng)
 
 
@@ -296,7 +295,7 @@ def _with_intervals(measured: pd.DataFrame, scores: pd.DataFrame, seed: int) -> 
     """Add intervals of the call AUROC and of its change, all rungs under the same draws of callers."""
     order = ["caller_id", "call_id"]
     first = scores[scores["rung"] == measured["rung"].iloc[0]].sort_values(order)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(INTERVAL_STREAM,)))
+    rng = generator(Stream.LADDER_INTERVAL, seed)
     draws = caller_draws(first, BOOTSTRAPS, rng)
     groups = np.unique(first["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     y = first["y"].to_numpy()

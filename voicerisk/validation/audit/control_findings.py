@@ -69,8 +69,8 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
                 Finding(
                     "identity_readable", "note",
                     "The model recognises callers, or their recordings, that it has met: the markers hold "
-                    "who speaks or how he was recorded. The honest numbers leave whole callers out and are "
-                    "not raised by it; those of a caller under two ids, or of folds over rows, would be.",
+                    "who speaks or how they were recorded. The honest numbers leave whole callers out and "
+                    "are not raised by it; those of a caller under two ids, or of folds over rows, would be.",
                     f"control c: AUROC of segments {row['auroc']:.3f} where the model met other segments of "
                     f"the voice, {row['reference']:.3f} where it did not; change {row['change']:+.3f} "
                     f"({row['change_lower']:+.3f} to {row['change_upper']:+.3f})",
@@ -96,7 +96,7 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
         if row["control"] == "e" and np.isfinite(row["auroc"]) and row["auroc"] < honest - JUMP:
             out.append(
                 Finding(
-                    "one_service", "note", "The result hangs on one service.",
+                    "one_service", "note", "The result depends on one service.",
                     f"{shown}; {honest:.3f} with all", "Report both.",
                 )
             )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import check_calls, require_columns, require_one_row
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.audit.checks import separated_by_chance
 from voicerisk.validation.audit.control_findings import said_of_voices
@@ -27,7 +28,6 @@ from voicerisk.validation.protocols.run import NESTED
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings
 
-STREAM = 41
 LEAST = 4
 PAIRS = 60
 COLUMNS = (
@@ -210,7 +210,7 @@ def _shuffled_within(
 ) -> Row:
     drawn, alone = [], []
     for b in range(n_random):
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)))
+        rng = generator(Stream.NEGATIVE_CONTROLS, settings.seed, b)
         shuffled = permute_outcomes(table, rng, [sex])
         drawn.append(pipeline_auroc(shuffled, make_fit_paths(shuffled), settings, switches))
         alone.append(strata_alone_auroc(shuffled, [sex], settings))

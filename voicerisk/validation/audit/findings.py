@@ -19,8 +19,8 @@ class Finding:
     mechanism : str
         Short stable name, for example 'caller_effect' or 'index_column'.
     severity : {'leak', 'bias', 'note'}
-        'leak': the held-out caller's outcome, or who he is, entered. 'bias': the number is not what it says
-        without any leak. 'note': to be known.
+        'leak': the held-out caller's outcome, or who they are, entered. 'bias': the number is not what it
+        says, without any leak. 'note': to be known.
     finding, evidence, remedy : str
         One sentence each.
     concerns : {'the study', 'the ladder'}

@@ -8,12 +8,12 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import require_columns, require_one_row
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.validation.audit.permutation import MakeFitPaths, pipeline_scores
 from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings
 
-STREAM = 59
 BOOTSTRAPS = 1000
 # Given the scores an interval is too short by about a third, since the models were learned as well; on noise
 # this one covers about 95 %.
@@ -92,7 +92,7 @@ def met_voices(
     )  # fmt: skip
     require_one_row(segments, "segment_id", "segments")
     rows = segments.sort_values("segment_id", ignore_index=True)
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
+    rng = generator(Stream.MET_VOICES, settings.seed)
     kept = [c for c in rows.columns if c not in ("segment_id", "call_id")]
     real = rows[kept].assign(call_id=rows["segment_id"])
     dealt = _dealt(rows, rng, within)

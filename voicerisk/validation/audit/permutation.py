@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.callers.folds import caller_table, strata_columns
 from voicerisk.callers.schema import check_calls, require_columns
 from voicerisk.callers.shuffling import Permutable, permutable, permute_outcomes
+from voicerisk.callers.streams import Stream
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.contract import FitPaths, TrainingSet
@@ -43,7 +44,6 @@ LEAST_LEAK = 0.02
 FEW = 10
 UNCERTAIN = 0.1
 LEVEL = 0.05
-STREAM = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def permutation_test(
             permute_outcomes(
                 table,
                 np.random.default_rng(
-                    np.random.SeedSequence(settings.seed, spawn_key=(STREAM, len(within), b))
+                    np.random.SeedSequence(settings.seed, spawn_key=(Stream.PERMUTATION, len(within), b))
                 ),
                 within,
             )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table, callers_in_classes, grouped_folds
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.fusion.sources import CLIP, Source
 from voicerisk.validation.metrics.logistic import expit, logit
@@ -14,7 +15,6 @@ from voicerisk.validation.protocols.recalibration import recalibrate
 
 FUSED = "fused"
 FOLDS = 10
-FOLD_STREAM, CUT_STREAM = 101, 103
 CUT_BOOTSTRAPS = 1000
 
 
@@ -125,7 +125,7 @@ def fused_predictions(table: pd.DataFrame, names: Sequence[str], seed: int = 1) 
     k = min(FOLDS, *callers_in_classes(callers))
     if k < 2:
         raise ValidationError("Fusion needs at least two callers with each outcome.")
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(FOLD_STREAM,)))
+    rng = generator(Stream.FUSION_FOLDS, seed)
     fold_of = dict(zip(callers["caller_id"], grouped_folds(callers, k, rng).fold, strict=True))
     fold = table["caller_id"].map(fold_of).to_numpy()
     y = table["y"].to_numpy()
@@ -139,7 +139,7 @@ def fused_predictions(table: pd.DataFrame, names: Sequence[str], seed: int = 1) 
             seen, held = fold != one, fold == one
             p[held] = recalibrate(raw[seen], y[seen], share[seen], prior)(raw[held])
             groups = np.unique(table["caller_id"].to_numpy()[seen], return_inverse=True)[1]
-            stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(CUT_STREAM, one)))
+            stream = generator(Stream.FUSION_CUTS, seed, one)
             learned = bootstrap_youden(raw[seen], y[seen], groups, stream, CUT_BOOTSTRAPS, midpoints=True)
             cut[held] = learned.threshold
         parts.append(

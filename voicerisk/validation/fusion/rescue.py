@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.draws import CallerDraws, caller_draws, percentile_interval
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.types import Floats
 from voicerisk.validation.fusion.join import FUSED
@@ -14,7 +15,6 @@ from voicerisk.validation.fusion.sources import Source
 from voicerisk.validation.metrics.proportions import proportion_interval
 from voicerisk.validation.metrics.ranking import rank_statistics
 
-DRAW_STREAM = 107
 ROUNDING = 1e-9
 
 
@@ -90,7 +90,7 @@ def compare_sources(
     """
     if not 0.0 <= rate <= 1.0:
         raise ValidationError(f"The rate of false alarms must lie between 0 and 1, not {rate!r}.")
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(DRAW_STREAM,)))
+    rng = generator(Stream.FUSION_RESCUE, seed)
     draws = caller_draws(table, n_boot, rng)
     groups = pd.Index(draws.callers).get_indexer(pd.Index(table["caller_id"].astype(str)))
     y = table["y"].to_numpy(dtype=np.int8)

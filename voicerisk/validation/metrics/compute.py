@@ -20,6 +20,7 @@ from voicerisk.callers.schema import (
     classes_of,
     require_both_classes,
 )
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.types import Progress
 from voicerisk.validation.metrics.classes.decisions import MACRO, class_decisions, class_losses
 from voicerisk.validation.metrics.decisions import callers_behind, confusion, decision_metrics
@@ -48,8 +49,6 @@ WILSON = "wilson_callers"
 # The folds' shares of the outcome add up to the study's, so that on the study's own callers they say nothing.
 ELSEWHERE = ("calibration_in_the_large", "observed_expected")
 Name = TypeVar("Name")
-AUTO_STREAM = 11
-DRAW_STREAM = 13
 
 
 def compute_metrics(
@@ -151,7 +150,7 @@ def _measure_run(
     # Every caller of the run can be drawn, also where repeats hold out different ones.
     first = calls.drop_duplicates("call_id")
     event = (first["y"] == 1) if not classes else (first["y"].astype(str) == classes[-1])
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(DRAW_STREAM,)))
+    rng = generator(Stream.METRICS, settings.seed)
     draws = caller_draws(first.assign(y=event.astype(int)), n_boot, rng, bootstrap_strata)
     notes.extend(f"{where}: {line}" for line in draws.merged)
     auto = names["protocol"] == "published" or settings.direction == "auto"
@@ -170,12 +169,14 @@ def _measure_run(
             continue
         start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
-        rows += [
-            {**names, **row} for row in _measure_cell(cell, draws, level, prevalence, decides, label, notes)
-        ]
+        told = _measure_cell(cell, draws, level, prevalence, decides, label, notes)
+        if names["design"] != "external" and cell.subgroup == ALL:
+            told = [row for row in told if row["metric"] not in ELSEWHERE]
+        rows += [{**names, **row} for row in told]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
             rows += [{**names, **row} for row in _automatic(cell, draws, level, settings)]
-        if names["protocol"] == "published" and cell.unit == "frame":
+        both = cell.first.y.min() != cell.first.y.max()
+        if names["protocol"] == "published" and cell.unit == "frame" and both:
             interval = delong(cell.first.y, cell.first.score[cell.label])
             rows.append({**names, **_auroc_row(cell, interval, level, NAIVE)})
         if cell.unit == "call" and cell.one_call_a_caller:
@@ -387,7 +388,7 @@ def _automatic(
     out = _bootstrap_rows(cell, "auroc_auto", found.auroc, draws, level)
     cut = rows.threshold
     if reverse:
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(AUTO_STREAM,)))
+        rng = generator(Stream.AUTOMATIC_DIRECTION, settings.seed)
         groups = np.unique(rows.groups, return_inverse=True)[1]
         learned = bootstrap_youden(signed, rows.y, groups, rng, settings.bootstraps)
         cut = np.full(len(signed), learned.threshold)

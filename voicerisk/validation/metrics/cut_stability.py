@@ -4,22 +4,24 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import RUN, check_predictions, classes_of
+from voicerisk.callers.streams import Stream, generator
+from voicerisk.validation.metrics.cut_rules import CutRule
 from voicerisk.validation.metrics.youden import cut_out_of_bag
 from voicerisk.validation.settings import ValidationSettings
 
-STREAM = 47
 COLUMNS = (*RUN, "quantity", "mean", "sd", "q025", "q975", "n_boot")
 
 
 def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd.DataFrame:
-    """Learn the Youden cut of each run's call scores on bootstraps of callers; judge it in and out of bag.
+    """Learn the cut of each run's call scores on bootstraps of callers; judge it in and out of bag.
 
     Parameters
     ----------
     predictions : DataFrame
         The predictions table. The call rows of the first repeat of each run are taken.
     settings : ValidationSettings
-        Its bootstraps and seed.
+        Its bootstraps, seed, and the rule of the cut: Youden's, or a `CutRule`. A cut at a set risk is not
+        learned, so that there is nothing to judge: the table is empty.
 
     Returns
     -------
@@ -31,7 +33,8 @@ def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd
     """
     check_predictions(predictions)
     rows = []
-    if not classes_of(predictions):
+    rule = settings.threshold if isinstance(settings.threshold, CutRule) else None
+    if not classes_of(predictions) and (rule is None or rule.kind != "risk"):
         calls = predictions[predictions["unit"] == "call"]
         calls = calls[calls["repeat"] == calls.groupby(list(RUN))["repeat"].transform("min")]
         for names, part in calls.groupby(list(RUN), sort=True):
@@ -39,8 +42,10 @@ def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd
             if len(set(y)) < 2 or np.ptp(score) == 0:
                 continue
             groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
-            rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM,)))
-            found = cut_out_of_bag(score, y, groups, rng, settings.bootstraps)
+            rng = generator(Stream.CUT_STABILITY, settings.seed)
+            found = cut_out_of_bag(
+                score, y, groups, rng, settings.bootstraps, rule=rule, prevalence=settings.prevalence
+            )
             for quantity in found.columns:
                 values = found[quantity].to_numpy(dtype=np.float64)
                 values = values[np.isfinite(values)]

@@ -7,13 +7,13 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws
 from voicerisk.callers.schema import RUN, check_predictions, require_both_classes
+from voicerisk.callers.streams import Stream
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.logistic import expit, logit
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS
 
 TINY = 1e-12
 CURVE = tuple(float(t) for t in np.arange(0.02, 0.81, 0.02).round(2))
-STREAM = 43
 
 
 def net_benefit(
@@ -207,7 +207,9 @@ def decision_curves(
     for names, table in calls.groupby(list(RUN), sort=True):
         rows = table[table["repeat"] == table["repeat"].min()].sort_values(["caller_id", "call_id"])
         require_both_classes(rows["y"].to_numpy(), f"The calls of {'/'.join(map(str, names))}")
-        draws = caller_draws(rows, n_boot, np.random.default_rng([STREAM, seed]), bootstrap_strata)
+        draws = caller_draws(
+            rows, n_boot, np.random.default_rng([Stream.DECISION_CURVES, seed]), bootstrap_strata
+        )
         groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"]))
         y, p = rows["y"].to_numpy(), rows["p"].to_numpy(dtype=np.float64)
         curve = decision_curve(y, p, thresholds, groups, draws.counts, n_boot, prior, prevalence, level)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import RUN, check_predictions, classes_of
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_draws
 from voicerisk.validation.metrics.decisions import decision_metrics
@@ -14,7 +15,6 @@ from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS
 
 FEW_CALLERS = 10
-STREAM = 31
 
 
 def fairness_gaps(
@@ -61,7 +61,7 @@ def fairness_gaps(
     out = []
     for names, table in calls.groupby(list(RUN), sort=True):
         rows = table[table["repeat"] == table["repeat"].min()].sort_values(["caller_id", "call_id"])
-        draws = caller_draws(rows, n_boot, np.random.default_rng([STREAM, seed]), bootstrap_strata)
+        draws = caller_draws(rows, n_boot, generator(Stream.SUBGROUP_GAPS, seed), bootstrap_strata)
         groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"]))
         value = rows[column].astype(str).to_numpy()
         for subgroup in sorted(set(value)):

@@ -88,7 +88,7 @@ def carried_by_frames(calls: UnitRows, n_frames: np.ndarray) -> UnitRows:
 def by_caller(calls: UnitRows) -> UnitRows | None:
     """Average the scores of each caller's calls; None where a caller has calls of more than one class.
 
-    A caller's weight is the mean of his calls' weights. Strata that differ between calls are joined by '+'.
+    A caller's weight is the mean of their calls' weights. Strata that differ between calls are joined by '+'.
     """
     present, code = np.unique(calls.groups, return_inverse=True)
     _, first = np.unique(code, return_index=True)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
+from voicerisk.validation.metrics.cut_rules import CutRule, rule_cut
 
 TOLERANCE = 1e-6
 BLOCK = 4_000_000
@@ -163,8 +164,11 @@ def cut_out_of_bag(
     n_boot: int = 1000,
     midpoints: bool = False,
     strata: np.ndarray | None = None,
+    *,
+    rule: CutRule | None = None,
+    prevalence: float | None = None,
 ) -> pd.DataFrame:
-    """Learn the Youden cut on each bootstrap of callers and judge it on the callers left out.
+    """Learn the cut on each bootstrap of callers and judge it on the callers left out.
 
     cutpointr's `boot_runs` (tied cuts by their median): what a cut promises on the sample it was learned on,
     and what it keeps.
@@ -173,6 +177,8 @@ def cut_out_of_bag(
     ----------
     score, y, groups, rng, n_boot, midpoints, strata
         As in `bootstrap_youden`.
+    rule : CutRule, optional
+        Another rule than Youden's; `prevalence` is as in `rule_cut`, that of all scores where it is None.
 
     Returns
     -------
@@ -182,11 +188,18 @@ def cut_out_of_bag(
         bag values are NaN where the callers left out are of one class.
     """
     counts, _ = draw_callers(groups, y, n_boot, rng, strata)
+    pi = float(np.mean(y == 1)) if prevalence is None else prevalence
     rows = []
     for row in counts:
         times = row[groups]
-        cuts, best = youden_cuts(score, y, times, midpoints)
-        cut = float(np.median(cuts))
+        if rule is None:
+            cuts, best = youden_cuts(score, y, times, midpoints)
+            cut = float(np.median(cuts))
+        else:
+            cut = rule_cut(rule, score, y, times, prevalence=pi, midpoints=midpoints)
+            flagged = score >= cut  # nobody where a bootstrap's scores are constant
+            share = [np.average(flagged[y == of], weights=times[y == of]) for of in (0, 1)]
+            best = float(share[1] - share[0])
         out = times == 0
         flagged, event = score[out] >= cut, y[out] == 1
         both = event.any() and not event.all()

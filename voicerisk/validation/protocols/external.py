@@ -73,7 +73,7 @@ def recalibration_table(y: np.ndarray, p: np.ndarray, callers: np.ndarray | None
     -------
     DataFrame
         method ('as is' | 'in the large' | 'intercept and slope'), intercept, slope, auroc, brier, mean_p,
-        prevalence, brier_left_out (every caller's risks recalibrated without him; empty without `callers`).
+        prevalence, brier_left_out (every caller's risks recalibrated without them; empty without `callers`).
         `brier` of a recalibration is apparent: it was fitted to the same calls.
     """
     line = calibration_line(y, p)

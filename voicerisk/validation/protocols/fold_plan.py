@@ -12,13 +12,11 @@ from voicerisk.callers.folds import (
     number_of_folds,
     strata_columns,
 )
+from voicerisk.callers.streams import Stream, generator, seed_of
 from voicerisk.validation.contract import TrainingSet
 from voicerisk.validation.settings import DESIGNS, OUTER_FOLDS, ValidationSettings
 
 LEAST_INNER = 3
-CUT_STREAM = 7
-INNER_STREAM = 3
-REFIT_STREAM = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +37,6 @@ class OuterFold:
     fold: int
     outer: TrainingSet
     inner: tuple[TrainingSet, ...]
-
-
-def stream(seed: int, *key: int) -> np.random.Generator:
-    """Return the generator of one item; it depends on the seed and the item's place alone."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def plan_folds(
@@ -85,7 +78,9 @@ def plan_folds(
                 assignment = np.arange(len(callers))
             else:
                 k = number_of_folds(callers, OUTER_FOLDS)
-                split = grouped_folds(callers, k, stream(settings.seed, number, repeat), strata)
+                split = grouped_folds(
+                    callers, k, generator(Stream.OUTER_FOLDS, settings.seed, repeat), strata
+                )
                 assignment = split.fold
                 merged.update(dict.fromkeys(split.merged))
             for fold in range(int(assignment.max()) + 1):
@@ -157,8 +152,8 @@ def plan_size(calls: pd.DataFrame, settings: ValidationSettings) -> dict[str, in
 def _training_set(
     key: str, train: pd.DataFrame, assess: pd.DataFrame, prior: float | None, seed: int, place: Sequence[int]
 ) -> TrainingSet:
-    drawn = np.random.SeedSequence(seed, spawn_key=(REFIT_STREAM, *place)).generate_state(1)[0]
-    return TrainingSet(key, tuple(train["caller_id"]), tuple(assess["caller_id"]), prior, int(drawn))
+    drawn = seed_of(Stream.REFIT_SEED, seed, *place)
+    return TrainingSet(key, tuple(train["caller_id"]), tuple(assess["caller_id"]), prior, drawn)
 
 
 def _inner_sets(
@@ -173,7 +168,7 @@ def _inner_sets(
     # so that 3 are always left here.
     most = min(settings.inner_folds, *callers_in_classes(training))
     k = max(LEAST_INNER, most)
-    split = grouped_folds(training, k, stream(settings.seed, INNER_STREAM, *place), strata)
+    split = grouped_folds(training, k, generator(Stream.INNER_FOLDS, settings.seed, *place), strata)
     return tuple(
         _training_set(
             f"{key}/i{i:02d}",

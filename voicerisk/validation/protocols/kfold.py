@@ -5,13 +5,13 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import check_calls
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.validation.audit.permutation import pipeline_scores
 from voicerisk.validation.contract import FitPaths
 from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.protocols.whole_procedure import LEAST_BOOTSTRAPS, FullProcedure
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 
-DRAWS = 31
 # Rows of procedure.csv: the grouped k-fold AUROC with its interval given these scores, and with that of
 # `FullProcedure.around`.
 KFOLD, WHOLE_PROCEDURE = "auroc_kfold", "auroc_kfold_whole_procedure"
@@ -36,7 +36,7 @@ def kfold_auroc(
     """
     table = check_calls(calls)
     score, y = pipeline_scores(table, fit_paths, settings), table["y"].to_numpy()
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(DRAWS,)))
+    rng = generator(Stream.KFOLD_INTERVAL, settings.seed)
     draws = caller_draws(table, METRIC_BOOTSTRAPS, rng)
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     values = rank_statistics(score, y, code, draws.counts).auroc

@@ -9,14 +9,13 @@ import pandas as pd
 
 from voicerisk.callers.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.callers.schema import check_calls
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.contract import FitPaths, TrainingSet, next_path
 from voicerisk.validation.settings import OUTER_FOLDS, ValidationSettings
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
-NESTED_STREAM = 23
-PAIR_STREAM = 29
 
 
 def brier_loss(y: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -67,7 +66,7 @@ def nested_cv_error(
     settings : ValidationSettings
         Its seed and prior.
     loss : callable
-        (y, score) -> loss of each call; a caller's loss is the mean over his calls.
+        (y, score) -> loss of each call; a caller's loss is the mean over their calls.
     repeats : int
         Random splits. The published method uses hundreds; a dozen gives its order.
     step : int
@@ -85,7 +84,7 @@ def nested_cv_error(
     position = {caller: row for row, caller in enumerate(ids)}
     squares, corrections, inner_means, outer_means, naive = [], [], [], [], []
     for repeat in range(repeats):
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(NESTED_STREAM, repeat)))
+        rng = generator(Stream.NESTED_ERROR, settings.seed, repeat)
         fold = grouped_folds(callers, k, rng).fold
         wanted = [(i,) for i in range(k)] + list(combinations(range(k), 2))
         sets = [
@@ -185,7 +184,7 @@ def leave_pair_out(
     total = len(positive) * len(negative)
     chosen = np.arange(total)
     if n_pairs is not None and n_pairs < total:
-        rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(PAIR_STREAM,)))
+        rng = generator(Stream.PAIRS, settings.seed)
         chosen = np.sort(rng.choice(total, n_pairs, replace=False))
     prior = settings.prior if settings.prior is not None else float(table["y"].mean())
     sets = []

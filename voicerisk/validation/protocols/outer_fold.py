@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import FittedPath, assert_unseen, next_path
+from voicerisk.validation.metrics.cut_rules import CutRule, bootstrapped_cuts, rule_cut
 from voicerisk.validation.metrics.youden import BootstrapCut, bootstrap_youden, youden_cut
-from voicerisk.validation.protocols.fold_plan import CUT_STREAM, OuterFold, stream
+from voicerisk.validation.protocols.fold_plan import OuterFold
 from voicerisk.validation.protocols.prediction_rows import frame_rows
 from voicerisk.validation.protocols.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
@@ -101,7 +103,7 @@ def finish_fold(
             calibration = recalibrate(chosen, y, training_weights(caller, y, prior), prior)
         if switches.threshold_from == "inner":
             place = (DESIGNS.index(plan.design), plan.repeat, plan.fold)
-            cut = cut_scores(chosen, y, caller, settings, switches.midpoints, place)
+            cut = cut_scores(chosen, y, caller, settings, switches.midpoints, place, calibration)
     rows = _rows_of(table, plan.outer.assess)
     call_ids = table["call_id"].iloc[rows].tolist()
     score, _, path = next_path(paths, plan.outer, call_ids)
@@ -161,11 +163,40 @@ def cut_scores(
     settings: ValidationSettings,
     midpoints: bool,
     place: tuple[int, ...],
+    line: Recalibration | None = None,
 ) -> BootstrapCut:
-    """Learn the cut from call scores; `place` is the stream of its bootstrap."""
+    """Learn the cut from call scores; `place` is its bootstrap's stream, `line` gives a score its risk."""
+    if isinstance(settings.threshold, CutRule):
+        return _cut_by_rule(settings.threshold, score, y, caller, settings, midpoints, place, line)
     if settings.threshold == "youden":
         cut, _ = youden_cut(score, y, midpoints)
         return BootstrapCut(cut, "youden_midpoints" if midpoints else "youden", 0, np.nan, np.nan, np.nan, 0)
     groups = np.unique(caller, return_inverse=True)[1]
-    rng = stream(settings.seed, CUT_STREAM, *place)
+    rng = generator(Stream.BOOTSTRAP_CUTS, settings.seed, *place)
     return bootstrap_youden(score, y, groups, rng, settings.bootstraps, midpoints)
+
+
+def _cut_by_rule(
+    rule: CutRule,
+    score: np.ndarray,
+    y: np.ndarray,
+    caller: np.ndarray,
+    settings: ValidationSettings,
+    midpoints: bool,
+    place: tuple[int, ...],
+    line: Recalibration | None,
+) -> BootstrapCut:
+    """Take the rule at its word on the scores given; bootstrapped callers tell how far the cut may stray."""
+    pi = settings.prevalence
+    cut = rule_cut(rule, score, y, prevalence=pi, midpoints=midpoints, line=line)
+    if np.isnan(cut) or rule.kind == "risk":  # a risk is set, not learned from these scores
+        return BootstrapCut(cut, rule.kind, 0, np.nan, np.nan, np.nan, 0)
+    groups = np.unique(caller, return_inverse=True)[1]
+    rng = generator(Stream.BOOTSTRAP_CUTS, settings.seed, *place)
+    cuts, redrawn = bootstrapped_cuts(
+        rule, score, y, groups, rng, settings.bootstraps, prevalence=pi, midpoints=midpoints
+    )
+    cuts = cuts[np.isfinite(cuts)]
+    low, high = np.quantile(cuts, [0.025, 0.975]) if len(cuts) else (np.nan, np.nan)
+    sd = float(cuts.std(ddof=1)) if len(cuts) > 1 else np.nan
+    return BootstrapCut(cut, rule.kind, settings.bootstraps, sd, float(low), float(high), redrawn)

@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.callers.draws import SAME, caller_draws
 from voicerisk.callers.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.callers.schema import check_calls
+from voicerisk.callers.streams import Stream, generator, seed_of
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
@@ -20,7 +21,6 @@ from voicerisk.validation.protocols.steps import choose_steps
 from voicerisk.validation.settings import ValidationSettings
 
 COPY = "~"
-STREAM = 19
 LEAST_BOOTSTRAPS = 90  # for an interval: of 20, one at nominal 95 % covered 88 %
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
@@ -259,7 +259,7 @@ def full_procedure(
             gaps.append(finished[b][1])
             continue
         # A stream of its own, so that a longer run holds the bootstraps of a shorter one.
-        own = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b, 0)))
+        own = generator(Stream.WHOLE_PROCEDURE, settings.seed, b, 0)
         counts = caller_draws(table, 1, own).counts[1].astype(np.int64)
         left_out = counts[code] == 0
         bag = bootstrap_calls(table, counts)
@@ -267,7 +267,7 @@ def full_procedure(
         if len(set(y[left_out])) == 2 and min(caller_classes(distinct)) >= LEAST_CALLERS["nested"]:
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
-            seed = int(np.random.SeedSequence(settings.seed, spawn_key=(STREAM, b)).generate_state(1)[0])
+            seed = seed_of(Stream.WHOLE_PROCEDURE, settings.seed, b)
             scores = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
             on_all = scores[len(bag) :]
             out_of_bag.append(metric(y[left_out], on_all[left_out]))

@@ -27,7 +27,7 @@ from voicerisk.models.boosting.engine.rows import RowOrders
 def by_caller(data: BoostData, seed: int = 0) -> BoostData:
     """Return the rows with one outcome a caller."""
     y = np.random.default_rng(seed).permutation(np.arange(data.caller.max() + 1) % 2)
-    return BoostData(data.columns, data.sex, y[data.caller].astype(np.int8), data.caller)
+    return BoostData(data.columns, data.level, y[data.caller].astype(np.int8), data.caller)
 
 
 def permutations(data: BoostData, count: int) -> list[BoostData]:
@@ -80,7 +80,7 @@ def test_outcomes_that_vary_within_callers_are_fitted_as_alone():
     outcomes = [rng.permutation(data.y) for _ in range(3)]
     lanes = [Lane(str(b), np.ones(data.n), learners_for(MARKERS), y=y) for b, y in enumerate(outcomes)]
     for path, y in zip(fit_lanes(data, lanes, 40), outcomes, strict=True):
-        own = BoostData(data.columns, data.sex, y, data.caller)
+        own = BoostData(data.columns, data.level, y, data.caller)
         (alone,) = fit_lanes(own, [Lane("", np.ones(data.n), learners_for(MARKERS))], 40)
         same(path, alone)
 

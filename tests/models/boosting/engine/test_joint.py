@@ -11,11 +11,11 @@ MSTOP = 320
 
 
 def noisy(seed: int = 3) -> BoostData:
-    """Return rows whose outcome hangs on little, so that boosting soon fits noise."""
+    """Return rows whose outcome depends on little, so that boosting soon fits noise."""
     rng = np.random.default_rng(seed)
     data = simulate(700, 24, seed=seed)
     y = (rng.random(data.n) < 1 / (1 + np.exp(-0.4 * data.columns["a"]))).astype(np.int8)
-    return BoostData(data.columns, data.sex, y, data.caller)
+    return BoostData(data.columns, data.level, y, data.caller)
 
 
 def sets_of(data: BoostData, outer: int = 5, k: int = 4) -> list[JointLanes]:

@@ -99,7 +99,7 @@ def test_row_order_and_caller_labels_do_not_matter():
     learners = learners_for(MARKERS)
     order = np.random.default_rng(1).permutation(data.n)
     shuffled = data.take(order)
-    shuffled = BoostData(shuffled.columns, shuffled.sex, shuffled.y, 17 - shuffled.caller)
+    shuffled = BoostData(shuffled.columns, shuffled.level, shuffled.y, 17 - shuffled.caller)
     (one,) = fit_lanes(data, [Lane("o", np.ones(data.n), learners)], 50)
     (other,) = fit_lanes(shuffled, [Lane("s", np.ones(data.n), learners)], 50)
     np.testing.assert_array_equal(one.selected, other.selected)
@@ -119,13 +119,13 @@ def test_a_missing_value_adds_nothing_and_its_value_is_never_used():
     filled = np.where(gone, np.nanmedian(data.columns["c"]), data.columns["c"])
     columns = dict(data.columns) | {"c": filled}
     for sex, name in enumerate(("F2", "M2")):
-        columns[name] = ((data.sex == sex) & ~gone).astype(float)
+        columns[name] = ((data.level == sex) & ~gone).astype(float)
     by = {"female": "F2", "male": "M2"}
     spelled = tuple(
         replace(learner, by=by[learner.by], available=False) if learner.variable == "c" else learner
         for learner in learners_for(MARKERS)
     )
-    other_data = BoostData(columns, data.sex, data.y, data.caller)
+    other_data = BoostData(columns, data.level, data.y, data.caller)
     (other,) = fit_lanes(other_data, [Lane("m", np.ones(data.n), spelled)], 80)
     np.testing.assert_array_equal(path.selected, other.selected)
     np.testing.assert_allclose(path.link(), other.link(), atol=1e-11)
@@ -190,14 +190,14 @@ def test_a_learner_that_cannot_be_fitted_is_left_out_and_listed():
     few = np.full(data.n, np.nan)
     few[:3] = [0.0, 1.0, 2.0]
     columns = dict(data.columns) | {"few": few, "same": np.ones(data.n)}
-    data = BoostData(columns, data.sex, data.y, data.caller)
+    data = BoostData(columns, data.level, data.y, data.caller)
     learners = learners_for(("a", "few", "same"), ["few"])
     (path,) = fit_lanes(data, [Lane("l", np.ones(data.n), learners)], 10)
     left = dict(path.left_out)
     assert set(left) == {learner.name for learner in learners if learner.variable in ("few", "same")}
     assert left["bbs(same, by = male)"] == "constant (1)"
     assert "rank <= df = 4" in left["bbs(few, by = female, available)"]
-    women = (data.sex == 0).astype(float)
+    women = (data.level == 0).astype(float)
     (path,) = fit_lanes(data, [Lane("w", women, learners_for(("a",)))], 10)
     assert {name for name, _ in path.left_out} == {"bols(sex)", "bbs(a, by = male)"}
 
@@ -311,7 +311,7 @@ def test_learners_of_the_sex_moderated_model():
         "bols(voiced, by = male)",
         "brandom(caller)",
     ]
-    assert [learner.name for learner in learners_for(["a"], sexes=[1])] == ["bbs(a)"]
+    assert [learner.name for learner in learners_for(["a"], moderator=None)] == ["bbs(a)"]
     assert [learner.name for learner in learners_for(["a"], by_sex=True)] == [
         "bols(sex)",
         "bbs(a, by = male)",

@@ -61,7 +61,7 @@ def alike_order(data: BoostData, lanes: Sequence[Lane]) -> list[int]:
     >>> from voicerisk.models import BoostData, Lane, LazyLanes, learners_for
     >>> x = np.arange(80.0)
     >>> data = BoostData({"x": x}, None, (x % 2).astype(np.int8), np.arange(80))
-    >>> learners = learners_for(["x"], sexes=[0])
+    >>> learners = learners_for(["x"], moderator=None)
     >>> def lane(number):  # every other one is without the first row, and its range narrower
     ...     weights = (x != number + 1) * (x > number % 2 - 1.0)
     ...     return Lane(str(number), weights.astype(float), learners, "train")
@@ -82,7 +82,7 @@ def _traits(data: BoostData, orders: RowOrders) -> Callable[[Lane], Traits]:
     caller[by_caller] = code
     sorted_columns = [column[by_caller] for column in data.columns.values()]
     # a row a column, a column a caller; a caller without a value changes nothing
-    shape = (len(sorted_columns), len(starts))  # a model of callers or sexes alone has no column
+    shape = (len(sorted_columns), len(starts))  # a model of callers or levels alone has no column
     low = np.array([np.fmin.reduceat(column, starts) for column in sorted_columns]).reshape(shape)
     high = np.array([np.fmax.reduceat(column, starts) for column in sorted_columns]).reshape(shape)
     place = {name: number for number, name in enumerate(data.columns)}
@@ -93,7 +93,9 @@ def _traits(data: BoostData, orders: RowOrders) -> Callable[[Lane], Traits]:
             seen = np.bincount(caller, np.asarray(lane.weights) > 0, len(starts)) > 0
         bottom = np.fmin.reduce(low[:, seen], axis=1, initial=np.inf)
         top = np.fmax.reduce(high[:, seen], axis=1, initial=-np.inf)
-        used = {(one.variable, mask_name(one)) for one in lane.learners if one.variable in place}
+        used = {
+            (one.variable, mask_name(one, data.moderator)) for one in lane.learners if one.variable in place
+        }
         ranges = ((name, by, float(bottom[place[name]]), float(top[place[name]])) for name, by in used)
         return orders.of(lane), frozenset(ranges)
 

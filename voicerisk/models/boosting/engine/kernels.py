@@ -20,7 +20,8 @@ from numba import njit
 from voicerisk.models.boosting.engine.vectors import add_polynomial, add_polynomials, add_powers, set_gradient
 
 # kinds of learner inside the kernels
-SPLINE, LINE, SLOPE, CONSTANT, SEX, MALE, CALLER = range(7)
+# LEVELS: intercept and contrasts of the other levels to the first; CONTRASTS: these alone
+SPLINE, LINE, SLOPE, CONSTANT, LEVELS, CONTRASTS, CALLER = range(7)
 # kinds of penalty
 UNPENALISED, DIFFERENCES, RIDGE = range(3)
 
@@ -105,13 +106,16 @@ def _right_side(kind, blocks, moments, lane, intervals, low, width, pieces, degr
             if blocks >> block & 1:
                 b[0] += block_sum[block, lane]
         return 1
-    if kind == SEX:
-        b[0] = block_sum[0, lane] + block_sum[1, lane]
-        b[1] = block_sum[1, lane]
-        return 2
-    if kind == MALE:
-        b[0] = block_sum[1, lane]
-        return 1
+    if kind == LEVELS:
+        b[0] = block_sum[0, lane]
+        for block in range(1, len(block_sum)):
+            b[0] += block_sum[block, lane]
+            b[block] = block_sum[block, lane]
+        return len(block_sum)
+    if kind == CONTRASTS:
+        for block in range(1, len(block_sum)):
+            b[block - 1] = block_sum[block, lane]
+        return len(block_sum) - 1
     if kind == SPLINE:
         size = intervals + degree
         b[:size] = 0.0

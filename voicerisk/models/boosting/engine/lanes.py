@@ -72,7 +72,7 @@ def fit_lanes(
     >>> rng = np.random.default_rng(1)
     >>> x = rng.normal(size=200)
     >>> data = BoostData({"x": x}, None, (x > 0).astype(np.int8), np.arange(200))
-    >>> lane = Lane("all", np.ones(200), learners_for(["x"], sexes=[0]))
+    >>> lane = Lane("all", np.ones(200), learners_for(["x"], moderator=None))
     >>> path, = fit_lanes(data, [lane], mstop=50)
     >>> bool(path.risk[50] < path.risk[0])
     True

@@ -2,15 +2,16 @@
 # The arguments of compiled functions are arrays whose shapes are in the docstrings; numba infers their types.
 """The loop of boosting: which rows are passed over next, which learner a lane takes, and when it stops.
 
-Rows are cut into blocks (one a sex). A learner touches the rows of its blocks only, so after a step only the
-blocks of the chosen learner are passed over again. Within a block, a lane's *states* are what it goes through
-as its steps there are added; at every state the best of the learners that touch this block alone is known.
+Rows are cut into blocks (one a level of the moderator, say of sex). A learner touches the rows of its blocks
+only, so after a step only the blocks of the chosen learner are passed over again. Within a block, a lane's
+*states* are what it goes through as its steps there are added; at every state the best of the learners that
+touch this block alone is known.
 A step takes the best learner of all blocks' present states, so that the blocks' own sequences are merged by
 gain, and a lane's numbers are those of going step by step.
 
 Lanes of a group would wait for one another, as some want women's rows next and others men's. So a lane joins
 a pass over a block even when its next step may be elsewhere, and walks ahead there by its own best learner:
-only a learner of both blocks (bols(sex), an intercept) could make that wrong. When one wins after all, the
+only a learner of several blocks (bols(sex), an intercept) could make that wrong. When one wins after all, the
 rows of that block and lane are set back by adding the true steps up again, in their order: the same bits.
 """
 
@@ -24,8 +25,8 @@ from numpy.typing import NDArray
 from voicerisk.models.boosting.engine.kernels import (
     CALLER,
     CONSTANT,
-    MALE,
-    SEX,
+    CONTRASTS,
+    LEVELS,
     compiled,
     pass_block,
     set_gain,
@@ -118,7 +119,7 @@ def boost(
     for lane in range(used):
         ahead[lane] = AHEAD if n_blocks > 1 else 0
         for j in range(n_learners[lane]):
-            if _of_several(blocks[lane, j]) and kind[lane, j] not in (CONSTANT, SEX):
+            if _of_several(blocks[lane, j]) and kind[lane, j] not in (CONSTANT, LEVELS):
                 ahead[lane] = 0  # its gain needs both blocks' moments at one time
 
     while True:
@@ -229,7 +230,7 @@ def boost(
             if what == CALLER:
                 for r in range(first, last):
                     run_shift[r, lane] = c[run_caller[r]]
-            elif what in (CONSTANT, SEX, MALE):
+            elif what in (CONSTANT, LEVELS, CONTRASTS):
                 for r in range(first, last):
                     run_shift[r, lane] = _level(what, c, block)
             else:
@@ -310,8 +311,10 @@ def _of_several(blocks):
 @compiled
 def _level(kind, c, block):
     """Return what a learner without a marker adds to the rows of a block."""
-    if kind == SEX and block == 1:
-        return c[0] + c[1]
+    if kind == LEVELS and block > 0:
+        return c[0] + c[block]
+    if kind == CONTRASTS:
+        return c[block - 1]
     return c[0]
 
 
@@ -332,7 +335,7 @@ def _set_back(
         if not blocks[lane, j] >> block & 1:
             continue
         c = state.steps[lane, m]
-        if kind[lane, j] in (CONSTANT, SEX, MALE):
+        if kind[lane, j] in (CONSTANT, LEVELS, CONTRASTS):
             level = _level(kind[lane, j], c, block)
             for row in range(tile_row[block_tile[block]], tile_row[block_tile[block + 1]]):
                 link[row, lane] += level

@@ -1,4 +1,4 @@
-"""Rows in the order of the kernels: sorted by sex, caller and outcome, and cut into runs and blocks.
+"""Rows in the order of the kernels: sorted by level, caller and outcome, and cut into runs and blocks.
 
 How rows are cut decides in which order sums are taken, hence the last bits. So it follows from a lane alone,
 and lanes share a group only where their rows are cut alike.
@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.spec import SEXES, TILE, BoostData, Lane, Learner
+from voicerisk.models.boosting.spec import TILE, BoostData, Lane, Learner
 from voicerisk.types import Floats, Ints
 
 LEAST_RUN = 16  # rows a run on average; where weights change more often, every row is a run
@@ -29,10 +30,10 @@ class RowOrder:
     order : ndarray of int64, shape (n,)
         Row of the data at each sorted place.
     run_start : ndarray of int64, shape (runs + 1,)
-        Runs of rows with the same sex, caller, outcome and weight, in sorted places.
+        Runs of rows with the same level, caller, outcome and weight, in sorted places.
     run_caller : ndarray of int32, shape (runs,)
     block_run : ndarray of int64, shape (blocks + 1,)
-        First run of each sex (one block where the data have no sex).
+        First run of each level (one block where the data have no moderator).
     tile_run : ndarray of int64, shape (tiles + 1,)
         First run of each tile, `TILE` rows within a block; no run crosses a tile's edge.
     """
@@ -88,13 +89,13 @@ class RowOrders:
 
 
 def sort_rows(data: BoostData) -> RowOrder:
-    """Sort the rows by sex, caller and outcome, keeping their order within."""
+    """Sort the rows by level, caller and outcome, keeping their order within."""
     if data.y is None:
         raise ModelError("Boosting needs an outcome for every row; none was given.")
-    sex = np.zeros(data.n, np.int8) if data.sex is None else data.sex
-    order = np.lexsort((data.y, data.caller, sex))
-    keys = np.stack([sex[order], data.caller[order], data.y[order]])
-    blocks = 1 if data.sex is None else 2
+    level = np.zeros(data.n, np.int8) if data.level is None else data.level
+    order = np.lexsort((data.y, data.caller, level))
+    keys = np.stack([level[order], data.caller[order], data.y[order]])
+    blocks = 1 if data.moderator is None else len(data.moderator.levels)
     block_row = np.r_[np.searchsorted(keys[0], np.arange(blocks)), data.n]
     tile_row = np.concatenate([np.arange(a, b, TILE) for a, b in pairwise(block_row)])
     changes = np.flatnonzero((keys[:, 1:] != keys[:, :-1]).any(0)) + 1
@@ -137,19 +138,25 @@ def run_ranges(rows: RowOrder, sorted_column: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
-def learner_blocks(learner: Learner, has_sex: bool) -> int:
+def learner_blocks(learner: Learner, moderator: Moderator | None) -> int:
     """Return the blocks of rows that a learner touches, as bits."""
-    if learner.by in SEXES:
-        if not has_sex:
-            raise ModelError(f"{learner.name} needs the sex of every row; none was given.")
-        return 1 << SEXES.index(learner.by)
-    if learner.variable == "sex":
-        if not has_sex:
-            raise ModelError(f"{learner.name} needs the sex of every row; none was given.")
+    every = 1 if moderator is None else (1 << len(moderator.levels)) - 1
+    if moderator is not None and learner.by in moderator.levels:
+        return 1 << moderator.levels.index(learner.by)
+    if is_level_learner(learner, moderator):
         if learner.by is not None:
-            raise ModelError(f"{learner.name} is not supported; bols(sex) takes no by.")
-        return 0b11 if learner.intercept else 0b10
-    return 0b11 if has_sex else 0b1
+            raise ModelError(f"{learner.name} is not supported; bols({learner.variable}) takes no by.")
+        return every if learner.intercept else every - 1
+    if learner.by is not None and learner.variable == "1":
+        raise ModelError(
+            f"{learner.name} is not supported; an intercept is taken by a level of the moderator."
+        )
+    return every
+
+
+def is_level_learner(learner: Learner, moderator: Moderator | None) -> bool:
+    """Return whether a learner is one of the moderator itself, as bols(sex)."""
+    return moderator is not None and learner.variable == moderator.name
 
 
 def masked_column(data: BoostData, learner: Learner) -> Floats:
@@ -169,7 +176,7 @@ def masked_column(data: BoostData, learner: Learner) -> Floats:
                 f"(first: row {np.flatnonzero(missing)[0]}); "
                 f"take {learner.name} by availability, or leave these rows out."
             )
-    if learner.by is None or learner.by in SEXES:
+    if learner.by is None or (data.moderator is not None and learner.by in data.moderator.levels):
         return column
     by = _column(data, learner.by, learner)
     if not np.isin(by, (0.0, 1.0)).all():

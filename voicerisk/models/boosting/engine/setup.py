@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine import kernels, splines
 from voicerisk.models.boosting.engine.penalty import penalty_for_df, ridge_penalty_for_df
 from voicerisk.models.boosting.engine.rows import (
     RowOrder,
+    is_level_learner,
     learner_blocks,
     masked_column,
     run_ranges,
@@ -188,14 +191,14 @@ def _variants(
     knots: dict[tuple[str, str | None], int] = {}
     for learner in lane.learners:
         if learner.kind == "bbs":
-            knots.setdefault((learner.variable, mask_name(learner)), learner.knots + 1)
+            knots.setdefault((learner.variable, mask_name(learner, data.moderator)), learner.knots + 1)
     found: list[int | str | None] = []
     for learner in lane.learners:
-        learner_blocks(learner, data.sex is not None)
-        if learner.kind == "brandom" or learner.variable in ("sex", "1"):
+        learner_blocks(learner, data.moderator)
+        if learner.kind == "brandom" or learner.variable == "1" or is_level_learner(learner, data.moderator):
             found.append(None)
             continue
-        key = (learner.variable, mask_name(learner))
+        key = (learner.variable, mask_name(learner, data.moderator))
         if (*key, learner.available) not in columns:  # looked at once, since it refuses missing values
             columns[*key, learner.available] = masked_column(data, learner)[rows.order]
         if learner.variable not in ranges:
@@ -211,9 +214,9 @@ def _variants(
     return found
 
 
-def mask_name(learner: Learner) -> str | None:
-    """Return the 0/1 column that masks rows; the sexes are dealt with by blocks."""
-    return None if learner.by in ("female", "male") else learner.by
+def mask_name(learner: Learner, moderator: Moderator | None) -> str | None:
+    """Return the 0/1 column that masks rows; levels of the moderator are dealt with by blocks."""
+    return None if moderator is not None and learner.by in moderator.levels else learner.by
 
 
 def _fit_learners(
@@ -223,7 +226,7 @@ def _fit_learners(
     powers: list[Floats],
 ) -> None:
     """Fill the learners of every lane: penalties from df, inverses, and what is left out."""
-    has_sex = data.sex is not None
+    moderator = data.moderator
     present = np.bincount(data.caller) > 0
     ready: dict[tuple[int, int], Fitted | str] = {}
     alike: dict[Learner, list[tuple[int, int]]] = {}
@@ -236,7 +239,7 @@ def _fit_learners(
                 counts = group.caller_weight[i]
                 # as the levels of R's factor: callers held out are among them, codes that no row has are not
                 levels = counts > 0 if lane.boundary == "train" else present
-                ready[i, j] = _caller_learner(learner, counts, levels, learner_blocks(learner, has_sex))
+                ready[i, j] = _caller_learner(learner, counts, levels, learner_blocks(learner, moderator))
             else:
                 name = "" if learner.kind == "bbs" else learner.variable
                 alike.setdefault(replace(learner, variable=name, by=None, available=False), []).append((i, j))
@@ -245,12 +248,12 @@ def _fit_learners(
         sums, grams = [], []
         for i, j in places:
             own, number = group.lanes[i].learners[j], chosen[i][j]
-            blocks = learner_blocks(own, has_sex)
+            blocks = learner_blocks(own, moderator)
             if not isinstance(number, int):
                 grams.append(_block_gram(own, group.block_weight[:, i], blocks))
             else:
                 taken = [powers[number][b, :, :, i] for b in range(group.rows.n_blocks) if blocks >> b & 1]
-                part = taken[0] if len(taken) == 1 else taken[0] + taken[1]
+                part = reduce(np.add, taken)
                 sums.append(part)
                 if learner.kind == "bols":
                     line = splines.line_gram(part, group.grids[number])
@@ -278,18 +281,20 @@ def _fit_learners(
                 own, group.grids[variant] if variant >= 0 else None, float(penalty), len(inverse)
             )
             kind = penalty_kind if penalty > 0 else kernels.UNPENALISED
-            ready[i, j] = Fitted(fitted, variant, learner_blocks(own, has_sex), _kind(own), kind, inverse)
+            ready[i, j] = Fitted(
+                fitted, variant, learner_blocks(own, moderator), _kind(own, moderator), kind, inverse
+            )
     for i, lane in enumerate(group.lanes):
         results = [(learner.name, ready[i, j]) for j, learner in enumerate(lane.learners)]
         group.learners.append([result for _, result in results if isinstance(result, Fitted)])
         group.left_out.append([(name, reason) for name, reason in results if isinstance(reason, str)])
 
 
-def _kind(learner: Learner) -> int:
+def _kind(learner: Learner, moderator: Moderator | None) -> int:
     if learner.kind == "bbs":
         return kernels.SPLINE
-    if learner.variable == "sex":
-        return kernels.SEX if learner.intercept else kernels.MALE
+    if is_level_learner(learner, moderator):
+        return kernels.LEVELS if learner.intercept else kernels.CONTRASTS
     if learner.variable == "1":
         return kernels.CONSTANT
     return kernels.LINE if learner.intercept else kernels.SLOPE
@@ -298,8 +303,10 @@ def _kind(learner: Learner) -> int:
 def _block_gram(learner: Learner, weight: Floats, blocks: int) -> Floats:
     if learner.variable == "1":
         return np.array([[sum(w for b, w in enumerate(weight) if blocks >> b & 1)]])
-    male = weight[1]
-    return np.array([[weight.sum(), male], [male, male]]) if learner.intercept else np.array([[male]])
+    gram = np.diag(weight)
+    gram[0, :] = gram[:, 0] = weight
+    gram[0, 0] = weight.sum()
+    return gram if learner.intercept else gram[1:, 1:]
 
 
 def _caller_learner(learner: Learner, counts: Floats, levels: NDArray[np.bool_], blocks: int) -> Fitted | str:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import RUN, classes_of
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 
 MACRO = "macro"
 LEAST_P = 1e-15
-DRAW_STREAM = 47
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 
 
@@ -129,7 +129,7 @@ def brier_skill(
     for names, table in calls.groupby(key, sort=True):
         first = table.drop_duplicates("call_id").sort_values(["caller_id", "call_id"])
         event = (first["y"].astype(str) == classes[-1]).astype(int)
-        draws = caller_draws(first.assign(y=event), n_boot, np.random.default_rng([DRAW_STREAM, seed]))
+        draws = caller_draws(first.assign(y=event), n_boot, generator(Stream.CLASS_DECISIONS, seed))
         order = pd.Index(draws.callers)
         base = _brier_by_repeat(table[table["model"] == baseline], classes, order, draws.counts)
         for model, part in table[table["model"] != baseline].groupby("model", sort=True):

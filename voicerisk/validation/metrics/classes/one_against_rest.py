@@ -8,11 +8,10 @@ import pandas as pd
 
 from voicerisk.callers.draws import caller_draws
 from voicerisk.callers.schema import RUN, classes_of, require_both_classes
+from voicerisk.callers.streams import Stream
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.decision_curves import CURVE, net_benefit
 from voicerisk.validation.metrics.discrimination import auroc
-
-DRAW_STREAM = 53
 
 
 def hand_till(y: np.ndarray, score: Mapping[str, np.ndarray]) -> float:
@@ -173,7 +172,7 @@ def class_decision_curves(
         y = rows["y"].to_numpy()
         require_both_classes(y, f"The calls of {'/'.join(map(str, names))}")
         first = rows.drop_duplicates("call_id").sort_values(["caller_id", "call_id"])
-        draws = caller_draws(first, n_boot, np.random.default_rng([DRAW_STREAM, seed]))
+        draws = caller_draws(first, n_boot, np.random.default_rng([Stream.ONE_AGAINST_REST, seed]))
         groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"].astype(str)))
         counts = draws.counts[: 1 + n_boot]
         weight = counts[:, groups] * rows["weight"].to_numpy(dtype=np.float64)
