@@ -37,7 +37,7 @@ def spectrum_note(flow: pd.DataFrame | None, n_calls: int) -> str:
     n_calls : int
         Calls that were analysed.
     """
-    left_out = 0 if flow is None else middle_class(flow)
+    left_out = 0 if flow is None or flow.empty else middle_class(flow)
     if not left_out:
         return ""
     one = left_out == 1

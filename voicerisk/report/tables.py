@@ -231,6 +231,7 @@ def performance_table(
                     [UNITS[unit].capitalize(), name, *[_cell(by_run.get(run), metric, unit) for run in runs]]
                 )
     cells = pd.DataFrame(rows, columns=["Unit", "Metric", *heads])
+    slopes = table["metric"] == "calibration_slope"
     closed = "method" in table and bool((table["method"] == WILSON).any())
     spectrum = (
         spectrum_note(flow, int(table.loc[table["unit"] == "call", "n"].max())) if flow is not None else ""
@@ -250,7 +251,7 @@ def performance_table(
             if closed
             else []
         ),
-        *([NO_IN_THE_LARGE] if (table["design"] != "external").any() else []),
+        *([NO_IN_THE_LARGE] if ((table["design"] != "external") & slopes).any() else []),
         *([spectrum] if spectrum else []),
     )
     return PublicationTable("performance", "Performance under both protocols", cells, notes)
