@@ -17,16 +17,21 @@ if [ "$(cat "$build/code.sha256" 2>/dev/null)" != "$code" ]; then
   echo "$code" > "$build/code.sha256"
 fi
 
-# Pages that are written by the code itself: commands, R functions, and the vignette that R knits.
+# Pages that are written by the code itself: commands, R functions, and the vignettes that R knits.
 typer voicerisk.cli utils docs --name voicerisk --title Commands --output docs/reference/cli.md >/dev/null
 Rscript --vanilla scripts/r_reference.R docs/reference/r_functions.md
-for file in vignettes/*.Rmd; do
+mkdir -p "$build/r_library"
+R CMD INSTALL --no-test-load --library="$build/r_library" r >/dev/null 2>&1
+export R_LIBS="$PWD/$build/r_library"
+for file in vignettes/*.Rmd r/vignettes/*.Rmd; do
   name=$(basename "$file" .Rmd)
   page=vignettes/knitted/$name.md
   if [ ! -e "$page" ] || [ "$file" -nt "$page" ]; then
     mkdir -p vignettes/knitted
     (cd vignettes/knitted && Rscript --vanilla -e \
-      'knitr::opts_knit$set(root.dir = dirname(getwd())); knitr::knit(commandArgs(TRUE)[1], quiet = TRUE)' "../$name.Rmd" >/dev/null)
+      'knitr::opts_knit$set(root.dir = dirname(getwd()))
+       knitr::opts_chunk$set(fig.path = paste0("figure/", tools::file_path_sans_ext(basename(commandArgs(TRUE)[1])), "-"))
+       knitr::knit(commandArgs(TRUE)[1], quiet = TRUE)' "../../$file" >/dev/null)
   fi
 done
 

@@ -7,6 +7,7 @@ A file is written beside its place and renamed into it. Private outputs (frames,
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ import pandas as pd
 
 PRIVATE = 0o600
 PUBLIC = 0o644
+# Spreadsheets run such cells: any that begin with these signs (in their full width as well), and those after
+# a plus or minus that call a function or another program.
+_FORMULA = re.compile("'*(?:[=@\t\r\n\uff1d\uff20]|[+\\-\uff0b\uff0d].*(?:[|!]|[A-Za-z.]\\())", re.DOTALL)
 
 
 @contextmanager
@@ -58,10 +62,45 @@ def write_json(path: Path, value: Any, mode: int = PUBLIC) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode)
 
 
+def is_formula(text: str) -> bool:
+    """Say whether a spreadsheet would run a cell.
+
+    Examples
+    --------
+    >>> [is_formula(text) for text in ("=1+1", "@SUM(A1)", "-2+cmd|' /C calc'!A0", "-5", "+49 30 12", "a=b")]
+    [True, True, True, False, False, False]
+    """
+    return _FORMULA.match(text) is not None
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which cells and names that a spreadsheet would run stand behind an apostrophe."""
+
+    def guard(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and is_formula(value) else value
+
+    texts = [
+        place
+        for place, kind in enumerate(table.dtypes)
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind))
+    ]
+    safe = table
+    for place in texts:
+        column = table.iloc[:, place]
+        if any(isinstance(one, str) and is_formula(one) for one in column.unique()):
+            safe = table.copy() if safe is table else safe
+            safe.isetitem(place, column.map(guard).to_numpy(dtype=object))
+    names = [guard(name) for name in table.columns]
+    return safe if names == list(table.columns) else safe.set_axis(names, axis="columns")
+
+
 def write_csv(path: Path, table: pd.DataFrame, mode: int = PUBLIC) -> None:
-    """Write a table as CSV, missing values empty, floats with 17 significant digits at most."""
+    """Write a table as CSV, missing values empty, floats with 17 significant digits at most.
+
+    Cells that a spreadsheet would run as a formula stand behind an apostrophe.
+    """
     with replacing(path, mode) as temporary:
-        table.to_csv(temporary, index=False)
+        without_formulas(table).to_csv(temporary, index=False)
 
 
 def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:

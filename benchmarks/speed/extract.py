@@ -118,11 +118,11 @@ def peers(samples: np.ndarray) -> dict[str, Callable[[], object] | None]:
 HOUR = """
 import sys
 from voicerisk.audio import AudioSettings
-from voicerisk.biomarkers import BiomarkerSettings, extract_file
+from voicerisk.biomarkers import BiomarkerSettings, extract_call_file
 if sys.argv[2] != "nothing":
-    extract_file(sys.argv[1], None, AudioSettings(), BiomarkerSettings(set=sys.argv[2]))
+    extract_call_file(sys.argv[1], None, AudioSettings(), BiomarkerSettings(set=sys.argv[2]))
 else:
-    extract_file(sys.argv[1], [(0.0, 10.0)], AudioSettings(), BiomarkerSettings(set="all"))
+    extract_call_file(sys.argv[1], [(0.0, 10.0)], AudioSettings(), BiomarkerSettings(set="all"))
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
 

@@ -16,7 +16,8 @@
 #'   one sex, one outcome, or convergence) and were drawn again.
 #' @export
 #' @examples
-#' fit <- vr_gamm(calls_example, "dom", random = character(), engine = "gam", k = 4)
+#' some <- calls_example[1:120, ] # 20 callers
+#' fit <- vr_gamm(some, "dom", random = character(), engine = "gam", k = 3)
 #' set.seed(1)
 #' head(vr_boot_curves(fit, resamples = 50, points = 10))
 vr_boot_curves <- function(fit, resamples = 200L, points = 100L, level = 0.95, smoothing = c("fixed", "again")) {

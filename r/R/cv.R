@@ -38,15 +38,17 @@
 #' @examples
 #' if (requireNamespace("mboost", quietly = TRUE)) {
 #'   set.seed(1)
-#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", screen = FALSE,
-#'     mstop = 20, bootstraps = 200)
+#'   fold <- as.integer(factor(calls_example$caller_id)) %% 4
+#'   validated <- vr_cv(calls_example, c("dom", "loudness"), design = "grouped_kfold", fold = fold,
+#'     screen = FALSE, mstop = 10, bootstraps = 100)
 #'   print(validated)
 #'   plot(validated, "dots")
 #' }
 vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", call = "call_id",
                   protocol = c("published", "nested"), design = c("loco", "grouped_kfold"), screen = TRUE, mstop = NULL,
                   nu = 0.1, df = 4, knots = 20L, fold = NULL, inner = NULL, inner_folds = 10L, prior = NULL, repeats = 1L,
-                  bootstraps = 1000L, progress = FALSE) {
+                  bootstraps = 1000L, progress = FALSE, linear = "voiced", shared = character(), moderator = sex) {
+  sex <- moderator
   need_package("mboost")
   if (screen) need_package("glmnet")
   protocol <- match.arg(protocol)
@@ -61,7 +63,8 @@ vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id
   if (is.null(mstop)) mstop <- if (nested) 300L else 100L
   spec <- list(
     markers = markers, protocol = protocol, design = design, screen = screen, mstop = as.integer(mstop), nu = nu, df = df,
-    knots = knots, prior = prior, bootstraps = as.integer(bootstraps), inner_folds = as.integer(inner_folds)
+    knots = knots, prior = prior, bootstraps = as.integer(bootstraps), inner_folds = as.integer(inner_folds), linear = linear,
+    shared = shared
   )
   plan <- cv_plan(callers, spec, fold, rows, inner, if (design == "loco") 1L else as.integer(repeats))
   everywhere <- if (!nested) cv_markers(rows, spec, NULL)

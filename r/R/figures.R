@@ -208,7 +208,7 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
   if (is.null(labels) && !is.null(known <- optional("figures/labels"))) labels <- stats::setNames(known$label, known$marker)
   switch(which,
     curves = figure("curves", one_model(need("figures/gamm_curves", "gamm/curves")), labels = labels, markers = markers,
-      smooths = one_model(optional("figures/gamm_curves.smooths", "gamm/smooths")), observed = optional("figures/gamm_curves.observed")),
+      smooths = believed(one_model(optional("figures/gamm_curves.smooths", "gamm/smooths"))), observed = optional("figures/gamm_curves.observed")),
     differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
     roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))),
@@ -224,6 +224,12 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
       figure("path", path, at = c(min = path$lambda[path$is_min], "1se" = path$lambda[path$is_1se]))
     }
   )
+}
+
+# Markers that were selected on the same outcomes have no P that could be believed.
+believed <- function(smooths) {
+  if (!is.null(smooths) && any(smooths$selected_on_same_labels %in% TRUE)) smooths$p_value <- NA_real_
+  smooths
 }
 
 # Of curves with and without random intercepts, those that the study believes.
@@ -269,6 +275,7 @@ title_and_unit <- function(marker, labels) {
 
 smooth_words <- function(smooths, marker, sex) {
   mine <- smooths[smooths$marker == marker & smooths$sex == sex, ]
-  if (nrow(mine) != 1L || is.na(mine$p_value)) return("")
+  if (nrow(mine) != 1L) return("")
+  if (is.na(mine$p_value)) return(sprintf("EDF %.1f", mine$edf))
   sprintf("EDF %.1f, P%s", mine$edf, if (mine$p_value < 0.001) "<.001" else sub("^0", "=", sprintf("%.3f", mine$p_value)))
 }

@@ -152,6 +152,10 @@ vr_score <- function(model, newdata, sex = model$moderator) {
 #'   (whether p_raw reaches the cut; without a cut no call does), most_outside (the largest share of a marker's values
 #'   beyond the training range), beyond_training (whether that is more than a tenth: then do not rely on the rest).
 #' @seealso [vr_score()]
+#' @examples
+#' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+#' head(vr_risk(model, calls_example))
+#' head(vr_risk(model, calls_example, prevalence = 0.1))
 #' @export
 vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = model$moderator) {
   if (!inherits(model, "vr_model")) refuse("vr_risk needs what vr_read_model gives, not a ", class(model)[1L], ".")

@@ -4,6 +4,8 @@ install_lines <- list(
   mgcv = c("apt install r-cran-mgcv", "conda install -c conda-forge r-mgcv", "install.packages(\"mgcv\")"),
   glmnet = c("apt install r-cran-glmnet", "conda install -c conda-forge r-glmnet", "install.packages(\"glmnet\")"),
   ggplot2 = c("apt install r-cran-ggplot2", "conda install -c conda-forge r-ggplot2", "install.packages(\"ggplot2\")"),
+  knitr = c("apt install r-cran-knitr", "conda install -c conda-forge r-knitr", "install.packages(\"knitr\")"),
+  rmarkdown = c("apt install r-cran-rmarkdown", "conda install -c conda-forge r-rmarkdown", "install.packages(\"rmarkdown\")"),
   mboost = c(
     "apt has no mboost in Debian 12", "conda install -c conda-forge r-mboost", "install.packages(\"mboost\")"
   )

@@ -89,5 +89,7 @@ without_r_libraries <- function(path) {
   if (!file.exists(script)) return(path)
   ask <- paste0("unset LD_LIBRARY_PATH; R_HOME=", shQuote(R.home()), "; . ", shQuote(script), "; printf %s \"$LD_LIBRARY_PATH\"")
   own <- paste(system2("sh", c("-c", shQuote(ask)), stdout = TRUE), collapse = "")
-  if (nzchar(own) && startsWith(path, own)) sub("^:", "", substring(path, nchar(own) + 1L)) else path
+  # An R that was started by R has put them there once more.
+  while (nzchar(own) && startsWith(path, own)) path <- sub("^:", "", substring(path, nchar(own) + 1L))
+  path
 }

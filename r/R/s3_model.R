@@ -30,7 +30,15 @@ print.vr_model <- function(x, ...) {
     if (x$needs_sex) paste0(", moderated by ", x$moderator), "\nOffset ", format(x$offset, digits = 4L), " log-odds",
     if (length(x$sex_effect)) paste0("; ", names(x$sex_effect), " ", format(unlist(x$sex_effect), digits = 3L), collapse = ""),
     "\nBeyond the training range a curve ",
-    if (x$outside == "extrapolate") "goes on as a straight line" else "keeps its last value", "\n\n", sep = ""
+    if (x$outside == "extrapolate") "goes on as a straight line" else "keeps its last value", "\n", sep = ""
+  )
+  use <- x$procedure
+  cat(
+    if (is.null(use$recalibration)) "No recalibration: a score is no risk" else paste0(
+      "Risk of a call (", use$protocol, " protocol, prevalence ", format(use$prevalence, digits = 3L), "): logit p = ",
+      format(use$recalibration$intercept, digits = 3L), " + ", format(use$recalibration$slope, digits = 3L), " logit score"
+    ),
+    if (is.null(use$cut)) "; no cut" else paste0("; cut ", format(use$cut, digits = 3L)), "\n\n", sep = ""
   )
   ranges <- as.data.frame.vr_model(x, what = "ranges")
   ranges$missing <- ifelse(ranges$marker %in% x$may_be_missing, "allowed", "refused")

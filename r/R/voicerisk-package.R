@@ -5,7 +5,7 @@
 #' the Python package of the same name left ([vr_read_study()], [vr_read_model()], [vr_score()]). The caller is the
 #' unit of every fold, bootstrap and clustered interval.
 #'
-#' It is a research tool: what it prints is never the sole
+#' Start with `vignette("ten-minutes", package = "voicerisk")`. It is a research tool: what it prints is never the sole
 #' basis of a clinical decision.
 #'
 #' @references Iyer, R., Nedeljkovic, M., Meyer, D. (2022). Using Voice Biomarkers to Classify Suicide Risk in Adult

@@ -6,11 +6,17 @@ Run from the repository's root: `python r/data-raw/extdata.py calls.csv results`
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from voicerisk.models import GamBoost
+from voicerisk.callers.weights import training_weights
+from voicerisk.models import GamBoost, write_model
+from voicerisk.models.saved.procedure import Procedure
+from voicerisk.validation.metrics.youden import bootstrap_youden
+from voicerisk.validation.protocols.recalibration import recalibrate
 
 TARGET = Path("r/inst/extdata")
 KEPT = ["roughness", "specSlope"]
@@ -18,11 +24,25 @@ METRICS = ["auroc", "average_precision", "sensitivity", "specificity", "calibrat
 
 
 def model(calls: Path) -> None:
-    """Boost the example calls and save the model."""
+    """Boost the example calls; learn recalibration and cut from five folds of whole callers; save it all."""
     table = pd.read_csv(calls)
-    boosted = GamBoost(markers=["dom", "loudness", "roughness"], mstop=60)
-    boosted.fit(table[["dom", "loudness", "roughness", "sex"]], table["outcome"])
-    boosted.save(TARGET / "model.json")
+    markers = ["dom", "loudness", "roughness", "sex"]
+    fold = table["caller_id"].astype("category").cat.codes % 5
+
+    def fitted(rows: pd.DataFrame) -> GamBoost:
+        return GamBoost(markers=markers[:3], mstop=60).fit(rows[markers], rows["outcome"])
+
+    table["score"] = 0.0
+    for held_out in range(5):
+        scores = fitted(table[fold != held_out]).predict_proba(table.loc[fold == held_out, markers])
+        table.loc[fold == held_out, "score"] = scores[:, 1]
+    of_call = table.groupby(["caller_id", "call_id"], as_index=False)[["score", "outcome"]].mean()
+    score, y = of_call["score"].to_numpy(), of_call["outcome"].to_numpy()
+    prior = float(y.mean())
+    line = recalibrate(score, y, training_weights(of_call["caller_id"], y, prior), prior)
+    cut = bootstrap_youden(score, y, np.arange(len(y)), np.random.default_rng(1), midpoints=True)
+    procedure = Procedure("nested", line.intercept, line.slope, cut.threshold, prior)
+    write_model(TARGET / "model.json", replace(fitted(table).scoring_model(), procedure=procedure))
 
 
 def study(results: Path) -> None:
@@ -48,5 +68,6 @@ def study(results: Path) -> None:
         table.to_csv(target / name, index=False, float_format="%.6g")
 
 
-model(Path(sys.argv[1]))
-study(Path(sys.argv[2]))
+if __name__ == "__main__":
+    model(Path(sys.argv[1]))
+    study(Path(sys.argv[2]))

@@ -10,8 +10,17 @@ import pytest
 import soundfile
 
 from voicerisk.audio import AudioSettings, prepare, prepare_file
-from voicerisk.biomarkers import BiomarkerSettings, chosen, extract, extract_file, preset_audio, span
+from voicerisk.biomarkers import (
+    BiomarkerSettings,
+    chosen,
+    extract,
+    extract_call_file,
+    extract_file,
+    preset_audio,
+    span,
+)
 from voicerisk.biomarkers.extract import measure
+from voicerisk.errors import BiomarkerError
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +61,9 @@ def test_resampling_and_voice_activity_hear_the_same_in_pieces(sound, tmp_path, 
         if audio.rule.rule == "vad":
             pytest.importorskip("webrtcvad", reason="the extra 'vad' is not installed")
         monkeypatch.setattr(module, "WHOLE_S", 900.0)
-        whole = extract_file(path, spans, audio, settings)
+        whole = extract_call_file(path, spans, audio, settings)
         monkeypatch.setattr(module, "WHOLE_S", 5.0)
-        pieces = extract_file(path, spans, audio, settings)
+        pieces = extract_call_file(path, spans, audio, settings)
         pd.testing.assert_frame_equal(pieces.frames, whole.frames, check_exact=True)
         pd.testing.assert_frame_equal(pieces.counts, whole.counts)
         assert 0 < whole.frames["silent"].sum() < len(whole.frames)
@@ -84,11 +93,11 @@ def test_a_long_file_is_read_in_pieces_and_a_short_one_whole(sound, tmp_path, mo
     path = tmp_path / "call.flac"
     soundfile.write(path, sound[:80000], 8000)
     settings = BiomarkerSettings(set="all")
-    whole = extract_file(path, [(0.2, 9.0)], AudioSettings(), settings)
+    whole = extract_call_file(path, [(0.2, 9.0)], AudioSettings(), settings)
     module = sys.modules["voicerisk.biomarkers.extract"]
     monkeypatch.setattr(module, "WHOLE_S", 5.0)
     monkeypatch.setattr(module, "read_recording", None)
-    long = extract_file(path, [(0.2, 9.0)], AudioSettings(), settings)
+    long = extract_call_file(path, [(0.2, 9.0)], AudioSettings(), settings)
     pd.testing.assert_frame_equal(long.frames, whole.frames, check_exact=True)
     pd.testing.assert_frame_equal(long.counts, whole.counts)
 
@@ -97,7 +106,7 @@ LONG = """
 import json, os, pathlib, struct, sys
 import numpy as np, soundfile
 from voicerisk.audio import AudioSettings
-from voicerisk.biomarkers import BiomarkerSettings, extract_file
+from voicerisk.biomarkers import BiomarkerSettings, extract_call_file
 
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
@@ -118,9 +127,9 @@ else:
             voice = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 9)) * np.sin(np.pi * t)
             file.write(0.1 * voice + 1e-3 * rng.standard_normal(len(t)))
 settings = BiomarkerSettings(set="all")
-extract_file(path, [(0.0, 30.0)], AudioSettings(), settings)
+extract_call_file(path, [(0.0, 30.0)], AudioSettings(), settings)
 before = peak()
-table = extract_file(path, None, AudioSettings(), settings).frames
+table = extract_call_file(path, None, AudioSettings(), settings).frames
 known = [name for name in table.columns[4:] if table[name].notna().any()]
 levels = [float(table["rms_db"].min()), float(table["rms_db"].max()), float(table["voiced"].max())]
 size = int(table.memory_usage().sum())
@@ -158,3 +167,15 @@ def test_ten_hours_of_digital_silence_have_a_level_and_nothing_else(tmp_path):
     assert known == ["rms_db", "voiced"]
     assert levels == [-120.0, -120.0, 0.0]  # the floor of the level, and never voiced
     assert (after - before) * 1024 < 1.6 * table + 30e6
+
+
+def test_a_file_and_its_samples_give_the_same_table(sound, tmp_path):
+    """`extract` and `extract_file` take and give the same things."""
+    path = tmp_path / "call.wav"
+    soundfile.write(path, sound[:32_000], 8000, subtype="FLOAT")
+    for preset, marker in (("published", "rms_db"), ("soundgen-2.5.1", "ampl")):
+        asked = {"preset": preset, "spans": [(0.2, 3.0)], "markers": [marker], "mask": False}
+        of_samples = extract(soundfile.read(path)[0], 8000, **asked)
+        pd.testing.assert_frame_equal(extract_file(path, **asked), of_samples)
+    with pytest.raises(BiomarkerError, match=r"with the preset 'soundgen-2\.5\.1' only"):
+        extract_file(path, pitch=[100.0])

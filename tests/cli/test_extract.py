@@ -205,9 +205,11 @@ def test_broken_recordings_are_all_named_and_the_others_are_kept(command, sound,
     (tmp_path / "calls" / "d.wav").unlink()
 
     analysed = []
-    whole = markers_of_files.extract_file
+    whole = markers_of_files.extract_call_file
     monkeypatch.setattr(
-        markers_of_files, "extract_file", lambda path, *rest: analysed.append(path.name) or whole(path, *rest)
+        markers_of_files,
+        "extract_call_file",
+        lambda path, *rest: analysed.append(path.name) or whole(path, *rest),
     )
     code, _ = command(tmp_path / "calls", "-o", out)
     assert code == 0
@@ -324,3 +326,49 @@ def test_what_cannot_be_extracted_is_named(command, sound, tmp_path, source, opt
     assert code == 1
     assert message in said
     assert not (tmp_path / "frames.parquet").exists()
+
+
+GRID = (
+    'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n1.5\n<exists>\n1\n"IntervalTier"\n"caller"\n'
+    "0\n1.5\n5\n"
+    '0\n0.1\n""\n0.1\n0.5\n"caller: calm\nslow"\n0.5\n1.0\n""\n1.0\n1.4\n"caller"\n1.4\n1.5\n""\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.csv", b"call_id;file;labels\n007;a.wav;a.txt\n"),
+        ("c.csv", "call_id\tfile\tlabels\n007\ta.wav\ta.txt\n".encode("utf-16")),
+        ("c.CSV", b"sep=,\r\ncall_id, file ,labels\r\n007, a.wav ,a.txt\r\n,,\r\n"),
+        ("c.tsv", b"call_id\tfile\tlabels\n007\ta.wav\ta.txt\n"),
+        ("c.csv", b"call_id,file,labels\n007,a.wav,grid.txt\n"),
+        ("c.csv", b"call_id,file,labels\n007,a.wav,grid.TextGrid\n"),
+    ],
+)
+@pytest.mark.parametrize("labels", [(), ("--labels", "call*")])
+def test_tables_and_tracks_are_read_as_a_study_reads_them(command, sound, tmp_path, name, content, labels):
+    write(tmp_path, "a.wav", sound)
+    (tmp_path / "a.txt").write_text("0.1\t0.5\tcaller: calm\n1.0\t1.4\tcaller\n")
+    for grid in ("grid.txt", "grid.TextGrid"):
+        (tmp_path / grid).write_text(GRID)
+    (tmp_path / name).write_bytes(content)
+    code, said = command(tmp_path / name, "--out", tmp_path / "f.csv", "--markers", "rms_db", *labels)
+    assert code == 0, said
+    table = pd.read_csv(tmp_path / "f.csv", dtype={"call_id": str})
+    assert set(table["call_id"]) == {"007"}
+    ends = table.groupby("segment")["time_s"].agg(["min", "max"])
+    assert len(ends) == 2 and ends.loc[0, "min"] >= 0.1 and ends.loc[0, "max"] < 0.5
+    assert ends.loc[1, "min"] >= 1.0 and ends.loc[1, "max"] < 1.4
+
+
+def test_a_call_without_a_track_is_whole_and_said_where_labels_are_chosen(command, sound, tmp_path):
+    write(tmp_path, "a.wav", sound)
+    (tmp_path / "c.csv").write_text("call_id,file,labels\n1,a.wav,NA\n")
+    code, said = command(
+        tmp_path / "c.csv", "--out", tmp_path / "f.csv", "--markers", "rms_db", "--labels", "x"
+    )
+    assert code == 0 and "1 of 1 recordings have no label track" in said
+    (tmp_path / "c.csv").write_text("call_id,file,labels\n1,a.wav,#NV\n")
+    code, said = command(tmp_path / "c.csv", "--out", tmp_path / "g.csv", "--markers", "rms_db")
+    assert code == 1 and "row 2: labels is '#NV', an error of Excel's" in said

@@ -32,6 +32,11 @@ from voicerisk.errors import CohortError
             "002,b,male,nine.wav,0,002.txt",
             r"call '002', row 3 of calls.csv: there is no file 'nine.wav' in ",
         ),
+        (
+            3,
+            "002,b,male,002.WAV,0,002.txt",
+            r"no file '002.WAV' in .*; there is '002.wav': upper and lower case",
+        ),
         (3, "002,b,male,002.wav,0,nine.txt", r"row 3 of calls.csv: there is no labels 'nine.txt' in "),
         (
             3,
@@ -224,7 +229,9 @@ def test_ids_that_look_alike_stay_where_the_study_says_so(study):
     study.table("001,7,F,001.wav,0,001.txt", "002,007,F,002.wav,0,002.txt", *OTHERS)
     cohort = study.load(ids_as_they_are=True)
     assert cohort.calls["caller_id"].tolist()[:2] == ["7", "007"]
-    assert any("count as different, as the study file says: '7' and '007'" in note for note in cohort.notes)
+    assert any(
+        "1 groups of ids in caller_id look alike and count as different" in note for note in cohort.notes
+    )
 
 
 def test_one_id_in_two_unicode_forms_is_one_caller(study):
@@ -250,3 +257,18 @@ def test_text_among_the_numbers_of_a_covariate_is_refused_with_its_cell(study):
     cohort = study.load(covariates=["age"])
     assert cohort.calls["age"].isna().sum() == 1 and cohort.calls["age"].max() == 27.0
     assert any("column 'age'" in note and "row 5: '#NV'" in note for note in cohort.notes)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ('"=1+1",c2,F,002.wav,1,002.txt', r"the call_id '=1\+1' would be run as a formula by a spreadsheet"),
+        ("002,@x,F,002.wav,1,002.txt", r"the caller_id '@x' would be run as a formula"),
+        ("00\x072,c2,F,002.wav,1,002.txt", r"the call_id '00\\x072' holds a control character"),
+        ('002,"c\n2",F,002.wav,1,002.txt', r"the caller_id 'c\\n2' holds a control character"),
+    ],
+)
+def test_ids_that_run_or_cannot_be_shown_are_refused(study, replace_row, row, says):
+    replace_row(3, row)
+    with pytest.raises(CohortError, match=rf"calls\.csv, row 3: {says}"):
+        study.load()

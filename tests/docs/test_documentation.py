@@ -1,5 +1,7 @@
 """Pages and vignettes: links lead somewhere, lists are complete, the citation is this version's."""
 
+import importlib
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -57,3 +59,49 @@ def test_the_study_file_page_has_every_table_of_a_study():
     page = (ROOT / "docs/reference/study_file.md").read_text(encoding="utf-8")
     tables = [name for name in Study.__dataclass_fields__ if name not in ("path", "digest")]
     assert [name for name in tables if f"## [{name}]" not in page] == []
+
+
+def public_names() -> dict[str, list[str]]:
+    """Return the public names of every room that the Python reference lists."""
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^   (voicerisk[\w.]*)$", page, flags=re.MULTILINE)
+    return {room: list(getattr(importlib.import_module(room), "__all__", [])) for room in rooms}
+
+
+def test_every_room_with_public_names_has_a_page():
+    faces = [
+        ".".join(face.relative_to(ROOT).parent.parts)
+        for face in (ROOT / "voicerisk").rglob("__init__.py")
+        if re.search(r"^__all__", face.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+    # The commands have a page of their own; fusion is offered by its commands.
+    elsewhere = {"voicerisk", "voicerisk.cli", "voicerisk.validation.fusion"}
+    assert set(faces) - elsewhere <= set(public_names())
+
+
+def test_the_reference_lists_the_front_door():
+    import voicerisk
+
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    assert [name for name in voicerisk.__all__ if f"`{name}`" not in page] == ["__version__"]
+
+
+def test_every_public_name_says_what_it_is():
+    for room, names in public_names().items():
+        for name in names:
+            try:
+                found = getattr(importlib.import_module(room), name)
+            except ModuleNotFoundError as missing:
+                assert missing.name in ("torch", "transformers"), name  # an extra that is not installed
+                continue
+            if inspect.isfunction(found) or inspect.isclass(found):
+                assert inspect.getdoc(found), f"{room}.{name}"
+
+
+def test_every_function_of_the_front_door_has_an_example():
+    import voicerisk
+
+    for name in voicerisk.__all__:
+        found = getattr(voicerisk, name)
+        if inspect.isfunction(found) or inspect.isclass(found):
+            assert ">>> " in inspect.getdoc(found), name

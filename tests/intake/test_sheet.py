@@ -229,7 +229,9 @@ def test_a_named_index_of_parquet_is_a_column(tmp_path):
         {"x": [1.0]}, index=pd.MultiIndex.from_tuples([("a", 0)], names=["call_id", "segment"])
     )
     frame.to_parquet(tmp_path / "t.parquet")
-    assert list(read_sheet(tmp_path / "t.parquet", StudyError).cells.columns) == ["call_id", "segment", "x"]
+    assert set(read_sheet(tmp_path / "t.parquet", StudyError).cells.columns) == {"call_id", "segment", "x"}
+    pd.DataFrame({"call_id": ["a", "b"]}, index=[7, 3]).to_parquet(tmp_path / "t.parquet")
+    assert list(read_sheet(tmp_path / "t.parquet", StudyError).cells.columns) == ["call_id"]
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path):

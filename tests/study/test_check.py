@@ -8,9 +8,11 @@ from typer.testing import CliRunner
 
 from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.cli import app
+from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.report.check_page import check_page
 from voicerisk.study import check_study, load_study, run_study
+from voicerisk.study.check import require_sound
 
 
 def told(check, kind):
@@ -124,6 +126,18 @@ def test_too_few_callers_for_folds_are_found(write_study):
         )
     )
     assert not check.runs and "callers" in told(check, "mend")
+
+
+def test_only_the_protocols_that_are_asked_for_need_their_callers(write_study):
+    calls, frames = marker_frames(callers=6)
+    settings = SETTINGS.replace("inner_folds = 3", "inner_folds = 5")
+    study = load_study(write_study(calls.assign(outcome=[0, 0, 1, 1, 0, 0]), frames, settings))
+    cohort = load_cohort(study.cohort, study.folder)
+    require_sound(study, cohort, ("published",))
+    with pytest.raises(
+        StudyError, match=r"study\.toml: .*callers in the two classes; add callers, or lower inner"
+    ):
+        require_sound(study, cohort, ("nested",))
 
 
 def test_the_command_writes_a_page_and_says_by_its_code_whether_the_study_can_run(write_study, tmp_path):

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import soundfile
 
+from voicerisk.biomarkers import BiomarkerSettings, preset_audio
 from voicerisk.cohort import Cohort, CohortSettings, load_cohort
 from voicerisk.errors import StudyError
-from voicerisk.study.extraction import channel_of_calls, read_marker_table
+from voicerisk.study.extract_files import extract_files
+from voicerisk.study.extraction import channel_of_calls, extract_calls, read_marker_table
 from voicerisk.study.marker_table import read_markers
 
 SPANS = ((0.5, 1.5), (2.0, 2.5))
@@ -172,6 +174,14 @@ def test_semicolons_with_decimal_commas_and_errors_of_excel(cohort, tmp_path):
     assert "1 cell(s) of the column 'a' of f.csv hold an error of Excel's" in found.notes[0]
 
 
+@pytest.mark.parametrize("segments", [True, False])
+def test_times_in_milliseconds_are_refused(cohort, tmp_path, segments):
+    table = frames().assign(time_s=lambda t: t["time_s"] * 1000)
+    table = table if segments else table.drop(columns=["segment", "frame"])
+    with pytest.raises(StudyError, match=r"time_s of call '001' goes to 2200, but its recording lasts 3 s"):
+        read(cohort, table, tmp_path)
+
+
 def test_segments_of_one_s_own_stay_where_the_whole_file_is_one_span(tmp_path, cohort):
     table = pd.read_csv(tmp_path / "calls.csv", dtype=str).drop(columns="labels")
     table.to_csv(tmp_path / "calls.csv", index=False)
@@ -193,3 +203,23 @@ def test_a_model_takes_its_markers_and_leaves_other_columns(tmp_path):
     assert read_markers(tmp_path / "f.csv", ["b"]).markers == ("b",)
     with pytest.raises(StudyError, match="has no column c, a marker of the model"):
         read_markers(tmp_path / "f.csv", ["c"])
+
+
+@pytest.mark.parametrize("name", ["frames.csv", "frames.parquet"])
+def test_what_extract_writes_is_what_a_run_computes(tmp_path, cohort, name):
+    rng = np.random.default_rng(1)
+    for path in cohort.calls["path"]:
+        sound = rng.normal(size=24_000) * (np.sin(np.arange(24_000) / 900) > 0) * 0.2
+        soundfile.write(path, sound, 8000, subtype="PCM_16")
+    markers = ("rms_db", "entropy")
+    expected = extract_calls(
+        cohort, preset_audio("published"), BiomarkerSettings(set=markers), tmp_path / "c"
+    )
+    table = pd.read_csv(tmp_path / "calls.csv", dtype=str).head(4)
+    table.to_csv(tmp_path / "used.csv", index=False)
+    extract_files(tmp_path / "used.csv", tmp_path / name, markers, labels=["call*"])
+    found = read_marker_table(tmp_path / name, cohort)
+    pd.testing.assert_frame_equal(found.frames, expected.frames, check_dtype=False, check_exact=True)
+    columns = ["call_id", "segment", "start_s", "end_s", "label", "n_frames", "n_silent", *markers]
+    pd.testing.assert_frame_equal(found.segments[columns], expected.segments[columns], check_dtype=False)
+    assert found.segments["n_silent"].sum() > 0

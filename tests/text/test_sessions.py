@@ -283,3 +283,12 @@ def test_a_table_without_header_is_refused_without_quoting_it(tmp_path):
     with pytest.raises(TextError, match="the column in places 2 and 3 occurs more than once") as refused:
         read_table(tmp_path / "m.csv")
     assert "nicht" not in str(refused.value)
+
+
+def test_users_that_look_alike_are_counted_in_a_note(tmp_path):
+    messages = make_messages(12)
+    users = {name: f"{n // 2:02d}" for n, name in enumerate(messages["session_id"].unique())}
+    messages["user_id"] = messages["session_id"].map(users).replace({"01": "2"})
+    messages.to_csv(tmp_path / "m.csv", index=False)
+    notes = load_text_cohort(TextSettings(messages="m.csv"), tmp_path).notes
+    assert any(note.startswith("1 groups of user ids look alike") for note in notes)

@@ -1,6 +1,6 @@
 """Biomarkers: 36 numbers for every 40 ms of speech, their catalogue, and their summaries by segment.
 
-`extract` and `extract_call` take markers, `Stream` takes them from sound that is still coming in, `catalogue`
+`extract` and `extract_file` take markers, `Stream` takes them from sound that is still coming in, `catalogue`
 says what they are, `summarise_segments`, `keep_frames` and `missing_counts` make tables of them.
 """
 
@@ -9,6 +9,7 @@ from voicerisk.biomarkers.extract import (
     CallFrames,
     extract,
     extract_call,
+    extract_call_file,
     extract_file,
     is_long,
     preset_audio,
@@ -35,6 +36,7 @@ __all__ = [
     "chosen",
     "extract",
     "extract_call",
+    "extract_call_file",
     "extract_file",
     "is_long",
     "keep_frames",

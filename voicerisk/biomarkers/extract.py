@@ -105,13 +105,52 @@ def extract(
     """
     names = chosen("all" if markers is None else markers, preset)
     rate = check_rate(sample_rate)
-    if pitch is not None and preset != "soundgen-2.5.1":
-        raise BiomarkerError(
-            f"A pitch can be handed in with the preset 'soundgen-2.5.1' only, not with {preset!r}."
-        )
+    _require_soundgen(pitch, preset)
     settings = audio or preset_audio(preset)
     prepared = prepare(_as_float(signal), rate, spans, settings, "the signal")
     given = None if pitch is None else np.asarray(pitch, np.float64)
+    return measure(prepared, names, preset, settings, mask, given)
+
+
+def extract_file(
+    path: str | Path,
+    preset: str = "published",
+    spans: Spans = None,
+    markers: Any = None,
+    audio: AudioSettings | None = None,
+    mask: bool = True,
+    pitch: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Take the markers of a recording from its file: what `extract` takes and gives, for a path.
+
+    A file longer than 15 minutes is read piece by piece, in bounded memory; the numbers are the same.
+
+    Parameters
+    ----------
+    path : str or Path
+        A sound file of a format that libsndfile reads.
+    preset, spans, markers, audio, mask, pitch
+        As in `extract`; `channel` and `resample_hz` of the audio settings are honoured.
+
+    Returns
+    -------
+    DataFrame
+        As from `extract`.
+
+    Raises
+    ------
+    BiomarkerError, AudioError
+        As `extract`, and where the file cannot be read.
+
+    Examples
+    --------
+    >>> extract_file("call.wav", markers=["rms_db"], spans=[(0.5, 9.0)])  # doctest: +SKIP
+    """
+    names = chosen("all" if markers is None else markers, preset)
+    _require_soundgen(pitch, preset)
+    settings = audio or preset_audio(preset)
+    given = None if pitch is None else np.asarray(pitch, np.float64)
+    prepared = _prepared_file(Path(path), spans, settings, str(path))
     return measure(prepared, names, preset, settings, mask, given)
 
 
@@ -144,7 +183,7 @@ def extract_call(
     return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
 
 
-def extract_file(
+def extract_call_file(
     path: str | Path, spans: Spans, audio: AudioSettings, settings: BiomarkerSettings, name: str = ""
 ) -> CallFrames:
     """Take the markers of one call from its file.
@@ -174,14 +213,25 @@ def extract_file(
     BiomarkerError
         For a sample rate below 8000 Hz.
     """
-    path, name = Path(path), name or str(path)
+    prepared = _prepared_file(Path(path), spans, audio, name or str(path))
+    return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
+
+
+def _prepared_file(path: Path, spans: Spans, audio: AudioSettings, name: str) -> Prepared | PreparedFile:
+    """Prepare a recording: a short one in memory, a long one piece by piece."""
     if not is_long(path, audio.channel):
         recording = read_recording(path, audio.channel, audio.resample_hz)
-        return extract_call(recording, spans, audio, settings, name)
+        return prepare(recording.samples, check_rate(recording.sample_rate, name), spans, audio, name)
     with opened(path, audio.channel) as (file, _):
         check_rate(audio.resample_hz or int(file.samplerate), name)
-    prepared = prepare_file(path, spans, audio)
-    return CallFrames(measure(prepared, settings.markers, settings.preset, audio), prepared.counts)
+    return prepare_file(path, spans, audio)
+
+
+def _require_soundgen(pitch: ArrayLike | None, preset: str) -> None:
+    if pitch is not None and preset != "soundgen-2.5.1":
+        raise BiomarkerError(
+            f"A pitch can be handed in with the preset 'soundgen-2.5.1' only, not with {preset!r}."
+        )
 
 
 def is_long(path: Path, channel: int | str | None = None) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from voicerisk.cli.progress import console, escape
+from voicerisk.cli.progress import console, styled
 from voicerisk.errors import VoiceriskError
 
 # Commands are listed in the order of the work, not of the alphabet; one that is not named here comes last.
@@ -81,9 +81,7 @@ def main() -> None:
 
 
 def _refuse(message: str) -> None:
-    console(stderr=True).print(
-        f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True, markup=True
-    )
+    console(stderr=True).print(styled("error:", "bold red", message), soft_wrap=True)
     sys.exit(1)
 
 

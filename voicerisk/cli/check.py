@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.progress import console, escape
+from voicerisk.cli.progress import console, styled
 
-MARKS = {"mend": "[bold red]mend[/]", "look": "[yellow]look[/]", "fine": "[green]fine[/]"}
+COLOURS = {"mend": "bold red", "look": "yellow", "fine": "green"}
 
 
 @app.command(epilog="Example: `voicerisk check study.toml --out check`")
@@ -32,8 +32,8 @@ def check(
     found = check_study(study)
     for row in found.findings.to_dict("records"):
         remedy = f"; {row['remedy']}" if row["remedy"] else ""
-        text = f"{MARKS[row['kind']]}  {row['about']}: {escape(row['found'] + remedy)}"
-        screen.print(text, highlight=False, soft_wrap=True)
+        text = f" {row['about']}: {row['found']}{remedy}"
+        screen.print(styled(row["kind"], COLOURS[row["kind"]], text), soft_wrap=True)
     if out is not None:
         write_csv(out / "findings.csv", found.findings, PRIVATE)
         write_csv(out / "calls.csv", found.calls, PRIVATE)

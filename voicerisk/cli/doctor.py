@@ -3,7 +3,7 @@
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.progress import console, escape
+from voicerisk.cli.progress import console, styled
 
 
 @app.command(epilog="Example: `voicerisk doctor`")
@@ -14,10 +14,8 @@ def doctor() -> None:
     screen = console()
     failed = False
     for check in check_installation():
-        mark = {"ok": "[green]✓[/]", "optional": "[yellow]–[/]", "failed": "[red]✗[/]"}[check.status]
-        screen.print(
-            f"{mark} {check.name:<18} {escape(check.found)}", highlight=False, soft_wrap=True, markup=True
-        )
+        mark = {"ok": ("✓", "green"), "optional": ("–", "yellow"), "failed": ("✗", "red")}[check.status]
+        screen.print(styled(*mark, f"{check.name:<18} {check.found}"), soft_wrap=True)
         failed = failed or check.status == "failed"
     if failed:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.progress import ProgressBars, console, escape
+from voicerisk.cli.progress import ProgressBars, console, styled
 
 multitask = typer.Typer(
     name="multitask",
@@ -44,7 +44,7 @@ def run(
     screen = console()
     result = run_multitask(load_multitask_study(study, preset), out, reporter=ProgressBars(screen))
     for warning in result.notes[:1] if "published" in set(result.metrics["protocol"]) else ():
-        screen.print(f"[bold red]warning:[/] {escape(warning)}", highlight=False, markup=True)
+        screen.print(styled("warning:", "bold red", warning))
     for sentence in result.sentences:
         screen.print(f"  {sentence}", highlight=False)
     screen.print(f"Results: {result.folder}/report.html", highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 
 def console(stderr: bool = False) -> "Console":
@@ -18,11 +19,11 @@ def console(stderr: bool = False) -> "Console":
     return Console(stderr=stderr, markup=False, emoji=False)
 
 
-def escape(text: str) -> str:
-    """Keep square brackets in `text` from being read as markup."""
-    from rich.markup import escape
+def styled(word: str, style: str, text: str) -> "Text":
+    """Return a coloured word and a text, in which nothing is markup."""
+    from rich.text import Text
 
-    return escape(text)
+    return Text.assemble((word, style), " ", text)
 
 
 class Pace:
@@ -124,7 +125,7 @@ class ProgressBars:
 
 def note(console: "Console", text: str) -> None:
     """Print a remark that the user should read."""
-    console.print(f"  [yellow]note:[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
+    console.print("  ", styled("note:", "yellow", text), sep="", soft_wrap=True)
 
 
 def named(names: Sequence[str], most: int = 20) -> str:

@@ -109,7 +109,6 @@ def check_numbers(sheet: Sheet, names: tuple[str, ...], key: str) -> list[str]:
             )
         notes.append(
             f"The column {name!r}, which {key} in [cohort] names, is text although most of its cells are "
-            f"numbers: "
-            f"{shown}. Every value is a group of its own."
+            f"numbers ({sheet.places(found.other)}). Every value is a group of its own."
         )
     return notes

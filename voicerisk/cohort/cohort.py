@@ -23,6 +23,7 @@ from voicerisk.cohort.settings import CohortSettings
 from voicerisk.cohort.spans import Place, inside, read_spans
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
+from voicerisk.files import is_formula
 from voicerisk.intake import Sheet, is_missing, look_alikes
 from voicerisk.intake.cells import is_excel_error
 from voicerisk.types import Progress
@@ -241,6 +242,16 @@ def _check_ids(rows: pd.DataFrame, table: Path) -> None:
         if len(empty):
             value = empty[column].iloc[0]
             raise _several(table, empty["row"], f"{column} is missing ({value!r})")
+    for column in ("call_id", "caller_id"):
+        odd = rows[rows[column].map(lambda cell: is_formula(cell) or not cell.isprintable())]
+        if len(odd):
+            value = odd[column].iloc[0]
+            what = (
+                "would be run as a formula by a spreadsheet"
+                if is_formula(value)
+                else "holds a control character"
+            )
+            raise _several(table, odd["row"], f"the {column} {value!r} {what}; rename it")
     doubled = rows[rows["call_id"].duplicated(keep=False)]
     if len(doubled):
         name = doubled["call_id"].iloc[0]

@@ -11,7 +11,7 @@ from voicerisk.cohort.flow import Flow
 from voicerisk.cohort.labels import ROUNDING_S, Track, label_matches, read_track
 from voicerisk.cohort.textgrid import Row
 from voicerisk.errors import AudioError, CohortError
-from voicerisk.intake import find_file, is_there, leads_out
+from voicerisk.intake import find_file, is_there, leads_out, same_but_for_case
 from voicerisk.types import Progress
 
 
@@ -47,6 +47,8 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
             hint = f"; there is one beside {place.table.name}: set root in [cohort] to its folder"
         elif "\\" in name:
             hint = "; write folders with / instead of \\"
+        elif alike := same_but_for_case(path):
+            hint = f"; there is {alike!r}: upper and lower case count"
         else:
             hint = ""
         raise CohortError(f"{place}: there is no {column} {name!r} in {root}{hint}.")

@@ -8,7 +8,7 @@ alike (`ids`), files named in a table (`places`).
 from voicerisk.intake.cells import clean, is_missing
 from voicerisk.intake.decoding import read_text
 from voicerisk.intake.ids import look_alikes, near_key
-from voicerisk.intake.places import find_file, is_there, leads_out
+from voicerisk.intake.places import find_file, is_there, leads_out, same_but_for_case
 from voicerisk.intake.sheet import Sheet, read_sheet
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "near_key",
     "read_sheet",
     "read_text",
+    "same_but_for_case",
 ]

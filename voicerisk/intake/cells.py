@@ -108,7 +108,8 @@ class Numbers:
 def missing_cells(cells: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return which cells of a column of text are missing, as `is_missing` tells of one."""
     named = pc.is_in(pc.utf8_lower(cells), value_set=pa.array(sorted(MISSING), cells.type))
-    return _bools(named) | _match(cells, EXCEL_ERROR)
+    missing = _bools(named)
+    return missing | _match(cells, EXCEL_ERROR) if _contains(cells, "#").any() else missing
 
 
 def numbers_of(cells: pd.Series, commas_known: str = "no") -> Numbers:
@@ -168,7 +169,7 @@ def numbers_of(cells: pd.Series, commas_known: str = "no") -> Numbers:
     whole = (
         not missing.any()
         and not other.any()
-        and not _match(column, r".*[.eE].*").any()
+        and not any(_contains(column, sign).any() for sign in ".eE")
         and bool((np.abs(values) < 2**53).all())
     )
     return Numbers(values, missing, other, doubt, near, whole)

@@ -25,6 +25,14 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def same_but_for_case(path: Path) -> str:
+    """Return the name of a file beside that differs in upper and lower case only, '' where there is none."""
+    if not is_there(path.parent) or not path.parent.is_dir():
+        return ""
+    names = (entry.name for entry in path.parent.iterdir())
+    return next((name for name in names if name.casefold() == path.name.casefold()), "")
+
+
 def find_file(root: Path, name: str) -> Path:
     """Return the path of a file that a table names.
 

@@ -38,6 +38,7 @@ BLOCK = 20_000  # rows turned into columns at once
 SHOWN = 5  # cells that a message shows
 MANY = 12  # columns that it shows
 IDS = ("call_id", "caller_id", "session_id", "user_id")
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 # Names that R, readr and pandas give a column of row names that had none.
 ROW_NAMES = re.compile(r"|Unnamed: ?\d+|\.\.\.1|__index_level_\d+__|rownames|row\.names")
 
@@ -112,6 +113,12 @@ class Sheet:
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
         return ", ".join(some) + more
 
+    def places(self, where: NDArray[np.bool_]) -> str:
+        """Return the rows of the first marked cells in words; notes go into reports and quote no cell."""
+        rows = [str(self.rows[n]) for n in np.flatnonzero(where)]
+        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+        return f"row{'s' if len(rows) > 1 else ''} {', '.join(rows[:SHOWN])}{more}"
+
     def as_text(self) -> "Sheet":
         """Return the table with every cell text, as far as Parquet holds something else."""
         columns = {
@@ -151,8 +158,7 @@ class Sheet:
                 marks = self.respelled[name]
                 told.append(
                     f"{int(marks.sum())} cell(s) of the column {name!r} of {self.path.name} held invisible "
-                    f"characters "
-                    f"or letters in decomposed form, and are read without ({self.shown(name, marks)})."
+                    f"characters or letters in decomposed form, and are read without ({self.places(marks)})."
                 )
         return told
 
@@ -275,7 +281,7 @@ def _gathered(
     block: list[list[str]] = []
     rows: list[int] = []
     for row, record in enumerate(records, 1):
-        if not any(record) or not any(cell.strip() for cell in record):
+        if not any(record) or not (record[0].strip() or "".join(record).strip()):
             continue
         if header is None:
             header = [clean(cell) for cell in record]
@@ -379,13 +385,12 @@ def _parquet(
     try:
         columns = pq.ParquetFile(path).read()
         columns.validate(full=True)
-        table = columns.to_pandas()
+        # What pandas noted beside the columns may be damaged, and makes an index of columns that have names.
+        table = columns.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as problem:
         said = str(problem).split("\n")[0][:200].rstrip(".")
         raise error(f"{path} cannot be read as Parquet ({said}); write it again.") from problem
-    if table.index.name is not None or isinstance(table.index, pd.MultiIndex):
-        table = table.reset_index()
-    table = table.reset_index(drop=True)
+    table = table.loc[:, [not UNNAMED_INDEX.fullmatch(str(name)) for name in table.columns]]
     header = [clean(str(name)) for name in table.columns]
     _check_header(path, header, error, True)
     table.columns = pd.Index(header)

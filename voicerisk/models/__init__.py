@@ -2,10 +2,11 @@
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
 `fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
-`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`; the estimator
-`GamBoost`; for saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`;
-for GAMMs the estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for
-separated data. Everything loads on first use, because numba and scikit-learn are slow to import.
+`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`;
+`fit_ordinal` (`OrdinalPath`) and `fit_numeric` for ordered grades and numbers; the estimator `GamBoost`; for
+saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`; for GAMMs the
+estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
+Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from voicerisk.models.boosting.engine.joint import JointLanes, fit_jointly
     from voicerisk.models.boosting.engine.lanes import fit_lanes
     from voicerisk.models.boosting.estimator import GamBoost
+    from voicerisk.models.boosting.families import OrdinalPath, fit_numeric, fit_ordinal
     from voicerisk.models.boosting.path import FittedLearner, LanePath
     from voicerisk.models.boosting.resampling import (
         LazyLanes,
@@ -50,6 +52,7 @@ __all__ = [
     "LanePath",
     "LazyLanes",
     "Learner",
+    "OrdinalPath",
     "Procedure",
     "alike_order",
     "cvrisk",
@@ -59,6 +62,8 @@ __all__ = [
     "fit_lanes",
     "fit_lanes_by_joblib",
     "fit_lanes_in_folder",
+    "fit_numeric",
+    "fit_ordinal",
     "learners_for",
     "read_model",
     "remedies",

@@ -267,6 +267,11 @@ def import_rds(
     ------
     RBridgeError
         No such file, no binomial-logit model of mgcv or mboost, or a smooth that is not a curve.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> voicerisk.import_rds("model.rds")  # doctest: +SKIP
     """
     file = Path(path)
     if not file.is_file():

@@ -1,7 +1,7 @@
 """What can be found out about a study before anything is computed: what is used, what not, what to mend."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def check_study(path: Path | str) -> Check:
     return Check(table.iloc[order].reset_index(drop=True), calls)
 
 
-def require_sound(study: Study, cohort: Cohort) -> list[str]:
+def require_sound(study: Study, cohort: Cohort, protocols: Sequence[str]) -> list[str]:
     """Refuse a study that would stop after minutes; return what a person should know.
 
     Raises
@@ -113,7 +113,7 @@ def require_sound(study: Study, cohort: Cohort) -> list[str]:
     StudyError
         With what `cohort_findings` says must be mended.
     """
-    found = cohort_findings(study, cohort)
+    found = cohort_findings(study, cohort, protocols)
     wrong = [f"{what}{'; ' + remedy if remedy else ''}" for kind, _, what, remedy in found if kind == MEND]
     if wrong:
         more = f" (and {len(wrong) - SHOWN} more: `voicerisk check`)" if len(wrong) > SHOWN else ""
@@ -125,7 +125,7 @@ def require_sound(study: Study, cohort: Cohort) -> list[str]:
     ]
 
 
-def cohort_findings(study: Study, cohort: Cohort) -> list[Finding]:
+def cohort_findings(study: Study, cohort: Cohort, protocols: Sequence[str] | None = None) -> list[Finding]:
     """Return what the calls of a study say about covariates, strata, classes, folds and size."""
     return [
         *_outcomes(cohort),
@@ -133,7 +133,7 @@ def cohort_findings(study: Study, cohort: Cohort) -> list[Finding]:
         *_left_out(cohort),
         *_covariates(study, cohort),
         *_strata(study, cohort),
-        *_folds(study, cohort),
+        *_folds(study, cohort, protocols or study.validation.protocols),
     ]
 
 
@@ -273,14 +273,14 @@ def _strata(study: Study, cohort: Cohort) -> Iterator[Finding]:
         yield (LOOK if few or len(sizes) < 2 else FINE), "strata", what, ""
 
 
-def _folds(study: Study, cohort: Cohort) -> Iterator[Finding]:
+def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[Finding]:
     own = study.cohort.strata
     calls = cohort.calls[["call_id", "caller_id", "outcome", *own]].rename(columns={"outcome": "y"})
     calls = calls.assign(n_frames=1)
     callers = caller_table(calls, own)
     zero, one = callers_in_classes(callers)
     try:
-        for protocol, n in plan_size(calls, study.validation).items():
+        for protocol, n in plan_size(calls, replace(study.validation, protocols=tuple(protocols))).items():
             yield (
                 FINE,
                 "folds",

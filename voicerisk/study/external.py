@@ -98,6 +98,12 @@ def validate_externally(
     ------
     StudyError
         Where the new study takes its markers in another way, or has too few callers.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> other = voicerisk.load_study("other/study.toml")  # doctest: +SKIP
+    >>> voicerisk.validate(Path("results/boost/model.json"), other, "other_results")  # doctest: +SKIP
     """
     told = reporter or Silent()
     scorer = read_model(model)

@@ -15,7 +15,7 @@ import pandas as pd
 from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import (
     BiomarkerSettings,
-    extract_file,
+    extract_call_file,
     preset_audio,
     read_marker_table_in_pieces,
     write_marker_table,
@@ -24,7 +24,7 @@ from voicerisk.biomarkers import (
 from voicerisk.cohort.labels import ROUNDING_S, read_track
 from voicerisk.cohort.spans import apart, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
-from voicerisk.files import PRIVATE, replacing, sha256_file
+from voicerisk.files import PRIVATE, replacing, sha256_file, without_formulas
 from voicerisk.intake import clean, find_file, is_missing, is_there, leads_out, read_sheet
 from voicerisk.intake.cells import is_excel_error
 from voicerisk.intake.sheet import TABLES
@@ -229,7 +229,7 @@ def _mark(job: Job, spans: pd.DataFrame | None, made_by: Mapping[str, object]) -
 def _frames_of(
     job: Job, spans: pd.DataFrame | None, audio: AudioSettings, settings: BiomarkerSettings
 ) -> pd.DataFrame:
-    frames = extract_file(job.path, spans, audio, settings).frames
+    frames = extract_call_file(job.path, spans, audio, settings).frames
     frames.insert(0, "call_id", job.call_id)
     return frames
 
@@ -274,5 +274,5 @@ def _write(out: Path, wanted: Sequence[Job], pieces: Iterable[Iterable[pd.DataFr
     else:
         with replacing(out, PRIVATE) as temporary, temporary.open("w", encoding="utf-8", newline="") as sheet:
             for n, table in enumerate(tables()):
-                table.to_csv(sheet, index=False, header=n == 0)
+                without_formulas(table).to_csv(sheet, index=False, header=n == 0)
     return pd.DataFrame(counts)

@@ -1,7 +1,6 @@
 """Recordings to frames and segments, call by call, in parallel; an unchanged call is not analysed again."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from voicerisk.audio import AudioSettings, Recording, channel_table, read_record
 from voicerisk.biomarkers import (
     BiomarkerSettings,
     extract_call,
-    extract_file,
+    extract_call_file,
     is_long,
     keep_frames,
     summarise_segments,
@@ -22,11 +21,17 @@ from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.results_folder import fingerprint, keep_only
+from voicerisk.pipeline.results_folder import fingerprint, keep_only, read_record
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.marker_table import match_calls, place_by_time, place_segments, read_markers
+from voicerisk.study.marker_table import (
+    match_calls,
+    place_by_time,
+    place_segments,
+    read_markers,
+    refuse_late_times,
+)
 
 _OF_CALL = ["path", "file", "caller_id"]
 
@@ -58,13 +63,22 @@ class Extraction:
     notes: tuple[str, ...] = ()
 
 
-def call_fingerprints(cohort: Cohort, audio: AudioSettings, biomarkers: BiomarkerSettings) -> dict[str, str]:
+def _contents(cohort: Cohort) -> dict[str, str]:
+    return {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()}
+
+
+def call_fingerprints(
+    cohort: Cohort,
+    audio: AudioSettings,
+    biomarkers: BiomarkerSettings,
+    content: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Return for each call a hash of its recording, its spans and the settings that shape its markers."""
     own = audio_of_calls(cohort.calls, audio)
     settings = {"preset": biomarkers.preset, "markers": biomarkers.markers}
     code = code_of(_extract_one)
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
-    content = {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()}
+    content = _contents(cohort) if content is None else content
     return {
         call: fingerprint(
             recording=content[path],
@@ -104,7 +118,8 @@ def extract_calls(
     """
     from joblib import Parallel, delayed
 
-    marks = call_fingerprints(cohort, audio, biomarkers)
+    content = _contents(cohort)
+    marks = call_fingerprints(cohort, audio, biomarkers, content)
     own_audio = audio_of_calls(cohort.calls, audio)
     keep_only(cache, {f"{mark}{end}" for mark in marks.values() for end in (".parquet", ".json")})
 
@@ -120,6 +135,7 @@ def extract_calls(
             own_audio[call],
             biomarkers,
             cache / marks[call],
+            content[of_call[call]["path"]],
         )
         for call in pending
     )
@@ -130,11 +146,10 @@ def extract_calls(
 
     frames, counts, channel = [], [], []
     for call, mark in marks.items():
-        table = pd.read_parquet(cache / f"{mark}.parquet")
+        table, kept = _finished(cache / mark)
         table.insert(0, "call_id", call)
         table.insert(1, "caller_id", of_call[call]["caller_id"])
         frames.append(table)
-        kept = json.loads((cache / f"{mark}.json").read_text(encoding="utf-8"))
         counts.append(pd.DataFrame(kept["counts"]))
         channel.append({"call_id": call, **kept["channel"]})
     every = pd.concat(frames, ignore_index=True)
@@ -154,6 +169,24 @@ def extract_calls(
     )
 
 
+def _finished(stem: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return what was kept of a call; what is damaged is removed, so that the next run makes it again."""
+    import pyarrow as pa
+
+    files = stem.with_suffix(".parquet"), stem.with_suffix(".json")
+    kept = read_record(files[1])
+    try:
+        if kept is None or not {"counts", "channel"} <= set(kept):
+            raise ValueError("no record of a call")
+        return pd.read_parquet(files[0]), kept
+    except (OSError, ValueError, KeyError, pa.ArrowException) as broken:
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise StudyError(
+            f"{files[0]} was damaged and is removed; the same command makes it again."
+        ) from broken
+
+
 def _extract_one(
     path: str,
     name: str,
@@ -161,17 +194,20 @@ def _extract_one(
     audio: AudioSettings,
     biomarkers: BiomarkerSettings,
     stem: Path,
+    content: str,
 ) -> None:
     source: Path | Recording = Path(path)
     if is_long(Path(path), audio.channel):
-        call = extract_file(path, spans, audio, biomarkers, name=name)
+        call = extract_call_file(path, spans, audio, biomarkers, name=name)
     else:
         recording = read_recording(path, audio.channel, audio.resample_hz)
         call = extract_call(recording, spans, audio, biomarkers, name=name)
         if recording.sample_rate == recording.file_rate:
             source = recording
-    write_parquet(stem.with_suffix(".parquet"), call.frames)
     channel = _channel(source, spans, audio)
+    if sha256_file(Path(path)) != content:
+        raise StudyError(f"{path} changed while it was read; run the study again once it stays as it is.")
+    write_parquet(stem.with_suffix(".parquet"), call.frames)
     # Written last: its presence says that the call is done.
     write_json(
         stem.with_suffix(".json"), {"counts": call.counts.to_dict("records"), "channel": channel}, PRIVATE
@@ -249,8 +285,7 @@ def read_marker_table(path: Path, cohort: Cohort, missing: str = "masked") -> Ex
         missing values are empty.
     cohort : Cohort
         Rows of calls that are not in it, and silent ones, are left out and counted. Rows without `segment`
-        are
-        placed by `time_s`; segments that count from 1 are read as such, which a note says.
+        are placed by `time_s`; segments that count from 1 are read as such, which a note says.
     missing : {'masked', 'named', 'complete'}
         The rule for missing values.
 
@@ -273,6 +308,7 @@ def read_marker_table(path: Path, cohort: Cohort, missing: str = "masked") -> Ex
     notes = [*table.sheet.notes(), *notes]
     frames = table.frames[known]
     counts = [_left("own markers", "call not in the cohort", len(table.frames), len(frames))]
+    refuse_late_times(frames, cohort, path.name)
     if "segment" in frames:
         segment, told = place_segments(frames, cohort.spans, path.name)
         notes += told

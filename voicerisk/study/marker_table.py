@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voicerisk.audio import sound_length
+from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
+from voicerisk.files import is_formula
 from voicerisk.intake import Sheet, near_key, read_sheet
 from voicerisk.intake.sheet import is_text
 from voicerisk.study.design import FRAME_KEYS
@@ -23,6 +26,7 @@ NO = frozenset({"false", "f", "0", "0.0", "no", "falsch", "nein", "faux"})
 LEAST_ROWS = 10  # fewer rows may be numbered by chance
 # Seconds that the time of a frame (its start, middle or end) may lie beyond its span.
 SLACK_S = 0.1
+LATE_S = 0.5  # how far a last frame may reach beyond the end of its recording
 SHOWN = 3
 LARGEST = 2**31 - 1
 
@@ -99,6 +103,12 @@ def _check_names(path: Path, header: list[str], markers: tuple[str, ...]) -> Non
     if taken:
         raise StudyError(
             f"{path.name}: a marker cannot be called {taken[0]}; rename the column or leave it out."
+        )
+    odd = [name for name in markers if is_formula(name) or not name.isprintable()]
+    if odd:
+        raise StudyError(
+            f"{path.name}: the marker {odd[0]!r} holds a control character, or a spreadsheet would run its "
+            "name as a formula; rename the column."
         )
     if not markers:
         raise StudyError(f"{path.name} has no column of markers beside {', '.join(header)}.")
@@ -202,13 +212,34 @@ def match_calls(
         )
     notes = []
     if unknown:
-        more = " ..." if len(unknown) > SHOWN else ""
         notes.append(
             f"{len(unknown)} call id(s) of {table.name} are not in the table of calls, and their rows are "
-            f"left out: "
-            f"{', '.join(unknown[:SHOWN])}{more}."
+            "left out."
         )
     return table.frames["call_id"].isin(set(used)).to_numpy(dtype=bool), notes
+
+
+def refuse_late_times(frames: pd.DataFrame, cohort: Cohort, name: str) -> None:
+    """Refuse times beyond the end of their recording: they are milliseconds, or those of another file.
+
+    Raises
+    ------
+    StudyError
+        Names the first call whose rows end later than its recording.
+    """
+    if "time_s" not in frames:
+        return
+    last = frames.groupby("call_id", sort=False)["time_s"].max()
+    labelled = cohort.spans.groupby("call_id", sort=False)["end_s"].max()
+    paths = cohort.calls.set_index("call_id")["path"]
+    for call in last.index[last > labelled.reindex(last.index)]:
+        length, _ = sound_length(Path(paths[call]))
+        if last[call] > length + LATE_S:
+            raise StudyError(
+                f"{name}: time_s of call {call!r} goes to {last[call]:g}, but its recording lasts "
+                f"{length:g} s; "
+                "write seconds from the start of that recording."
+            )
 
 
 def place_segments(

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.biomarkers import DEFINITION_VERSION
-from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json
+from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.protocols import joined, part_of
@@ -117,7 +117,7 @@ def fold_table(folder: ResultsFolder, protocols: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["protocol", "fold", "selected", "left_out", "share_outside"])
 
 
-def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> None:
+def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str], calls_sha256: str) -> None:
     """Write `manifest.json`: settings, versions, hashes of inputs and outputs, seeds, timings, notes.
 
     No absolute path and no caller id enters it.
@@ -135,7 +135,7 @@ def write_manifest(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         {
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "study_file": {"name": study.path.name, "sha256": study.digest},
-            "calls_table": {"name": calls_table.name, "sha256": sha256_file(calls_table)},
+            "calls_table": {"name": calls_table.name, "sha256": calls_sha256},
             **_sound(folder),
             "settings": without_folders(study.as_dict()),
             "seed": study.validation.seed,

@@ -90,13 +90,23 @@ def run_study(
     ------
     VoiceriskError
         One sentence that says what was found, where, and what to do.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
+    >>> voicerisk.run_study(study, "results").metrics  # doctest: +SKIP
     """
     from voicerisk.study.audit.run import drop_stale_audit
     from voicerisk.study.metrics_stage import write_manifest
 
     wanted = tuple(protocols or study.validation.protocols)
+    brought = study.folder / study.cohort.calls
+    read = _digest(brought)
     cohort = load_cohort(study.cohort, study.folder)
-    told = require_sound(study, cohort)
+    if _digest(brought) != read:
+        raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
+    told = require_sound(study, cohort, wanted)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
@@ -119,7 +129,7 @@ def run_study(
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
-        write_manifest(study, folder, shown)
+        write_manifest(study, folder, shown, read)
         stages.report()
         thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)

@@ -80,6 +80,12 @@ def score(
         frame of a call that can be scored; if a marker is missing from the table.
     ModelError
         If a prevalence is given for a model whose score is no risk.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> scores = voicerisk.score(Path("results/boost/model.json"), Path("call.wav"))  # doctest: +SKIP
+    >>> scores.calls  # doctest: +SKIP
     """
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)

@@ -81,6 +81,11 @@ def load_study(path: Path | str) -> Study:
     StudyError
         If the file is missing, is no TOML, or has an unknown table, key or value; the message names the
         nearest known one.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
     """
     path, tables, digest = read_study_file(path)
     known = [*_ROOMS, *_OTHER_TABLES]

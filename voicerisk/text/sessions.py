@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.errors import TextError
+from voicerisk.intake import look_alikes
 from voicerisk.text.cleaning import clean_text, words_of
 from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
 from voicerisk.text.messages import as_id, in_time_order, read_table, require, row_of
@@ -129,6 +130,13 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
         notes.append(
             f"{n_cut} of {len(left)} sessions have more than {settings.max_messages} messages and were cut: "
             f"{int(left['messages_cut'].sum())} messages ({settings.truncate} kept)."
+        )
+    alike = look_alikes(left["user_id"].astype(str)) if users_known else []
+    if alike:
+        notes.append(
+            f"{len(alike)} groups of user ids look alike (007 and 7, A17 and a17) and count as different "
+            f"users: "
+            "if they are one, it stands in training and test at once."
         )
     if not users_known:
         notes.append(

@@ -13,6 +13,10 @@ DIRECTIONS = ("fixed", "auto")
 THRESHOLDS = ("bootstrap_youden", "youden")
 METRIC_BOOTSTRAPS = 2000
 OUTER_FOLDS = 10
+# What is less makes no sense, and what is more would never end.
+BOUNDS = (
+    *(("repeats", 1, 1000), ("inner_folds", 3, 1000), ("bootstraps", 1, 1_000_000), ("seed", 0, 2**63 - 1)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ class ValidationSettings:
             object.__setattr__(self, "threshold", read_rule(self.threshold))
         elif not isinstance(self.threshold, CutRule):
             _choice("threshold", self.threshold, THRESHOLDS)
-        for key, least in (("repeats", 1), ("inner_folds", 3), ("bootstraps", 1), ("seed", 0)):
-            _whole(key, getattr(self, key), least)
+        for key, least, most in BOUNDS:
+            _whole(key, getattr(self, key), least, most)
         if not isinstance(self.fast, bool):
             raise ValidationError(f"[validation] fast must be true or false, not {self.fast!r}.")
         strata = (self.strata,) if isinstance(self.strata, str) else tuple(self.strata)
@@ -126,8 +130,9 @@ def _choices(key: str, value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _whole(key: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def _whole(key: str, value: Any, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValidationError(
-            f"[validation] {key} must be a whole number of at least {least}, not {value!r}."
+            f"[validation] {key} must be a whole number of at least {least} and at most {most}, not "
+            f"{value!r}."
         )

@@ -47,3 +47,12 @@ test_that("without mboost the message holds the lines that install it", {
   skip_if(requireNamespace("mboost", quietly = TRUE))
   expect_error(vr_gamboost(rows_of_callers(), "x1"), "conda install -c conda-forge r-mboost")
 })
+
+test_that("moderator is another name for sex", {
+  skip_if_not_installed("mboost")
+  rows <- rows_of_callers(callers = 20L)
+  names(rows)[names(rows) == "sex"] <- "service"
+  fit <- vr_gamboost(rows, c("x1", "x2"), mstop = 5L, moderator = "service")
+  expect_equal(fit$sex, "service")
+  expect_equal(fit$sexes, c("female", "male"))
+})

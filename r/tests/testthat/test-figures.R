@@ -42,6 +42,17 @@ test_that("the curves of a fit, its differences and its numbers are those of the
   expect_match(believed_not$labels$caption, "No caller has both outcomes")
 })
 
+test_that("P of markers that were selected on the same outcomes is not drawn", {
+  skip_if_not_installed("ggplot2")
+  words <- function(study) {
+    Filter(function(layer) inherits(layer$geom, "GeomText"), ggplot2::autoplot(study, "curves")$layers)[[1L]]$data$words
+  }
+  study <- example_study()
+  expect_match(words(study), "^EDF [0-9.]+$")
+  study[["figures/gamm_curves.smooths"]]$selected_on_same_labels <- FALSE
+  expect_match(words(study), "^EDF [0-9.]+, P")
+})
+
 test_that("the graphics state of the user is put back", {
   on_a_device({
     graphics::par(mfrow = c(2, 2), mar = c(1, 2, 3, 4))

@@ -64,7 +64,7 @@ test_that("a model file is read, checked and applied", {
   expect_equal(scores$log_odds, c(0.5, 0, 1.5, -0.5))
   expect_equal(scores$dom_outside, c(FALSE, FALSE, TRUE, FALSE))
   expect_error(vr_read_model(write(sub("0.5", "0.6", content, fixed = TRUE), voicerisk:::sha256(charToRaw(content)))), "damaged or was edited")
-  expect_error(vr_score(model, data.frame(dom = 1, sex = "x")), "must be female or male")
+  expect_error(vr_score(model, data.frame(dom = 1, sex = "x")), "must be one of female, male")
   folder <- tempfile()
   dir.create(file.path(folder, "boost"), recursive = TRUE)
   file.copy(write(content), file.path(folder, "boost", "model.json"))

@@ -76,6 +76,12 @@ def run_audit(
     ------
     VoiceriskError
         One sentence that says what was found, where, and what to do.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
+    >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
     chosen = options or AuditOptions()
     told = reporter or Silent()

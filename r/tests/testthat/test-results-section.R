@@ -1,0 +1,25 @@
+test_that("a results folder becomes a results section whose numbers are the study's", {
+  skip_if_not_installed("knitr")
+  folder <- tempfile()
+  dir.create(folder)
+  study <- system.file("extdata", "study", package = "voicerisk")
+  file <- vr_results_section(study, file.path(folder, "section.md"))
+  text <- paste(readLines(file), collapse = "\n")
+  rows <- summary(vr_read_study(study))
+  one <- rows[rows$metric == "auroc" & rows$protocol == "nested" & rows$design == "loco", ]
+  said <- sprintf("AUROC %.2f (95 %% CI %.2f to %.2f)", one$estimate, one$lower, one$upper)
+  expect_true(grepl(paste0("**nested protocol, leave one caller out:** ", said), text, fixed = TRUE))
+  expect_true(grepl("40 calls of 40 callers were analysed; 20 calls had outcome 1.", text, fixed = TRUE))
+  figures <- list.files(file.path(folder, "section_files"), pattern = "png$")
+  expect_setequal(sub("-1.png", "", figures), c("curves", "roc", "calibration", "decision", "dots"))
+  expect_false(grepl("Error|p_value", text))
+  expect_true(grepl("P values would be too small and are left out", text, fixed = TRUE))
+})
+
+test_that("a Quarto file holds the folder, and other endings are refused", {
+  study <- system.file("extdata", "study", package = "voicerisk")
+  file <- vr_results_section(study, tempfile(fileext = ".qmd"))
+  expect_true(any(readLines(file) == paste0("  results: \"", normalizePath(study), "\"")))
+  expect_error(vr_results_section(study, "section.docx"), "must end in .md, .html or .qmd")
+  expect_error(vr_results_section("nowhere", "section.md"), "no folder nowhere")
+})
