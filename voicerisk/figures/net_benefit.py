@@ -144,7 +144,7 @@ def decision_curves(
 
 def _threshold_label(rows: pd.DataFrame) -> str:
     """Return the label of the thresholds, with the share of the outcome that the curve is for."""
-    share = rows["prevalence"].dropna().unique() if "prevalence" in rows else []
+    share = list(rows["prevalence"].dropna().unique()) if "prevalence" in rows else []
     told = f"\n({number(float(share[0]))} of calls have the outcome)" if len(share) == 1 else ""
     return f"risk from which one acts{told}"
 
