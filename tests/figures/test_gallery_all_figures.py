@@ -129,7 +129,7 @@ def test_tests_of_smooths_and_notes_are_printed(made):
     panel = figure.axes[[str(m) for m in made.curves()["marker"].unique()].index(row["marker"])]
     said = [text.get_text() for text in panel.texts]
     p = p_value(row["p_value"])
-    assert f"EDF {row['edf']:.1f}, P{p if p[0] in '<>' else '=' + p}" in said
+    assert f"EDF {row['edf']:.1f}, naive P{p if p[0] in '<>' else '=' + p}" in said
     assert figure.get_supxlabel() == "Not to be read."
 
 

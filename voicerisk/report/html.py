@@ -328,7 +328,9 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         missed = missed_calls(everyone, spans, show_labels=spans is not None, names=veil.calls)
         made.setdefault("calls", []).append(missed)
     if results.smooths is not None:
-        made["markers"] = [gamm_table(results.smooths, results.terms, results.labels)]
+        made["markers"] = [
+            gamm_table(results.smooths, results.terms, results.labels, moderation=results.moderation)
+        ]
     ladders = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "audit_ladder"]
     made["audit"] = [audit_table(table) for table in ladders if "label" in table]
     if results.procedure is not None and len(results.procedure) > 1:

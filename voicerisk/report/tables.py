@@ -81,20 +81,25 @@ def gamm_table(
     terms: pd.DataFrame | None = None,
     labels: Mapping[str, str] = NO_LABELS,
     moderator: str = "sex",
+    moderation: pd.DataFrame | None = None,
 ) -> PublicationTable:
     """Return the GAMM's smooths by level, and its parametric terms, as the paper's Table 1 should have been.
 
     Parameters
     ----------
     smooths : DataFrame
-        Columns marker, sex, edf, ref_df, statistic, statistic_name, p_value; p_holm, p_bh and
-        selected_on_same_labels where there are some.
+        Columns marker, sex, edf, ref_df, statistic, statistic_name, p_value; p_holm, p_bh,
+        selected_on_same_labels, p_selective and p_selective_holm where there are some. P values that the
+        same outcomes selected are printed only where the table has them, under a head that says so.
     terms : DataFrame, optional
         Columns term, estimate, se, lower, upper, statistic, statistic_name, p_value.
     labels : mapping of str to str
         Marker to label with unit.
     moderator : str
         What the levels in the column sex are levels of.
+    moderation : DataFrame, optional
+        gamm/moderation.csv: whether curves and levels differ. Its standardised contrast then stands in the
+        place of the coefficient of the moderator, which depends on how an engine centres its smooths.
 
     Returns
     -------
@@ -107,9 +112,7 @@ def gamm_table(
         If columns are missing or the table is empty.
     """
     need(smooths, ["marker", "sex", "edf", "ref_df", "statistic", "statistic_name", "p_value"], "GAMM table")
-    adjusted = [
-        (column, name) for column, name in (("p_holm", "P, Holm"), ("p_bh", "P, BH")) if column in smooths
-    ]
+    tests = _p_columns(smooths)
     statistics = ordered(smooths["statistic_name"])
     head = [
         moderator.capitalize(),
@@ -117,8 +120,7 @@ def gamm_table(
         "EDF",
         "Reference df",
         " or ".join(statistics),
-        "P",
-        *[name for _, name in adjusted],
+        *[name for _, name in tests],
     ]
     rows = []
     for sex in ordered(smooths["sex"]):
@@ -130,21 +132,20 @@ def gamm_table(
                     number(row["edf"]),
                     number(row["ref_df"]),
                     number(row["statistic"]),
-                    p_value(row["p_value"]),
-                    *[p_value(row[column]) for column, _ in adjusted],
+                    *[p_value(row[column]) for column, _ in tests],
                 ]
             )
     cells = pd.DataFrame(rows, columns=head)
-    notes = ["EDF: effective degrees of freedom. P values of smooths are approximate (mgcv, Wood 2013)."]
-    if "selected_on_same_labels" in smooths and smooths["selected_on_same_labels"].astype(bool).any():
-        notes.append(
-            "Markers were selected on the same outcomes: P values are too small, and no claim rests on them."
-        )
+    notes = [_EDF, *_p_notes(smooths)]
+    if moderation is not None:
+        notes += _moderation_notes(moderation, labels)
+        levels = tuple(f"{moderator}{level}" for level in ordered(smooths["sex"]))
+        terms = None if terms is None else terms[~terms["term"].isin(levels)]
     for row in [] if terms is None else terms.to_dict("records"):
         notes.append(
             f"{row['term']}: {estimate(row['estimate'], row['lower'], row['upper'])} log-odds, "
-            f"SE {number(row['se'])}, {row['statistic_name']} {number(row['statistic'])}, "
-            f"P {_equals(row['p_value'])}."
+            f"SE {number(row['se'])}, {row['statistic_name']} {number(row['statistic'])}"
+            f"{_and_p(row['p_value'])}."
         )
     return PublicationTable(
         "gamm",
@@ -152,6 +153,77 @@ def gamm_table(
         cells,
         tuple(notes),
     )
+
+
+_EDF = (
+    "EDF: effective degrees of freedom as mgcv chose them, rows of one caller taken as independent; under "
+    "clustering they overstate curvature."
+)
+
+
+def _selected(smooths: pd.DataFrame) -> bool:
+    column = "selected_on_same_labels"
+    return column in smooths and bool(smooths[column].astype(bool).any())
+
+
+def _p_columns(smooths: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the columns of P values that may be read, and their heads."""
+    naive = [("p_value", "P"), ("p_holm", "P, Holm"), ("p_bh", "P, BH")]
+    there = [(column, name) for column, name in naive if column in smooths]
+    if not _selected(smooths):
+        return there
+    shown = []
+    if "p_selective" in smooths:
+        shown += [("p_selective", "P, other callers"), ("p_selective_holm", "P, other callers, Holm")]
+    if smooths["p_value"].notna().any():
+        shown += [(column, f"{name} (same outcomes)") for column, name in there]
+    return shown
+
+
+def _p_notes(smooths: pd.DataFrame) -> list[str]:
+    about = "P values of smooths are approximate (mgcv, Wood 2013)."
+    if not _selected(smooths):
+        return [about] if smooths["p_value"].notna().any() else []
+    notes = []
+    if "p_selective" in smooths and smooths["p_selective"].notna().any():
+        notes.append(
+            f"P, other callers: the marker was selected on one half of the callers and tested on the other; "
+            f"{MISSING} where the first half did not select it. {about}"
+        )
+    else:
+        notes.append("There is no P value of callers that selected nothing; the notes of the study say why.")
+    if smooths["p_value"].notna().any():
+        notes.append(
+            "P (same outcomes): the same outcomes selected the markers, so these are too small, and no claim "
+            "rests on them."
+        )
+    return notes
+
+
+def _moderation_notes(moderation: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Say whether the levels differ, and whether a marker's curve does."""
+    notes = []
+    for row in moderation[moderation["what"] == "level"].to_dict("records"):
+        notes.append(
+            f"{row['contrast']}: {estimate(row['estimate'], row['lower'], row['upper'])} log-odds, SE "
+            f"{number(row['se'])}, standardised over all rows{_and_p(row['p_value'])}."
+        )
+    curves = moderation[moderation["what"] == "curve"]
+    column = "p_selective" if "p_selective" in curves else "p_value"
+    tested = curves[curves[column].notna()]
+    if len(tested):
+        told = "; ".join(
+            f"{labels.get(str(row['marker']), str(row['marker']))}, {row['contrast']}, "
+            f"P {_equals(row[column])}"
+            for row in tested.to_dict("records")
+        )
+        who = " (on callers that selected nothing)" if column == "p_selective" else ""
+        notes.append(f"Test that a curve differs between levels{who}: {told}.")
+    return notes
+
+
+def _and_p(p: float) -> str:
+    return "" if pd.isna(p) else f", P {_equals(p)}"
 
 
 def _equals(p: float) -> str:

@@ -1,5 +1,7 @@
 """Honest p-values: adjusted for many smooths, or from callers that selected nothing."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,12 @@ from voicerisk.errors import ModelError
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Return Holm's step-down adjusted p-values, shape (m,), as R's p.adjust(method = "holm")."""
+    """Return Holm's step-down adjusted p-values, shape (m,), as R's p.adjust(method = "holm").
+
+    A missing p-value stays missing and counts as no test.
+    """
+    if np.isnan(p).any():
+        return _of_tests(holm, p)
     order = np.argsort(p)
     factor = len(p) - np.arange(len(p))
     adjusted = np.minimum(np.maximum.accumulate(factor * p[order]), 1.0)
@@ -17,12 +24,24 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini and Hochberg's adjusted p-values, shape (m,), as R's p.adjust(method = "BH")."""
+    """Return Benjamini and Hochberg's adjusted p-values, shape (m,), as R's p.adjust(method = "BH").
+
+    A missing p-value stays missing and counts as no test.
+    """
+    if np.isnan(p).any():
+        return _of_tests(benjamini_hochberg, p)
     order = np.argsort(p)[::-1]
     factor = len(p) / (len(p) - np.arange(len(p)))
     adjusted = np.minimum(np.minimum.accumulate(factor * p[order]), 1.0)
     out = np.empty_like(adjusted)
     out[order] = adjusted
+    return out
+
+
+def _of_tests(adjust: Callable[[np.ndarray], np.ndarray], p: np.ndarray) -> np.ndarray:
+    tested = ~np.isnan(p)
+    out = np.full(len(p), np.nan)
+    out[tested] = adjust(p[tested])
     return out
 
 
