@@ -80,10 +80,13 @@ gg_curves <- function(figure) {
   if (!is.null(figure$smooths)) {
     text <- unique(table[c("marker", "sex", "panel")])
     text$words <- vapply(seq_len(nrow(text)), function(i) smooth_words(figure$smooths, text$marker[i], text$sex[i]), "")
-    text$side <- match(text$sex, unique(text$sex))
-    text <- text[text$side <= 2L, ]
+    levels <- unique(text$sex)
+    text$side <- text_side(match(text$sex, levels), length(levels))
+    middle <- vapply(text$marker, function(marker) mean(range(table$x[table$marker == marker])), 0)
+    text$at <- ifelse(text$side == 0, -Inf, ifelse(text$side == 1, Inf, middle))
+    if (length(levels) > 3L) text <- text[0L, ]
     drawn <- drawn + ggplot2::geom_text(
-      ggplot2::aes(ifelse(.data$side == 1L, -Inf, Inf), Inf, label = .data$words, colour = .data$sex, hjust = .data$side - 1),
+      ggplot2::aes(.data$at, Inf, label = .data$words, colour = .data$sex, hjust = .data$side),
       text, inherit.aes = FALSE, vjust = 1.2, size = 2.4, show.legend = FALSE
     )
   }

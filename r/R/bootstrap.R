@@ -28,8 +28,8 @@ vr_boot_curves <- function(fit, resamples = 200L, points = 100L, level = 0.95, s
   if (!is.null(fit$spec$weights)) refuse("the caller bootstrap is for fits without prior weights.")
   gam <- gam_of(fit)
   data <- gam$model
-  formula <- stats::formula(gam)
-  curves <- vr_curves(fit, points, level, draws = 0L)
+  formula <- gam$formula
+  curves <- vr_curves(fit, points, level, draws = 0L, seed = NULL)
   sp <- if (smoothing == "fixed") gam$sp
   callers <- levels(droplevels(fit$caller))
   rows_of <- split(seq_len(nrow(data)), factor(fit$caller, callers))
@@ -84,8 +84,10 @@ refit_curves <- function(fit, formula, frame, curves, sp) {
     mine <- which(curves$marker == said(fit, marker) & curves$sex == curve_sex(fit, marker, sex))
     columns <- smooth$first.para:smooth$last.para
     beta <- stats::coef(model)[columns]
-    # mgcv centres a smooth on the rows it was fitted to; these are other rows, so centre again on the original.
-    centre <- stats::quantile(rows[[marker]], stats::ppoints(400L), names = FALSE)
+    # mgcv centres a smooth on the rows it was fitted to; these are other rows, so centre again on the original ones
+    # of that level.
+    own <- if (sex == "all") rep(TRUE, nrow(rows)) else rows[[spec$sex]] == sex
+    centre <- stats::quantile(rows[[marker]][own], stats::ppoints(400L), names = FALSE)
     at <- mgcv::PredictMat(smooth, curve_rows(fit, marker, sex, curves$x[mine]))
     middle <- colMeans(mgcv::PredictMat(smooth, curve_rows(fit, marker, sex, centre)))
     estimate[mine] <- drop(sweep(at, 2L, middle) %*% beta)

@@ -106,7 +106,7 @@ bridge_gamm <- function(data, fit, points, level, draws, rds) {
   c(
     vr_tables(fitted, level),
     list(
-      curves = if (has_curves(fitted)) vr_curves(fitted, points, level, draws), notes = fitted$notes, formula = fitted$spec$formula,
+      curves = if (has_curves(fitted)) vr_curves(fitted, points, level, draws, seed = NULL), notes = fitted$notes, formula = fitted$spec$formula,
       k = fitted$spec$k, random = fitted$spec$random, converged = fitted$converged,
       versions = list(
         r = paste(R.version$major, R.version$minor, sep = "."), mgcv = as.character(utils::packageVersion("mgcv"))

@@ -6,8 +6,10 @@ bridge_of_fit <- function(fit, what, args) {
   functions <- list(
     curves = vr_curves, differences = vr_differences, derivatives = vr_derivatives,
     partial_residuals = vr_partial_residuals, check = vr_check, predict = vr_predict, table1 = vr_table1,
-    boot_curves = vr_boot_curves, tables = vr_tables
+    boot_curves = vr_boot_curves, tables = vr_tables, moderation = vr_moderation
   )
+  # The bridge sets the seed of each call.
+  if ("seed" %in% names(formals(functions[[what]]))) args["seed"] <- list(NULL)
   value <- do.call(functions[[what]], c(list(fit), args))
   if (!is.null(attr(value, "failed"))) value <- list(curves = value, failed = attr(value, "failed"))
   value
@@ -18,7 +20,7 @@ bridge_spec <- function(fit) {
   spec <- fit$spec[c("y", "markers", "sex", "moderated", "random", "groups", "covariates", "linear", "engine", "discrete",
                      "method", "k", "covariance")]
   for (name in c("y", "markers", "sex", "groups", "covariates", "linear")) spec[[name]] <- said(fit, spec[[name]])
-  formula <- stats::formula(gam_of(fit))
+  formula <- gam_of(fit)$formula
   check_formula(formula)
   spec$formula <- paste(deparse(formula, width.cutoff = 500L), collapse = " ")
   spec$columns <- names(fit$spec$names)
@@ -46,7 +48,7 @@ bridge_import <- function(model, args) {
   fit <- vr_adopt(model)
   c(
     list(kind = "mgcv"), vr_tables(fit, args$level),
-    list(curves = if (has_curves(fit)) vr_curves(fit, args$points, args$level, args$draws), formula = fit$spec$formula)
+    list(curves = if (has_curves(fit)) vr_curves(fit, args$points, args$level, args$draws, seed = NULL), formula = fit$spec$formula)
   )
 }
 

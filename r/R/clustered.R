@@ -6,7 +6,7 @@ clustered_model <- function(fit, gam) {
   gam$Vp <- gam$Ve <- gam$Vc <- structure(fit$V, dimnames = dimnames(gam$Vp))
   index <- smooth_index(fit)
   gam$callers <- list(
-    number = fit$df + 1, smooths = stats::setNames(vapply(index$sex, df_of, 0, fit = fit), index$label),
+    number = fit$df + 1, separated = isTRUE(fit$separated), smooths = stats::setNames(vapply(index$sex, df_of, 0, fit = fit), index$label),
     terms = df_of_terms(fit, names(stats::coef(gam))[seq_len(sum(gam$nsdf))])
   )
   # For packages that ask for one number: that of the level with fewest callers.
@@ -40,10 +40,21 @@ summary.vr_clustered_gam <- function(object, dispersion = NULL, freq = FALSE, re
     out$s.pv[] <- out$s.table[, 4L] <- stats::pf(out$s.table[, 3L], out$s.table[, 2L], df, lower.tail = FALSE)
     colnames(out$s.table)[3L] <- "F"
   }
+  # Where the markers separate the outcomes no test says anything.
+  if (callers$separated) out <- without_p(out)
   out$residual.df <- object$df.residual
   out$callers <- callers
   class(out) <- c("summary.vr_clustered_gam", class(out))
   out
+}
+
+without_p <- function(summary) {
+  for (name in c("p.table", "pTerms.table", "s.table")) {
+    table <- summary[[name]]
+    if (length(table)) summary[[name]][, ncol(table)] <- NA_real_
+  }
+  for (name in c("p.pv", "pTerms.pv", "s.pv")) summary[[name]][] <- NA_real_
+  summary
 }
 
 #' @export
@@ -54,6 +65,7 @@ print.summary.vr_clustered_gam <- function(x, ...) {
     "\nStandard errors and tests take the caller as the unit (leave-one-caller-out jackknife over ", x$callers$number,
     " callers);\nF and t have as many residual degrees of freedom as callers that inform the term, less one.\n", sep = ""
   )
+  if (x$callers$separated) cat("The markers separate the outcomes, so there are no P values.\n")
   invisible(x)
 }
 
@@ -99,7 +111,7 @@ update.vr_clustered_gam <- function(object, ...) {
 update.vr_gam <- function(object, formula., ..., evaluate = TRUE) {
   changes <- match.call(expand.dots = FALSE)$...
   call <- object$call
-  if (!missing(formula.)) call$formula <- stats::update.formula(stats::formula(object), formula.)
+  if (!missing(formula.)) call$formula <- stats::update.formula(object$formula, formula.)
   for (name in names(changes)) call[[name]] <- changes[[name]]
   # The call was made inside vr_gamm(); the rows that it used are kept in the model.
   if (!"data" %in% names(changes)) {

@@ -47,7 +47,7 @@
 vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", call = "call_id",
                   protocol = c("published", "nested"), design = c("loco", "grouped_kfold"), screen = TRUE, mstop = NULL,
                   nu = 0.1, df = 4, knots = 20L, fold = NULL, inner = NULL, inner_folds = 10L, prior = NULL, repeats = 1L,
-                  bootstraps = 1000L, progress = FALSE, moderator = sex) {
+                  bootstraps = 1000L, progress = FALSE, linear = "voiced", shared = character(), moderator = sex) {
   sex <- moderator
   need_package("mboost")
   if (screen) need_package("glmnet")
@@ -63,7 +63,8 @@ vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id
   if (is.null(mstop)) mstop <- if (nested) 300L else 100L
   spec <- list(
     markers = markers, protocol = protocol, design = design, screen = screen, mstop = as.integer(mstop), nu = nu, df = df,
-    knots = knots, prior = prior, bootstraps = as.integer(bootstraps), inner_folds = as.integer(inner_folds)
+    knots = knots, prior = prior, bootstraps = as.integer(bootstraps), inner_folds = as.integer(inner_folds), linear = linear,
+    shared = shared
   )
   plan <- cv_plan(callers, spec, fold, rows, inner, if (design == "loco") 1L else as.integer(repeats))
   everywhere <- if (!nested) cv_markers(rows, spec, NULL)

@@ -51,14 +51,9 @@ cv_path <- function(rows, training, selected, spec, mstop) {
   weights <- as.numeric(training)
   if (nested) weights[training] <- training_weights(rows$caller[training], rows$y[training], spec$prior)
   known <- selected[vapply(selected, function(marker) any(!is.na(rows[[marker]][training])), TRUE)]
-  if (!length(known) && nlevels(droplevels(rows$sex[training])) < 2L) {
-    return(list(fit = NULL, link = stats::qlogis(stats::weighted.mean(rows$y, weights)), mstop = mstop))
-  }
-  sexes <- levels(rows$sex)
-  smooth <- expand.grid(variable = known, by = if (length(sexes) > 1L) sexes else "", stringsAsFactors = FALSE)
-  learners <- if (nrow(smooth)) boost_learner("bbs", smooth$variable, smooth$by, vapply(smooth$variable, function(name) anyNA(rows[[name]]), TRUE),
-    spec$df, knots = spec$knots)
-  if (length(sexes) > 1L) learners <- rbind(boost_learner("bols", "sex", df = NA), learners)
+  available <- vapply(known, function(name) anyNA(rows[[name]]), TRUE)
+  learners <- moderated_learners(known, available, "sex", levels(rows$sex), spec$linear, spec$df, spec$knots, spec$shared)
+  if (is.null(learners)) return(list(fit = NULL, link = stats::qlogis(stats::weighted.mean(rows$y, weights)), mstop = mstop))
   fit <- boost_fit(rows, "y", "sex", "caller", learners, weights, mstop, spec$nu, "adaboost", if (nested) "train" else "all", NULL)
   list(fit = fit, mstop = mstop, clamp = if (nested) lapply(stats::setNames(known, known), function(marker) range(rows[[marker]][training], na.rm = TRUE)))
 }

@@ -175,14 +175,6 @@ calibration_points <- function(rows, bins = 5L, level = 0.95) {
   )
 }
 
-# The value of an expression under a seed of its own; the random numbers of the user go on as if nothing had been drawn.
-with_seed <- function(seed, value) {
-  old <- globalenv()[[".Random.seed"]]
-  on.exit(if (is.null(old)) suppressWarnings(rm(".Random.seed", envir = globalenv())) else assign(".Random.seed", old, envir = globalenv()))
-  set.seed(seed)
-  value
-}
-
 # Net benefit of the model, of treating all and of treating none at each threshold.
 decision_points <- function(rows, thresholds = seq(0.02, 0.8, 0.02)) {
   event <- rows$y == 1

@@ -46,6 +46,16 @@ vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "cal
   frame[[y]] <- outcome_column(frame[[y]], y)
   frame[[sex]] <- plain_factor(frame[[sex]])
   sexes <- levels(frame[[sex]])
+  available <- vapply(markers, function(name) anyNA(frame[[name]]), TRUE)
+  learners <- moderated_learners(markers, available, sex, sexes, linear, df, knots, shared, common, by_sex)
+  if (brandom) learners <- rbind(learners, boost_learner("brandom", caller, df = 4))
+  if (is.null(weights)) weights <- rep(1, nrow(frame))
+  boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, match.arg(family), match.arg(boundary), NULL)
+}
+
+# The learners of a model: an intercept for each level of the moderator, then one learner a marker for each level.
+moderated_learners <- function(markers, available, sex, sexes, linear, df, knots, shared = character(), common = FALSE,
+                               by_sex = FALSE) {
   strange <- setdiff(shared, sexes)
   if (length(strange)) refuse("\"", sex, "\" has no level \"", strange[1L], "\" that could be shared.")
   own <- setdiff(sexes, shared)
@@ -56,19 +66,18 @@ vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "cal
   }
   groups <- if (!moderated) "" else c(if (common) "", if (by_sex) own[2L] else own)
   smooth <- expand.grid(variable = markers, by = groups, stringsAsFactors = FALSE)
-  learners <- boost_learner(
+  # Without a marker (a Lasso may choose none) the intercepts alone are left.
+  learners <- if (length(markers)) boost_learner(
     kind = ifelse(smooth$variable %in% linear, "bols", "bbs"), variable = smooth$variable, by = smooth$by,
-    available = vapply(smooth$variable, function(name) anyNA(frame[[name]]), TRUE), df = df, knots = knots
+    available = rep(available, length(groups)), df = df, knots = knots
   )
-  learners$df[learners$kind == "bols"] <- NA
+  if (length(markers)) learners$df[learners$kind == "bols"] <- NA
   if (moderated && length(shared)) {
     learners <- rbind(boost_learner("bols", "1", own, df = NA), learners)
   } else if (moderated) {
     learners <- rbind(boost_learner("bols", sex, df = NA), learners)
   }
-  if (brandom) learners <- rbind(learners, boost_learner("brandom", caller, df = 4))
-  if (is.null(weights)) weights <- rep(1, nrow(frame))
-  boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, match.arg(family), match.arg(boundary), NULL)
+  learners
 }
 
 # Table of learners, one row each; by = "" for none.

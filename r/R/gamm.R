@@ -3,6 +3,9 @@
 # Rows above which an engine is refused, because its time grows out of reach; bam is the remedy.
 gamm_row_limit <- c(gam = 10000, gamm = 10000, bam = Inf)
 
+# Spline coefficients above which the time of a fit grows out of reach.
+coefficient_limit <- 400L
+
 #' Fit a sex-moderated GAMM
 #'
 #' Fits `y ~ sex + s(marker, by = sex) + ... + s(caller, bs = "re")` with a logit link. Rows with a missing value
@@ -113,7 +116,8 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
   started <- proc.time()[["elapsed"]]
   model <- gamm_fit(formula, frame, engine, method, discrete, groups[random], weights)
   gam <- if (engine == "gamm") model$gam else model
-  notes <- c(notes, if (!length(random)) gamm_certain(gam))
+  certain <- if (!length(random)) gamm_certain(gam)
+  notes <- c(notes, certain)
   fitted <- list(
     model = model,
     spec = list(
@@ -123,7 +127,7 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
       formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "), names = safe
     ),
     counts = rows$counts, missing = rows$missing, notes = notes, converged = gamm_converged(model, engine),
-    seconds = proc.time()[["elapsed"]] - started, df = Inf, V = gam$Vp, caller = frame[[caller]]
+    separated = !is.null(certain), seconds = proc.time()[["elapsed"]] - started, df = Inf, V = gam$Vp, caller = frame[[caller]]
   )
   class(fitted) <- "vr_gamm"
   if (!fitted$converged) {
@@ -148,14 +152,17 @@ gamm_basis <- function(frame, markers, sex, k, called) {
   if (length(k) != length(markers)) refuse("k needs one value, or one a marker.")
   if (any(k < 3)) refuse("k must be at least 3, the null space of the spline and one more.")
   smooths <- length(markers) * nlevels(frame[[sex]])
-  # Half as many spline coefficients as rows at most: more only slow the fit down.
-  affordable <- floor(nrow(frame) / (2 * smooths)) + 1L
+  # Half as many spline coefficients as rows at most, and no more than a fit can have in seconds.
+  affordable <- floor(min(nrow(frame) / 2, coefficient_limit) / smooths) + 1L
   distinct <- vapply(markers, function(marker) {
     min(tapply(frame[[marker]], frame[[sex]], function(x) length(unique(x))))
   }, 0)
   flat <- markers[distinct < 3]
   if (length(flat)) {
     refuse("marker \"", called(flat[1L]), "\" has fewer than 3 distinct values for one sex; a smooth needs more.")
+  }
+  if (affordable < 3L && nrow(frame) / 2 > coefficient_limit) {
+    refuse(smooths, " smooths are more than one model can hold; give at most ", floor(coefficient_limit / 2 / nlevels(frame[[sex]])), " markers.")
   }
   if (affordable < 3L) {
     refuse(nrow(frame), " complete rows cannot carry ", smooths, " smooths; give fewer markers.")
@@ -167,7 +174,8 @@ gamm_basis <- function(frame, markers, sex, k, called) {
     notes <- paste0(
       "The basis dimension k was lowered from ", paste(unique(k), collapse = ", "), " to ",
       paste(sort(lowered), collapse = ", "), " for ", if (all(used < k)) "all markers" else
-        paste(called(markers[used < k]), collapse = ", "), ", since ", nrow(frame), " rows and the distinct values carry no more."
+        paste(called(markers[used < k]), collapse = ", "), ", since ", nrow(frame),
+      " rows and the distinct values carry no more (or the model would exceed ", coefficient_limit, " coefficients)."
     )
   }
   list(k = used, notes = notes)
@@ -185,7 +193,7 @@ gamm_formula <- function(markers, y, sex, groups, linear, k, covariates, random_
     if (is.null(by)) as.name(marker) else call(":", by, as.name(marker))
   }))
   terms <- c(terms, Map(function(name, k) {
-    if (is.na(k)) as.name(name) else call("s", as.name(name), k = k)
+    if (is.na(k)) as.name(name) else if (k < 10) call("s", as.name(name), k = k) else call("s", as.name(name))
   }, names(covariates), covariates))
   terms <- c(terms, lapply(groups, function(group) {
     term <- call("s", as.name(group), bs = "re")
@@ -259,5 +267,7 @@ gamm_converged <- function(model, engine) {
 
 # The mgcv gam object inside a fit of any engine.
 gam_of <- function(fit) {
+  # A fit from a file comes without mgcv, whose methods would be those of a glm then.
+  loadNamespace("mgcv")
   if (fit$spec$engine == "gamm") fit$model$gam else fit$model
 }

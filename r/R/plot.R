@@ -46,10 +46,10 @@ panels <- function(n, columns = min(n, 3L)) {
   )
 }
 
-legend_above <- function(...) {
+legend_above <- function(words, ...) {
   graphics::par(fig = c(0, 1, 0, 1), oma = c(0, 0, 0, 0), mar = c(0, 0, 0, 0), new = TRUE)
   graphics::plot.new()
-  graphics::legend("topleft", ..., horiz = TRUE, bty = "n", cex = 0.85, seg.len = 2.6, x.intersp = 0.6)
+  graphics::legend("topleft", words, ..., horiz = TRUE, bty = "n", cex = if (length(words) > 4L) 0.68 else 0.85, seg.len = 2.6, x.intersp = 0.6)
 }
 
 ribbon <- function(x, low, high, colour, alpha) {
@@ -67,7 +67,8 @@ draw_curves <- function(figure) {
   if (figure$kind == "differences") table$sex <- table$contrast
   markers <- unique(table$marker)
   looks <- series_look(unique(table$sex))
-  if (figure$kind == "differences") looks$colour <- figure_colours[["1"]]
+  one <- figure$kind == "differences" && nrow(looks) == 1L
+  if (one) looks$colour <- figure_colours[["1"]]
   panels(length(markers))
   limits <- if (figure$kind != "derivatives") curve_limits(table, figure$observed)
   has <- function(column) column %in% names(table) && any(is.finite(table[[column]]))
@@ -76,20 +77,21 @@ draw_curves <- function(figure) {
     said <- title_and_unit(marker, figure$labels)
     ylim <- if (is.null(limits)) curve_limits(rows, figure$observed) else limits
     graphics::plot(range(rows$x), ylim, type = "n", xlab = said[2L], ylab = "")
-    if (figure$kind == "differences") shade_apart(rows)
+    if (one) shade_apart(rows)
     graphics::abline(h = 0, col = figure_colours[["neutral"]], lwd = 0.8)
     for (i in seq_len(nrow(looks))) {
-      one <- rows[rows$sex == looks$name[i], ]
-      if (!nrow(one)) next
-      one <- one[order(one$x), ]
-      if (has("lower_simultaneous")) ribbon(one$x, one$lower_simultaneous, one$upper_simultaneous, looks$colour[i], 0.12)
-      if (has("lower")) ribbon(one$x, one$lower, one$upper, looks$colour[i], 0.2)
-      graphics::lines(one$x, one$estimate, col = looks$colour[i], lty = looks$line[i], lwd = 1.8)
+      curve <- rows[rows$sex == looks$name[i], ]
+      if (!nrow(curve)) next
+      curve <- curve[order(curve$x), ]
+      if (has("lower_simultaneous")) ribbon(curve$x, curve$lower_simultaneous, curve$upper_simultaneous, looks$colour[i], 0.12)
+      if (has("lower")) ribbon(curve$x, curve$lower, curve$upper, looks$colour[i], 0.2)
+      graphics::lines(curve$x, curve$estimate, col = looks$colour[i], lty = looks$line[i], lwd = 1.8)
       seen <- figure$observed
-      seen <- seen$x[seen$marker == marker & (seen$sex == looks$name[i] | figure$kind == "differences")]
+      seen <- seen$x[seen$marker == marker & (seen$sex == looks$name[i] | one)]
       if (length(seen)) draw_rug(seen, looks$colour[i], i)
       said_of <- if (!is.null(figure$smooths)) smooth_words(figure$smooths, marker, looks$name[i]) else ""
-      if (i <= 2L) graphics::mtext(said_of, 3L, 0, adj = i - 1, col = looks$colour[i], cex = 0.62)
+      # More than three do not fit; they stand in vr_tables().
+      if (nrow(looks) <= 3L) graphics::mtext(said_of, 3L, 0, adj = text_side(i, nrow(looks)), col = looks$colour[i], cex = 0.62)
     }
     graphics::title(main = said[1L], adj = 0, line = 1.1, cex.main = 0.95)
   }
@@ -102,6 +104,9 @@ draw_curves <- function(figure) {
     fill = c(rep(NA, nrow(looks)), c("#00000040", "#0000001F")[seq_along(bands)]), border = NA
   )
 }
+
+# Where the text of the i-th of n series stands above a panel, from 0 (left) to 1 (right).
+text_side <- function(i, n) (i - 1) / pmax(n - 1, 1)
 
 contrast_words <- function(contrast) {
   known <- c("male - female" = "men minus women", "female - male" = "women minus men")

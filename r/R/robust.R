@@ -83,9 +83,17 @@ caller_shifts <- function(fit, B) {
     X <- design_rows(design, rows)
     mu <- stats::plogis(drop(X %*% beta) + offset[rows])
     w <- gam$prior.weights[rows]
-    score <- crossprod(X, w * (gam$y[rows] - mu))
-    information <- crossprod(X, (w * mu * (1 - mu)) * X)
-    left <- tryCatch(solve(identity - information %*% B, score), error = function(e) NULL)
+    residual <- w * (gam$y[rows] - mu)
+    weight <- w * mu * (1 - mu)
+    # The same by the smaller of two systems: one of the caller's rows, one of the coefficients.
+    left <- tryCatch(
+      if (length(rows) < length(beta)) {
+        drop(crossprod(X, solve(diag(length(rows)) - weight * tcrossprod(X %*% B, X), residual)))
+      } else {
+        solve(identity - crossprod(X, weight * X) %*% B, crossprod(X, residual))
+      },
+      error = function(e) NULL
+    )
     if (is.null(left)) {
       refuse("without caller ", name, " the model cannot be fitted, so there is no caller-clustered interval.")
     }

@@ -47,6 +47,7 @@ vr_table1 <- function(fit, paper_interval = FALSE, level = 0.95) {
     edf = out$edf, statistic = out$statistic, statistic_name = out$statistic_name, p_value = out$p_value,
     p_linear = 2 * stats::pt(-abs(out$beta / out$se), df)
   )
+  if (isTRUE(fit$separated)) table$p_linear <- NA_real_
   if (paper_interval) {
     n <- fit$counts$rows_used
     wrong <- stats::qnorm(0.975) * table$se / sqrt(n)

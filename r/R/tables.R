@@ -2,6 +2,10 @@
 
 #' Tables of a GAMM
 #'
+#' Where the markers separate the outcomes (`notes` of the fit say so) there are no P values: no test says anything
+#' then. EDF are those that mgcv chose with the rows of a caller as if independent: under clustering they rise above
+#' what a curve is worth.
+#'
 #' @param fit A `vr_gamm`.
 #' @param level Confidence level of the intervals of the parametric terms.
 #' @return A list of data frames: `smooths` (EDF, reference df, residual df of an F statistic, statistic, p a marker and
@@ -23,7 +27,10 @@ vr_tables <- function(fit, level = 0.95) {
 }
 
 # summary() under the covariance of the fit, which the model carries.
-gam_summary <- function(fit) summary(gam_of(fit), re.test = FALSE)
+gam_summary <- function(fit) {
+  out <- summary(gam_of(fit), re.test = FALSE)
+  if (isTRUE(fit$separated)) without_p(out) else out
+}
 
 # One row a smooth of the model: label, term, marker or covariate, sex ("all" without moderator), first, last.
 smooth_index <- function(fit) {
@@ -83,7 +90,7 @@ term_table <- function(fit, summary, level) {
   out <- data.frame(
     term = said_terms(fit, rownames(table)), estimate = table[, 1L], se = table[, 2L], lower = table[, 1L] - half,
     upper = table[, 1L] + half, statistic = statistic,
-    statistic_name = if (all(is.finite(df))) "t" else "z", p_value = 2 * stats::pt(-abs(statistic), df)
+    statistic_name = if (all(is.finite(df))) "t" else "z", p_value = if (isTRUE(fit$separated)) NA_real_ else 2 * stats::pt(-abs(statistic), df)
   )
   rownames(out) <- NULL
   out

@@ -31,9 +31,13 @@ def tables() -> ModelTables:
     frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id")
     frames["time_s"] = 0.0
     frames.loc[::11, "noise"] = np.nan
+    frames["voiced"] = (np.random.default_rng(6).random(len(frames)) < 0.6).astype(float)
     calls = calls.rename(columns={"outcome": "y"}).assign(n_frames=25).drop(columns="file")
     return ModelTables(
-        calls[["call_id", "caller_id", "y", "n_frames", "sex"]], frames, pd.DataFrame(), ("x", "noise")
+        calls[["call_id", "caller_id", "y", "n_frames", "sex"]],
+        frames,
+        pd.DataFrame(),
+        ("x", "noise", "voiced"),
     )
 
 
@@ -48,14 +52,14 @@ def fitter(tables: ModelTables, folder: Path, nested: bool) -> GamboostFitter:
 def in_r(worker, tables: ModelTables, **arguments) -> dict[str, pd.DataFrame]:
     if worker.call("package_versions", packages=["mboost"]).value["version"].isna().any():
         pytest.skip("R has no mboost")
-    rows = tables.frames[["call_id", "caller_id", "x", "noise"]].copy()
+    rows = tables.frames[["call_id", "caller_id", "x", "noise", "voiced"]].copy()
     rows["sex"] = tables.of_frames("sex")
     rows["outcome"] = tables.of_frames("y").astype(float)
     shuffled = rows.sample(frac=1.0, random_state=5)  # the order of rows changes nothing
     return worker.call(
         "bridge_cv",
         data=shuffled,
-        markers=["x", "noise"],
+        markers=["x", "noise", "voiced"],
         screen=False,
         mstop=STEPS,
         bootstraps=200,

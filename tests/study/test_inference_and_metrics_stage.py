@@ -46,8 +46,7 @@ def test_a_manifest_keeps_no_folder():
 def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other(
     write_study, tmp_path, monkeypatch
 ):
-    from voicerisk.pipeline.results_folder import ResultsFolder
-    from voicerisk.study import inference
+    from voicerisk.study import selective
     from voicerisk.study.design import model_tables
     from voicerisk.study.publication import _split_table
     from voicerisk.study.settings import load_study
@@ -58,24 +57,27 @@ def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other
     keys = ["call_id", "caller_id", "segment"]
     segments = frames.groupby(keys, as_index=False)[["x", "noise"]].mean().assign(n_frames=10)
     tables = model_tables(calls.drop(columns="file"), frames, segments, ("x", "noise"), "frame")
-    folder = ResultsFolder(tmp_path / "out", {"study": "a", "calls": "b"})
     seen: dict[str, set[str]] = {}
-    lasso = inference.screen_all
+    lasso = selective.screen_all
 
     def watched(rows, *rest):
         seen["selected on"] = set(rows.caller)
         return lasso(rows, *rest)
 
-    monkeypatch.setattr(inference, "screen_all", watched)
-    written, notes = inference.caller_split_study(study, tables, study.gamm, True, folder)
-    assert written == ["gamm/caller_split.csv"] and notes == []
-    found = pd.read_csv(folder.file(written[0]))
+    monkeypatch.setattr(selective, "screen_all", watched)
+    split = selective.caller_split_tests(study, tables, study.gamm, True)
+    found = split.smooths
+    # The planted marker separates so few callers, and then there is no P.
+    assert len(split.notes) == 1 and "separate the outcomes" in split.notes[0]
+    assert found["p_value"].isna().all()
     assert not found["selected_on_same_labels"].any()
     assert (found[["n_callers_selected_on", "n_callers_tested_on"]] == 12).all(axis=None)
     assert len(seen["selected on"]) == 12
     assert found.set_index(["marker", "sex"]).loc[("x", "female"), "residual_df"] == 5  # six women, less one
     assert {"p_holm", "p_bh"} <= set(found.columns)
-    shown = _split_table(found, {})
+    assert set(split.moderation["what"]) == {"curve", "level"}
+    assert split.moderation["residual_df"].max() == 5
+    shown = _split_table(found, {}, "sex")
     assert shown.name == "gamm_caller_split"
     assert any("selected on 12 callers and tested on 12 others" in note for note in shown.notes)
     assert not any("selected on the same outcomes" in note for note in shown.notes)
@@ -88,8 +90,8 @@ def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other
         ("x", "noise"),
         "frame",
     )
-    assert inference.caller_split_study(study, small, study.gamm, True, folder) == (
-        [], ["No caller split: A split needs at least 4 callers; there are 3."]
-    )  # fmt: skip
+    none = selective.caller_split_tests(study, small, study.gamm, True)
+    assert none.smooths is None
+    assert none.notes == ("No caller split: A split needs at least 4 callers; there are 3.",)
     off = replace(study.gamm, caller_split=False)
-    assert inference.caller_split_study(study, tables, off, True, folder) == ([], [])
+    assert selective.caller_split_tests(study, tables, off, True) == selective.CallerSplit()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from voicerisk.pipeline.code import PACKAGE, ImportGraph
+from voicerisk.pipeline.tables import read_table, schemas
 from voicerisk.study import load_study, run, run_study
 
 # What runs a stage is not what it computes.
@@ -61,6 +62,19 @@ def test_no_stage_runs_code_that_its_fingerprint_forgets(write_study, tmp_path, 
     for title, used in watched.used.items():
         forgotten = used - graph.reached(*entries[title]) - ENGINE
         assert not forgotten, title
+    every_table_has_its_schema(tmp_path / "out")
+
+
+def every_table_has_its_schema(results: Path) -> None:
+    known = {schema.file: schema for schema in schemas().values()}
+    for file in results.rglob("*"):
+        name = file.relative_to(results).as_posix()
+        if file.suffix in (".csv", ".parquet") and not name.startswith((".state", "figures/", "tables/")):
+            assert name in known, "describe it in pipeline/tables.toml"
+            schema = known[name]
+            columns, described = set(read_table(results, schema.name)), {one.name for one in schema.columns}
+            assert described <= columns, name
+            assert schema.others or columns == described, name
 
 
 @pytest.mark.r

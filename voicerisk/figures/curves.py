@@ -49,7 +49,8 @@ def gamm_curves(
     observed : DataFrame, optional
         Rug: columns marker, sex, x, the observed values.
     smooths : DataFrame, optional
-        Columns marker, sex, edf, p_value.
+        Columns marker, sex, edf, p_value, and p_selective where there is one, which is then written. Where
+        there is no P, EDF stands alone; a P that the same outcomes selected is called naive.
     scales : {'shared', 'free'}
         Whether all panels have the same vertical axis, so that strengths can be compared. It holds every
         estimate, and the pointwise bands over the middle 98 % of the observed values (without `observed`, all
@@ -226,10 +227,9 @@ def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> N
     panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * (0.25 + 1.25 * lines))
     for position, sex in enumerate(sexes):
         mine = rows[rows["sex"].astype(str) == sex]
-        if len(mine) == 1 and mine["p_value"].notna().all():
-            p = p_value(float(mine["p_value"].iloc[0]))
+        if len(mine) == 1:
             panel.annotate(
-                f"EDF {number(float(mine['edf'].iloc[0]), 1)}, P{p if p[0] in '<>' else '=' + p}",
+                f"EDF {number(float(mine['edf'].iloc[0]), 1)}{_p_of(mine.iloc[0])}",
                 (position % 2, 1.0),
                 xycoords="axes fraction",
                 xytext=(0, 1.5 + 1.25 * style.small_pt * (lines - 1 - position // 2)),
@@ -239,6 +239,16 @@ def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> N
                 fontsize=style.small_pt * 0.92,
                 color=ink(shown[sex].colour),
             )
+
+
+def _p_of(row: pd.Series) -> str:
+    """Return the P that may be read: of callers that selected nothing, else the table's own, named naive."""
+    for column in ("p_selective", "p_value"):
+        if column in row and pd.notna(row[column]):
+            p = p_value(float(row[column]))
+            naive = column == "p_value" and bool(row.get("selected_on_same_labels", False))
+            return f", {'naive ' if naive else ''}P{p if p[0] in '<>' else '=' + p}"
+    return ""
 
 
 def _note(figure: Figure, table: pd.DataFrame, style: Style) -> None:

@@ -23,7 +23,7 @@ class Results:
     ----------
     manifest : dict
         Settings, versions, notes (without hashes of single recordings).
-    calls, segments, metrics, thresholds, smooths, terms : DataFrame or None
+    calls, segments, metrics, thresholds, moderation, smooths, terms : DataFrame or None
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
@@ -45,6 +45,7 @@ class Results:
     segments: pd.DataFrame | None
     metrics: pd.DataFrame | None
     thresholds: pd.DataFrame | None
+    moderation: pd.DataFrame | None
     smooths: pd.DataFrame | None
     terms: pd.DataFrame | None
     gamm_notes: tuple[str, ...]
@@ -80,6 +81,7 @@ def gather(study_dir: Path) -> Results:
         segments=read_table(study_dir, "segments") if segments.is_file() else None,
         metrics=_csv(study_dir, "metrics"),
         thresholds=_csv(study_dir, "thresholds"),
+        moderation=_csv(study_dir, "gamm/moderation"),
         smooths=_readable(smooths, notes),
         terms=_readable(terms, notes),
         gamm_notes=tuple(str(note) for note in [*notes.get("notes", []), *notes.get("warnings", [])]),
@@ -125,3 +127,8 @@ def _csv(study_dir: Path, name: str) -> pd.DataFrame | None:
     except StudyError as error:
         raise ReportError(str(error)) from None
     return table if len(table) else None
+
+
+def flow_of(results: Results) -> pd.DataFrame | None:
+    """Return the flow of exclusions where the study has one."""
+    return results.figures["exclusion_flow"][0] if "exclusion_flow" in results.figures else None

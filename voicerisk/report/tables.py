@@ -8,10 +8,12 @@ import pandas as pd
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.wording import (
-    COVERAGE,
     DESIGNS,
+    GIVEN_SCORES,
+    HEADLINE,
     PERCENTILE,
     UNITS,
+    WILSON,
     metric_name,
     need,
     number,
@@ -20,6 +22,7 @@ from voicerisk.figures.wording import (
     whole_group,
 )
 from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
+from voicerisk.report.spectrum import spectrum_note
 
 NO_LABELS: Mapping[str, str] = {}
 SEXES = {"female": "Women", "male": "Men"}
@@ -37,10 +40,14 @@ PERFORMANCE = (
     "brier_skill",
     "calibration_slope",
     "calibration_intercept",
+    "calibration_in_the_large",
+    "observed_expected",
 )
-PERCENTILES_GIVEN_SCORES = (
-    "Intervals are percentiles over a bootstrap of callers, given these scores: the variance from refitting "
-    f"the model is left out. {COVERAGE}"
+CLOSED = "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size."
+# Callers are held out in turn, so that the folds' shares of the outcome add up to the study's.
+NO_IN_THE_LARGE = (
+    "Calibration in the large and observed/expected are not shown for a study's own callers: the mean risk "
+    "is the study's share by construction. Another study shows them (voicerisk validate)."
 )
 
 
@@ -74,20 +81,25 @@ def gamm_table(
     terms: pd.DataFrame | None = None,
     labels: Mapping[str, str] = NO_LABELS,
     moderator: str = "sex",
+    moderation: pd.DataFrame | None = None,
 ) -> PublicationTable:
     """Return the GAMM's smooths by level, and its parametric terms, as the paper's Table 1 should have been.
 
     Parameters
     ----------
     smooths : DataFrame
-        Columns marker, sex, edf, ref_df, statistic, statistic_name, p_value; p_holm, p_bh and
-        selected_on_same_labels where there are some.
+        Columns marker, sex, edf, ref_df, statistic, statistic_name, p_value; p_holm, p_bh,
+        selected_on_same_labels, p_selective and p_selective_holm where there are some. P values that the
+        same outcomes selected are printed only where the table has them, under a head that says so.
     terms : DataFrame, optional
         Columns term, estimate, se, lower, upper, statistic, statistic_name, p_value.
     labels : mapping of str to str
         Marker to label with unit.
     moderator : str
         What the levels in the column sex are levels of.
+    moderation : DataFrame, optional
+        gamm/moderation.csv: whether curves and levels differ. Its standardised contrast then stands in the
+        place of the coefficient of the moderator, which depends on how an engine centres its smooths.
 
     Returns
     -------
@@ -100,9 +112,7 @@ def gamm_table(
         If columns are missing or the table is empty.
     """
     need(smooths, ["marker", "sex", "edf", "ref_df", "statistic", "statistic_name", "p_value"], "GAMM table")
-    adjusted = [
-        (column, name) for column, name in (("p_holm", "P, Holm"), ("p_bh", "P, BH")) if column in smooths
-    ]
+    tests = _p_columns(smooths)
     statistics = ordered(smooths["statistic_name"])
     head = [
         moderator.capitalize(),
@@ -110,8 +120,7 @@ def gamm_table(
         "EDF",
         "Reference df",
         " or ".join(statistics),
-        "P",
-        *[name for _, name in adjusted],
+        *[name for _, name in tests],
     ]
     rows = []
     for sex in ordered(smooths["sex"]):
@@ -123,21 +132,20 @@ def gamm_table(
                     number(row["edf"]),
                     number(row["ref_df"]),
                     number(row["statistic"]),
-                    p_value(row["p_value"]),
-                    *[p_value(row[column]) for column, _ in adjusted],
+                    *[p_value(row[column]) for column, _ in tests],
                 ]
             )
     cells = pd.DataFrame(rows, columns=head)
-    notes = ["EDF: effective degrees of freedom. P values of smooths are approximate (mgcv, Wood 2013)."]
-    if "selected_on_same_labels" in smooths and smooths["selected_on_same_labels"].astype(bool).any():
-        notes.append(
-            "Markers were selected on the same outcomes: P values are too small, and no claim rests on them."
-        )
+    notes = [_EDF, *_p_notes(smooths)]
+    if moderation is not None:
+        notes += _moderation_notes(moderation, labels)
+        levels = tuple(f"{moderator}{level}" for level in ordered(smooths["sex"]))
+        terms = None if terms is None else terms[~terms["term"].isin(levels)]
     for row in [] if terms is None else terms.to_dict("records"):
         notes.append(
             f"{row['term']}: {estimate(row['estimate'], row['lower'], row['upper'])} log-odds, "
-            f"SE {number(row['se'])}, {row['statistic_name']} {number(row['statistic'])}, "
-            f"P {_equals(row['p_value'])}."
+            f"SE {number(row['se'])}, {row['statistic_name']} {number(row['statistic'])}"
+            f"{_and_p(row['p_value'])}."
         )
     return PublicationTable(
         "gamm",
@@ -145,6 +153,77 @@ def gamm_table(
         cells,
         tuple(notes),
     )
+
+
+_EDF = (
+    "EDF: effective degrees of freedom as mgcv chose them, rows of one caller taken as independent; under "
+    "clustering they overstate curvature."
+)
+
+
+def _selected(smooths: pd.DataFrame) -> bool:
+    column = "selected_on_same_labels"
+    return column in smooths and bool(smooths[column].astype(bool).any())
+
+
+def _p_columns(smooths: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the columns of P values that may be read, and their heads."""
+    naive = [("p_value", "P"), ("p_holm", "P, Holm"), ("p_bh", "P, BH")]
+    there = [(column, name) for column, name in naive if column in smooths]
+    if not _selected(smooths):
+        return there
+    shown = []
+    if "p_selective" in smooths:
+        shown += [("p_selective", "P, other callers"), ("p_selective_holm", "P, other callers, Holm")]
+    if smooths["p_value"].notna().any():
+        shown += [(column, f"{name} (same outcomes)") for column, name in there]
+    return shown
+
+
+def _p_notes(smooths: pd.DataFrame) -> list[str]:
+    about = "P values of smooths are approximate (mgcv, Wood 2013)."
+    if not _selected(smooths):
+        return [about] if smooths["p_value"].notna().any() else []
+    notes = []
+    if "p_selective" in smooths and smooths["p_selective"].notna().any():
+        notes.append(
+            f"P, other callers: the marker was selected on one half of the callers and tested on the other; "
+            f"{MISSING} where the first half did not select it. {about}"
+        )
+    else:
+        notes.append("There is no P value of callers that selected nothing; the notes of the study say why.")
+    if smooths["p_value"].notna().any():
+        notes.append(
+            "P (same outcomes): the same outcomes selected the markers, so these are too small, and no claim "
+            "rests on them."
+        )
+    return notes
+
+
+def _moderation_notes(moderation: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Say whether the levels differ, and whether a marker's curve does."""
+    notes = []
+    for row in moderation[moderation["what"] == "level"].to_dict("records"):
+        notes.append(
+            f"{row['contrast']}: {estimate(row['estimate'], row['lower'], row['upper'])} log-odds, SE "
+            f"{number(row['se'])}, standardised over all rows{_and_p(row['p_value'])}."
+        )
+    curves = moderation[moderation["what"] == "curve"]
+    column = "p_selective" if "p_selective" in curves else "p_value"
+    tested = curves[curves[column].notna()]
+    if len(tested):
+        told = "; ".join(
+            f"{labels.get(str(row['marker']), str(row['marker']))}, {row['contrast']}, "
+            f"P {_equals(row[column])}"
+            for row in tested.to_dict("records")
+        )
+        who = " (on callers that selected nothing)" if column == "p_selective" else ""
+        notes.append(f"Test that a curve differs between levels{who}: {told}.")
+    return notes
+
+
+def _and_p(p: float) -> str:
+    return "" if pd.isna(p) else f", P {_equals(p)}"
 
 
 def _equals(p: float) -> str:
@@ -158,6 +237,7 @@ def performance_table(
     *,
     shown: Sequence[str] = PERFORMANCE,
     method: str = PERCENTILE,
+    flow: pd.DataFrame | None = None,
 ) -> PublicationTable:
     """Return discrimination, decisions and calibration under both protocols side by side.
 
@@ -171,6 +251,8 @@ def performance_table(
         Metrics in order; those that the table lacks are left out.
     method : str
         Which intervals to print where there are several for one estimate.
+    flow : DataFrame, optional
+        flow.csv: a middle class that was left out is told below the table.
 
     Returns
     -------
@@ -201,9 +283,9 @@ def performance_table(
     runs = cast("list[tuple[str, ...]]", list(table.groupby(key, sort=False).groups))
     runs.sort(
         key=lambda run: (
-            run[0] != "published",
+            run[0] != "nested",
             str(run[0]),
-            list(DESIGNS).index(run[1]) if run[1] in DESIGNS else 9,
+            HEADLINE.index(run[1]) if run[1] in HEADLINE else 9,
         )
     )
     heads = [_run_name(*run) for run in runs]
@@ -221,16 +303,28 @@ def performance_table(
                     [UNITS[unit].capitalize(), name, *[_cell(by_run.get(run), metric, unit) for run in runs]]
                 )
     cells = pd.DataFrame(rows, columns=["Unit", "Metric", *heads])
+    slopes = table["metric"] == "calibration_slope"
+    closed = "method" in table and bool((table["method"] == WILSON).any())
+    spectrum = (
+        spectrum_note(flow, int(table.loc[table["unit"] == "call", "n"].max())) if flow is not None else ""
+    )
     level = (
         f"{100 * float(table['level'].iloc[0]):g}% confidence intervals in brackets. "
         if "level" in table
         else ""
     )
-    note = PERCENTILES_GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",
         *(["Every caller has one call: figures for callers are those for calls."] if single else []),
+        *(
+            ["Where an interval would end at 0 or 1 it is Wilson's, with callers as the sample size."]
+            if closed
+            else []
+        ),
+        *([NO_IN_THE_LARGE] if ((table["design"] != "external") & slopes).any() else []),
+        *([spectrum] if spectrum else []),
     )
     return PublicationTable("performance", "Performance under both protocols", cells, notes)
 

@@ -88,13 +88,17 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         smooths, terms = (read_table(folder.path, f"gamm/{name}") for name in ("smooths", "terms"))
         readable = notes["readable"]
         table = gamm_table(
-            smooths[smooths["model"] == readable], terms[terms["model"] == readable], labels, moderator
+            smooths[smooths["model"] == readable],
+            terms[terms["model"] == readable],
+            labels,
+            moderator,
+            read_table(folder.path, "gamm/moderation") if has_table(folder.path, "gamm/moderation") else None,
         )
         fit = read_table(folder.path, "gamm/fit")
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     if has_table(folder.path, "gamm/caller_split"):
         yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
-    yield performance_table(read_table(folder.path, "metrics"))
+    yield performance_table(read_table(folder.path, "metrics"), flow=read_table(folder.path, "flow"))
     yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)

@@ -67,10 +67,27 @@ test_that("other packages read the clustered covariance", {
   expect_equal(effects$std.error, vr_predict(made$fit, at)$se, tolerance = 1e-8)
   skip_if_not_installed("gratia")
   curve <- gratia::smooth_estimates(made$model, "s(x1):sexfemale", n = 20, overall_uncertainty = FALSE)
-  ours <- subset(vr_curves(made$fit, 20, draws = 0L), marker == "x1" & sex == "female")
-  expect_equal(curve[[if (".se" %in% names(curve)) ".se" else "se"]], ours$se, tolerance = 1e-8)
+  smooth <- made$model$smooth[[1L]]
+  x <- data.frame(x1 = curve[["x1"]], sex = factor("female", c("female", "male")))
+  X <- mgcv::PredictMat(smooth, x)
+  V <- made$fit$V[smooth$first.para:smooth$last.para, smooth$first.para:smooth$last.para]
+  expect_equal(curve[[if (".se" %in% names(curve)) ".se" else "se"]], sqrt(rowSums((X %*% V) * X)), tolerance = 1e-8)
   skip_if_not_installed("marginaleffects")
   # It differentiates numerically.
   expect_equal(marginaleffects::avg_slopes(made$model, variables = "age", type = "link")$std.error, slope, tolerance = 1e-5)
   expect_equal(marginaleffects::predictions(made$model, newdata = new, type = "link")$std.error, se, tolerance = 1e-7)
+})
+
+test_that("a fit whose outcomes the markers separate has no P anywhere", {
+  rows <- rows_of_callers(constant = TRUE)
+  rows$x1 <- rows$outcome + stats::rnorm(nrow(rows)) / 50
+  fit <- suppressWarnings(
+    vr_gamm(rows, c("x1", "x2"), k = 4, random = character(), covariance = "caller_jackknife", engine = "gam")
+  )
+  expect_true(any(grepl("not to be believed", fit$notes)))
+  tables <- vr_tables(fit)
+  expect_true(all(is.na(c(tables$smooths$p_value, tables$terms$p_value))))
+  said <- summary(fit$model)
+  expect_true(all(is.na(c(said$p.pv, said$s.pv, said$pTerms.pv, said$s.table[, 4L], said$p.table[, 4L]))))
+  expect_output(print(said), "no P values")
 })

@@ -93,3 +93,17 @@ test_that("a validation prints one screen and draws its figures without touching
   area <- sum(diff(points$false_positive_rate) * (head(points$sensitivity, -1L) + tail(points$sensitivity, -1L)) / 2)
   expect_equal(area, result$metrics$estimate[result$metrics$metric == "auroc"], tolerance = 1e-10)
 })
+
+test_that("where the Lasso chooses nothing the score is that of the intercepts, constant within a sex", {
+  skip_if_not_installed("mboost")
+  rows <- cv_rows(calls_example, markers, "outcome", "sex", "caller_id", "call_id")
+  spec <- list(protocol = "nested", prior = 0.5, linear = "voiced", shared = character(), df = 4, knots = 20L, nu = 0.1)
+  training <- rows$caller != "c01"
+  path <- cv_path(rows, training, character(), spec, 5L)
+  calls <- cv_calls(rows)
+  score <- cv_scores(path, rows, calls)$score[, 6L]
+  expect_equal(unname(tapply(score, calls$sex, function(s) diff(range(s)))), c(0, 0), ignore_attr = TRUE)
+  one <- transform(rows, sex = factor("all"))
+  path <- cv_path(one, training, character(), spec, 5L)
+  expect_equal(unique(as.vector(round(cv_scores(path, one, calls)$score, 10L))), 0.5)
+})

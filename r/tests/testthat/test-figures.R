@@ -83,3 +83,16 @@ test_that("boosted models and the Lasso have their figures", {
   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 10L)
   expect_equal(on_a_device(plot(boosted, "path")), vr_boost_tables(boosted)$path)
 })
+
+test_that("three levels of a moderator have three curves, and EDF and P of each", {
+  skip_if_not_installed("ggplot2")
+  rows <- calls_example
+  rows$service <- c("line", "chat", "callback")[as.integer(factor(rows$caller_id)) %% 3L + 1L]
+  fit <- vr_gamm(outcome ~ s(dom, k = 4), rows, moderator = service, engine = "gam")
+  drawn <- ggplot2::autoplot(fit, draws = 0L)
+  text <- Filter(function(layer) inherits(layer$geom, "GeomText"), drawn$layers)[[1L]]$data
+  expect_equal(text$side, c(0, 0.5, 1))
+  expect_equal(text$words, vapply(text$sex, function(level) voicerisk:::smooth_words(vr_tables(fit)$smooths, "dom", level), "", USE.NAMES = FALSE))
+  expect_equal(nrow(on_a_device(plot(fit, draws = 0L))), 300L)
+  expect_true(all(paste(c("callback", "chat", "line"), "EDF") %in% names(voicerisk:::wide_smooths(vr_tables(fit)$smooths, TRUE))))
+})

@@ -8,7 +8,6 @@ import torch
 from voicerisk.deep.multitask import (
     Features,
     NetworkSettings,
-    UncertaintyWeighting,
     fit_model,
     load_model_file,
     make_folds,
@@ -17,6 +16,7 @@ from voicerisk.deep.multitask import (
 )
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
 from voicerisk.deep.multitask.inputs import learn_scaling
+from voicerisk.deep.multitask.losses import UncertaintyWeighting
 from voicerisk.deep.multitask.model import learn_slope, regime, tempered, warmup_factor
 from voicerisk.deep.networks.training import deterministic
 from voicerisk.errors import MultitaskError

@@ -88,12 +88,18 @@ m <- {engine}(outcome ~ sex + s(x1, by = sex, k = 6) + s(x2, by = sex, k = 6){ra
 g <- if (inherits(m, "gam")) m else m$gam
 t <- summary(g)
 x <- seq(min(d$x1[d$sex == "male"]), max(d$x1[d$sex == "male"]), length.out = 11)
-nd <- data.frame(x1 = x, x2 = 0, sex = factor("male", levels = levels(d$sex)), caller_id = d$caller_id[1])
-p <- predict(g, nd, type = "terms", se.fit = TRUE)
 write.csv(data.frame(label = rownames(t$s.table), t$s.table), "smooths.csv", row.names = FALSE)
 write.csv(data.frame(t$p.table), "terms.csv", row.names = FALSE)
-write.csv(data.frame(x, fit = p$fit[, "s(x1):sexmale"], se = p$se.fit[, "s(x1):sexmale"]), "curve.csv",
-  row.names = FALSE)
+# Centred over the rows of the sex, whatever the engine.
+smooth <- Filter(function(s) s$label == "s(x1):sexmale", g$smooth)[[1]]
+columns <- smooth$first.para:smooth$last.para
+at <- function(x) {{
+  PredictMat(smooth, data.frame(x1 = x, sex = factor(rep("male", length(x)), levels = levels(d$sex))))
+}}
+X <- sweep(at(x), 2, colMeans(at(d$x1[d$sex == "male"])))
+fit <- drop(X %*% coef(g)[columns])
+se <- sqrt(rowSums((X %*% g$Vp[columns, columns]) * X))
+write.csv(data.frame(x, fit, se), "curve.csv", row.names = FALSE)
 d <- if (length(t$dev.expl)) t$dev.expl else NA
 write.csv(data.frame(r = t$r.sq, d = d), "fit.csv", row.names = FALSE)
 """

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from voicerisk.deep.multitask.experiments import run_experiments
     from voicerisk.deep.multitask.folds import Fold, make_folds
     from voicerisk.deep.multitask.inputs import Features
-    from voicerisk.deep.multitask.losses import UncertaintyWeighting
     from voicerisk.deep.multitask.model import MultitaskModel, fit_model
     from voicerisk.deep.multitask.model_file import load_model_file, save_model_file
     from voicerisk.deep.multitask.simulate import simulate_tasks
@@ -38,7 +37,6 @@ __all__ = [
     "NetworkSettings",
     "SoundSettings",
     "TargetSettings",
-    "UncertaintyWeighting",
     "classify",
     "compare_models",
     "demographics_only",

@@ -30,11 +30,13 @@ class GammSettings:
         Whether markers with p > 0.05 for every sex leave the later stages (`GammFit.kept`).
     linear : tuple of str
         Markers and covariates that enter linearly instead of as a curve. Covariates of fewer than five
-        values do so
-        in any case, which a note says.
+        values do so in any case, which a note says.
     caller_split : bool
         Whether a study also selects markers on one half of the callers and tests them on the other, which
-        gives tests that no selection has touched (`gamm/caller_split.csv`).
+        gives the P values that no selection has touched (`p_selective`, `gamm/caller_split.csv`).
+    naive_p : bool
+        Whether a study prints the P values of markers that the same outcomes selected. They are too small;
+        by default there are none.
     """
 
     engine: str = "bam"
@@ -42,8 +44,9 @@ class GammSettings:
     k: int = 10
     random: tuple[str, ...] = ("caller",)
     drop: bool = False
-    caller_split: bool = False
+    caller_split: bool = True
     linear: tuple[str, ...] = ()
+    naive_p: bool = False
 
     def __post_init__(self) -> None:
         given = [self.random] if isinstance(self.random, str) else self.random
@@ -70,7 +73,7 @@ class GammSettings:
         for name in self.linear:
             if not isinstance(name, str) or self.linear.count(name) > 1:
                 raise ModelError(f"[gamm] linear must name columns, each once, but holds {name!r}.")
-        for name in ("drop", "caller_split"):
+        for name in ("drop", "caller_split", "naive_p"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ModelError(f"[gamm] {name} is {value!r}; it must be true or false.")

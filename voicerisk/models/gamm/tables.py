@@ -14,7 +14,8 @@ from voicerisk.errors import ModelError
 from voicerisk.rbridge import Rds, Worker
 
 __all__ = [
-    "boot_curves", "checks", "derivatives", "differences", "partial_residuals", "predict_gamm", "table1",
+    "boot_curves", "checks", "derivatives", "differences", "moderation", "partial_residuals", "predict_gamm",
+    "table1",
 ]  # fmt: skip
 
 
@@ -42,6 +43,17 @@ def differences(
     """
     arguments = {"points": points, "level": confidence, "draws": draws, "level_too": level_too}
     return _ask(path, "differences", worker, seed, arguments)
+
+
+def moderation(path: Path, confidence: float = 0.95, *, worker: Worker | None = None) -> pd.DataFrame:
+    """Return whether curves differ between the levels of the moderator, and whether the levels do.
+
+    Columns: marker ('' for the contrast of two levels), contrast ('male - female'), what ('curve' or
+    'level'), estimate, se, lower, upper (log-odds; of a contrast, standardised over all rows, so that it does
+    not depend on how an engine centres its smooths), edf, ref_df, residual_df, statistic, statistic_name,
+    p_value. The test of a curve is that of an ordered-factor difference smooth under the fit's covariance.
+    """
+    return _ask(path, "moderation", worker, 1, {"level": confidence})
 
 
 def derivatives(
