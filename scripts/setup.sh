@@ -16,7 +16,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # ---- system packages -------------------------------------------------------------------------------------------------
 apt_packages=(r-base-core r-cran-mgcv r-cran-glmnet r-cran-testthat r-cran-knitr r-cran-rmarkdown r-cran-jsonlite
-              r-cran-cutpointr r-cran-proc make python3 python3-venv)
+              r-cran-cutpointr r-cran-proc r-cran-ggplot2 r-cran-generics make python3 python3-venv)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -9,6 +9,22 @@ from voicerisk.errors import ReportError
 from voicerisk.validation.audit import climb as audit
 
 
+def test_decision_curves_show_their_share_and_the_differences_with_intervals(made):
+    curve = made.decision_curve()
+    model, everybody = (curve[curve["strategy"] == name] for name in ("model", "all"))
+    gain = model["net_benefit"].to_numpy() - everybody["net_benefit"].to_numpy()
+    none = model.assign(strategy="model_minus_none")
+    parts = [curve, model.assign(strategy="model_minus_all", net_benefit=gain), none]
+    table = pd.concat(parts).assign(prevalence=0.42)
+    figure = figures.decision_curves(table)
+    left, right = figure.axes[:2]
+    assert "0.42 of calls have the outcome" in left.get_xlabel()
+    lines = {line.get_label(): line.get_ydata() for line in right.lines}
+    np.testing.assert_allclose(lines["to acting on all"], gain)
+    assert len(right.collections) == 2  # a band for each difference
+    assert len(figures.decision_curves(curve).axes) == 1
+
+
 def test_decision_curves_grey_what_nobody_would_act_on(made):
     figure = figures.decision_curves(made.decision_curve().assign(relevant_low=0.1, relevant_high=0.5))
     greyed = [

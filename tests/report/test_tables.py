@@ -96,9 +96,9 @@ def test_performance_has_both_protocols_with_events_and_callers(made):
     table = report.performance_table(metrics)
     columns = list(table.cells.columns)
     assert columns[2:] == [
-        "Published, leave one caller out",
-        "Nested, leave one caller out",
         "Nested, grouped k-fold",
+        "Nested, leave one caller out",
+        "Published, leave one caller out",
     ]
     cells = table.cells.set_index(["Unit", "Metric"])
     assert cells.loc[("Calls", "n (events; callers)")].tolist() == ["60 (15; 48)"] * 3
@@ -130,7 +130,9 @@ def test_rows_of_callers_are_left_out_where_they_only_repeat_the_calls(made):
     calls = metrics[metrics["unit"] == "call"].assign(n_callers=lambda table: table["n"])
     twins = pd.concat([calls, calls.assign(unit="caller")], ignore_index=True)
     table = report.performance_table(twins)
-    assert set(table.cells["Unit"]) == {"Calls"} and "Every caller has one call" in table.notes[-1]
+    assert set(table.cells["Unit"]) == {"Calls"} and any(
+        "Every caller has one call" in note for note in table.notes
+    )
     other = twins.assign(
         estimate=np.where(twins["unit"] == "caller", 0.9 * twins["estimate"], twins["estimate"])
     )

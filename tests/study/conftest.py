@@ -30,8 +30,10 @@ def write_study(tmp_path: Path) -> Callable[..., Path]:
         default_calls, default_frames = marker_frames()
         calls = default_calls if calls is None else calls
         frames = default_frames if frames is None else frames
-        for file in calls["file"]:
-            soundfile.write(folder / file, np.zeros(32_000), 8000, subtype="PCM_16")
+        for n, file in enumerate(dict.fromkeys(calls["file"])):
+            sound = np.zeros(32_000)
+            sound[1000 + 100 * n] = 0.01  # no two recordings are alike, and none tells the outcome
+            soundfile.write(folder / file, sound, 8000, subtype="PCM_16")
         calls.to_csv(folder / "calls.csv", index=False)
         frames.to_csv(folder / "markers.csv", index=False)
         (folder / "study.toml").write_text(settings, encoding="utf-8")

@@ -80,7 +80,9 @@ def test_without_a_moderator_everyone_shares_one_curve(write_study, tmp_path, to
     calls, frames = marker_frames(effect=1.5)
     results, notes = run(write_study, tmp_path, calls, frames, 'moderator = "none"', told)
     assert "No moderator: every caller shares the common curve." in notes
-    assert set(pd.read_csv(results / "boost" / "selection.csv")["learner"]) == {"bbs(x)", "bbs(noise)"}
+    # The nested procedure may screen the noise out.
+    learners = set(pd.read_csv(results / "boost" / "selection.csv")["learner"])
+    assert {"bbs(x)"} <= learners <= {"bbs(x)", "bbs(noise)"}
     assert read_model(results / "boost" / "model.json").moderator is None
     assert set(pd.read_csv(results / "metrics.csv")["subgroup"]) >= {"all", "sex=female", "sex=male"}
 

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voicerisk.figures.layout import foot_note, legend, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.wording import PROTOCOLS, need, only, ordered, plain, said_of
+from voicerisk.figures.wording import PROTOCOLS, need, number, only, ordered, plain, said_of
 
 NO_LABELS: Mapping[str, str] = {}
+# Strategy of the table -> what the second panel calls it.
+DIFFERENCES = {"model_minus_all": "to acting on all", "model_minus_none": "to acting on none"}
 
 
 @drawing
@@ -24,14 +27,15 @@ def decision_curves(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw net benefit against the risk threshold: model, treat all, treat none.
+    """Draw net benefit against the risk threshold, and its differences to acting on all and on none.
 
     Parameters
     ----------
     curve : DataFrame
         Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where it
-        is there 'maximum', the prevalence; others are left out), net_benefit, lower, upper, and where there
-        are several, protocol. Constant columns relevant_low and relevant_high stand in for `relevant`.
+        is there 'maximum', the prevalence; 'model_minus_all' and 'model_minus_none' make a second panel;
+        others are left out), net_benefit, lower, upper, where there are several, protocol, and where it is
+        known, prevalence. Constant columns relevant_low and relevant_high stand in for `relevant`.
     labels : mapping of str to str
         Display names of protocols.
     relevant : (float, float), optional
@@ -44,7 +48,7 @@ def decision_curves(
     Returns
     -------
     Figure
-        One panel a protocol.
+        One panel a protocol, and beside it one of the differences where the table has them.
 
     Raises
     ------
@@ -57,7 +61,10 @@ def decision_curves(
         low, high = (only(curve, f"relevant_{end}", "decision curves") for end in ("low", "high"))
         relevant = (low, high) if low is not None and high is not None else None
     protocols = ordered(table["protocol"])
-    figure, axes = panels(len(protocols), style, width_mm, panel_mm=70.0, ratio=0.75, extra_mm=10.0)
+    differ = set(DIFFERENCES) <= set(table["strategy"])
+    number_of = len(protocols) * (2 if differ else 1)
+    figure, every = panels(number_of, style, width_mm, panel_mm=70.0, ratio=0.75, extra_mm=10.0)
+    axes = every[::2] if differ else every
     best = float(table.loc[table["strategy"].isin(["model", "all"]), "net_benefit"].max())
     for position, (panel, protocol) in enumerate(zip(axes, protocols, strict=True)):
         rows = table[table["protocol"] == protocol].sort_values("threshold")
@@ -108,8 +115,10 @@ def decision_curves(
         panel.set_xlim(0, 1)
         panel.set_ylim(-0.35 * max(best, 0.02), 1.15 * max(best, 0.02))
         panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
-        panel.set_xlabel("risk from which one acts")
+        panel.set_xlabel(_threshold_label(rows))
         panel.set_ylabel("net benefit")
+        if differ:
+            _differences(every[2 * position + 1], rows, drawn.colour, style)
         if protocol != "model":
             panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
     entries: list[tuple[Any, str]] = []
@@ -120,6 +129,8 @@ def decision_curves(
         line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
         line_entry(Look("black", "-", ""), "act on none", style),
     ]
+    if differ:
+        entries.append(line_entry(Look("black", (0, (1, 1)), ""), "right: difference to none", style))
     if relevant is not None:
         grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
         entries.append((grey, "nobody would act on"))
@@ -129,3 +140,35 @@ def decision_curves(
     if "lower" in table and table["lower"].notna().any():
         foot_note(figure, said_of(table), style)
     return figure
+
+
+def _threshold_label(rows: pd.DataFrame) -> str:
+    """Return the label of the thresholds, with the share of the outcome that the curve is for."""
+    share = list(rows["prevalence"].dropna().unique()) if "prevalence" in rows else []
+    told = f"\n({number(float(share[0]))} of calls have the outcome)" if len(share) == 1 else ""
+    return f"risk from which one acts{told}"
+
+
+def _differences(panel: Axes, rows: pd.DataFrame, colour: str, style: Style) -> None:
+    """Draw how much more net benefit the model has than acting on all and on none, with paired intervals."""
+    panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
+    dashes = {"model_minus_all": (0, (4, 1.6)), "model_minus_none": (0, (1, 1))}
+    colours = {"model_minus_all": style.neutral, "model_minus_none": colour}
+    for strategy, dash in dashes.items():
+        mine = rows[rows["strategy"] == strategy]
+        if "lower" in mine and mine["lower"].notna().any():
+            panel.fill_between(
+                mine["threshold"], mine["lower"], mine["upper"], color=colours[strategy],
+                alpha=style.band_alpha, linewidth=0,
+            )  # fmt: skip
+        panel.plot(
+            mine["threshold"], mine["net_benefit"], color=colours[strategy], linewidth=style.line_pt,
+            linestyle=dash, label=DIFFERENCES[strategy],
+        )  # fmt: skip
+    # Against acting on all the model gains without end as the threshold rises: show where it is decided.
+    span = max(float(rows.loc[rows["strategy"] == "model", "net_benefit"].abs().max()), 0.02)
+    panel.set_ylim(-1.2 * span, 1.6 * span)
+    panel.set_xlim(0, 1)
+    panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+    panel.set_xlabel("risk from which one acts")
+    panel.set_ylabel("difference in net benefit")

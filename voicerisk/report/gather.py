@@ -127,3 +127,8 @@ def _csv(study_dir: Path, name: str) -> pd.DataFrame | None:
     except StudyError as error:
         raise ReportError(str(error)) from None
     return table if len(table) else None
+
+
+def flow_of(results: Results) -> pd.DataFrame | None:
+    """Return the flow of exclusions where the study has one."""
+    return results.figures["exclusion_flow"][0] if "exclusion_flow" in results.figures else None

@@ -23,7 +23,7 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.gather import Results, gather
+from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
@@ -314,7 +314,11 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
     made: dict[str, list[PublicationTable]] = {}
     if results.metrics is not None:
         several = has_classes(results.metrics)
-        made["performance"] = performance_tables(results) if several else [performance_table(results.metrics)]
+        made["performance"] = (
+            performance_tables(results)
+            if several
+            else [performance_table(results.metrics, flow=flow_of(results))]
+        )
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

@@ -8,10 +8,12 @@ import pandas as pd
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.wording import (
-    COVERAGE,
     DESIGNS,
+    GIVEN_SCORES,
+    HEADLINE,
     PERCENTILE,
     UNITS,
+    WILSON,
     metric_name,
     need,
     number,
@@ -20,6 +22,7 @@ from voicerisk.figures.wording import (
     whole_group,
 )
 from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
+from voicerisk.report.spectrum import spectrum_note
 
 NO_LABELS: Mapping[str, str] = {}
 SEXES = {"female": "Women", "male": "Men"}
@@ -37,10 +40,14 @@ PERFORMANCE = (
     "brier_skill",
     "calibration_slope",
     "calibration_intercept",
+    "calibration_in_the_large",
+    "observed_expected",
 )
-PERCENTILES_GIVEN_SCORES = (
-    "Intervals are percentiles over a bootstrap of callers, given these scores: the variance from refitting "
-    f"the model is left out. {COVERAGE}"
+CLOSED = "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size."
+# Callers are held out in turn, so that the folds' shares of the outcome add up to the study's.
+NO_IN_THE_LARGE = (
+    "Calibration in the large and observed/expected are not shown for a study's own callers: the mean risk "
+    "is the study's share by construction. Another study shows them (voicerisk validate)."
 )
 
 
@@ -230,6 +237,7 @@ def performance_table(
     *,
     shown: Sequence[str] = PERFORMANCE,
     method: str = PERCENTILE,
+    flow: pd.DataFrame | None = None,
 ) -> PublicationTable:
     """Return discrimination, decisions and calibration under both protocols side by side.
 
@@ -243,6 +251,8 @@ def performance_table(
         Metrics in order; those that the table lacks are left out.
     method : str
         Which intervals to print where there are several for one estimate.
+    flow : DataFrame, optional
+        flow.csv: a middle class that was left out is told below the table.
 
     Returns
     -------
@@ -273,9 +283,9 @@ def performance_table(
     runs = cast("list[tuple[str, ...]]", list(table.groupby(key, sort=False).groups))
     runs.sort(
         key=lambda run: (
-            run[0] != "published",
+            run[0] != "nested",
             str(run[0]),
-            list(DESIGNS).index(run[1]) if run[1] in DESIGNS else 9,
+            HEADLINE.index(run[1]) if run[1] in HEADLINE else 9,
         )
     )
     heads = [_run_name(*run) for run in runs]
@@ -293,16 +303,28 @@ def performance_table(
                     [UNITS[unit].capitalize(), name, *[_cell(by_run.get(run), metric, unit) for run in runs]]
                 )
     cells = pd.DataFrame(rows, columns=["Unit", "Metric", *heads])
+    slopes = table["metric"] == "calibration_slope"
+    closed = "method" in table and bool((table["method"] == WILSON).any())
+    spectrum = (
+        spectrum_note(flow, int(table.loc[table["unit"] == "call", "n"].max())) if flow is not None else ""
+    )
     level = (
         f"{100 * float(table['level'].iloc[0]):g}% confidence intervals in brackets. "
         if "level" in table
         else ""
     )
-    note = PERCENTILES_GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",
         *(["Every caller has one call: figures for callers are those for calls."] if single else []),
+        *(
+            ["Where an interval would end at 0 or 1 it is Wilson's, with callers as the sample size."]
+            if closed
+            else []
+        ),
+        *([NO_IN_THE_LARGE] if ((table["design"] != "external") & slopes).any() else []),
+        *([spectrum] if spectrum else []),
     )
     return PublicationTable("performance", "Performance under both protocols", cells, notes)
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.wording import DESIGNS, number, one_interval, whole_group
+from voicerisk.figures.wording import DESIGNS, GIVEN_SCORES, HEADLINE, number, one_interval, whole_group
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
-from voicerisk.report.gather import Results
+from voicerisk.report.gather import Results, flow_of
+from voicerisk.report.spectrum import spectrum_note
 
 FLAGS = {
     "folds_with_empty_selection": "screening chose no marker, so that sex alone made the score",
@@ -49,9 +50,11 @@ def in_short(results: Results) -> list[str]:
             f"{count(row['n'])} calls of {count(row['n_callers'])} callers were analysed; "
             f"{count(row['n_events'])} calls had the outcome."
         )
+        spectrum = spectrum_note(flow_of(results), int(row["n"]))
+        lines += [spectrum] if spectrum else []
     loco: dict[str, float] = {}
     found = calls[calls["metric"] == "auroc"]
-    order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(list(DESIGNS).index)
+    order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(HEADLINE.index)
     turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]
     for one in found.iloc[order.argsort(kind="stable")].to_dict("records"):
         protocol, design, value = str(one["protocol"]), str(one["design"]), float(one["estimate"])
@@ -83,12 +86,10 @@ def in_short(results: Results) -> list[str]:
 
 def _intervals(results: Results) -> list[str]:
     """Say the whole-procedure interval where an audit made one, and what the others leave out."""
-    from voicerisk.figures.wording import COVERAGE
     from voicerisk.report.audit_tables import whole_procedure_line
 
     whole = "" if results.procedure is None else whole_procedure_line(results.procedure)
-    given = f"Intervals are given these scores unless said otherwise. {COVERAGE}"
-    return [whole, given] if whole else [given]
+    return [whole, GIVEN_SCORES] if whole else [GIVEN_SCORES]
 
 
 def flags(results: Results) -> list[str]:
@@ -158,8 +159,9 @@ def audit(provenance: Mapping[str, Any]) -> list[str]:
         name = str(protocol).capitalize()
         if found.empty:
             lines.append(
-                f"{name} protocol: in none of {count(n_folds)} folds had anything learned seen a held-out "
-                "caller."
+                f"{name} protocol: in none of {count(n_folds)} folds had the model, its tuning, its "
+                "recalibration or its cut seen a held-out caller. The share of positive calls (the prior of "
+                "weights and risks) and which markers have gaps are those of the whole study."
             )
             continue
         folds = found.drop_duplicates(["design", "repeat", "fold", "learned"])

@@ -98,7 +98,7 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     if has_table(folder.path, "gamm/caller_split"):
         yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
-    yield performance_table(read_table(folder.path, "metrics"))
+    yield performance_table(read_table(folder.path, "metrics"), flow=read_table(folder.path, "flow"))
     yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from voicerisk.figures.wording import COVERAGE
+from voicerisk.figures.wording import GIVEN_SCORES, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
+from voicerisk.report.spectrum import spectrum_note
 from voicerisk.study.run import REPORT, RunResult
 from voicerisk.study.saved_models import spoken_optimism
 
@@ -41,15 +42,14 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
         Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
         the scores as given.
     """
-    rows = metrics[
-        (metrics["unit"] == "call") & (metrics["subgroup"] == "all") & (metrics["method"] == METHOD)
-    ]
+    rows = one_interval(metrics[(metrics["unit"] == "call") & (metrics["subgroup"] == "all")], METHOD)
     columns = {}
     for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
         cells = {row["metric"]: _cell(row) for row in part.to_dict("records")}
         name = f"{protocol}, {DESIGNS.get(str(design), str(design))}"
         columns[name] = {title: cells.get(metric, "–") for metric, title in SHOWN.items()}
-    order = sorted(columns, key=lambda name: (not name.startswith("published"), "k-fold" in name))
+    # The headline first: the honest protocol on folds that hold out several callers.
+    order = sorted(columns, key=lambda name: (not name.startswith("nested"), "k-fold" not in name))
     return pd.DataFrame(columns)[order]
 
 
@@ -87,11 +87,14 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
+    spectrum = spectrum_note(result.flow, int(first["n"]))
+    if spectrum:
+        console.print(spectrum, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)
     console.print(
-        f"Intervals are given these scores and leave out the variance of refitting. {COVERAGE}\n"
+        f"{GIVEN_SCORES}\n"
         f"{_whole_procedure(result)}\n"
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",

@@ -11,6 +11,7 @@ from voicerisk.models import read_model
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
+from voicerisk.report.spectrum import spectrum_note
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
@@ -54,6 +55,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     by_caller = calls.groupby("caller_id")["y"].max()
     positive = int(by_caller.sum())
     candidates = candidate_df(tables, study.boost.df)
+    curves = candidate_df(tables, 1.0)
     # A caller with calls of both outcomes counts by their share: where all have one, the largest would be 1.
     prevalence = float(calls.groupby("caller_id")["y"].mean().mean())
     needed = riley_sample_size(candidates, prevalence)
@@ -85,8 +87,9 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "preprocessing": _settings(study.audio),
         "predictors": f"{len(tables.markers)} markers: {', '.join(tables.markers)}",
         "units": f"preset {study.biomarkers.preset}; definitions and units in tables/biomarkers",
-        "sample_size": f"{n}; {candidates:g} candidate degrees of freedom, {positive / candidates:.2f} "
-        f"callers with the outcome for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
+        "sample_size": f"{n}; {curves:g} candidate parameters (curves), "
+        f"{positive / curves:.2f} callers with the outcome for each; {candidates:g} degrees of freedom, "
+        f"{positive / candidates:.2f} for each; {needed.n} callers by Riley's criteria (Nagelkerke R2 0.15)",
         "missing": f"[biomarkers] missing = {study.biomarkers.missing}; missing.csv by outcome and strata",
         "split": f"whole callers; {', '.join(validation.designs)}{repeats}; "
         f"folds spread over outcome and {', '.join(by)}",
@@ -115,8 +118,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "counted by call and marker (voicerisk score)",
         "users": f"recordings with the caller's speech marked, and the {moderator} of the call where the "
         "model is moderated",
-        "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; a middle class that was left "
-        "out makes every measure look better than practice",
+        "spectrum": f"{calls['y'].mean():.1%} of the calls have the outcome; "
+        + (spectrum_note(flow, len(calls)) or "no middle class was left out by the coding of the outcome"),
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
         "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
     }
@@ -143,7 +146,8 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     facts["limitations"] = _listed(
         part
         for part in (
-            f"{positive / candidates:.2f} callers with the outcome for each candidate degree of freedom",
+            f"{positive / curves:.2f} callers with the outcome for each candidate parameter, "
+            f"{positive / candidates:.2f} for each degree of freedom",
             "intervals given these scores are too short (docs/validation.md)",
             facts.get("audit_flags", "the audit was not run"),
         )

@@ -18,12 +18,13 @@ from voicerisk.deep.multitask import (
 )
 from voicerisk.deep.multitask.baselines import demographics_only
 from voicerisk.deep.multitask.characteristics import count_test
-from voicerisk.deep.multitask.comparisons import holm, person_draws
+from voicerisk.deep.multitask.comparisons import person_draws
 from voicerisk.deep.multitask.folds import make_folds
 from voicerisk.deep.multitask.fusion import late_fusion, read_voice_scores
 from voicerisk.deep.multitask.results import fold_means
 from voicerisk.deep.multitask.sound import load_sound, spectral_gate, trim_edges, windows
 from voicerisk.errors import MultitaskError, ValidationError
+from voicerisk.models.gamm.p_values import holm
 from voicerisk.validation.metrics.discrimination import auroc, delong_paired
 
 

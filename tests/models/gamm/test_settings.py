@@ -50,6 +50,14 @@ def callers_of_two_segments(n):
     )
 
 
+def test_a_missing_p_value_is_no_test_and_spoils_no_other():
+    # R: p.adjust(c(.01, NA, .03), "holm"), and "BH"
+    p = np.array([0.01, np.nan, 0.03])
+    np.testing.assert_allclose(holm(p), [0.02, np.nan, 0.03], rtol=1e-12)
+    np.testing.assert_allclose(benjamini_hochberg(p), [0.02, np.nan, 0.03], rtol=1e-12)
+    assert np.isnan(holm(np.array([np.nan]))).all()
+
+
 def test_caller_split_halves_callers_alike():
     rows = callers_of_two_segments(40)
     select, test = caller_split(rows, seed=3)

@@ -5,6 +5,7 @@ import pytest
 from tests.validation.toys import cohort, stepwise_paths
 from voicerisk.callers.draws import bca_interval, caller_draws, percentile_interval
 from voicerisk.errors import ValidationError
+from voicerisk.figures.wording import one_interval
 from voicerisk.validation import (
     ValidationSettings,
     check_predictions,
@@ -324,3 +325,66 @@ def test_a_bootstrap_that_never_varies_gives_no_interval():
     assert (auroc["estimate"] == 1.0).all()
     # 24 separated calls do not show that the AUROC is 1: "1.00 (1.00 to 1.00)" would be a wrong number.
     assert auroc["lower"].isna().all() and auroc["upper"].isna().all()
+
+
+def _decided(threshold: list[float], design: str = "grouped_kfold") -> pd.DataFrame:
+    """20 callers with one call each; scores and outcomes agree but for the thresholds given."""
+    n = len(threshold)
+    y = np.arange(n) % 2
+    ids = [f"k{i:03d}" for i in range(n)]
+    return pd.DataFrame(
+        {
+            "protocol": "nested", "model": "m", "target": "outcome", "design": design, "repeat": 0,
+            "fold": range(n), "unit": "call", "call_id": ids, "caller_id": ids, "segment": None,
+            "frame": None, "time_s": None, "y": y, "p_raw": 0.2 + 0.6 * y + 0.001 * np.arange(n),
+            "p": 0.2 + 0.6 * y,
+            "threshold": threshold, "weight": 1.0,
+        }
+    )  # fmt: skip
+
+
+def _values(table: pd.DataFrame, method: str = PERCENTILE) -> pd.DataFrame:
+    metrics = compute_metrics(table, ValidationSettings(), n_boot=100)
+    calls = metrics[(metrics["unit"] == "call") & (metrics["method"] == method)]
+    return calls[calls["threshold"].isna() | (calls["metric"] != "net_benefit")].set_index("metric")
+
+
+def test_a_call_without_a_cut_is_not_flagged_and_counts():
+    cuts = np.full(20, 0.5)
+    cuts[[0, 1, 2, 3, 5]] = np.nan  # of 3 positive and 2 negative calls
+    found = _values(_decided(cuts.tolist()))
+    assert found.loc["sensitivity", "estimate"] == pytest.approx(7 / 10)
+    assert found.loc["specificity", "estimate"] == 1.0
+    assert found.loc["sensitivity", "n"] == 20 and found.loc["sensitivity", "n_events"] == 10
+    whole = compute_metrics(_decided(cuts.tolist()), ValidationSettings(), n_boot=50)
+    assert any("5 of 20 calls have no cut and count as not flagged" in note for note in whole.attrs["notes"])
+
+
+def test_where_no_fold_found_a_cut_no_decision_is_measured_and_it_is_said():
+    whole = compute_metrics(_decided([np.nan] * 20), ValidationSettings(), n_boot=50)
+    assert not whole["metric"].isin(["sensitivity", "specificity"]).any()
+    assert any("no fold found a cut" in note for note in whole.attrs["notes"])
+
+
+def test_the_share_of_the_studys_own_calls_is_no_calibration_in_the_large():
+    own, other = _values(_decided([0.5] * 20)), _values(_decided([0.5] * 20, "external"))
+    for name in ("calibration_in_the_large", "observed_expected"):
+        assert name not in own.index and name in other.index
+
+
+def test_a_proportion_of_one_has_wilsons_interval_over_callers():
+    table = _decided([0.5] * 20)
+    found = _values(table, "wilson_callers")
+    # R: prop.test(10, 10, correct = FALSE)$conf.int
+    assert found.loc["sensitivity", "lower"] == pytest.approx(0.7224672, abs=1e-6)
+    assert found.loc["sensitivity", "upper"] == pytest.approx(1.0, abs=1e-12)
+    # A second call of each caller, decided alike, tells nothing new.
+    twice = pd.concat([table, table.assign(call_id=table["call_id"] + "b")], ignore_index=True)
+    again = _values(twice, "wilson_callers")
+    assert again.loc["sensitivity", "lower"] == pytest.approx(found.loc["sensitivity", "lower"], abs=1e-12)
+    metrics = compute_metrics(table, ValidationSettings(), n_boot=100)
+    shown = one_interval(metrics[metrics["unit"] == "call"]).set_index("metric")
+    assert shown.loc["sensitivity", ["lower", "upper", "method"]].tolist() == [
+        *found.loc["sensitivity", ["lower", "upper"]], "wilson_callers",
+    ]  # fmt: skip
+    assert shown.loc["auroc", "method"] == PERCENTILE

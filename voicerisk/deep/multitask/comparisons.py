@@ -10,6 +10,7 @@ from voicerisk.callers.draws import CallerDraws, caller_draws, percentile_interv
 from voicerisk.callers.schema import classes_of
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import MultitaskError
+from voicerisk.models.gamm.p_values import holm
 from voicerisk.validation.metrics.ranking import rank_statistics
 
 GAIN, HARM, OPEN = "gain", "negative transfer", "not shown"
@@ -142,22 +143,6 @@ def bootstrap_p(resampled: np.ndarray) -> float:
         return float("nan")
     below, above = (values <= 0.0).sum(), (values >= 0.0).sum()
     return float(min(2.0 * (min(below, above) + 1) / (len(values) + 1), 1.0))
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return P values adjusted by Holm's method; NaN stays, and does not count as a test.
-
-    Examples
-    --------
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    out = np.full(len(p_values), np.nan)
-    there = np.flatnonzero(np.isfinite(p_values))
-    order = there[np.argsort(p_values[there], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    out[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return out
 
 
 def transfer_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import classes_of
-from voicerisk.deep.multitask.comparisons import compare_models, holm, transfer_table
+from voicerisk.deep.multitask.comparisons import compare_models, transfer_table
+from voicerisk.models.gamm.p_values import holm
 from voicerisk.types import Progress
 from voicerisk.validation.metrics.classes.decisions import class_decisions
 from voicerisk.validation.metrics.discrimination import auroc

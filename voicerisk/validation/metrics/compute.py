@@ -23,9 +23,14 @@ from voicerisk.callers.schema import (
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.types import Progress
 from voicerisk.validation.metrics.classes.decisions import MACRO, class_decisions, class_losses
-from voicerisk.validation.metrics.decisions import confusion, decision_metrics
+from voicerisk.validation.metrics.decisions import callers_behind, confusion, decision_metrics
 from voicerisk.validation.metrics.discrimination import AurocInterval, delong, obuchowski
-from voicerisk.validation.metrics.proportions import npv_at_prevalence, ppv_at_prevalence, proportion_interval
+from voicerisk.validation.metrics.proportions import (
+    npv_at_prevalence,
+    ppv_at_prevalence,
+    proportion_interval,
+    wilson,
+)
 from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.metrics.risk import net_benefits, risk_metrics, smooth_metrics
 from voicerisk.validation.metrics.subsets import ALL, Cell, cells_of
@@ -40,6 +45,9 @@ METRIC_COLUMNS = (
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 BCA = "caller_bootstrap_bca_given_scores"
 NAIVE = "delong_frames_as_independent"
+WILSON = "wilson_callers"
+# The folds' shares of the outcome add up to the study's, so that on the study's own callers they say nothing.
+ELSEWHERE = ("calibration_in_the_large", "observed_expected")
 Name = TypeVar("Name")
 
 
@@ -161,9 +169,10 @@ def _measure_run(
             continue
         start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
-        rows += [
-            {**names, **row} for row in _measure_cell(cell, draws, level, prevalence, decides, label, notes)
-        ]
+        told = _measure_cell(cell, draws, level, prevalence, decides, label, notes)
+        if names["design"] != "external" and cell.subgroup == ALL:
+            told = [row for row in told if row["metric"] not in ELSEWHERE]
+        rows += [{**names, **row} for row in told]
         if auto and cell.unit in ("call", "caller", "frame_by_call") and len(cell.repeats) == 1:
             rows += [{**names, **row} for row in _automatic(cell, draws, level, settings)]
         both = cell.first.y.min() != cell.first.y.max()
@@ -309,14 +318,40 @@ def _decision_rows(
     cuts = np.unique(np.concatenate([one.threshold for one in cell.repeats]))
     cut = float(cuts[0]) if len(cuts) == 1 else np.nan
     out = []
-    for name in of_repeats[0]:
-        values = np.mean([one[name] for one in of_repeats], axis=0)
+    means = {name: np.mean([one[name] for one in of_repeats], axis=0) for name in of_repeats[0]}
+    for name, values in means.items():
         out += _bootstrap_rows(cell, name + suffix, values, draws, level, cut)
+    if cell.unit in ("call", "caller"):
+        out += _wilson_rows(cell, flags, {name: of[0] for name, of in means.items()}, level, suffix, cut)
     if cell.independent and len(cell.repeats) == 1:
         for name, (successes, n) in confusion(cell.first.y == 1, flags[0]).items():
             for method in ("wilson", "clopper_pearson"):
                 low, high = proportion_interval(successes, n, method, level)
                 out.append(_row(cell, name + suffix, successes / n, low, high, level, method, cut))
+    return out
+
+
+def _wilson_rows(
+    cell: Cell,
+    flags: Sequence[np.ndarray],
+    estimates: dict[str, float],
+    level: float,
+    suffix: str,
+    cut: float,
+) -> list[dict[str, Any]]:
+    """Wilson's interval of each proportion with callers as the sample size, however many calls they have.
+
+    As if all calls of a caller were alike: too wide where they are not, never 1 to 1.
+    """
+    out = []
+    of_repeats = [
+        callers_behind(one.y == 1, flag, one.groups) for one, flag in zip(cell.repeats, flags, strict=True)
+    ]
+    for name in of_repeats[0]:
+        n = float(np.mean([one[name] for one in of_repeats]))
+        if n > 0 and np.isfinite(estimates[name]):
+            low, high = wilson(estimates[name], n, level)
+            out.append(_row(cell, name + suffix, estimates[name], low, high, level, WILSON, cut))
     return out
 
 

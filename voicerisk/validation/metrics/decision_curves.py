@@ -135,7 +135,8 @@ def decision_curve(
     Returns
     -------
     DataFrame
-        threshold, strategy ('model' | 'all' | 'none' | 'model_minus_best'), net_benefit, lower, upper.
+        threshold, strategy ('model' | 'all' | 'none' | 'model_minus_best' | 'model_minus_all' |
+        'model_minus_none'), net_benefit, lower, upper. The differences are paired: each resample has both.
         `model_minus_best` is the model against the better of treating all and none.
     """
     t = np.asarray(thresholds, dtype=np.float64)
@@ -149,6 +150,8 @@ def decision_curve(
         "all": everybody,
         "none": np.zeros_like(risk),
         "model_minus_best": risk - np.maximum(everybody, 0.0),
+        "model_minus_all": risk - everybody,
+        "model_minus_none": risk,
     }
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     parts = []
@@ -190,7 +193,8 @@ def decision_curves(
     Returns
     -------
     DataFrame
-        protocol, model, target, design, threshold, strategy, net_benefit, lower, upper.
+        protocol, model, target, design, prevalence (share of calls with the outcome that the curve is for),
+        threshold, strategy, net_benefit, lower, upper.
 
     Raises
     ------
@@ -213,7 +217,9 @@ def decision_curves(
         groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"]))
         y, p = rows["y"].to_numpy(), rows["p"].to_numpy(dtype=np.float64)
         curve = decision_curve(y, p, thresholds, groups, draws.counts, n_boot, prior, prevalence, level)
-        parts.append(pd.DataFrame([dict(zip(RUN, names, strict=True))]).merge(curve, how="cross"))
+        share = float(y.mean()) if prevalence is None else prevalence
+        place = {**dict(zip(RUN, names, strict=True)), "prevalence": share}
+        parts.append(pd.DataFrame([place]).merge(curve, how="cross"))
     if not parts:
         raise ValidationError("No call has a risk p, so that there is no decision curve.")
     return pd.concat(parts, ignore_index=True)

@@ -52,3 +52,17 @@ def confusion(y: np.ndarray, flagged: np.ndarray) -> dict[str, tuple[int, int]]:
         "npv": (tn, tn + fn),
     }
     return {name: pair for name, pair in counts.items() if pair[1] > 0}
+
+
+def callers_behind(y: np.ndarray, flagged: np.ndarray, groups: np.ndarray) -> dict[str, int]:
+    """Return how many callers stand in the denominator of each proportion.
+
+    Parameters
+    ----------
+    y, flagged : ndarray of bool, shape (n,)
+    groups : ndarray of int, shape (n,)
+        Caller of each row.
+    """
+    everyone = np.ones(len(y), dtype=bool)
+    parts = {"accuracy": everyone, "sensitivity": y, "specificity": ~y, "ppv": flagged, "npv": ~flagged}
+    return {name: len(np.unique(groups[mask])) for name, mask in parts.items()}

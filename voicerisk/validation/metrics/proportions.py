@@ -30,6 +30,34 @@ def proportion_interval(
     return float(interval.low), float(interval.high)
 
 
+def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a share of an effective sample size, which need not be whole.
+
+    Parameters
+    ----------
+    share : float
+        In 0..1.
+    n : float
+        Above 0.
+    level : float
+
+    Returns
+    -------
+    lower, upper : float
+
+    Examples
+    --------
+    >>> tuple(round(end, 3) for end in wilson(1.0, 20))
+    (0.839, 1.0)
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + level / 2.0))
+    middle = (share + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
+    half = z / (1.0 + z**2 / n) * np.sqrt(share * (1.0 - share) / n + z**2 / (4.0 * n**2))
+    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+
+
 def ppv_at_prevalence(
     sensitivity: npt.ArrayLike, specificity: npt.ArrayLike, prevalence: float
 ) -> np.ndarray:
