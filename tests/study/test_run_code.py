@@ -11,7 +11,7 @@ from voicerisk.pipeline.tables import read_table, schemas
 from voicerisk.study import load_study, run, run_study
 
 # What runs a stage is not what it computes.
-ENGINE = {"pipeline.progress", "pipeline.code", "study.run", "lazy"}
+ENGINE = {"pipeline.progress", "pipeline.results_folder", "pipeline.code", "study.run", "lazy"}
 
 
 class Watched:
