@@ -8,7 +8,8 @@
 #'
 #' @param path The file, of version 2 or 1.
 #' @return A list of class `vr_model`: `offset`, `sex_effect` (one number a level of the moderator, or `all`), `markers`,
-#'   `may_be_missing`, `needs_sex` (whether there is a moderator), `moderator` (its name), `levels`, `outside`, `effects`
+#'   `may_be_missing`, `needs_sex` (whether there is a moderator), `moderator` (its name), `levels`, `unit` (what it was
+#'   learned on: frame, segment or call; version 2), `outside`, `effects`
 #'   (one a marker and level: `marker`, `sex`, `low`, `high`, `intervals`, `polynomials`, a matrix with powers 0 to 3 of
 #'   the position within an interval), `ranges` (lowest and highest value of each marker that it was learned on),
 #'   `procedure` (protocol, recalibration, cut, prevalence; `NULL` in version 1), `notes`. All in log-odds.
@@ -67,8 +68,8 @@ model_of_version_1 <- function(plain) {
 # The parts of version 2 under the names that the functions of this package know.
 model_of_version_2 <- function(plain, path) {
   member <- plain$member
-  if (!identical(member$kind, "boosting")) {
-    refuse(path, " holds a model of kind \"", member$kind, "\"; this package reads boosting.")
+  if (!isTRUE(member$kind %in% c("boosting", "calls"))) {
+    refuse(path, " holds a model of kind \"", member$kind, "\"; this package reads boosting and calls.")
   }
   effects <- lapply(member$effects, function(effect) {
     names(effect)[names(effect) == "level"] <- "sex"
@@ -77,7 +78,8 @@ model_of_version_2 <- function(plain, path) {
   list(
     offset = member$offset, sex_effect = member$level_effect, markers = member$markers,
     may_be_missing = member$may_be_missing, needs_sex = !is.null(plain$moderator), moderator = plain$moderator$name,
-    levels = as.character(plain$moderator$levels), outside = member$outside, effects = effects, ranges = plain$ranges,
+    levels = as.character(plain$moderator$levels), unit = member$unit, outside = member$outside, effects = effects,
+    ranges = plain$ranges,
     procedure = plain$procedure, notes = plain$notes
   )
 }
@@ -140,8 +142,9 @@ vr_score <- function(model, newdata, sex = model$moderator) {
 
 #' Risk and decision of calls, by the procedure that was validated
 #'
-#' A call's score is the mean of p_raw over its rows. The file's recalibration makes a risk of it, at a stated prevalence,
-#' and the file's cut a decision.
+#' A call's score is the mean of p_raw over its rows; of a model of calls (`unit` "call") it comes from the sum, marker by
+#' marker, of the mean contribution over the rows that have a value. The file's recalibration makes a risk of the score, at
+#' a stated prevalence, and the file's cut a decision.
 #'
 #' @param model A `vr_model` with a procedure (version 2, the nested protocol).
 #' @param newdata Data frame of rows as for [vr_score()].
@@ -170,7 +173,8 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   }
   scored <- vr_score(model, newdata, sex)
   of <- factor(newdata[[call]], unique(newdata[[call]]))
-  score <- as.vector(tapply(scored$p_raw, of, mean))
+  score <- if (identical(model$unit, "call")) score_of_calls(model, newdata, scored, of) else
+    as.vector(tapply(scored$p_raw, of, mean))
   link <- use$recalibration$intercept + use$recalibration$slope * stats::qlogis(pmin(pmax(score, 1e-6), 1 - 1e-6))
   out <- data.frame(call = unique(newdata[[call]]), p_raw = score, n_rows = as.vector(table(of)))
   names(out)[1L] <- call
@@ -185,6 +189,17 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   out$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(out))
   out$beyond_training <- out$most_outside > 0.1
   out
+}
+
+# A model of calls adds, marker by marker, the mean contribution of the rows that have a value; none adds nothing.
+score_of_calls <- function(model, newdata, scored, of) {
+  link <- as.vector(tapply(scored$base, of, mean))
+  for (marker in model$markers) {
+    part <- ifelse(is.na(newdata[[marker]]), NA, scored[[marker]])
+    mine <- as.vector(tapply(part, of, mean, na.rm = TRUE))
+    link <- link + ifelse(is.na(mine), 0, mine)
+  }
+  stats::plogis(link)
 }
 
 # The levels as text, sexes spelt out; a level that the model does not know is refused.

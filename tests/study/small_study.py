@@ -26,11 +26,6 @@ bootstraps = 40
 seed = 3
 """
 
-# The call models, whose weighted mean each fold takes.
-FAMILY = SETTINGS.replace(
-    "[validation]",
-    '[validation]\nfamily = ["linear", "sparse", "by_level", "curves", "curves_by_level"]',
-)
 # gamboost on frames alone: what tests of the boosting fitter and of its screening need.
 GAMBOOST = SETTINGS.replace("[validation]", '[validation]\nfamily = ["gamboost"]')
 

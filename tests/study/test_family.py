@@ -11,11 +11,8 @@ from voicerisk.callers.moderator import SEX
 from voicerisk.study.design import ModelTables, model_tables
 from voicerisk.study.family import FamilyFitter, members_of
 from voicerisk.validation import ValidationSettings, run_nested
-from voicerisk.validation.settings import FAMILY
 
-SETTINGS = ValidationSettings(
-    family=FAMILY[:-1], designs=["loco", "grouped_kfold"], repeats=1, inner_folds=3, bootstraps=20
-)
+SETTINGS = ValidationSettings(designs=["loco", "grouped_kfold"], repeats=1, inner_folds=3, bootstraps=20)
 MEMBERS = members_of(SETTINGS.family, SEX)
 
 

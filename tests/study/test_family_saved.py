@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.small_study import FAMILY, marker_frames
+from tests.study.small_study import marker_frames
 from voicerisk.cohort import load_cohort
 from voicerisk.models import read_model, write_model
 from voicerisk.pipeline.progress import Silent
@@ -27,7 +27,7 @@ Made = tuple[Study, ModelTables, ResultsFolder]
 def made(write_study, tmp_path) -> Made:
     calls, frames = marker_frames(effect=2.0)
     frames.loc[frames.index[::7], "noise"] = np.nan
-    study = load_study(write_study(calls, frames, FAMILY))
+    study = load_study(write_study(calls, frames))
     folder = open_results(study, tmp_path / "out")
     tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     return study, tables, folder

@@ -48,9 +48,14 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     assert sorted(calls["call_id"]) == [f"call{i:02d}" for i in range(12)]
     frames = nested[nested["unit"] == "frame"]
     assert len(frames) == 12 * 40 and frames["p"].isna().all()
-    # A call's score is the mean of its frames' scores.
-    means = frames.groupby("call_id")["p_raw"].mean()
-    np.testing.assert_allclose(calls.set_index("call_id")["p_raw"], means[calls["call_id"]], atol=1e-12)
+    # A call's log-odds are the mean of its frames', where no marker is missing; scores keep 12 decimals.
+    means = np.log(frames["p_raw"] / (1 - frames["p_raw"])).groupby(frames["call_id"]).mean()
+    score = calls.set_index("call_id")["p_raw"]
+    np.testing.assert_allclose(np.log(score / (1 - score)), means[calls["call_id"]], atol=1e-9)
+    published = _predictions(out, "published").query("design == 'loco'")
+    means = published.query("unit == 'frame'").groupby("call_id")["p_raw"].mean()
+    score = published.query("unit == 'call'").set_index("call_id")["p_raw"]
+    np.testing.assert_allclose(score, means[score.index], atol=1e-12)
 
     auroc = result.metrics.query(
         "metric == 'auroc' and unit == 'call' and design == 'loco' and subgroup == 'all'"

@@ -82,8 +82,7 @@ def run_protocol_stage(
     fitter = procedure_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *_strata(study, tables)]]
     run = run_published if name == "published" else run_nested
-    model = "call_models" if isinstance(fitter, FamilyFitter) else "gamboost"
-    result = run(calls, fitter, study.validation, move, model=model)
+    result = run(calls, fitter, study.validation, move)
 
     write_parquet(folder.file(f"predictions_{name}.parquet"), result.predictions)
     part = part_of(name)

@@ -17,7 +17,6 @@ from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import riley_sample_size
 from voicerisk.validation.audit.checks import one_class_cells
-from voicerisk.validation.protocols.choice import BOOSTED
 
 FILE = "reporting.csv"
 # Keys of [report] that answer facts of another name, or several.
@@ -71,10 +70,6 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     )
     repeats = f", {validation.repeats} repeats" if "grouped_kfold" in validation.designs else ""
     prior = validation.prior if validation.prior is not None else float(calls["y"].mean())
-    chosen, scored = "steps", "mean probability of a call's frames"
-    if tuple(validation.family) != (BOOSTED,):
-        chosen = f"weights of {', '.join(validation.family)}"
-        scored = "weighted mean of models of the call (nested), mean probability of its frames (published)"
     facts = {
         "exclusions": _listed(
             f"{row['reason']}: {row['n']} {row['unit']}s" for row in gone.to_dict("records")
@@ -94,13 +89,13 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "split": f"whole callers; {', '.join(validation.designs)}{repeats}; "
         f"folds spread over outcome and {', '.join(by)}",
         "functional_form": _settings(study.boost),
-        "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; {chosen} on "
+        "tuning": f"Lasso rule {study.screening.rule} on {study.screening.unit}s; steps on "
         f"{validation.inner_folds} inner folds of callers at most; tuning.csv",
         "clusters": f"no term for {_named(study)} in the model beside {moderator}; performance by each "
         "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
-        "prediction": f"{scored}, recalibrated; boost/model.json",
+        "prediction": "mean probability of a call's frames, recalibrated; boost/model.json",
         "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
         "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
         "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",

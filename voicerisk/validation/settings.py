@@ -34,8 +34,7 @@ class ValidationSettings:
         Repetitions of the stratified grouped k-fold, at least 1.
     family : sequence of {'linear', 'sparse', 'by_level', 'curves', 'curves_by_level', 'gamboost'}
         Models of which each fold of the nested protocol takes a weighted mean, by caller-level loss in its
-        inner folds. All but gamboost learn from calls; ['gamboost'] is boosting on frames alone. In studies
-        of few callers, take the five that learn from calls.
+        inner folds. All but gamboost learn from calls; ['gamboost'] is boosting on frames alone.
     inner_folds : int
         Largest number of inner folds, at least 3; less where the smaller class has fewer callers.
     prior : float or None
@@ -73,7 +72,7 @@ class ValidationSettings:
 
     protocols: Sequence[str] = PROTOCOLS
     designs: Sequence[str] = DESIGNS
-    family: Sequence[str] = FAMILY[-1:]
+    family: Sequence[str] = FAMILY[:-1]
     repeats: int = 20
     inner_folds: int = 10
     prior: float | None = None

@@ -109,8 +109,8 @@ class AuditSteps:
         self.calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *strata]]
         self.strata = strata
         self.fits = AuditFits(study, tables, place / "fits", jobs, self._tick)
-        self.family = any(name != BOOSTED for name in self.settings.family)
-        self.rungs = ladder(family=self.family)
+        family = any(name != BOOSTED for name in self.settings.family)
+        self.rungs = ladder(family=family)
         self._move: Callable[[int, int], None] = lambda done, total: None
         self._done, self._total = 0, 0
 
@@ -181,10 +181,8 @@ class AuditSteps:
             folds, _ = plan_folds(callers, ("loco",), self.settings, "honest", prior, True)
             sets = [one for fold in folds[:2] for one in (*fold.inner, fold.outer)]
             timed = {}
-            asked = {"honest": FitSwitches()}
-            if self.family:  # the ladder's rungs but the first are gamboost
-                asked["ladder"] = self.rungs[1].fit
-            for name, switches in asked.items():
+            # The ladder's rungs but the first are gamboost; the other steps fit the honest procedure.
+            for name, switches in (("ladder", self.rungs[1].fit), ("honest", FitSwitches())):
                 fit = self.fits(switches, self.calls)
                 for _ in fit(sets[:WARM_UP], None):
                     pass
@@ -198,8 +196,7 @@ class AuditSteps:
             return
         timed = json.loads(known.read_text(encoding="utf-8"))
         long = {
-            name: n
-            * float(timed.get("ladder" if name in ("ladder", "permutations") else "honest", timed["honest"]))
+            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
             for name, n in sizes.items()
             if n
         }
