@@ -26,7 +26,7 @@ NULL
 #' @export
 print.vr_model <- function(x, ...) {
   cat(
-    "Boosted model of voicerisk: ", length(x$markers), " markers",
+    if (identical(x$unit, "call")) "Model of calls" else "Boosted model", " of voicerisk: ", length(x$markers), " markers",
     if (x$needs_sex) paste0(", moderated by ", x$moderator), "\nOffset ", format(x$offset, digits = 4L), " log-odds",
     if (length(x$sex_effect)) paste0("; ", names(x$sex_effect), " ", format(unlist(x$sex_effect), digits = 3L), collapse = ""),
     "\nBeyond the training range a curve ",

@@ -70,10 +70,10 @@ def test_a_model_without_sex_and_with_odd_text_in_its_notes(worker, tmp_path):
     np.testing.assert_allclose(theirs["log_odds"], ours["log_odds"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("prevalence", [None, 0.04])
-def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_path, prevalence):
+@pytest.mark.parametrize(("prevalence", "unit"), [(None, "frame"), (0.04, "frame"), (None, "call")])
+def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_path, prevalence, unit):
     use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
-    write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use))
+    write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use, unit=unit))
     new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
     new["sex"] = np.repeat(["F", "m"], 150)
     new.to_parquet(tmp_path / "new.parquet")
