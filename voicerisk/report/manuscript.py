@@ -175,7 +175,12 @@ def _validation(settings: Mapping[str, Any]) -> tuple[str, ...]:
     chosen = settings.get("validation", {})
     designs = _listed([DESIGNS.get(str(name), str(name)) for name in chosen.get("designs", [])])
     family = chosen.get("family")
-    learned = f" The procedure chose among {_listed(family)} inside each fold." if family else ""
+    learned = ""
+    if family and list(family) != ["gamboost"]:
+        learned = (
+            f" In each fold it takes a weighted mean of additive models of calls ({_listed(family)}), weighed by "
+            "the deviance of held-out calls in its inner folds."
+        )
     return (
         f"We ran two protocols. In the nested one everything that is learned (markers, curves, steps, "
         f"recalibration, cut) is learned without the callers who are scored ({designs or gap('designs')}; "
