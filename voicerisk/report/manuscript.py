@@ -178,8 +178,8 @@ def _validation(settings: Mapping[str, Any]) -> tuple[str, ...]:
     learned = ""
     if family and list(family) != ["gamboost"]:
         learned = (
-            f" In each fold it takes a weighted mean of additive models of calls ({_listed(family)}), weighed "
-            "by the deviance of held-out calls in its inner folds."
+            f" In each fold it takes a weighted mean of additive models of calls ({_listed(family)}), "
+            "weighed by the deviance of held-out calls in its inner folds."
         )
     return (
         f"We ran two protocols. In the nested one everything that is learned (markers, curves, steps, "
