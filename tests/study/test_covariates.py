@@ -103,11 +103,13 @@ def test_a_study_learns_from_age_where_voice_says_nothing(write_study, tmp_path,
     text = text.replace("repeats = 1", 'repeats = 1\ndesigns = ["loco"]\nfast = true')
     study = load_study(write_study(calls, frames, text + '\n[screening]\nunit = "none"\n'))
     result = run_study(study, tmp_path / "results", protocols=("published",))
-    learners = set(pd.read_csv(tmp_path / "results" / "boost" / "selection.csv")["learner"])
-    assert {"bbs(age)", "bols(language = fr)"} <= learners
+    effects = pd.read_csv(tmp_path / "results" / "boost" / "partial_effects_published.csv")
+    assert {"age", "language = fr"} <= set(effects["marker"])
+    curve = effects.query("marker == 'age' and sex == 'female'")["estimate"]
+    assert curve.iloc[-1] - curve.iloc[0] > 1  # the old are at risk here
     auroc = result.metrics.query("unit == 'call' and metric == 'auroc' and subgroup == 'all'")["estimate"]
     assert auroc.iloc[0] > 0.9  # the markers alone say nothing
-    assert {"x", "noise", "age"} <= set(read_model(tmp_path / "results" / "boost" / "model.json").markers)
+    assert {"x", "noise", "age"} <= set(read_model(tmp_path / "results/boost/model_published.json").markers)
 
 
 def test_what_cannot_be_meant_is_refused(write_study):
