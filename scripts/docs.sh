@@ -13,7 +13,7 @@ code=$({
   echo "real recordings: ${VOICERISK_REAL:-none}"
 } | sha256sum)
 if [ "$(cat "$build/code.sha256" 2>/dev/null)" != "$code" ]; then
-  rm -rf "$build/executed" vignettes/knitted
+  rm -rf "$build/executed" vignettes/knitted docs/reference/generated
   echo "$code" > "$build/code.sha256"
 fi
 
