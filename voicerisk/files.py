@@ -94,13 +94,14 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     return safe if names == list(table.columns) else safe.set_axis(names, axis="columns")
 
 
-def write_csv(path: Path, table: pd.DataFrame, mode: int = PUBLIC) -> None:
+def write_csv(path: Path, table: pd.DataFrame, mode: int = PUBLIC, *, guarded: bool = False) -> None:
     """Write a table as CSV, missing values empty, floats with 17 significant digits at most.
 
-    Cells that a spreadsheet would run as a formula stand behind an apostrophe.
+    Cells that a spreadsheet would run as a formula stand behind an apostrophe. `guarded` says that they do
+    already: a second apostrophe could not be told from one of the text's own.
     """
     with replacing(path, mode) as temporary:
-        without_formulas(table).to_csv(temporary, index=False)
+        (table if guarded else without_formulas(table)).to_csv(temporary, index=False)
 
 
 def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:

@@ -42,6 +42,7 @@ class Stream(IntEnum):
     FUSION_CUTS = 103
     FUSION_RESCUE = 107
     CHAT_EXPLANATIONS = 109
+    GRADES = 113
 
 
 def generator(stream: Stream, seed: int, *place: int) -> np.random.Generator:

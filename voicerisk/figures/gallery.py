@@ -234,7 +234,8 @@ def _keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
     known = read_labels(folder)
     if any(known.get(key) != value for key, value in labels.items()):
         merged = {**known, **labels}
-        write_csv(path, guarded(pd.DataFrame({"marker": list(merged), "label": list(merged.values())})))
+        labels = pd.DataFrame({"marker": list(merged), "label": list(merged.values())})
+        write_csv(path, guarded(labels), guarded=True)
 
 
 def read_labels(folder: Path) -> dict[str, str]:

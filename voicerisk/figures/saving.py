@@ -148,7 +148,7 @@ def save(
     tables = {stem.with_name(f"{stem.name}.csv"): table}
     tables |= {part_path(stem, part): extra for part, extra in (parts or {}).items()}
     for path, content in tables.items():
-        write_csv(path, guarded(content), mode)
+        write_csv(path, guarded(content), mode, guarded=True)
         written.append(path)
     return written
 

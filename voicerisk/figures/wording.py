@@ -254,7 +254,8 @@ def one_interval(metrics: pd.DataFrame, method: str = PERCENTILE) -> pd.DataFram
     others = metrics[metrics["method"] == WILSON]
     if others.empty:
         return shown
-    ends = shown[(shown["lower"] <= 0.0) | (shown["upper"] >= 1.0)]
+    agree = shown["lower"].isna() & shown["estimate"].isin([0.0, 1.0])  # in every resample
+    ends = shown[(shown["lower"] <= 0.0) | (shown["upper"] >= 1.0) | agree]
     closed = ends.reset_index().merge(others[[*key, "lower", "upper"]], on=key, suffixes=("_open", ""))
     shown = shown.copy()
     shown.loc[closed["index"], ["lower", "upper"]] = closed[["lower", "upper"]].to_numpy()

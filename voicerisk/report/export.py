@@ -174,7 +174,7 @@ def _write_copy(
     written: list[Path] = []
 
     def keep(name: str, table: pd.DataFrame) -> None:
-        write_csv(out / name, guarded(table))
+        write_csv(out / name, guarded(table), guarded=True)
         written.append(out / name)
 
     out.mkdir(mode=0o700)
@@ -202,7 +202,7 @@ def _write_copy(
             shared = {part: _unordered(one, folds, salt_of(results)) for part, one in shared.items()}
             _figure(out / "figures" / name, shared.pop(""), shared, veil, keep)
     if results.labels:
-        write_csv(out / "figures" / LABELS_FILE, guarded(_labels(results)))
+        write_csv(out / "figures" / LABELS_FILE, guarded(_labels(results)), guarded=True)
         written.append(out / "figures" / LABELS_FILE)
     manifest = _manifest(results, veil)
     for name, value in (("provenance.json", _provenance(results, veil, folds)), ("manifest.json", manifest)):

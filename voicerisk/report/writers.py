@@ -204,7 +204,7 @@ def write_table(table: PublicationTable, folder: Path, formats: Sequence[str] = 
     """
     mode = PRIVATE if table.private else PUBLIC
     writers: dict[str, Callable[[Path], None]] = {
-        "csv": lambda path: write_csv(path, guarded(table.cells.astype(object)), mode),
+        "csv": lambda path: write_csv(path, guarded(table.cells.astype(object)), mode, guarded=True),
         "html": lambda path: write_text(path, to_html_page(table), mode),
         "tex": lambda path: write_text(path, to_latex(table), mode),
         "docx": lambda path: write_docx([table], path, mode),

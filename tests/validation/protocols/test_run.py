@@ -275,7 +275,7 @@ def test_provenance_record_takes_the_shorter_form():
     [
         ("protocols", ["nestd"], "protocols must be one of published, nested, not 'nestd'"),
         ("designs", [], "designs must name each of"),
-        ("repeats", 0, "repeats must be a whole number of at least 1, not 0"),
+        ("repeats", 0, "repeats must be a whole number of at least 1 and at most 1000, not 0"),
         ("inner_folds", 2, "inner_folds must be a whole number of at least 3"),
         ("prior", 1.0, "prior must be a probability strictly between 0 and 1"),
         ("direction", "down", "direction must be one of fixed, auto"),

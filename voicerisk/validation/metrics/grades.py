@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import require_both_classes
+from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
 
 DISTANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"linear": np.abs, "quadratic": np.square}
-STREAM = 61
 
 
 def ordinal_c(grade: np.ndarray, score: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -270,7 +270,7 @@ def _measured(
     seed: int,
 ) -> pd.DataFrame:
     names, group = np.unique(np.asarray(caller).astype(str), return_inverse=True)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    rng = generator(Stream.GRADES, seed)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n_boot)[:, group]
     ends = [(1 - level) / 2, (1 + level) / 2]
     rows = []
