@@ -234,8 +234,8 @@ def _keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
     known = read_labels(folder)
     if any(known.get(key) != value for key, value in labels.items()):
         merged = {**known, **labels}
-        labels = pd.DataFrame({"marker": list(merged), "label": list(merged.values())})
-        write_csv(path, guarded(labels), guarded=True)
+        shown = pd.DataFrame({"marker": list(merged), "label": list(merged.values())})
+        write_csv(path, guarded(shown), guarded=True)
 
 
 def read_labels(folder: Path) -> dict[str, str]:
