@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from voicerisk.pipeline.code import PACKAGE, ImportGraph
+from voicerisk.pipeline.code import PACKAGE, ImportGraph, code_of
 
 MODULES = sorted(
     ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
@@ -152,3 +152,14 @@ def test_every_name_of_a_lazy_face_is_found_and_listed():
         assert all(getattr(module, public) is not None for public in module.__all__), name
         with pytest.raises(AttributeError, match="has no attribute 'nothing_of_the_kind'"):
             _ = sys.modules[name].nothing_of_the_kind
+
+
+def test_a_function_from_elsewhere_counts_by_its_source():
+    def first() -> int:
+        return 1
+
+    def second() -> int:
+        return 2
+
+    assert code_of(first) != code_of(second)
+    assert code_of(first) == code_of(first)

@@ -7,6 +7,7 @@ does not count. A face (`__init__.py`) counts for the modules that its names com
 
 import ast
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -88,7 +89,11 @@ class ImportGraph:
     def digest(self, *entries: Entry) -> str:
         """Return a hash of everything that functions or modules depend on."""
         found = hashlib.sha256()
-        for file in self.files(*entries):
+        ours = [entry for entry in entries if _is_ours(entry)]
+        for entry in entries:
+            if not (isinstance(entry, str) or _is_ours(entry)):  # a function of the user's own: its source
+                found.update(inspect.getsource(entry).encode())
+        for file in self.files(*ours):
             place = file.relative_to(self.root) if file.is_relative_to(self.root) else Path("_r", file.name)
             found.update(place.as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
         return found.hexdigest()
@@ -191,6 +196,12 @@ def _bound(statement: ast.AST) -> list[str]:
         case ast.AnnAssign(target=ast.Name(id=name)):
             return [name]
     return []
+
+
+def _is_ours(entry: Entry) -> bool:
+    while isinstance(entry, partial):
+        entry = entry.func
+    return isinstance(entry, str) or entry.__module__.partition(".")[0] == "voicerisk"
 
 
 def _place(entry: Entry) -> tuple[str, str | None]:

@@ -120,7 +120,7 @@ def test_networks_are_fused_with_the_voice_score_at_its_rate_of_false_alarms(tmp
             "weight": 1.0,
         }
     )  # fmt: skip
-    voice_p = np.array([0.6, 0.4, 0.2, 0.7, 0.3, 0.8, 0.1, 0.3])
+    voice_p = np.array([0.6, 0.25, 0.2, 0.7, 0.3, 0.8, 0.1, 0.3])
     voice = table.drop(columns=["p_raw_low", "p_raw_raised", "p_low", "p_raised"]).assign(
         model="gamboost", target="outcome", y=[0, 1] * 4, p_raw=voice_p, p=voice_p, threshold=0.5
     )
