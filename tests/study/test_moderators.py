@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.small_study import SETTINGS, marker_frames
+from tests.study.small_study import GAMBOOST, SETTINGS, marker_frames
 from voicerisk.callers.moderator import Moderator
 from voicerisk.cohort import CohortSettings
 from voicerisk.errors import CohortError
@@ -13,9 +13,13 @@ from voicerisk.study import load_study, run_study
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import ModelTables, study_moderator
 
-QUICK = SETTINGS.replace("repeats = 1", 'designs = ["loco"]\nrepeats = 1').replace(
-    "inner_folds = 3", "inner_folds = 3\nfast = true"
-)
+
+def quick(settings: str) -> str:
+    settings = settings.replace("repeats = 1", 'designs = ["loco"]\nrepeats = 1')
+    return settings.replace("inner_folds = 3", "inner_folds = 3\nfast = true")
+
+
+QUICK, QUICK_GAMBOOST = quick(SETTINGS), quick(GAMBOOST)
 
 
 def with_services(callers: int = 18, seed: int = 5):
@@ -23,8 +27,8 @@ def with_services(callers: int = 18, seed: int = 5):
     return calls.assign(service=np.array(["chat", "line", "text"])[np.arange(callers) // 2 % 3]), frames
 
 
-def run(write_study, tmp_path, calls, frames, cohort, told, protocols=("nested",)):
-    settings = QUICK.replace('outcome = "outcome"\n', f'outcome = "outcome"\n{cohort}\n')
+def run(write_study, tmp_path, calls, frames, cohort, told, protocols=("nested",), base=QUICK):
+    settings = base.replace('outcome = "outcome"\n', f'outcome = "outcome"\n{cohort}\n')
     study = load_study(write_study(calls, frames, settings))
     reporter = told()
     run_study(study, tmp_path / "results", protocols=protocols, reporter=reporter)
@@ -41,7 +45,8 @@ def test_one_caller_of_a_third_sex_does_not_stop_a_study_and_is_scored(write_stu
     calls, frames = marker_frames(16, effect=1.5)
     calls.loc[5, "sex"] = "X"
     calls.loc[6, "sex"] = ""
-    results, notes = run(write_study, tmp_path, calls, frames, 'missing_level = "unknown"', told, None)
+    gaps = 'missing_level = "unknown"'
+    results, notes = run(write_study, tmp_path, calls, frames, gaps, told, None, QUICK_GAMBOOST)
     assert (
         "sex: X (1 caller), unknown (1 caller) have fewer than 5 callers and share the common curve." in notes
     )
@@ -78,7 +83,9 @@ def test_three_services_have_curves_of_their_own(write_study, tmp_path, told):
 @pytest.mark.r
 def test_without_a_moderator_everyone_shares_one_curve(write_study, tmp_path, told):
     calls, frames = marker_frames(effect=1.5)
-    results, notes = run(write_study, tmp_path, calls, frames, 'moderator = "none"', told)
+    results, notes = run(
+        write_study, tmp_path, calls, frames, 'moderator = "none"', told, base=QUICK_GAMBOOST
+    )
     assert "No moderator: every caller shares the common curve." in notes
     # The nested procedure may screen the noise out.
     learners = set(pd.read_csv(results / "boost" / "selection.csv")["learner"])

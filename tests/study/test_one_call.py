@@ -57,6 +57,16 @@ def finished(tmp_path_factory) -> tuple[Path, Path]:
     return place / "cohort", place / "results"
 
 
+@pytest.fixture(scope="module")
+def boosted(finished, tmp_path_factory) -> tuple[Path, Path]:
+    """The same cohort and results, of gamboost in place of call models."""
+    place = Path(shutil.copytree(finished[0].parent, tmp_path_factory.mktemp("boosted") / "heard"))
+    file = place / "cohort" / "study.toml"
+    file.write_text(QUICK.replace("[validation]", '[validation]\nfamily = ["gamboost"]'), encoding="utf-8")
+    run_study(load_study(file), place / "results")
+    return place / "cohort", place / "results"
+
+
 @pytest.mark.parametrize("protocol", ["nested", "published"])
 def test_contributions_add_up_to_the_held_out_score(finished, protocol):
     _, results = finished
@@ -108,7 +118,8 @@ def test_what_no_longer_fits_is_refused(finished, tmp_path):
     call = calls_of(results)[0]
     with pytest.raises(StudyError, match="has no analysed call 'nobody'"):
         listen_to(study, results, "nobody")
-    (moved / "study.toml").write_text(QUICK.replace("mstop = 15", "mstop = 15\nnu = 0.2"), encoding="utf-8")
+    changed = QUICK.replace("[cohort]", '[cohort]\nmoderator = "none"')
+    (moved / "study.toml").write_text(changed, encoding="utf-8")
     with pytest.raises(StudyError, match="no longer give the stored nested scores"):
         listen_to(load_study(moved / "study.toml"), results, call)
     file = moved / pd.read_csv(results / "calls.csv").set_index("call_id").at[call, "file"]
@@ -121,6 +132,17 @@ def test_what_no_longer_fits_is_refused(finished, tmp_path):
         study_of(elsewhere)
 
 
+def test_steps_of_another_length_are_refused(boosted):
+    cohort, results = boosted
+    file = cohort / "other.toml"
+    text = (cohort / "study.toml").read_text(encoding="utf-8")
+    file.write_text(text.replace("mstop = 15", "mstop = 15\nnu = 0.2"), encoding="utf-8")
+    call = calls_of(results)[0]
+    assert listen_to(load_study(cohort / "study.toml"), results, call).call_id == call
+    with pytest.raises(StudyError, match="no longer give the stored nested scores"):
+        listen_to(load_study(file), results, call)
+
+
 def test_bootstrap_cuts_have_the_mean_that_was_applied(finished):
     _, results = finished
     predictions = pd.read_parquet(results / "predictions_published.parquet")
@@ -131,8 +153,8 @@ def test_bootstrap_cuts_have_the_mean_that_was_applied(finished):
     assert len(drawn) == len(cuts)
 
 
-def test_what_is_always_available_has_no_effect_of_being_available(finished):
-    _, results = finished
+def test_what_is_always_available_has_no_effect_of_being_available(boosted):
+    _, results = boosted
     effects = pd.read_csv(results / "boost" / "availability_effects.csv")
     frames = pd.read_parquet(results / "frames.parquet")
     assert set(effects["marker"]) <= {marker for marker in ("dom", "rms_db") if frames[marker].isna().any()}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.small_study import SETTINGS, marker_frames
+from tests.study.small_study import GAMBOOST, SETTINGS, marker_frames
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.study import load_study, run_study
 
@@ -120,7 +120,7 @@ def test_one_protocol_leaves_no_stale_results_of_the_other(write_study, tmp_path
 
 def test_markers_without_information_leave_an_empty_set_and_say_so(write_study, tmp_path, told):
     calls, frames = marker_frames(effect=0.0, seed=5)
-    settings = SETTINGS + '\n[screening]\nrule = "1se"\n'
+    settings = GAMBOOST + '\n[screening]\nrule = "1se"\n'  # call models are not screened
     reporter = told()
     out = tmp_path / "out"
     run_study(load_study(write_study(calls, frames, settings)), out, protocols=("nested",), reporter=reporter)
@@ -225,7 +225,8 @@ def test_a_second_run_in_the_same_folder_is_kept_out(write_study, tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_with_the_same_result(write_study, tmp_path, how):
-    settings = SETTINGS.replace("repeats = 1", "repeats = 6")
+    # Fits of gamboost are kept one by one; call models take too little time to.
+    settings = GAMBOOST.replace("repeats = 1", "repeats = 6")
     file = write_study(settings=settings)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run_study(load_study(file), whole, protocols=("nested",))
