@@ -31,6 +31,9 @@
 #' @param repeats Repeats of the grouped folds.
 #' @param bootstraps Bootstraps of callers, for cuts and for intervals.
 #' @param progress Whether to print each outer fold.
+#' @param linear Names of the markers that enter as straight lines.
+#' @param shared Levels of the moderator that share the common curve.
+#' @param moderator Name of the moderator: another word for `sex`.
 #' @return A list of class `vr_cv` with [R's usual verbs][vr_cv-methods]: `predictions` (one row a call: protocol, design,
 #'   repeat, fold, call_id, caller_id, y, p_raw, p, threshold), `thresholds` (one row a cut, with steps, slope and intercept of the
 #'   recalibration, markers selected), `metrics`, `folds`, `spec`. Column names are those of the Python package.
