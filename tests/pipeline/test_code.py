@@ -3,6 +3,7 @@
 import ast
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -162,4 +163,4 @@ def test_a_function_from_elsewhere_counts_by_its_source():
         return 2
 
     assert code_of(first) != code_of(second)
-    assert code_of(first) == code_of(first)
+    assert code_of(first) == code_of(first) == code_of(partial(first))

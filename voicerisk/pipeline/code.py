@@ -89,9 +89,11 @@ class ImportGraph:
     def digest(self, *entries: Entry) -> str:
         """Return a hash of everything that functions or modules depend on."""
         found = hashlib.sha256()
-        ours = [entry for entry in entries if _is_ours(entry)]
-        for entry in entries:
-            if not (isinstance(entry, str) or _is_ours(entry)):  # a function of the user's own: its source
+        ours: list[Entry] = []
+        for entry in map(_bare, entries):
+            if isinstance(entry, str) or entry.__module__.partition(".")[0] == "voicerisk":
+                ours.append(entry)
+            else:  # a function of the user's own: its source
                 found.update(inspect.getsource(entry).encode())
         for file in self.files(*ours):
             place = file.relative_to(self.root) if file.is_relative_to(self.root) else Path("_r", file.name)
@@ -198,18 +200,18 @@ def _bound(statement: ast.AST) -> list[str]:
     return []
 
 
-def _is_ours(entry: Entry) -> bool:
+def _bare(entry: Entry) -> Entry:
+    """Return the function below partial applications."""
     while isinstance(entry, partial):
         entry = entry.func
-    return isinstance(entry, str) or entry.__module__.partition(".")[0] == "voicerisk"
+    return entry
 
 
 def _place(entry: Entry) -> tuple[str, str | None]:
     """Return the module of an entry below `voicerisk`, and the function's name."""
+    entry = _bare(entry)
     if isinstance(entry, str):
         return entry.removeprefix("voicerisk."), None
-    while isinstance(entry, partial):
-        entry = entry.func
     return entry.__module__.removeprefix("voicerisk."), entry.__qualname__
 
 
