@@ -49,17 +49,15 @@ def join_sources(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[str, ..
     names = [source.name for source in sources]
     if len(names) < 2 or len(set(names)) != len(names):
         raise ValidationError(f"Fusion needs two or more sources with different names, not {names}.")
-    table = sources[0].calls[["call_id", "caller_id", "y"]]
-    everyone = set(table["call_id"])
-    for source in sources[1:]:
-        everyone |= set(source.calls["call_id"])
-    for k, source in enumerate(sources):
-        own = source.calls.rename(columns={"log_odds": source.name})
-        if k == 0:
-            table = table.merge(own[["call_id", source.name]], on="call_id")
-            continue
-        both = table.merge(own[["call_id", "caller_id", "y", source.name]], on="call_id", suffixes=("", "_2"))
-        _agree(both, names[0], source.name)
+    kept = [
+        source.calls[["call_id", "caller_id", "y", "log_odds"]].rename(columns={"log_odds": source.name})
+        for source in sources
+    ]
+    everyone = set().union(*(own["call_id"] for own in kept))
+    table = kept[0]
+    for name, own in zip(names[1:], kept[1:], strict=True):
+        both = table.merge(own, on="call_id", suffixes=("", "_2"))
+        _agree(both, names[0], name)
         table = both.drop(columns=["caller_id_2", "y_2"])
     if table.empty:
         raise ValidationError(f"{' and '.join(names)} have no call in common; fusion joins by call_id.")
