@@ -33,6 +33,7 @@ myst_title_to_header = True
 nb_execution_mode = "cache"
 nb_execution_cache_path = "docs/_build/executed"
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 900
 nb_merge_streams = True
 nb_output_stderr = "remove"
