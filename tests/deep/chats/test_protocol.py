@@ -9,8 +9,9 @@ import pytest
 
 from tests.deep.chats.bags_of_words import Bags
 from tests.text.sessions_of_words import EVERYDAY, OF_CLASS, make_messages
+from voicerisk.deep.chats.learning import Pretrained
 from voicerisk.deep.chats.notes import spoken
-from voicerisk.deep.chats.protocol import Pretrained, fit_on_split
+from voicerisk.deep.chats.protocol import fit_on_split
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import NetworkSettings, TextSettings
 from voicerisk.text.splits import repeated_splits

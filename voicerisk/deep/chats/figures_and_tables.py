@@ -19,7 +19,8 @@ from voicerisk.validation.metrics.classes.one_against_rest import (
 )
 
 TITLES = {
-    "tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP", "nested": "nested protocol",
+    "tfidf": "TF-IDF", "linear": "Linear", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP",
+    "nested": "nested protocol",
     "published": "published protocol", "call": "session", "caller": "user",
 }  # fmt: skip
 # Thresholds of the paper, for the middle and for the severe one of three classes.
@@ -125,7 +126,11 @@ def _decision_curves(
         low, high = RELEVANT.get(number, (None, None)) if len(classes) == 3 else (None, None)
         for suffix, rows in tables.items():
             curve = class_decision_curves(rows, name, n_boot=CURVE_BOOTSTRAPS, seed=settings.seed)
-            curve = curve.assign(protocol=curve["model"].map(TITLES), relevant_low=low, relevant_high=high)
+            curve = curve.assign(
+                protocol=curve["model"].map(lambda name: TITLES.get(name, name)),
+                relevant_low=low,
+                relevant_high=high,
+            )
             yield Picture(f"decision_curves--{protocol}_{name}{suffix}", _of_class(curve, name))
 
 

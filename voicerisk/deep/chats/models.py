@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from voicerisk.deep.networks.cache import Embeds
 from voicerisk.deep.networks.training import TrainingSettings, deterministic, train
 from voicerisk.errors import ModelError
 from voicerisk.files import PRIVATE, replacing, write_json
 from voicerisk.text.cleaning import word_spans
+from voicerisk.text.linear import Embeds, load_linear
 from voicerisk.text.probabilities import balanced_log_loss
 from voicerisk.text.settings import NetworkSettings
 from voicerisk.text.vectors import WordVectors
@@ -127,6 +127,27 @@ class WordModel:
         """Write weights and vectors (safetensors), words and settings (JSON), for the owner alone."""
         about = {"kind": "w2v_mlp", "words": list(self.words), "max_words": self.max_words}
         _save(folder, self.network, self.classes, self.settings, about)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenScores:
+    """Scores that another program gave: nothing was learned, and no text can be scored.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    """
+
+    classes: tuple[str, ...]
+
+    def logits(self, sessions: Texts) -> np.ndarray:
+        """Raise: the scores of a session come from a table."""
+        raise ModelError("This model is a table of scores; give it a table of the new sessions' scores.")
+
+    def save(self, folder: Path) -> None:
+        """Write which classes the scores are of."""
+        content = {"format": FORMAT, "kind": "scores", "classes": list(self.classes)}
+        write_json(folder / "model.json", content, PRIVATE)
 
 
 def tokens_of(texts: Sequence[str]) -> list[str]:
@@ -275,14 +296,14 @@ def _save(
 
 
 def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identity: str = "") -> TextModel:
-    """Read a model that was saved: TF-IDF, T-MLP or W2V-MLP.
+    """Read a model that was saved: TF-IDF, linear, T-MLP, W2V-MLP or ready scores.
 
     Parameters
     ----------
     folder : Path
         Holds model.json and, for networks, model.safetensors.
     encoder : Embeds, optional
-        T-MLP's encoder; it must be the one of training.
+        Of T-MLP and the linear model; it must be the one of training.
     encoder_identity : str
         `TextEncoder.identity` of it.
 
@@ -302,6 +323,10 @@ def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identit
         raise ModelError(f"{folder / 'model.json'} is not readable as a text model.") from None
     if kind == "tfidf":
         return load_tfidf(folder)
+    if kind == "linear":
+        return load_linear(folder, encoder, encoder_identity)
+    if kind == "scores":
+        return GivenScores(classes)
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import classes_of
-from voicerisk.deep.chats.protocol import NESTED, PUBLISHED
+from voicerisk.deep.chats.learning import NESTED, PUBLISHED
 from voicerisk.text.settings import TextSettings
 from voicerisk.validation import ValidationSettings, compute_metrics
 from voicerisk.validation.metrics.calibration import murphy
