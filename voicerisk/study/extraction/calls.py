@@ -23,9 +23,9 @@ from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import fingerprint, keep_only, read_record
 from voicerisk.pipeline.study_file import plain
-from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.marker_table import (
+from voicerisk.study.extraction.channels import audio_of_calls
+from voicerisk.study.extraction.marker_table import (
     match_calls,
     place_by_time,
     place_segments,
