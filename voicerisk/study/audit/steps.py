@@ -191,11 +191,11 @@ class AuditSteps:
                     pass
                 timed[name] = (time.monotonic() - begun) / len(sets[WARM_UP:])
             keep_step(self.place / "seconds.json", timed)
-        timed = kept_step(self.place / "seconds.json")
-        if timed is None:
+        known = kept_step(self.place / "seconds.json")
+        if known is None:
             return
         long = {
-            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
+            name: n * float(known["ladder" if name in ("ladder", "permutations") else "honest"])
             for name, n in sizes.items()
             if n
         }
