@@ -1,4 +1,4 @@
-"""The plain neural model: embeddings that are not trained, their mean over messages, a ridge logistic model."""
+"""The plain neural model: frozen embeddings, their mean over messages, a ridge logistic model."""
 
 import json
 from collections.abc import Sequence

@@ -155,6 +155,68 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
     )  # fmt: skip
 
 
+def read_sessions(
+    settings: TextSettings, folder: Path
+) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...], list[str]]:
+    """Read, clean and cut sessions that have no label, to be scored.
+
+    Parameters
+    ----------
+    settings : TextSettings
+        As the model's study read its messages.
+    folder : Path
+        Where the relative name of the table resolves from.
+
+    Returns
+    -------
+    sessions : DataFrame
+        session_id, n_messages, n_words (both before cutting), messages_cut, left_out (why a session cannot
+        be scored: no model of the study learned from its like; '' otherwise); sorted by session_id.
+    texts : tuple of tuple of str
+        Cleaned messages of the sessions that are not left out, in their order.
+    notes : list of str
+
+    Raises
+    ------
+    TextError
+        If the table cannot be used; the message names file, row and column, never a text.
+    """
+    path = folder / settings.messages
+    messages = read_table(path)
+    require(messages, {"session": settings.session, "text": settings.text}, path)
+    messages = messages.assign(session_id=as_id(messages, settings.session, path))
+    if settings.roles:
+        require(messages, {"role": settings.role}, path)
+    ids = sorted(messages["session_id"].unique())
+    if settings.time in messages:
+        messages = in_time_order(messages, settings.time, path)
+    texts, notes = _clean(messages, settings)
+    own = [texts.get(name, ()) for name in ids]
+    table = pd.DataFrame(
+        {
+            "session_id": ids, "n_messages": [len(one) for one in own],
+            "n_words": [sum(len(words_of(text)) for text in one) for one in own],
+            "messages_cut": [max(len(one) - settings.max_messages, 0) for one in own],
+        }
+    )  # fmt: skip
+    table["left_out"] = ""
+    if settings.age in messages and settings.min_age is not None:
+        age = pd.to_numeric(table["session_id"].map(_one_each(messages, settings.age, path)), errors="coerce")
+        table.loc[age.isna(), "left_out"] = "age not known"
+        table.loc[age < settings.min_age, "left_out"] = f"younger than {settings.min_age}"
+    few = table["n_words"] < settings.min_words
+    table.loc[few, "left_out"] = f"fewer than {settings.min_words} words"
+    short = table["n_messages"] < settings.min_messages
+    table.loc[short, "left_out"] = f"fewer than {settings.min_messages} messages with words"
+    kept = (table["left_out"] == "").to_numpy()
+    if not kept.all():
+        notes.append(f"{int((~kept).sum())} of {len(table)} sessions were not scored; `left_out` says why.")
+    cut = [
+        _cut(one, settings.max_messages, settings.truncate) for one, in_ in zip(own, kept, strict=True) if in_
+    ]
+    return table, tuple(cut), notes
+
+
 def _cut(texts: tuple[str, ...], most: int, keep: str) -> tuple[str, ...]:
     return texts[:most] if keep == "head" else texts[-most:]
 

@@ -162,18 +162,16 @@ def learn(
             "recalibration_slope": recalibration.slope, "recalibration_at_bound": recalibration.at_bound,
         }  # fmt: skip
     teaching = seen_record(users_of(cohort, taught), everyone)
-    seen = (
-        {"weights": teaching} if name in pretrained.scores else {"vocabulary": teaching, "weights": teaching}
-    )
+    # Whoever made ready scores knows what they learned from; here it is recalibration alone.
+    seen = {} if name in pretrained.scores else {"weights": teaching}
+    if name in RIDGES:
+        seen["vocabulary" if name == "tfidf" else "scaling"] = teaching
     if stopping is not None:
         seen["stopping"] = seen_record(users_of(cohort, np.unique(stopping)), everyone)
     elif name in RIDGES:
         seen["penalty"] = teaching
     if protocol == NESTED:
         seen["recalibration"] = seen_record(users_of(cohort, inner_rows), everyone)
-    if name in pretrained.scores:
-        # Whoever made them knows what they learned from; here it is recalibration alone.
-        seen.pop("weights")
     procedure = Procedure(
         name, protocol, cohort.classes, recalibration,
         {one: float(share) for one, share in zip(cohort.classes, shares, strict=True)},
@@ -230,7 +228,7 @@ def _fit_nested(
     settings: TextSettings,
     pretrained: Pretrained,
 ) -> tuple[TextModel, pd.DataFrame, np.ndarray]:
-    """Fit what needs no epoch to all training rows; return their scores, too, by models that left them out."""
+    """Fit what needs no epoch to all training rows; also score them, by models that left them out."""
     if name in pretrained.scores:
         return GivenScores(cohort.classes), pd.DataFrame(), pretrained.scores[name][rows]
     users = users_of(cohort, rows)

@@ -28,7 +28,7 @@ def spoken(
             notes.append(f"{title}, {protocol}: in {last} repeats the last of {epochs} epochs was the best.")
         if early:
             notes.append(
-                f"{title}, {protocol}: in {early} of {len(best)} repeats epoch 1 or 2 was the best, so that the "
+                f"{title}, {protocol}: in {early} of {len(best)} repeats epoch 1 or 2 was the best: the "
                 "network learned almost nothing; compare it with the linear model."
             )
     for name in dict.fromkeys(name for one in facts for name in one.get("never_decided", ())):

@@ -83,17 +83,17 @@ def fit_on_split(
             len(tokens_of(texts)) > settings.max_words for texts in cohort.texts
         )
     p = learned.procedure.risks(p_raw)
-    return Fitted(learned, _table(protocol, name, repeat, cohort, test, p_raw, p, weight), facts)
+    return Fitted(learned, prediction_table(protocol, name, repeat, cohort, test, p_raw, p, weight), facts)
 
 
 def _coverage(model: Any, cohort: TextCohort, rows: np.ndarray) -> float:
     """Share of the running words of some sessions that have a vector in the model."""
-    known = set(model.words)
+    known = set(model.vectors.words)
     words = [word for k in rows for word in tokens_of(cohort.texts[k])[: model.max_words]]
     return float(np.mean([word in known or word.lower() in known for word in words])) if words else 0.0
 
 
-def _table(
+def prediction_table(
     protocol: str,
     model: str,
     repeat: int,
@@ -102,6 +102,7 @@ def _table(
     p_raw: np.ndarray,
     p: np.ndarray,
     weight: np.ndarray,
+    design: str = DESIGN,
 ) -> pd.DataFrame:
     """Arrange scores as the predictions table: a session is a call, a user a caller."""
     sessions = cohort.sessions.iloc[rows]
@@ -110,7 +111,7 @@ def _table(
     none = pd.array([None] * len(rows), dtype="Int64")
     return pd.DataFrame(
         {
-            "protocol": protocol, "model": model, "target": TARGET, "design": DESIGN, "repeat": repeat,
+            "protocol": protocol, "model": model, "target": TARGET, "design": design, "repeat": repeat,
             "fold": 0, "unit": "call", "call_id": sessions["session_id"].to_numpy(),
             "caller_id": sessions["user_id"].to_numpy(), "segment": none, "frame": none, "time_s": np.nan,
             "y": sessions["label"].to_numpy(), **scores, **risks, "threshold": np.nan, "weight": weight,
@@ -153,24 +154,24 @@ def run_protocol(
     facts : list of dict
         One a repeat.
     """
-    import json
-
-    from voicerisk.files import PRIVATE, write_json, write_parquet
+    from voicerisk.files import write_parquet
+    from voicerisk.pipeline.kept_steps import keep_step, kept_step
 
     predictions, histories, folds, facts = [], [], {}, []
     for repeat, split in enumerate(splits):
         done = checkpoints / f"{repeat}.json"
-        if not done.is_file():
+        tables = checkpoints / f"{repeat}.parquet", checkpoints / f"{repeat}_history.parquet"
+        record = kept_step(done)
+        if record is None:
             fitted = fit_on_split(name, protocol, cohort, split, repeat, settings, pretrained)
             fitted.learned.save(models / f"repeat_{repeat}")
-            write_parquet(checkpoints / f"{repeat}.parquet", fitted.predictions)
-            write_parquet(checkpoints / f"{repeat}_history.parquet", fitted.learned.history)
+            write_parquet(tables[0], fitted.predictions)
+            write_parquet(tables[1], fitted.learned.history)
             held_out = sorted(set(users_of(cohort, split.test)))
             record = {"held_out": held_out, "seen": fitted.learned.seen, "facts": fitted.facts}
-            write_json(done, record, PRIVATE)
-        record = json.loads(done.read_text(encoding="utf-8"))
-        predictions.append(pd.read_parquet(checkpoints / f"{repeat}.parquet"))
-        histories.append(pd.read_parquet(checkpoints / f"{repeat}_history.parquet"))
+            keep_step(done, record, *tables)
+        predictions.append(pd.read_parquet(tables[0]))
+        histories.append(pd.read_parquet(tables[1]))
         folds[str(repeat)] = {"0": {"held_out": record["held_out"], "seen": record["seen"]}}
         facts.append(record["facts"])
         if progress is not None:

@@ -14,6 +14,7 @@ from voicerisk.deep.chats.learning import Pretrained, final_split, learn, users_
 from voicerisk.deep.chats.notes import spoken
 from voicerisk.deep.chats.protocol import run_protocol
 from voicerisk.deep.chats.study_file import TextStudy
+from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.errors import TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
@@ -93,6 +94,7 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
     messages = study.folder / study.text.messages
     if not messages.is_file():
         raise TextError(f"There is no table of messages {messages} ([text] messages).")
+    _require_extra(study)
     identity = {"study": fingerprint(place=str(study.path)), "calls": sha256_file(messages)}
     folder = ResultsFolder(Path(out), identity)
     with folder.locked():
@@ -113,6 +115,16 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
             pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
         )
         return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)))
+
+
+def _require_extra(study: TextStudy) -> None:
+    """Raise before anything is computed where what the study asks for is not installed."""
+    if study.text.uses_encoder:
+        require_deep("A pretrained encoder", "torch", "transformers", "safetensors")
+    if {"t_mlp", "w2v_mlp"} & set(study.text.models):
+        require_deep("A network", "torch", "safetensors")
+    if study.text.explain.words and study.text.explain.models:
+        require_deep("[text.explain] words", "shap")
 
 
 class _Run:
@@ -420,7 +432,7 @@ class _Run:
         if encoder is not None:
             # Sessions with words left out are nobody's: their vectors are not kept.
             encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
-        model = load_text_model(place, encoder, self.pretrained.encoder_identity)
+        model = load_text_model(place, encoder, self.pretrained.encoder_identity, self.pretrained.vectors)
         token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
         out = self.folder.file("explanations")
         out.mkdir(exist_ok=True)

@@ -10,6 +10,8 @@ from voicerisk.validation.metrics.classes.decisions import MACRO, PERCENTILE
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from voicerisk.deep.chats.scoring import TextValidation
+
 SHOWN = {
     "auroc": "AUROC (macro)", "accuracy": "accuracy", "f1": "F1 (macro)", "brier": "Brier score (mean "
     "of classes)",
@@ -59,3 +61,34 @@ def print_text_summary(result: TextResult, console: "Console") -> None:
         style="dim",
     )
     console.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)
+
+
+def print_validation(found: "TextValidation", console: "Console") -> None:
+    """Print what a saved model is worth on another study."""
+    from rich.table import Table
+
+    metrics = found.metrics
+    rows = metrics[(metrics["method"] == PERCENTILE) & (metrics["subgroup"] == "all")]
+    table = Table(title="Sessions of the new study; intervals over users, the model is fixed")
+    for name in ("class", "AUROC", "sensitivity", "PPV", "mean risk", "seen"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for row in found.recalibration.to_dict("records"):
+        own = rows[rows["class"] == row["class"]].drop_duplicates("metric").set_index("metric")
+        cells = [_interval(own, metric) for metric in ("auroc", "sensitivity", "ppv")]
+        table.add_row(str(row["class"]), *cells, f"{row['mean_p']:.3f}", f"{row['share']:.3f}")
+    console.print(table)
+    console.print(
+        f"Slope of the risks {found.slope:.2f}: 1 where they spread as they should, below 1 where they are "
+        "too extreme. Mean risk and seen share differ where classes are rarer or more common than in the "
+        "model's study (--prevalence). A research tool: no triage device, never the sole basis of a clinical "
+        "decision.",
+        style="dim",
+    )
+    console.print(f"Results: {found.folder}", highlight=False, soft_wrap=True)
+
+
+def _interval(rows: pd.DataFrame, metric: str) -> str:
+    if metric not in rows.index:
+        return "–"
+    one = rows.loc[metric]
+    return f"{one['estimate']:.2f} ({one['lower']:.2f} to {one['upper']:.2f})"
