@@ -1,5 +1,6 @@
 """From a table of messages to cleaned, labelled sessions; all that left and was cut is counted."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
 from voicerisk.text.messages import as_id, in_time_order, read_table, require, row_of
 from voicerisk.text.settings import TextSettings
 
+# A session with so many words is not written twice by chance.
+COPY_WORDS = 10
+MANY_ROLES = 12
+BAND = r"^(\d+)(?:\.0)?\s*(?:\+|(?:-|–|to|bis)\s*\d+)$"
+ROLE = re.compile(r"[\w-]{0,20}")
 _NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
 _EMPTY = frozenset({"", "na", "nan", "none", "<na>"})
 
@@ -104,12 +110,14 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
 
     flow = _Flow(sessions)
     _exclude_by_description(flow, settings)
-    kept = messages[messages["session_id"].isin(flow.sessions["session_id"])]
-    if settings.time in kept:
-        kept = in_time_order(kept.reset_index(drop=True), settings.time, path)
+    if settings.time in messages:
+        # Of all messages, so that an error names the row of the file.
+        messages = in_time_order(messages, settings.time, path, settings.time_format)
+    kept = messages[messages["session_id"].isin(flow.sessions["session_id"])].reset_index(drop=True)
     texts, notes = _clean(kept, settings)
     notes += [*_unmapped_labels(sessions, settings), *_repeated_rows(kept, settings)]
     _exclude_short(flow, texts, settings)
+    notes += _exclude_copies(flow, texts)
 
     left = flow.sessions.reset_index(drop=True)
     if left.empty:
@@ -189,7 +197,7 @@ def read_sessions(
         require(messages, {"role": settings.role}, path)
     ids = sorted(messages["session_id"].unique())
     if settings.time in messages:
-        messages = in_time_order(messages, settings.time, path)
+        messages = in_time_order(messages, settings.time, path, settings.time_format)
     texts, notes = _clean(messages, settings)
     own = [texts.get(name, ()) for name in ids]
     table = pd.DataFrame(
@@ -201,7 +209,7 @@ def read_sessions(
     )  # fmt: skip
     table["left_out"] = ""
     if settings.age in messages and settings.min_age is not None:
-        age = pd.to_numeric(table["session_id"].map(_one_each(messages, settings.age, path)), errors="coerce")
+        age = ages(table["session_id"].map(_one_each(messages, settings.age, path)))
         table.loc[age.isna(), "left_out"] = "age not known"
         table.loc[age < settings.min_age, "left_out"] = f"younger than {settings.min_age}"
     few = table["n_words"] < settings.min_words
@@ -218,7 +226,10 @@ def read_sessions(
 
 
 def _cut(texts: tuple[str, ...], most: int, keep: str) -> tuple[str, ...]:
-    return texts[:most] if keep == "head" else texts[-most:]
+    if len(texts) <= most or keep == "head":
+        return texts[:most]
+    first = most // 2 if keep == "ends" else 0
+    return texts[:first] + texts[len(texts) - (most - first) :]
 
 
 def _describe(
@@ -234,8 +245,8 @@ def _describe(
         twice = own["session_id"].duplicated()
         if twice.any():
             raise TextError(
-                f"{row_of(path, int(twice.to_numpy().argmax()))}: the session stands in a row above already; "
-                "one row a session."
+                f"{row_of(path, int(twice.to_numpy().argmax()), own)}: the session stands in a row above "
+                "already; one row a session."
             )
     users_known = False
     for key, name in (("user_id", settings.user), ("age", settings.age), ("complete", settings.complete)):
@@ -263,7 +274,7 @@ def _one_each(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     if twice.any():
         row = int(table.index.get_indexer(twice.index[twice])[0])
         raise TextError(
-            f"{row_of(path, row)}: the session has another {column} in a row above; it must have one."
+            f"{row_of(path, row, table)}: the session has another {column} in a row above; it must have one."
         )
     return values.set_index("session_id")["one"]
 
@@ -290,8 +301,8 @@ def _label(
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise TextError(
-                f"{row_of(path, row)}: {settings.label} is not one of {', '.join(settings.classes)}; map it "
-                "in [text] labels."
+                f"{row_of(path, row, table)}: {settings.label} is not one of {', '.join(settings.classes)}; "
+                "map it in [text] labels."
             )
         return sessions.assign(label=sessions["session_id"].map(consensus(ratings))), ratings
     path = folder / (settings.sessions or settings.messages)
@@ -303,7 +314,7 @@ def _label(
         return sessions.assign(label=coded, unmapped=found.where(coded.isna())), none
     if any(item in table for item in CSSRS_ITEMS):
         rows = table.drop_duplicates("session_id") if settings.sessions is None else table
-        coded = code_sessions(rows.reset_index(drop=True), path)
+        coded = code_sessions(rows, path)
         found = pd.Series(coded.to_numpy(), index=rows["session_id"].to_numpy())
         return sessions.assign(label=sessions["session_id"].map(found)), none
     raise TextError(
@@ -346,16 +357,33 @@ def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
     reason = "raters do not agree, or no rating" if settings.ratings else "no label"
     flow.leave("label", reason, flow.sessions["label"].isna())
     if settings.min_age is not None and sessions["age"].notna().any():
-        age = pd.to_numeric(flow.sessions["age"], errors="coerce")
+        age = ages(flow.sessions["age"])
         bad = age.isna() & flow.sessions["age"].notna()
         if bad.any():
-            raise TextError(f"{int(bad.sum())} sessions have an {settings.age} that is not a number.")
+            raise TextError(
+                f"{int(bad.sum())} sessions have a value of {settings.age} that is neither a number nor a band "
+                "such as 14-17 or 18+."
+            )
         flow.leave("age", "age not known", age.isna())
         flow.leave("age", f"younger than {settings.min_age}", age[age.notna()] < settings.min_age)
     if sessions["complete"].notna().any():
         answer = flow.sessions["complete"].astype("string").str.lower().fillna("")
         flow.leave("complete", "ended too early", answer.isin(_NO))
+    # A band has no mean: it serves to exclude, and is not described as a number.
     flow.sessions = flow.sessions.assign(age=pd.to_numeric(flow.sessions["age"], errors="coerce"))
+
+
+def ages(values: pd.Series) -> pd.Series:
+    """Return ages as numbers; of a band such as 14-17, 14 to 17 or 18+ its lower end.
+
+    Examples
+    --------
+    >>> ages(pd.Series(["16", "14-17", "18+", None, "?"])).tolist()
+    [16.0, 14.0, 18.0, nan, nan]
+    """
+    text = values.astype("string").str.strip()
+    lower = text.str.extract(BAND, expand=False)
+    return pd.to_numeric(lower.fillna(text), errors="coerce").astype("float64")
 
 
 def _clean(messages: pd.DataFrame, settings: TextSettings) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -365,9 +393,21 @@ def _clean(messages: pd.DataFrame, settings: TextSettings) -> tuple[dict[str, tu
         role = messages[settings.role].astype("string").str.strip()
         mine = role.isin(list(settings.roles))
         notes.append(
-            f"{int((~mine).sum())} messages of other roles than {', '.join(settings.roles)} are not read."
+            f"{int((~mine).sum())} messages of other roles than {', '.join(settings.roles)} are not read "
+            f"({_roles_found(role)})."
         )
+        if not mine.any():
+            raise TextError(
+                f"{settings.messages}: no message has a role of {', '.join(settings.roles)} "
+                f"({_roles_found(role)}); set [text] roles."
+            )
         messages = messages[mine]
+    elif settings.role in messages:
+        role = messages[settings.role].astype("string").str.strip()
+        if role.nunique() > 1:
+            notes.append(
+                f"Messages of every role are read ({_roles_found(role)}); [text] roles names whose are wanted."
+            )
     raw = messages[settings.text].astype("string").fillna("")
     text = [clean_text(one, settings.keep_emoji) for one in raw]
     table = pd.DataFrame({"session_id": messages["session_id"].to_numpy(), "text": text})
@@ -376,6 +416,38 @@ def _clean(messages: pd.DataFrame, settings: TextSettings) -> tuple[dict[str, tu
         notes.append(f"{int((~full).sum())} messages hold no word after cleaning and were left out.")
     grouped = table[full].groupby("session_id", sort=False)["text"]
     return {str(name): tuple(part) for name, part in grouped}, notes
+
+
+def _roles_found(role: pd.Series) -> str:
+    """List the roles of a table where they look like roles: a wrong column may hold what somebody wrote."""
+    counts = role.fillna("").value_counts()
+    if len(counts) > MANY_ROLES or not all(ROLE.fullmatch(str(name)) for name in counts.index):
+        return f"{len(counts)} different values, which are not shown"
+    each = sorted((str(name), int(n)) for name, n in counts.items())
+    return "found: " + ", ".join(f"{name or 'empty'} {n}" for name, n in each)
+
+
+def _exclude_copies(flow: _Flow, texts: dict[str, tuple[str, ...]]) -> list[str]:
+    """Take out sessions that repeat every word of another one under a new id; the first by id stays.
+
+    In two parts of a split, or twice in one, a copy makes every result too good. Short sessions may be alike
+    by chance and stay.
+    """
+    sessions = flow.sessions
+    whole = sessions["session_id"].map(lambda name: "\n".join(texts[name]))
+    long = (
+        sessions["session_id"].map(lambda name: sum(len(words_of(text)) for text in texts[name]))
+        >= COPY_WORDS
+    )
+    # Sorted by id already, so that the order of rows plays no part.
+    copy = whole.duplicated() & long
+    labels = sessions.groupby(whole)["label"].transform("nunique")
+    other = int((copy & (labels > 1)).sum())
+    flow.leave("copy", "every word is another session's", copy)
+    if not copy.any():
+        return []
+    said = f"; {other} of them belong to texts with different labels: look at them" if other else ""
+    return [f"{int(copy.sum())} sessions repeat every word of another session and were left out{said}."]
 
 
 def _exclude_short(flow: _Flow, texts: dict[str, tuple[str, ...]], settings: TextSettings) -> None:

@@ -14,7 +14,7 @@ from voicerisk.errors import TextError
 MODELS = ("tfidf", "t_mlp", "w2v_mlp", "linear")
 POOLINGS = ("mean", "first", "last")
 PRESETS = ("default", "paper", "both")
-ENDS = ("head", "tail")
+ENDS = ("head", "tail", "ends")
 BASELINES = ("drop", "background", "mask")
 CLASSES = ("NS", "SI", "ASE")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -132,6 +132,8 @@ class TextSettings:
     session, user, time, text, role, age, label, complete : str
         Names of the columns. Only session and text must be there; `complete` is false for a session that
         ended too early.
+    time_format : str or None
+        How times are written, in the signs of strftime ("%d.%m.%Y %H:%M"); default: ISO 8601 or numbers.
     roles : tuple of str
         Whose messages are read; () = everybody's.
     classes : tuple of str
@@ -147,8 +149,9 @@ class TextSettings:
     max_messages, max_tokens, max_words : int
         A session is cut to so many messages, a message to so many tokens of the encoder, and for the W2V-MLP
         a session to so many words (paper: "for technical reasons", no number given). What is cut is counted.
-    truncate : {'head', 'tail'}
-        Which end of a long session stays (paper: not given).
+    truncate : {'ends', 'head', 'tail'}
+        Which messages of a long session stay (paper: not given): the first half of `max_messages` and the
+        last, the first ones, or the last ones.
     models : tuple of {'tfidf', 'linear', 't_mlp', 'w2v_mlp'}
         () = TF-IDF, and the linear model where there are an encoder or embeddings. `linear` is a ridge
         logistic model on the mean of the messages' frozen embeddings; the last two are the paper's networks.
@@ -198,6 +201,7 @@ class TextSettings:
     age: str = "age"
     label: str = "label"
     complete: str = "complete"
+    time_format: str | None = None
     roles: tuple[str, ...] = ()
     classes: tuple[str, ...] = CLASSES
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -208,7 +212,7 @@ class TextSettings:
     max_messages: int = 64
     max_tokens: int = 64
     max_words: int = 600
-    truncate: str = "head"
+    truncate: str = "ends"
     models: tuple[str, ...] = ()
     encoder: str | None = None
     pooling: str = "mean"

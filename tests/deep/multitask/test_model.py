@@ -17,7 +17,7 @@ from voicerisk.deep.multitask import (
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
 from voicerisk.deep.multitask.inputs import learn_scaling
 from voicerisk.deep.multitask.losses import UncertaintyWeighting
-from voicerisk.deep.multitask.model import learn_slope, regime, tempered, warmup_factor
+from voicerisk.deep.multitask.model import regime, warmup_factor
 from voicerisk.deep.networks.training import deterministic
 from voicerisk.errors import MultitaskError
 
@@ -166,16 +166,6 @@ def test_a_model_file_gives_the_same_bits_back(tmp_path):
     file.write_bytes(b"nothing")
     with pytest.raises(MultitaskError, match="not readable as safetensors"):
         load_model_file(file)
-
-
-def test_temperature_is_learned_by_likelihood():
-    rng = np.random.default_rng(0)
-    p = rng.dirichlet([1.0, 1.0], size=4000)
-    y = (rng.random(4000) > p[:, 0]).astype(int)
-    assert learn_slope(p, y) == pytest.approx(1.0, abs=0.06)  # 3 standard errors of this sample
-    assert learn_slope(tempered(p, 3.0), y) == pytest.approx(1 / 3, abs=0.03)
-    np.testing.assert_array_equal(tempered(p, 1.0), p)
-    np.testing.assert_array_equal(tempered(p, 2.5).argmax(axis=1), p.argmax(axis=1))
 
 
 def grouped_cases(rng, persons=40):

@@ -28,7 +28,7 @@ RELEVANT = {1: (0.30, 0.50), 2: (0.15, 0.30)}
 CURVE_BOOTSTRAPS = 300
 FLOW_STEPS = {"table": "Sessions", "label": "With a label", "age": "Old enough", "complete": "Not ended "
 "early",
-              "length": "Long enough"}  # fmt: skip
+              "length": "Long enough", "copy": "No copies"}  # fmt: skip
 
 
 def write_figures(

@@ -18,8 +18,9 @@ FILE = "procedure.json"
 FORMAT = 1
 # Read another way, a session would be another one than those that the model learned from.
 PREPARATION = (
-    "session", "user", "time", "text", "role", "age", "roles", "min_age", "min_messages", "min_words",
-    "keep_emoji", "max_messages", "max_tokens", "max_words", "truncate", "pooling", "prefix",
+    "session", "user", "time", "time_format", "text", "role", "age", "roles", "min_age",
+    "min_messages", "min_words", "keep_emoji", "max_messages", "max_tokens", "max_words", "truncate",
+    "pooling", "prefix",
 )  # fmt: skip
 
 
