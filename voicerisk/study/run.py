@@ -18,7 +18,7 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.check import require_sound, unknown_linear
+from voicerisk.study.check import require_r, require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction import (
     Extraction,
@@ -111,6 +111,7 @@ def run_study(
     with folder.locked():
         folder.remember(study.path)
         stages = Stages(study, folder, jobs, reporter or Silent())
+        told += require_r(study, folder.file("gamm/notes.json"))
         for note in told:
             stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
