@@ -16,6 +16,7 @@ from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
+from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.run import Stages, open_results
 from voicerisk.study.settings import Study
@@ -99,7 +100,8 @@ def run_audit(
             told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
         base = audit_base(study, stages.marks["extract"])
         place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
-        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told)
+        others = controls_beside(study, cohort, place, jobs, told, "sha256" in extraction.channel)
+        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told, others)
         work.forecast()
         found = work.run()
         outputs = _write(study, folder, checked, found, chosen, base)
@@ -116,7 +118,7 @@ def audit_base(study: Study, extract: str) -> str:
         screening=plain(study.screening),
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
-        code=code_of(AuditSteps, check_study),
+        code=code_of(AuditSteps, check_study, controls_beside),
     )
 
 

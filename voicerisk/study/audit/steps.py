@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from voicerisk.validation import (
 )
 from voicerisk.validation.audit.climb import ladder_size
 from voicerisk.validation.audit.control_findings import control_findings
+from voicerisk.validation.audit.controls import Alone
 from voicerisk.validation.audit.findings import Finding
 from voicerisk.validation.audit.ladder import ladder
 from voicerisk.validation.audit.permutation import judge_permutations, strata_alone_auroc
@@ -101,7 +102,9 @@ class AuditSteps:
         place: Path,
         jobs: int,
         reporter: Reporter,
+        others: Sequence[Alone] = (),
     ) -> None:
+        self.others = others
         self.study, self.tables, self.channel = study, tables, channel
         self.options, self.place, self.reporter = options, place, reporter
         self.settings: ValidationSettings = study.validation
@@ -283,7 +286,7 @@ class AuditSteps:
         found = negative_controls(
             self.calls, self.fits.honest, self.settings, service, moderator, self._recording(),
             self._missing(), segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
-            keep=lambda name, row: self._keep("controls", name, row),
+            keep=lambda name, row: self._keep("controls", name, row), others=self.others,
         )  # fmt: skip
         self.fits.forget()
         return found
