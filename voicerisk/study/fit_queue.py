@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from voicerisk.files import PRIVATE, write_json
 from voicerisk.models import BoostData, Lane, LanePath, LazyLanes, alike_order
+from voicerisk.pipeline.kept_steps import keep_step
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.screening import Selection
 from voicerisk.types import Progress
@@ -96,8 +96,8 @@ class Wanted:
             # What the fit saw, read off its weights, not off what was asked for.
             "fitted_on": sorted(self.rows.callers[self._weighed]),
         }
-        write_json(file.with_suffix(".json"), notes, PRIVATE)
         path.to_npz(file)
+        keep_step(file.with_suffix(".json"), notes, file)
 
 
 def fit_wanted(wanted: Sequence[Wanted], data: BoostData, fitted: Callable[[], None]) -> None:

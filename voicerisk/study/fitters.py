@@ -1,6 +1,5 @@
 """Refitting gamboost for validation: what is learned where, many folds at once, finished folds kept."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from voicerisk.files import PRIVATE, write_json
 from voicerisk.models import (
     BoostData,
     BoostSettings,
@@ -24,6 +22,7 @@ from voicerisk.models import (
     learners_for,
 )
 from voicerisk.pipeline.cluster import cluster_cores
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import FRAME_KEYS, ModelTables
@@ -133,7 +132,7 @@ class GamboostFitter:
 
     def has(self, asked: TrainingSet) -> bool:
         """Say whether a training set's path is kept."""
-        return self.file(asked).exists()
+        return kept_step(self.file(asked).with_suffix(".json")) is not None
 
     def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: FrameRows, counted: Counted) -> None:
         wanted = self.wanted([asked for family in families for asked in family], rows, counted)
@@ -204,17 +203,18 @@ class GamboostFitter:
             yield from zip(sets, self._select(sets), strict=True)
             return
         files = {asked: self.file(asked).with_suffix(".lasso.json") for asked in sets}
-        todo = [asked for asked in sets if not files[asked].exists()]
+        found = {asked: kept for asked, file in files.items() if (kept := kept_step(file)) is not None}
+        todo = [asked for asked in sets if asked not in found]
         counted.screened(len(sets) - len(todo))
         size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
         for start in range(0, len(todo), size):
             some = todo[start : start + size]
             for asked, chosen in zip(some, self._select(some), strict=True):
-                write_json(files[asked], {"markers": chosen.markers, "callers": chosen.callers}, PRIVATE)
+                found[asked] = {"markers": chosen.markers, "callers": chosen.callers}
+                keep_step(files[asked], found[asked])
                 counted.screened()
         for asked in sets:
-            kept = json.loads(files[asked].read_text(encoding="utf-8"))
-            yield asked, Selection(tuple(kept["markers"]), tuple(kept["callers"]))
+            yield asked, Selection(tuple(found[asked]["markers"]), tuple(found[asked]["callers"]))
 
     def _select(self, sets: Sequence[TrainingSet]) -> list[Selection]:
         if self.learned.screening is not None:
@@ -251,7 +251,8 @@ class GamboostFitter:
 
     def _assess(self, asked: TrainingSet, rows: FrameRows) -> FittedPath:
         path = LanePath.from_npz(self.file(asked), rows.data)
-        kept = json.loads(self.file(asked).with_suffix(".json").read_text(encoding="utf-8"))
+        kept = kept_step(self.file(asked).with_suffix(".json"))
+        assert kept is not None  # fitted or found before it is assessed
         assessed = set(asked.assess)
         calls = [call for call, caller in rows.caller_of_call.items() if caller in assessed]
         score, deviance = path.held_out_path([rows.rows_of_call[call] for call in calls])

@@ -1,6 +1,5 @@
 """The leakage audit of a study: checks, the ladder, permutations, negative controls, the whole procedure."""
 
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_record
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.checks import Checked, check_study
@@ -164,7 +163,7 @@ def drop_stale_audit(study: Study, folder: ResultsFolder, extract: str) -> str |
     file = folder.file(f"{FOLDER}/settings.json")
     if not file.is_file():
         return None
-    if json.loads(file.read_text(encoding="utf-8")).get("base") == audit_base(study, extract):
+    if (read_record(file) or {}).get("base") == audit_base(study, extract):
         return None
     folder.forget(FOLDER)
     return "The audit belonged to other inputs or settings and was removed; `voicerisk audit` makes it anew."

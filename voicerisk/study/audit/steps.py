@@ -1,6 +1,5 @@
 """The refits of an audit, step by step: each finished step is a file, and the time is forecast."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 from voicerisk.callers.folds import caller_table
 from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, write_json
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
@@ -126,12 +125,13 @@ class AuditSteps:
     def _kept(self, step: str) -> dict[str, Any]:
         folder = self.place / step
         return {
-            file.relative_to(folder).with_suffix("").as_posix(): _number(json.loads(file.read_text("utf-8")))
+            file.relative_to(folder).with_suffix("").as_posix(): _number(kept)
             for file in sorted(folder.rglob("*.json"))
+            if (kept := kept_step(file)) is not None
         }
 
     def _keep(self, step: str, name: str, value: Any, forget: bool = True) -> None:
-        write_json(self.place / step / f"{name}.json", _text(value), PRIVATE)
+        keep_step(self.place / step / f"{name}.json", _text(value))
         if forget:
             self.fits.forget()
 
@@ -193,13 +193,12 @@ class AuditSteps:
                 for _ in fit(sets[WARM_UP:], None):
                     pass
                 timed[name] = (time.monotonic() - begun) / len(sets[WARM_UP:])
-            write_json(self.place / "seconds.json", timed)
-        known = self.place / "seconds.json"
-        if not known.is_file():
+            keep_step(self.place / "seconds.json", timed)
+        known = kept_step(self.place / "seconds.json")
+        if known is None:
             return
-        timed = json.loads(known.read_text(encoding="utf-8"))
         long = {
-            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
+            name: n * float(known["ladder" if name in ("ladder", "permutations") else "honest"])
             for name, n in sizes.items()
             if n
         }
