@@ -136,7 +136,8 @@ def _write(
     thin = options.frames_per_caller
     tables = {
         "ladder": found.ladder, "permutations": found.permutations, "tests": found.tests,
-        "controls": found.controls, "procedure": found.procedure, "columns": checked.columns,
+        "controls": found.controls, "procedure": found.procedure, "services": found.services,
+        "columns": checked.columns,
         "channel": checked.channel, "sample_size": checked.sample_size, "plausibility": checked.plausibility,
     }  # fmt: skip
     names = []
@@ -144,7 +145,7 @@ def _write(
         file = f"{FOLDER}/{name}.csv"
         folder.file(file).unlink(missing_ok=True)
         if len(table):
-            if name in ("ladder", "permutations", "tests", "controls", "procedure"):
+            if name in ("ladder", "permutations", "tests", "controls", "procedure", "services"):
                 table = table.assign(frames_per_caller="all" if thin is None else thin)
             write_csv(folder.file(file), table)
             names.append(file)
