@@ -15,8 +15,8 @@ from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.spans import Place, duration, inside, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.intake import is_missing
-from voicerisk.study.call_channels import audio_of_calls
-from voicerisk.study.extraction import Extraction, read_marker_table
+from voicerisk.study.extraction.calls import Extraction, read_marker_table
+from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
 from voicerisk.validation.sample_size import expected_interval

@@ -12,16 +12,14 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_record
 from voicerisk.pipeline.study_file import plain
-from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
-from voicerisk.study.run import Stages, open_results
+from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
 from voicerisk.study.settings import Study
+from voicerisk.study.stages import Stages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
-
-FOLDER = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,34 +166,6 @@ def drop_stale_audit(study: Study, folder: ResultsFolder, extract: str) -> str |
         return None
     folder.forget(FOLDER)
     return "The audit belonged to other inputs or settings and was removed; `voicerisk audit` makes it anew."
-
-
-def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
-    """Return the tables of the audit's figures, from what an audit wrote; none where there was none."""
-    file = folder.file(f"{FOLDER}/ladder.csv")
-    if not file.is_file():
-        return []
-    pictures = [("audit_ladder", read_table(folder.path, f"{FOLDER}/ladder"))]
-    draws = folder.file(f"{FOLDER}/permutations.csv")
-    if draws.is_file():
-        table = read_table(folder.path, f"{FOLDER}/permutations")
-        tests = read_table(folder.path, f"{FOLDER}/tests").set_index("scheme")
-        honest = table[(table["rung"] == "honest") & (table["permutation"] > 0)]
-        names = {"all": "among all callers", "strata": "within strata"}
-        pictures.append(
-            (
-                "permutation_null",
-                pd.DataFrame(
-                    {
-                        "kind": honest["scheme"].map(names),
-                        "metric": "auroc",
-                        "value": honest["auroc_kfold"],
-                        "observed": honest["scheme"].map(tests["observed"]),
-                    }
-                ),
-            )
-        )
-    return pictures
 
 
 def _result(folder: ResultsFolder, checked: Checked, found: Refitted) -> AuditResult:

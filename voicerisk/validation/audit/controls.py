@@ -9,19 +9,15 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import check_calls, require_columns, require_one_row
+from voicerisk.callers.shuffling import permute_outcomes
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.audit.checks import separated_by_chance
 from voicerisk.validation.audit.control_findings import said_of_voices
 from voicerisk.validation.audit.met_voices import LEVEL, met_voices
-from voicerisk.validation.audit.permutation import (
-    MakeFitPaths,
-    permute_outcomes,
-    pipeline_auroc,
-    pipeline_scores,
-    strata_alone_auroc,
-)
+from voicerisk.validation.audit.permutation import strata_alone_auroc
 from voicerisk.validation.metrics.discrimination import obuchowski
+from voicerisk.validation.protocols.kfold_scores import MakeFitPaths, pipeline_auroc, pipeline_scores
 from voicerisk.validation.protocols.nested_error import leave_pair_out
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.run import NESTED
