@@ -21,7 +21,7 @@ from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.cohort import Cohort
 from voicerisk.files import PRIVATE, write_parquet
 from voicerisk.pipeline.progress import Reporter
-from voicerisk.study.call_channels import audio_of_calls
+from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.settings import Study
 from voicerisk.types import Progress
 from voicerisk.validation.audit.controls import Alone
@@ -143,7 +143,7 @@ def _of_call(
         frames = extract_file(path, preset, whole, markers, replace(apart, channel=other), mask=False)
         found[OTHER_VOICE] = frames[~frames["silent"]]
     return {
-        kind: {"n_frames": len(part), **part[list(markers)].mean().to_dict()}
+        kind: {"n_frames": len(part), **{name: float(part[name].mean()) for name in markers}}
         for kind, part in found.items()
         if len(part) >= LEAST_FRAMES
     }
