@@ -14,6 +14,7 @@ from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_r
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
+from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
 from voicerisk.study.settings import Study
@@ -96,7 +97,8 @@ def run_audit(
             told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
         base = audit_base(study, stages.marks["extract"])
         place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
-        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told)
+        others = controls_beside(study, cohort, place, jobs, told, "sha256" in extraction.channel)
+        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told, others)
         work.forecast()
         found = work.run()
         outputs = _write(study, folder, checked, found, chosen, base)
@@ -113,7 +115,7 @@ def audit_base(study: Study, extract: str) -> str:
         screening=plain(study.screening),
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
-        code=code_of(AuditSteps, check_study),
+        code=code_of(AuditSteps, check_study, controls_beside),
     )
 
 
@@ -132,7 +134,8 @@ def _write(
     thin = options.frames_per_caller
     tables = {
         "ladder": found.ladder, "permutations": found.permutations, "tests": found.tests,
-        "controls": found.controls, "procedure": found.procedure, "columns": checked.columns,
+        "controls": found.controls, "procedure": found.procedure, "services": found.services,
+        "columns": checked.columns,
         "channel": checked.channel, "sample_size": checked.sample_size, "plausibility": checked.plausibility,
     }  # fmt: skip
     names = []
@@ -140,7 +143,7 @@ def _write(
         file = f"{FOLDER}/{name}.csv"
         folder.file(file).unlink(missing_ok=True)
         if len(table):
-            if name in ("ladder", "permutations", "tests", "controls", "procedure"):
+            if name in ("ladder", "permutations", "tests", "controls", "procedure", "services"):
                 table = table.assign(frames_per_caller="all" if thin is None else thin)
             write_csv(folder.file(file), table)
             names.append(file)
