@@ -20,6 +20,7 @@ from voicerisk.validation import compute_metrics, degenerate_scores
 from voicerisk.validation.metrics.compute import ONE_CLASS
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
+from voicerisk.validation.metrics.paired import paired_differences
 from voicerisk.validation.metrics.settling import settled_after, settling
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
@@ -34,7 +35,7 @@ HEADER_SLACK_S = 0.1  # compressed formats round to a packet
 def write_metrics(
     study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
 ) -> tuple[list[str], list[str]]:
-    """Measure all predictions; write `metrics.csv`, `thresholds.csv`, `tuning.csv` and `provenance.json`."""
+    """Measure all predictions; write `metrics.csv`, `comparisons.csv`, and what folds and cuts hold."""
     tables = [read_table(folder.path, f"predictions_{name}") for name in protocols]
     predictions, notes = at_study_prevalence(pd.concat(tables, ignore_index=True), study.validation.prior)
     metrics = compute_metrics(
@@ -46,6 +47,10 @@ def write_metrics(
         progress=move,
     )
     write_csv(folder.file("metrics.csv"), metrics)
+    comparisons = paired_differences(
+        predictions, seed=study.validation.seed, bootstrap_strata=study.validation.strata
+    )
+    write_csv(folder.file("comparisons.csv"), comparisons)
     out_of_bag = cut_stability(predictions, study.validation)
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
     if study.validation.strata:
@@ -86,6 +91,7 @@ def write_metrics(
         notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
     names = [
         "metrics.csv",
+        "comparisons.csv",
         "thresholds.csv",
         "thresholds_out_of_bag.csv",
         "tuning.csv",
