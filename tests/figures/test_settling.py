@@ -1,5 +1,7 @@
 """The figure on how long a caller must speak holds the numbers of its table, on an axis of seconds."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -27,4 +29,4 @@ def test_lines_are_those_of_the_table():
         assert right.get_ylim()[1] > 1 and left.get_ylim()[0] == 0
         figure.canvas.draw()
         boxes = [label.get_window_extent() for label in left.get_xticklabels() if label.get_text()]
-        assert all(a.x1 <= b.x0 for a, b in zip(boxes, boxes[1:], strict=False)), "tick labels overlap"
+        assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(boxes)), "tick labels overlap"
