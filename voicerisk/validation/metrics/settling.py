@@ -77,9 +77,9 @@ def settling(
         line = lines.reindex(whole["fold"])[["slope", "intercept"]].to_numpy(np.float64)
         first = np.array([of_call[call][:n].mean() for call in long])
         last = np.array([of_call[call].mean() for call in long])
-        change = np.abs(_risk(first, *line.T, on_odds) - _risk(last, *line.T, on_odds))
+        change = np.abs(_risk(first, line, on_odds) - _risk(last, line, on_odds))
         within = [
-            _risk(_stretches(of_call[call], n), *own_line, on_odds).var(ddof=1)
+            _risk(_stretches(of_call[call], n), own_line[None, :], on_odds).var(ddof=1)
             for call, own_line in zip(long, line, strict=True)
             if len(of_call[call]) >= 2 * n
         ]
@@ -106,8 +106,9 @@ def _are_log_odds(frames: pd.DataFrame, calls: pd.DataFrame) -> bool:
     return bool(off_odds.median() < off_p.median())
 
 
-def _risk(value: Floats, slope: Floats, intercept: Floats, on_odds: bool) -> Floats:
-    return expit(intercept + slope * (value if on_odds else logit(value, CLIP)))
+def _risk(value: Floats, line: Floats, on_odds: bool) -> Floats:
+    """Return the risks of scores; `line` has slope and intercept of each, or of all."""
+    return expit(line[:, 1] + line[:, 0] * (value if on_odds else logit(value, CLIP)))
 
 
 def _stretches(values: Floats, n: int) -> Floats:
