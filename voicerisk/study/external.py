@@ -23,7 +23,7 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
 
 FOLDER = "external"
@@ -111,7 +111,7 @@ def validate_externally(
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
         absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:

@@ -14,7 +14,7 @@ from voicerisk.study.audit.run import drop_stale_audit
 from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.output.metrics import write_manifest
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import PROTOCOLS, Stages, digest, open_results
+from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def run_study(
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
-        stages = Stages(study, folder, jobs, reporter or Silent())
+        stages = StudyStages(study, folder, jobs, reporter or Silent())
         for note in told:
             stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)

@@ -18,7 +18,7 @@ from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
 
 
@@ -87,7 +87,7 @@ def run_audit(
     folder = open_results(study, out)
     with folder.locked():
         started = time.monotonic()
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, extraction = stages.extract(cohort)
         with told.stage("Checks without refits"):
             checked = check_study(study, cohort, tables, extraction.channel, folder)
