@@ -114,6 +114,11 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Scores in rising order with the cut; calls decided wrongly are ringed.",
         private=True,
     ),
+    "settling": Drawing(
+        "settling",
+        "How long must a caller speak",
+        "How far risk and decision after some seconds of speech are from those of the whole call.",
+    ),
     "subgroup_forest": Drawing(
         "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."
     ),

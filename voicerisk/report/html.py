@@ -52,7 +52,7 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
             "training_curves",
         ),
     ),
-    ("calls", "Cuts and calls", ("threshold_distribution", "score_dots")),
+    ("calls", "Cuts and calls", ("threshold_distribution", "score_dots", "settling")),
     (
         "markers",
         "What each marker does",

@@ -273,6 +273,8 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield from _of_tuning(folder)
     thresholds = read_table(folder.path, "thresholds")
     yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
+    if has_table(folder.path, "settling"):
+        yield Picture("settling", read_table(folder.path, "settling"))
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
 
