@@ -99,6 +99,17 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Observed share of positive calls against predicted risk.",
         ("strip",),
     ),
+    "predicted_observed": Drawing(
+        "grades",
+        "Predicted and observed",
+        "What each call was told by a model that never saw its caller, against the grade or number it had.",
+        private=True,
+    ),
+    "grade_calibration": Drawing(
+        "grades",
+        "Calibration of each grade",
+        "Observed share of calls of a grade or more against its predicted probability.",
+    ),
     "decision_curves": Drawing(
         "net_benefit",
         "Decision curves",

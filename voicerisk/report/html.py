@@ -27,6 +27,7 @@ from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
+from voicerisk.report.scale_tables import scale_tables
 from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
     PublicationTable,
@@ -40,12 +41,14 @@ from voicerisk.report.writers import to_html
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
-        "Both protocols side by side",
+        "Performance on callers left out",
         (
             "protocols_compared",
             "roc",
             "precision_recall",
             "confusion",
+            "predicted_observed",
+            "grade_calibration",
             "calibration",
             "decision_curves",
             "training_curves",
@@ -319,6 +322,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
             if several
             else [performance_table(results.metrics, flow=flow_of(results))]
         )
+    if results.of_scale:
+        made["performance"] = scale_tables(results.of_scale)
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

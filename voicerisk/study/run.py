@@ -28,6 +28,7 @@ from voicerisk.study.extraction import (
     read_marker_table,
 )
 from voicerisk.study.ratings import write_ratings
+from voicerisk.study.scale_checks import halved, is_scale, refused
 from voicerisk.study.settings import Study
 
 Move = Callable[[int, int], None]
@@ -106,6 +107,9 @@ def run_study(
     cohort = load_cohort(study.cohort, study.folder)
     if _digest(brought) != read:
         raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
+    impossible = refused(study, wanted)
+    if impossible:
+        raise StudyError(f"{study.path.name}: {impossible}.")
     told = require_sound(study, cohort, wanted)
     folder = open_results(study, out)
     with folder.locked():
@@ -114,6 +118,8 @@ def run_study(
         for note in told:
             stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
+        if is_scale(study):
+            return _run_scale(stages, tables, read)
         unknown = unknown_linear(study, tables.markers)
         if unknown:
             raise StudyError(f"{study.path.name}: {unknown}.")
@@ -133,6 +139,22 @@ def run_study(
         stages.report()
         thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
+
+
+def _run_scale(stages: "Stages", tables: ModelTables, read: str) -> RunResult:
+    """Run what a study of grades or of a number has: validation, model, figures, tables and report."""
+    from voicerisk.study.metrics_stage import write_manifest
+    from voicerisk.study.scale import NOT_RUN, run_scale_stages
+    from voicerisk.study.scale_shown import show_scale
+
+    study, folder = stages.study, stages.folder
+    stages.reporter.note(NOT_RUN.format(scale=study.cohort.scale))
+    metrics = run_scale_stages(stages, tables)
+    mark = fingerprint(marks=stages.marks, covariates=study.cohort.covariates, code=code_of(show_scale))
+    stages.stage("show", "Figures and tables", mark, lambda move: show_scale(study, folder, move))
+    write_manifest(study, folder, (), read)
+    stages.report()
+    return RunResult(folder.path, metrics, pd.DataFrame(), read_table(folder.path, "flow"))
 
 
 def open_results(study: Study, out: Path | str) -> ResultsFolder:
@@ -204,7 +226,8 @@ class Stages:
         home = self.folder.path
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-        _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
+        if not is_scale(study):
+            _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
         tables = model_tables(
@@ -256,7 +279,7 @@ class Stages:
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
         by = ["outcome", *study.cohort.groups]
-        labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
+        labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
         ratings = write_ratings(cohort, study, folder)

@@ -18,6 +18,7 @@ from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.run import Stages, open_results
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
 from voicerisk.validation.audit.findings import exit_code, findings_table
 
@@ -83,6 +84,7 @@ def run_audit(
     >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
     >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
+    refuse_scale(study, "audit")
     chosen = options or AuditOptions()
     told = reporter or Silent()
     cohort = load_cohort(study.cohort, study.folder)
