@@ -9,6 +9,7 @@ from voicerisk.cohort.coding import CSSRS_IMMINENT, CSSRS_LOW, SCALES
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
 from voicerisk.intake import clean
+from voicerisk.pipeline.setting import require_whole
 
 BINARY, ORDINAL, CONTINUOUS = "binary", "ordinal", "continuous"
 MOST_GRADE = 100
@@ -139,9 +140,7 @@ class CohortSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "moderator", _moderator(self.moderator))
-        least = self.level_callers
-        if isinstance(least, bool) or not isinstance(least, int) or least < 1:
-            raise CohortError(f"[cohort] level_callers must be a whole number of at least 1, not {least!r}.")
+        require_whole("[cohort] level_callers", self.level_callers, CohortError, 1)
         for key in ("calls", "where", "outcome", "missing_level", "root", "tier"):
             value = getattr(self, key)
             if value is None and key != "calls":

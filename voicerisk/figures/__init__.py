@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.saving import read_table, save
     from voicerisk.figures.selection import selection_frequencies, selection_table
+    from voicerisk.figures.settling import settling
     from voicerisk.figures.style import STYLES, Style, read_style
     from voicerisk.figures.subgroups import subgroup_forest
 
@@ -69,6 +70,7 @@ __all__ = [
     "score_dots",
     "selection_frequencies",
     "selection_table",
+    "settling",
     "sound_tables",
     "stored",
     "subgroup_forest",

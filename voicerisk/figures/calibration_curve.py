@@ -73,13 +73,10 @@ def calibration_points(
 
 
 def _wilson(y: np.ndarray, level: float) -> tuple[float, float]:
-    from statistics import NormalDist
+    from statsmodels.stats.proportion import proportion_confint
 
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    n, share = len(y), y.mean()
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    low, high = proportion_confint(y.sum(), len(y), 1.0 - level, "wilson")
+    return float(max(0.0, low)), float(min(1.0, high))
 
 
 def _curve(

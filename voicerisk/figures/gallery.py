@@ -86,6 +86,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         "protocols",
         "Metrics under both protocols",
         "Discrimination and decisions under the published and the nested protocol, with intervals.",
+        ("comparisons",),
     ),
     "roc": Drawing(
         "discrimination", "ROC curves", "Sensitivity against 1 minus specificity of calls.", ("metrics",)
@@ -123,6 +124,11 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Score of every call",
         "Scores in rising order with the cut; calls decided wrongly are ringed.",
         private=True,
+    ),
+    "settling": Drawing(
+        "settling",
+        "How long must a caller speak",
+        "How far risk and decision after some seconds of speech are from those of the whole call.",
     ),
     "subgroup_forest": Drawing(
         "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."

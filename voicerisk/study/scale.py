@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,13 @@ from voicerisk.models.calls.model import MEMBERS, CallFit, fit_calls, mixed
 from voicerisk.models.saved.scale import ScaleModel, write_scale_model
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.stages import Move
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import call_frames, level_of_calls, members_of
 from voicerisk.study.settings import Study
+from voicerisk.study.stages import StudyStages
 from voicerisk.types import Floats
 from voicerisk.validation.contract import Member, TrainingSet
 from voicerisk.validation.metrics.scale import scale_calibration, scale_metrics, spectrum_table
@@ -33,9 +35,6 @@ from voicerisk.validation.protocols.scale import (
     learn_scale,
     run_scale,
 )
-
-if TYPE_CHECKING:
-    from voicerisk.study.run import Move, Stages
 
 FEW = 5  # callers, below which a grade says little of itself
 PREDICTIONS = "predictions_scale.parquet"
@@ -95,7 +94,7 @@ def fitter_for(study: Study, tables: ModelTables) -> ScaleFitter:
     return ScaleFitter(tables, members_of(study.validation.family, tables.moderator), scale)
 
 
-def run_scale_stages(stages: Stages, tables: ModelTables) -> pd.DataFrame:
+def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:
     """Run what follows the biomarkers; return `scale/metrics.csv`."""
     study = stages.study
     inputs = {
@@ -107,7 +106,7 @@ def run_scale_stages(stages: Stages, tables: ModelTables) -> pd.DataFrame:
         "validation": plain(study.validation),
     }
     mark = fingerprint(**inputs, code=code_of(write_validation))
-    stages.stage(
+    stages.run(
         "scale",
         "Nested protocol",
         mark,
@@ -119,7 +118,7 @@ def run_scale_stages(stages: Stages, tables: ModelTables) -> pd.DataFrame:
         preset=study.biomarkers.preset,
         code=code_of(write_model),
     )
-    stages.stage(
+    stages.run(
         "scale_model", "Model on all calls", mark, lambda move: write_model(study, tables, stages.folder)
     )
     return read_table(stages.folder.path, "scale/metrics")

@@ -10,8 +10,8 @@ from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report import PublicationTable, biomarker_table, cohort_characteristics
 from voicerisk.report.scale_tables import scale_tables
+from voicerisk.study.output.figures import FLOW_LABELS, Picture, marker_labels, rug_of
 from voicerisk.study.settings import Study
-from voicerisk.study.study_figures import FLOW_LABELS, Picture, marker_labels, rug_of
 
 TABLES = ("metrics", "calibration", "spectrum")
 

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import GIVEN_SCORES, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.run import REPORT, RunResult
+from voicerisk.study.run_study import RunResult
 from voicerisk.study.saved_models import spoken_optimism
+from voicerisk.study.stages import REPORT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,6 +119,10 @@ def print_summary(result: RunResult, console: "Console") -> None:
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "comparisons"):
+        gap = auroc_gap(read_table(result.folder, "comparisons"))
+        if gap:
+            console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)

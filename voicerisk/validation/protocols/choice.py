@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.callers.weights import training_weights
 from voicerisk.validation.contract import Member
-from voicerisk.validation.metrics.logistic import expit, logit
-from voicerisk.validation.protocols.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.metrics.logistic import logit
+from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 
 # What a member must be better by, in log-likelihood of the callers, to weigh as much as one that may learn

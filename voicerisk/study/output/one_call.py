@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
@@ -16,8 +17,8 @@ from voicerisk.models.calls.model import COMMON, mixed
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.boost_rows import FrameRows
-from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.family import FamilyFitter, call_frames
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
@@ -276,7 +277,7 @@ def _checked_terms(
     """Return the terms as a table, if they add up to the stored scores."""
     call_id = str(scores.iloc[0]["call_id"])
     total = np.sum(list(terms.values()), axis=0)
-    gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()
+    gap = np.abs(expit(total) - scores["p_raw"].to_numpy(float)).max()
     if not gap <= TOLERANCE:
         raise StudyError(
             f"The settings of {study.path.name} no longer give the stored {protocol} scores of call "

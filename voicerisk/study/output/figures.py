@@ -16,8 +16,9 @@ from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.metrics_stage import at_study_prevalence
-from voicerisk.study.one_call import HeardCall
+from voicerisk.study.output.audit_figures import audit_pictures
+from voicerisk.study.output.metrics import at_study_prevalence
+from voicerisk.study.output.one_call import HeardCall
 from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import decision_curves
@@ -151,8 +152,6 @@ def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> 
 
 
 def _of_audit(folder: ResultsFolder) -> Iterator[Picture]:
-    from voicerisk.study.audit.run import audit_pictures
-
     for name, table in audit_pictures(folder):
         yield Picture(name, table)
 
@@ -242,7 +241,8 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     from voicerisk.figures import calibration_points, call_scores, curve_points
 
     metrics = read_table(folder.path, "metrics")
-    yield Picture("protocols_compared", metrics)
+    comparisons = read_table(folder.path, "comparisons")
+    yield Picture("protocols_compared", metrics, {"comparisons": comparisons})
     # The forest shows calls left out one caller at a time.
     shown = (metrics["unit"] == "call") & (metrics["design"] == "loco") & (metrics["subgroup"] != "all")
     if shown.any():
@@ -275,6 +275,8 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield from _of_tuning(folder)
     thresholds = read_table(folder.path, "thresholds")
     yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
+    if has_table(folder.path, "settling"):
+        yield Picture("settling", read_table(folder.path, "settling"))
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
 
