@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.flow import exclusion_flow
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.hover import hover_points
+    from voicerisk.figures.instability import instability
     from voicerisk.figures.listening import frame_tracks, sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.net_benefit import decision_curves
@@ -48,6 +49,7 @@ __all__ = [
     "frame_tracks",
     "gamm_curves",
     "hover_points",
+    "instability",
     "lasso_path",
     "make",
     "missing_table",
