@@ -15,6 +15,7 @@ from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.spans import Place, duration, inside, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.intake import is_missing
+from voicerisk.rbridge import missing_in_r
 from voicerisk.study.extraction.calls import Extraction, read_marker_table
 from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.settings import Study, load_study
@@ -89,6 +90,7 @@ def check_study(path: Path | str) -> Check:
     try:
         study = load_study(path)
         found.append((FINE, "study file", f"{study.path.name} can be read", ""))
+        found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
         calls = _calls(study)
         broken = calls[calls["why_not"] != ""]
         found += [(MEND, "recordings and tracks", why, "") for why in broken["why_not"]]
@@ -123,6 +125,32 @@ def require_sound(study: Study, cohort: Cohort, protocols: Sequence[str]) -> lis
         for kind, about, what, remedy in found
         if kind == LOOK and about in ("covariates", "strata", "sample size")
     ]
+
+
+def r_packages(study: Study) -> tuple[str, ...]:
+    """Return the packages of R that a run of the study needs."""
+    return ("mgcv", "mboost") if study.boost.engine == "mboost" else ("mgcv",)
+
+
+def require_r(study: Study, gamm: Path) -> list[str]:
+    """Refuse to begin what would stop at its GAMM, which comes after the longest stage.
+
+    Returns
+    -------
+    list of str
+        A note instead where the GAMM lies in the results already.
+
+    Raises
+    ------
+    StudyError
+        With what R lacks.
+    """
+    why = missing_in_r(*r_packages(study))
+    if not why:
+        return []
+    if not gamm.is_file():
+        raise StudyError(f"{study.path.name} needs R for its curves. {' '.join(why)}")
+    return [f"The run stops should its kept GAMM have to be fitted again. {' '.join(why)}"]
 
 
 def cohort_findings(study: Study, cohort: Cohort, protocols: Sequence[str] | None = None) -> list[Finding]:

@@ -11,11 +11,11 @@ import pandas as pd
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
 from voicerisk.callers.moderator import level_text
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import AdditiveModel, read_model
-from voicerisk.models.saved.procedure import SCORE_DECIMALS
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table

@@ -11,7 +11,7 @@ from voicerisk.errors import StudyError
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.run import drop_stale_audit
-from voicerisk.study.check import require_sound, unknown_linear
+from voicerisk.study.check import require_r, require_sound, unknown_linear
 from voicerisk.study.output.metrics import write_manifest
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
@@ -90,6 +90,7 @@ def run_study(
     with folder.locked():
         folder.remember(study.path)
         stages = StudyStages(study, folder, jobs, reporter or Silent())
+        told += require_r(study, folder.file("gamm/notes.json"))
         for note in told:
             stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)

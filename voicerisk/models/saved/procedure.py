@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.errors import ModelError
 from voicerisk.types import Floats
 
 SCORE_CLIP = 1e-6  # as validation clips scores before it takes their log-odds
-SCORE_DECIMALS = 12  # as validation rounds them: what differs by floating point alone is a tie
 
 
 @dataclass(frozen=True, slots=True)
