@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
     from voicerisk.figures.grades import grade_calibration, grade_points, predicted_observed
     from voicerisk.figures.hover import hover_points
+    from voicerisk.figures.instability import instability
     from voicerisk.figures.listening import frame_tracks, sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.net_benefit import decision_curves
@@ -51,6 +52,7 @@ __all__ = [
     "grade_calibration",
     "grade_points",
     "hover_points",
+    "instability",
     "lasso_path",
     "make",
     "missing_table",

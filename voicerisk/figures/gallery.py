@@ -147,6 +147,12 @@ DRAWINGS: Mapping[str, Drawing] = {
     "permutation_null": Drawing(
         "audit", "Permutation null", "The metric over permuted outcomes, and the observed value."
     ),
+    "instability": Drawing(
+        "instability",
+        "Instability of single risks",
+        "What models of bootstrapped callers say of each call, against the model of all callers.",
+        private=True,
+    ),
     "listening": Drawing(
         "listening",
         "Listening figure",

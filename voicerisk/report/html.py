@@ -69,7 +69,7 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
         ),
     ),
     ("groups", "Subgroups", ("subgroup_forest",)),
-    ("audit", "Audit", ("audit_ladder", "permutation_null")),
+    ("audit", "Audit", ("audit_ladder", "permutation_null", "instability")),
     ("cohort", "Cohort", ("exclusion_flow", "missing_values")),
     ("listening", "Single calls", ("listening",)),
 )

@@ -151,6 +151,10 @@ def _write(
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
+    if len(found.instability):
+        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
+        names.append(f"{FOLDER}/instability.csv")
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
     for name, table in audit_pictures(folder):
