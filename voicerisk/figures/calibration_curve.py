@@ -134,6 +134,14 @@ def _curve(
     return pd.concat(parts, ignore_index=True).assign(level=level)
 
 
+def risk_groups(
+    p: Floats, y: Floats, callers: NDArray[np.str_], bins: int = 5, bootstraps: int = 200, seed: int = 1
+) -> pd.DataFrame:
+    """Return the groups of `calibration_points` alone: p, observed, lower, upper, n, level."""
+    found = _curve(p, y, callers, bins, bootstraps, 0.95, seed)
+    return found[found["layer"] == "group"].drop(columns="layer").reset_index(drop=True)
+
+
 def _lowess(p: Floats, y: Floats, grid: Floats) -> Floats:
     from statsmodels.nonparametric.smoothers_lowess import lowess
 

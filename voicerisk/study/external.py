@@ -21,6 +21,7 @@ from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.output.figures import marker_labels
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
@@ -105,6 +106,7 @@ def validate_externally(
     >>> other = voicerisk.load_study("other/study.toml")  # doctest: +SKIP
     >>> voicerisk.validate(Path("results/boost/model.json"), other, "other_results")  # doctest: +SKIP
     """
+    refuse_scale(study, "validate")
     told = reporter or Silent()
     scorer = read_model(model)
     _same_markers(scorer, study, model)

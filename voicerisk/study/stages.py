@@ -27,6 +27,7 @@ from voicerisk.study.extraction.calls import (
     read_marker_table,
 )
 from voicerisk.study.ratings import write_ratings
+from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
 
 PROTOCOLS = ("published", "nested")
@@ -85,7 +86,8 @@ class StudyStages(Stages):
         home = self.folder.path
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-        _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
+        if not is_scale(study):
+            _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
         tables = model_tables(
@@ -137,7 +139,7 @@ class StudyStages(Stages):
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
         by = ["outcome", *study.cohort.groups]
-        labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
+        labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
         ratings = write_ratings(cohort, study, folder)

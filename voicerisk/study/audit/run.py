@@ -17,6 +17,7 @@ from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
@@ -81,6 +82,7 @@ def run_audit(
     >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
     >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
+    refuse_scale(study, "audit")
     chosen = options or AuditOptions()
     told = reporter or Silent()
     cohort = load_cohort(study.cohort, study.folder)
@@ -149,6 +151,10 @@ def _write(
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
+    if len(found.instability):
+        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
+        names.append(f"{FOLDER}/instability.csv")
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
     for name, table in audit_pictures(folder):

@@ -250,5 +250,8 @@ def _versions() -> dict[str, str]:
 
 def _r_versions(folder: ResultsFolder) -> dict[str, str]:
     """Return the versions of R and mgcv that fitted the GAMM."""
-    notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
+    file = folder.file("gamm/notes.json")
+    if not file.is_file():  # a study without a GAMM asks nothing of R
+        return {}
+    notes = json.loads(file.read_text(encoding="utf-8"))
     return dict(notes.get("versions", {}))
