@@ -2,7 +2,7 @@
 # its `schemas_in_r` writes this file. study.R says what a kind means.
 
 study_kinds <- list(
-  "calls.csv" = c("call_id" = "text", "caller_id" = "text", "sex" = "text", "outcome" = "whole", "file" = "text", "*" = "any"),
+  "calls.csv" = c("call_id" = "text", "caller_id" = "text", "sex" = "text", "outcome" = "any", "file" = "text", "*" = "any"),
   "flow.csv" = c("step" = "text", "unit" = "text", "reason" = "text", "n" = "whole", "remaining" = "whole", "*" = "any"),
   "exclusions.csv" = c("step" = "text", "reason" = "text", "call_id" = "text", "file" = "text", "row" = "whole", "value" = "text", "*" = "any"),
   "channel.csv" = c("call_id" = "text", "sha256" = "text", "sample_rate" = "whole", "subtype" = "text", "duration_s" = "number", "peak_dbfs" = "number", "rms_dbfs" = "number", "noise_floor_dbfs" = "number", "bandwidth_hz" = "number", "clipped_share" = "number", "dc_offset" = "number", "*" = "any"),
@@ -21,6 +21,11 @@ study_kinds <- list(
   "comparisons.csv" = c("protocol" = "text", "model" = "text", "other_protocol" = "text", "other_model" = "text", "target" = "text", "design" = "text", "metric" = "text", "threshold" = "number", "estimate" = "number", "other" = "number", "difference" = "number", "lower" = "number", "upper" = "number", "level" = "number", "method" = "text", "n" = "whole", "n_events" = "whole", "n_callers" = "whole", "*" = "any"),
   "optimism.csv" = c("protocol" = "text", "design" = "text", "metric" = "text", "apparent" = "number", "validated" = "number", "optimism" = "number", "*" = "any"),
   "reporting.csv" = c("checklist" = "text", "item" = "text", "topic" = "text", "who" = "text", "fact" = "text", "evidence" = "text", "*" = "any"),
+  "scale/metrics.csv" = c("design" = "text", "metric" = "text", "estimate" = "number", "lower" = "number", "upper" = "number", "n" = "whole", "n_callers" = "whole", "*" = "any"),
+  "scale/calibration.csv" = c("design" = "text", "grade" = "whole", "n" = "whole", "n_events" = "whole", "observed" = "number", "expected" = "number", "intercept" = "number", "slope" = "number", "auroc" = "number", "lower" = "number", "upper" = "number", "*" = "any"),
+  "scale/spectrum.csv" = c("design" = "text", "calls" = "text", "auroc" = "number", "lower" = "number", "upper" = "number", "n" = "whole", "n_events" = "whole", "*" = "any"),
+  "scale/tuning.csv" = c("design" = "text", "repeat" = "whole", "fold" = "whole", "member" = "text", "weight" = "number", "deviance" = "number", "*" = "any"),
+  "scale/partial_effects.csv" = c("marker" = "text", "x" = "number", "estimate" = "number", "*" = "any"),
   "boost/partial_effects.csv" = c("marker" = "text", "x" = "number", "estimate" = "number", "*" = "any"),
   "boost/partial_effects_published.csv" = c("marker" = "text", "x" = "number", "estimate" = "number", "*" = "any"),
   "boost/availability_effects.csv" = c("marker" = "text", "estimate" = "number", "share_available" = "number", "*" = "any"),
@@ -43,6 +48,7 @@ study_kinds <- list(
   "audit/controls.csv" = c("*" = "any"),
   "audit/procedure.csv" = c("*" = "any"),
   "audit/services.csv" = c("service" = "text", "metric" = "text", "estimate" = "number", "lower" = "number", "upper" = "number", "n_callers" = "number", "n_calls" = "number", "n_events" = "number", "note" = "text", "frames_per_caller" = "text", "*" = "any"),
+  "audit/instability.csv" = c("call_id" = "text", "y" = "number", "risk" = "number", "mean" = "number", "q025" = "number", "q975" = "number", "mape" = "number", "decided_otherwise" = "number", "*" = "any"),
   "audit/columns.csv" = c("*" = "any"),
   "audit/channel.csv" = c("call_id" = "text", "caller_id" = "text", "*" = "any"),
   "audit/sample_size.csv" = c("*" = "any"),
