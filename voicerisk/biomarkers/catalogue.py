@@ -105,8 +105,8 @@ def telephone() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        marker, then Lin's concordance of calls before and after a change: mu_law, gsm (06.10), opus (9 kbit/s),
-        band (300 to 3400 Hz), noise_20, noise_10, noise_0 (white, dB below the speech).
+        marker, then Lin's concordance of calls before and after a change: mu_law, gsm (06.10), opus
+        (9 kbit/s), band (300 to 3400 Hz), noise_20, noise_10, noise_0 (white, dB below the speech).
 
     Examples
     --------

@@ -201,7 +201,7 @@ def _fragile(study: Study, folder: ResultsFolder) -> list[Finding]:
     return [
         Finding(
             "fragile_markers", "note",
-            f"{len(lost)} of the {len(kept)} markers kept do not survive a GSM line: {', '.join(lost.index)}.",
+            f"{len(lost)} of {len(kept)} markers kept do not survive a GSM line: {', '.join(lost.index)}.",
             "concordance of calls before and after GSM 06.10 on 72 real calls: "
             + ", ".join(f"{name} {value:.2f}" for name, value in lost.items()),
             "Do not pool lines or score calls of another line with them; see docs/telephone.md.",
