@@ -23,7 +23,7 @@ from voicerisk.models.saved.model_file import _digest
 from voicerisk.pipeline.tables import read_table
 from voicerisk.report.gather import gather
 from voicerisk.study import load_study
-from voicerisk.study.extraction import read_marker_table
+from voicerisk.study.extraction.calls import read_marker_table
 from voicerisk.study.fusion import fuse_files
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import TextSettings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.models import (
     BoostData,
@@ -19,6 +20,7 @@ from voicerisk.models import (
     fit_jointly_by_joblib,
     fit_lanes,
     fit_lanes_by_joblib,
+    held_out_path,
     learners_for,
 )
 from voicerisk.pipeline.cluster import cluster_cores
@@ -255,12 +257,12 @@ class GamboostFitter:
         assert kept is not None  # fitted or found before it is assessed
         assessed = set(asked.assess)
         calls = [call for call, caller in rows.caller_of_call.items() if caller in assessed]
-        score, deviance = path.held_out_path([rows.rows_of_call[call] for call in calls])
+        score, deviance = held_out_path(path, [rows.rows_of_call[call] for call in calls])
         where = np.concatenate([rows.rows_of_call[call] for call in calls])
 
         def frame_scores(step: int) -> pd.DataFrame:
             keys = self.tables.frames.iloc[where][[key for key in FRAME_KEYS if key != "caller_id"]]
-            return keys.assign(p_raw=1.0 / (1.0 + np.exp(-path.link(where, step)))).reset_index(drop=True)
+            return keys.assign(p_raw=expit(path.link(where, step))).reset_index(drop=True)
 
         fitted_on = tuple(kept["fitted_on"])
         provenance = {"boost": fitted_on}
@@ -281,6 +283,32 @@ class GamboostFitter:
             },
             frame_scores=frame_scores,
         )
+
+
+def fit_together(
+    asked: Sequence[tuple[GamboostFitter, Sequence[TrainingSet]]], progress: Progress | None = None
+) -> None:
+    """Fit and keep the models of several fitters side by side; each will find its own.
+
+    Parameters
+    ----------
+    asked : sequence of (GamboostFitter, sequence of TrainingSet)
+        Fitters of the native engine that share frames and steps; outcomes, learners and folders may differ.
+    progress : callable, optional
+        Called as progress(models fitted or found, all models).
+    """
+    first = asked[0][0]
+    rows = FrameRows.of(first.tables)
+    total = sum(len(sets) for _, sets in asked)
+    counted = Counted(total, any(fitter.screens for fitter, _ in asked), False, progress)
+    wanted: list[Wanted] = []
+    for fitter, sets in asked:
+        own = rows if fitter is first else rows.with_outcomes(fitter.tables)
+        missing = [one for one in sets if not fitter.has(one)]
+        counted.found(len(sets) - len(missing))
+        wanted += fitter.wanted(missing, own, counted)
+    if wanted:
+        fit_wanted(wanted, rows.data, counted.fitted)
 
 
 def _batches(sets: Sequence[TrainingSet], size: int) -> Iterator[list[list[TrainingSet]]]:

@@ -1,26 +1,25 @@
-"""All stages of a study, in order: recordings in, predictions, metrics, tables and figures out."""
+"""The stages of a study: recordings in; predictions, metrics, tables and figures out."""
 
 import json
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from voicerisk.biomarkers import missing_counts, write_marker_table
-from voicerisk.cohort import Cohort, load_cohort
+from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
-from voicerisk.study.extraction import (
+from voicerisk.study.extraction.calls import (
     Extraction,
     call_fingerprints,
     channel_of_calls,
@@ -28,149 +27,32 @@ from voicerisk.study.extraction import (
     read_marker_table,
 )
 from voicerisk.study.ratings import write_ratings
+from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
 
-Move = Callable[[int, int], None]
 PROTOCOLS = ("published", "nested")
 REPORT = "report.html"
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """Where the results of a study are, and its main tables.
-
-    Attributes
-    ----------
-    folder : Path
-    metrics : DataFrame
-        `metrics.csv`.
-    thresholds : DataFrame
-        `thresholds.csv`.
-    flow : DataFrame
-        `flow.csv`.
-    """
-
-    folder: Path
-    metrics: pd.DataFrame
-    thresholds: pd.DataFrame
-    flow: pd.DataFrame
-
-
-def run_study(
-    study: Study,
-    out: Path | str,
-    protocols: Sequence[str] | None = None,
-    jobs: int = 1,
-    reporter: Reporter | None = None,
-) -> RunResult:
-    """Run a study: recordings to validated model, tables and figures.
-
-    Every finished stage and every finished fold is kept in `out`, so that the same call goes on after an
-    interruption; a changed input or setting runs again just what depends on it. The results do not depend on
-    `jobs`.
-
-    Parameters
-    ----------
-    study : Study
-        From `load_study`.
-    out : Path or str
-        Folder for the results; a new one, or one that holds this study.
-    protocols : sequence of {'published', 'nested'}, optional
-        Default: as the study file says.
-    jobs : int
-        Processor cores to use.
-    reporter : Reporter, optional
-        Told what is going on; default: silent.
-
-    Returns
-    -------
-    RunResult
-
-    Raises
-    ------
-    VoiceriskError
-        One sentence that says what was found, where, and what to do.
-
-    Examples
-    --------
-    >>> import voicerisk
-    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
-    >>> voicerisk.run_study(study, "results").metrics  # doctest: +SKIP
-    """
-    from voicerisk.study.audit.run import drop_stale_audit
-    from voicerisk.study.metrics_stage import write_manifest
-
-    wanted = tuple(protocols or study.validation.protocols)
-    brought = study.folder / study.cohort.calls
-    read = _digest(brought)
-    cohort = load_cohort(study.cohort, study.folder)
-    if _digest(brought) != read:
-        raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
-    told = require_sound(study, cohort, wanted)
-    folder = open_results(study, out)
-    with folder.locked():
-        folder.remember(study.path)
-        stages = Stages(study, folder, jobs, reporter or Silent())
-        for note in told:
-            stages.reporter.note(note)
-        tables, extraction = stages.extract(cohort)
-        unknown = unknown_linear(study, tables.markers)
-        if unknown:
-            raise StudyError(f"{study.path.name}: {unknown}.")
-        stale = drop_stale_audit(study, folder, stages.marks["extract"])
-        if stale:
-            stages.reporter.note(stale)
-        chosen = stages.screen(tables)
-        kept = stages.gamm(tables, extraction, chosen)
-        shown = [
-            protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
-        ]
-        metrics = stages.metrics(shown)
-        stages.models(shown, tables, kept)
-        stages.reporting(tables)
-        stages.show(shown)
-        write_manifest(study, folder, shown, read)
-        stages.report()
-        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
-        return RunResult(folder.path, metrics, thresholds, flow)
 
 
 def open_results(study: Study, out: Path | str) -> ResultsFolder:
     """Open the results folder of a study, or make it; a folder of another study is refused."""
     calls_table = study.folder / study.cohort.calls
-    identity = {"study": fingerprint(place=str(study.path)), "calls": _digest(calls_table)}
+    identity = {"study": fingerprint(place=str(study.path)), "calls": digest(calls_table)}
     return ResultsFolder(Path(out), identity)
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file; nothing where there is none."""
     return sha256_file(file) if file.is_file() else ""
 
 
-class Stages:
-    """Runs each stage of a study unless its fingerprint and outputs are unchanged."""
+class StudyStages(Stages):
+    """The stages of a study of voice, each run by the engine that runs every study's."""
 
     def __init__(self, study: Study, folder: ResultsFolder, jobs: int, reporter: Reporter) -> None:
+        super().__init__(folder, reporter)
         self.study = study
-        self.folder = folder
         self.jobs = jobs
-        self.reporter = reporter
-        self.marks: dict[str, str] = {}
-
-    def stage(
-        self, name: str, title: str, mark: str, work: Callable[[Move], tuple[Iterable[str], Iterable[str]]]
-    ) -> None:
-        """Run `work`, which writes files and returns their names and its notes, unless nothing changed."""
-        self.marks[name] = mark
-        if self.folder.is_done(name, mark):
-            self.reporter.kept(title)
-            return
-        started = time.monotonic()
-        with self.reporter.stage(title) as move:
-            outputs, notes = work(move)
-            notes = tuple(notes)
-            self.folder.finish(name, mark, outputs, started, notes)
-        for note in notes:
-            self.reporter.note(note)
 
     # ---- recordings -> frames
     # ----------------------------------------------------------------------------------------
@@ -197,14 +79,15 @@ class Stages:
             missing=study.biomarkers.missing,
             moderator=(study.cohort.moderator, study.cohort.level_callers),
             markers=study.biomarkers.markers,
-            code=code_of(Stages._extract),
+            code=code_of(StudyStages._extract),
         )
-        self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
+        self.run("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
         home = self.folder.path
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-        _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
+        if not is_scale(study):
+            _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
         tables = model_tables(
@@ -256,7 +139,7 @@ class Stages:
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
         by = ["outcome", *study.cohort.groups]
-        labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
+        labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
         names = ["calls", "flow", "exclusions", "channel", "missing"]
         ratings = write_ratings(cohort, study, folder)
@@ -278,7 +161,7 @@ class Stages:
             seed=study.validation.seed,
             code=code_of(screen_study),
         )
-        self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
+        self.run("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
         table = read_table(self.folder.path, "screening")
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
@@ -295,7 +178,7 @@ class Stages:
             seed=study.validation.seed,
             code=code_of(gamm_study),
         )
-        self.stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
+        self.run("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
         return tuple(kept)
 
@@ -328,7 +211,7 @@ class Stages:
             self.folder.forget(name)
             return False
         title = {"published": "Published protocol", "nested": "Nested protocol"}[name]
-        self.stage(
+        self.run(
             name,
             title,
             mark,
@@ -338,7 +221,7 @@ class Stages:
 
     def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
         """Measure the predictions of the protocols."""
-        from voicerisk.study.metrics_stage import write_metrics
+        from voicerisk.study.output.metrics import write_metrics
 
         study = self.study
         mark = fingerprint(
@@ -346,7 +229,7 @@ class Stages:
             validation=plain(study.validation),
             code=code_of(write_metrics),
         )
-        self.stage(
+        self.run(
             "metrics",
             "Metrics and intervals",
             mark,
@@ -366,7 +249,7 @@ class Stages:
             preset=study.biomarkers.preset,
             code=code_of(write_models),
         )
-        self.stage(
+        self.run(
             STAGE,
             "Models on all calls",
             mark,
@@ -375,24 +258,24 @@ class Stages:
 
     def reporting(self, tables: ModelTables) -> None:
         """Gather what the study can say of itself for TRIPOD+AI and PROBAST+AI."""
-        from voicerisk.study.tripod_stage import write_reporting
+        from voicerisk.study.output.tripod import write_reporting
 
         study = self.study
         findings = self.folder.file("audit/findings.csv")
         mark = fingerprint(
             marks=self.marks,
             report=study.report,
-            audit=_digest(findings),
+            audit=digest(findings),
             code=code_of(write_reporting),
         )
-        self.stage(
+        self.run(
             "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
         )
 
     def show(self, wanted: Sequence[str]) -> None:
         """Draw the figures and write the publication tables."""
-        from voicerisk.study.publication import write_tables
-        from voicerisk.study.study_figures import draw_figures
+        from voicerisk.study.output.figures import draw_figures
+        from voicerisk.study.output.publication import write_tables
 
         mark = fingerprint(
             marks=self.marks,
@@ -406,20 +289,20 @@ class Stages:
             tables, notes = write_tables(self.study, self.folder, wanted)
             return [*figures, *tables], notes
 
-        self.stage("show", "Figures and tables", mark, work)
+        self.run("show", "Figures and tables", mark, work)
 
     def report(self) -> None:
         """Write the report, which opens with the answer."""
         from voicerisk.report import write_report
 
-        ladder = _digest(self.folder.file("audit/ladder.csv"))
+        ladder = digest(self.folder.file("audit/ladder.csv"))
         mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
 
         def work(move: Move) -> tuple[list[str], list[str]]:
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
             return [REPORT], []
 
-        self.stage("report", "Report", mark, work)
+        self.run("report", "Report", mark, work)
 
 
 def _require_two_classes(calls: pd.DataFrame) -> None:

@@ -11,8 +11,8 @@ from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import BiomarkerSettings
 from voicerisk.cohort import CohortSettings, load_cohort
 from voicerisk.errors import StudyError
-from voicerisk.study import extraction
-from voicerisk.study.extraction import extract_calls
+from voicerisk.study.extraction import calls as extraction
+from voicerisk.study.extraction.calls import extract_calls
 
 MARKERS = BiomarkerSettings(set=("rms_db",))
 

@@ -24,9 +24,9 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
-from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.marker_table import (
+from voicerisk.study.extraction.channels import audio_of_calls
+from voicerisk.study.extraction.marker_table import (
     match_calls,
     place_by_time,
     place_segments,
