@@ -361,8 +361,8 @@ def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
         bad = age.isna() & flow.sessions["age"].notna()
         if bad.any():
             raise TextError(
-                f"{int(bad.sum())} sessions have a value of {settings.age} that is neither a number nor a band "
-                "such as 14-17 or 18+."
+                f"{int(bad.sum())} sessions have a value of {settings.age} that is neither a number nor a "
+                "band such as 14-17 or 18+."
             )
         flow.leave("age", "age not known", age.isna())
         flow.leave("age", f"younger than {settings.min_age}", age[age.notna()] < settings.min_age)
@@ -406,7 +406,7 @@ def _clean(messages: pd.DataFrame, settings: TextSettings) -> tuple[dict[str, tu
         role = messages[settings.role].astype("string").str.strip()
         if role.nunique() > 1:
             notes.append(
-                f"Messages of every role are read ({_roles_found(role)}); [text] roles names whose are wanted."
+                f"Messages of every role are read ({_roles_found(role)}); [text] roles names whose to read."
             )
     raw = messages[settings.text].astype("string").fillna("")
     text = [clean_text(one, settings.keep_emoji) for one in raw]

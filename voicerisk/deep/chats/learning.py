@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.callers.provenance import seen_record
 from voicerisk.deep.chats.models import GivenScores, Lesson, TextModel, fit_message_model, fit_word_model
@@ -22,7 +23,6 @@ from voicerisk.deep.chats.procedure import Procedure, preparation_of
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.deep.networks.training import seed_of
 from voicerisk.text.linear import TABLE, LinearModel, fit_linear, fit_linear_nested
-from voicerisk.text.probabilities import softmax
 from voicerisk.text.ridge import GRID
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import MODELS, TextSettings
@@ -200,8 +200,8 @@ def raw_scores(
     if name in pretrained.scores:
         return pretrained.scores[name][rows]
     if isinstance(model, LinearModel) and pretrained.sessions is not None:
-        return softmax(model.of_vectors(pretrained.sessions[rows]))
-    return softmax(model.logits([cohort.texts[k] for k in rows]))
+        return softmax(model.of_vectors(pretrained.sessions[rows]), axis=1)
+    return softmax(model.logits([cohort.texts[k] for k in rows]), axis=1)
 
 
 def _lesson(
@@ -240,7 +240,7 @@ def _fit_nested(
         model, chosen = fit_linear_nested(
             pretrained.sessions, codes, rows, users, cohort.classes, rng, *_source(settings, pretrained)
         )
-    return model, _penalties(chosen.tried, chosen.penalty_c), softmax(chosen.logits)
+    return model, _penalties(chosen.tried, chosen.penalty_c), softmax(chosen.logits, axis=1)
 
 
 def _fit(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.deep.chats.models import load_text_model, tokens_of
 from voicerisk.deep.chats.procedure import Procedure, load_procedure
@@ -18,7 +19,6 @@ from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.errors import ModelError, TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.text.linear import TABLE, LinearModel
-from voicerisk.text.probabilities import softmax
 from voicerisk.text.ready import read_embeddings, read_scores
 from voicerisk.text.sessions import load_text_cohort, read_sessions
 from voicerisk.text.vectors import read_vectors
@@ -165,8 +165,10 @@ def _raw(
         vectors = read_vectors(file, {word for one in texts for word in tokens_of(one)})
     model = load_text_model(folder, encoder, identity, vectors)
     if isinstance(model, LinearModel) and model.encoder is None:
-        return softmax(model.of_vectors(read_embeddings(_needed(given.table, "table", about), session, ids)))
-    return softmax(model.logits(texts))
+        return softmax(
+            model.of_vectors(read_embeddings(_needed(given.table, "table", about), session, ids)), axis=1
+        )
+    return softmax(model.logits(texts), axis=1)
 
 
 def _about(folder: Path) -> dict[str, Any]:

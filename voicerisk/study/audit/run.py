@@ -14,10 +14,12 @@ from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_r
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
+from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
 
 
@@ -80,13 +82,14 @@ def run_audit(
     >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
     >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
+    refuse_scale(study, "audit")
     chosen = options or AuditOptions()
     told = reporter or Silent()
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
         started = time.monotonic()
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, extraction = stages.extract(cohort)
         with told.stage("Checks without refits"):
             checked = check_study(study, cohort, tables, extraction.channel, folder)
@@ -96,7 +99,8 @@ def run_audit(
             told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
         base = audit_base(study, stages.marks["extract"])
         place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
-        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told)
+        others = controls_beside(study, cohort, place, jobs, told, "sha256" in extraction.channel)
+        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told, others)
         work.forecast()
         found = work.run()
         outputs = _write(study, folder, checked, found, chosen, base)
@@ -113,7 +117,7 @@ def audit_base(study: Study, extract: str) -> str:
         screening=plain(study.screening),
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
-        code=code_of(AuditSteps, check_study),
+        code=code_of(AuditSteps, check_study, controls_beside),
     )
 
 
@@ -132,7 +136,8 @@ def _write(
     thin = options.frames_per_caller
     tables = {
         "ladder": found.ladder, "permutations": found.permutations, "tests": found.tests,
-        "controls": found.controls, "procedure": found.procedure, "columns": checked.columns,
+        "controls": found.controls, "procedure": found.procedure, "services": found.services,
+        "columns": checked.columns,
         "channel": checked.channel, "sample_size": checked.sample_size, "plausibility": checked.plausibility,
     }  # fmt: skip
     names = []
@@ -140,12 +145,16 @@ def _write(
         file = f"{FOLDER}/{name}.csv"
         folder.file(file).unlink(missing_ok=True)
         if len(table):
-            if name in ("ladder", "permutations", "tests", "controls", "procedure"):
+            if name in ("ladder", "permutations", "tests", "controls", "procedure", "services"):
                 table = table.assign(frames_per_caller="all" if thin is None else thin)
             write_csv(folder.file(file), table)
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
+    if len(found.instability):
+        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
+        names.append(f"{FOLDER}/instability.csv")
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
     for name, table in audit_pictures(folder):
