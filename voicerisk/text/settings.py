@@ -209,9 +209,9 @@ class TextSettings:
     min_messages: int = 1
     min_words: int = 1
     keep_emoji: bool = False
-    max_messages: int = 64
+    max_messages: int = 256
     max_tokens: int = 64
-    max_words: int = 600
+    max_words: int = 2000
     truncate: str = "ends"
     models: tuple[str, ...] = ()
     encoder: str | None = None

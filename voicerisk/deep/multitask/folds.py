@@ -18,7 +18,7 @@ class Fold:
     ----------
     repeat, fold : int
     fit, validation, test : ndarray of int
-        Rows that weights and scaling learn from; rows on which training is stopped and the temperature
+        Rows that weights and scaling learn from; rows on which training is stopped and the recalibration
         learned; rows held out. In the published protocol `validation` is `test`, as the paper must have had
         it: no other rows were there to stop on.
     """

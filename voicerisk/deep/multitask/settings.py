@@ -200,7 +200,7 @@ class MultitaskSettings:
     repeats : int
         Random divisions into folds (paper: 1).
     validation_share : float
-        Share of the training persons on whom training is stopped and temperature learned.
+        Share of the training persons on whom training is stopped and risks are recalibrated.
     bootstraps : int
         Resamples of persons.
     voice_scores : str or None
