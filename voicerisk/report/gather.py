@@ -11,7 +11,9 @@ from voicerisk.errors import ReportError, StudyError
 from voicerisk.figures.gallery import read_labels, stored
 from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
-OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
+OF_CLASSES = (
+    "repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences", "any_class",
+)  # fmt: skip
 OF_SCALE = ("metrics", "calibration", "spectrum")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 

@@ -11,10 +11,11 @@ from voicerisk.intake import look_alikes
 from voicerisk.text.cleaning import clean_text, words_of
 from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
 from voicerisk.text.messages import as_id, in_time_order, read_table, require, row_of
-from voicerisk.text.settings import TextSettings
+from voicerisk.text.settings import AGE_BAND, TextSettings
 
 # A session with so many words is not written twice by chance.
 COPY_WORDS = 10
+FEW_USERS = 10
 MANY_ROLES = 12
 BAND = r"^(\d+)(?:\.0)?\s*(?:\+|(?:-|–|to|bis)\s*\d+)$"
 ROLE = re.compile(r"[\w-]{0,20}")
@@ -43,6 +44,9 @@ class TextCohort:
     users_known : bool
         Whether the tables say which sessions are one user's.
     notes : tuple of str
+    subgroups : tuple of str
+        Further columns of `sessions`: the value of each session, '<not known>', or '<few>' where a value has
+        fewer than 10 users.
     """
 
     sessions: pd.DataFrame
@@ -53,6 +57,7 @@ class TextCohort:
     ratings: pd.DataFrame
     users_known: bool
     notes: tuple[str, ...]
+    subgroups: tuple[str, ...] = ()
 
 
 class _Flow:
@@ -133,6 +138,7 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
         n_words=[sum(len(words_of(text)) for text in one) for one in whole],
         messages_cut=[len(one) - len(short) for one, short in zip(whole, cut, strict=True)],
     )
+    left = _subgroups(left, settings)
     n_cut = int((left["messages_cut"] > 0).sum())
     if n_cut:
         notes.append(
@@ -158,8 +164,9 @@ def load_text_cohort(settings: TextSettings, folder: Path) -> TextCohort:
         # Every session stands for a user of its own: nothing that could be counted.
         counted = counted[counted["unit"] == "session"].reset_index(drop=True)
     return TextCohort(
-        left[columns], tuple(cut), settings.classes, counted,
+        left[[*columns, *settings.subgroup_columns]], tuple(cut), settings.classes, counted,
         pd.concat(flow.gone, ignore_index=True), ratings, users_known, tuple(notes),
+        settings.subgroup_columns,
     )  # fmt: skip
 
 
@@ -225,6 +232,18 @@ def read_sessions(
     return table, tuple(cut), notes
 
 
+def _subgroups(sessions: pd.DataFrame, settings: TextSettings) -> pd.DataFrame:
+    """Pool values of subgroups that few users have: they say little, and may tell who somebody is."""
+    for column, name in zip(settings.subgroup_columns, settings.subgroups, strict=True):
+        values = sessions[column] if name == settings.age else sessions[name]
+        values = values.astype("string").str.strip().fillna("<not known>")
+        users = sessions.groupby(values)["user_id"].nunique()
+        sessions = sessions.assign(
+            **{column: values.where(values.map(users) >= FEW_USERS, "<few>").astype(object)}
+        )
+    return sessions
+
+
 def _cut(texts: tuple[str, ...], most: int, keep: str) -> tuple[str, ...]:
     if len(texts) <= most or keep == "head":
         return texts[:most]
@@ -257,6 +276,13 @@ def _describe(
         users_known = users_known or key == "user_id"
         where = folder / (settings.sessions if source is own and settings.sessions else settings.messages)
         sessions = sessions.assign(**{key: sessions["session_id"].map(_one_each(source, name, where))})
+    for name in settings.subgroups:
+        source = next((table for table in (own, messages) if table is not None and name in table), None)
+        if source is None:
+            raise TextError(f"No table has the column {name} of [text] subgroups.")
+        where = folder / (settings.sessions if source is own and settings.sessions else settings.messages)
+        value = sessions["session_id"].map(_one_each(source, name, where))
+        sessions = sessions.assign(**{AGE_BAND: _bands(value)} if name == settings.age else {name: value})
     if sessions["user_id"].isna().any():
         raise TextError(
             f"{int(sessions['user_id'].isna().sum())} of {len(sessions)} sessions have no {settings.user}; "
@@ -371,6 +397,13 @@ def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
         flow.leave("complete", "ended too early", answer.isin(_NO))
     # A band has no mean: it serves to exclude, and is not described as a number.
     flow.sessions = flow.sessions.assign(age=pd.to_numeric(flow.sessions["age"], errors="coerce"))
+
+
+def _bands(values: pd.Series) -> pd.Series:
+    """Return ages as bands of users' lives; a band that was given stays as it is."""
+    number = pd.to_numeric(values, errors="coerce")
+    named = pd.cut(number, [-1, 15, 17, 20, 25, 200], labels=["to 15", "16-17", "18-20", "21-25", "over 25"])
+    return named.astype("string").fillna(values.astype("string"))
 
 
 def ages(values: pd.Series) -> pd.Series:

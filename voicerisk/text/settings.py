@@ -17,6 +17,13 @@ PRESETS = ("default", "paper", "both")
 ENDS = ("head", "tail", "ends")
 BASELINES = ("drop", "background", "mask")
 CLASSES = ("NS", "SI", "ASE")
+AGE_BAND = "age_band"
+# What the predictions table itself holds.
+TAKEN = (
+    "protocol", "model", "target", "design", "repeat", "fold", "unit", "call_id", "caller_id", "segment", "frame",
+    "time_s", "y", "p_raw", "p", "threshold", "weight", "session_id", "user_id", "label", "unmapped",
+    "n_messages", "n_words", "messages_cut", "complete",
+)  # fmt: skip
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -140,6 +147,9 @@ class TextSettings:
         From least to most severe; the first is the reference.
     labels : mapping of str to str
         Value of the label column to class; others are counted out.
+    subgroups : tuple of str
+        Columns of the sessions or messages (gender, language, service, and the age, in bands) whose values get
+        metrics of their own.
     min_age : int or None
         Sessions of younger users, or without an age, are left out where there is an age column (paper: 14).
     min_messages, min_words : int
@@ -205,6 +215,7 @@ class TextSettings:
     roles: tuple[str, ...] = ()
     classes: tuple[str, ...] = CLASSES
     labels: Mapping[str, str] = field(default_factory=dict)
+    subgroups: tuple[str, ...] = ()
     min_age: int | None = 14
     min_messages: int = 1
     min_words: int = 1
@@ -247,6 +258,11 @@ class TextSettings:
                 raise TextError(f"[text] {name} must lie between 0 and 0.6, not {getattr(self, name)!r}.")
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise TextError(f"[text] classes must name at least two different classes, not {self.classes!r}.")
+        for name in self.subgroup_columns:
+            if name in TAKEN or name.startswith("p_") or self.subgroup_columns.count(name) > 1:
+                raise TextError(
+                    f"[text] subgroups: {name} is named twice, or is a column of the results itself."
+                )
         odd = [name for name in self.labels.values() if name not in self.classes]
         if odd:
             raise TextError(
@@ -289,6 +305,11 @@ class TextSettings:
         require_choices("[text] models", own, MODELS, TextError)
         # Frozen, and yet what is not said must be told by the others.
         object.__setattr__(self, "models", (*own, *self.scores))
+
+    @property
+    def subgroup_columns(self) -> tuple[str, ...]:
+        """Names of the subgroups in the tables of results: ages stand there in bands."""
+        return tuple(AGE_BAND if name == self.age else name for name in self.subgroups)
 
     @property
     def uses_encoder(self) -> bool:

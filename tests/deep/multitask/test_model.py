@@ -47,9 +47,6 @@ def test_the_optimum_of_each_form_is_the_closed_one():
     weights, total = best_weights("eq6", losses)
     np.testing.assert_allclose(weights, 1.0 / losses, rtol=1e-5)
     assert total == pytest.approx((1.0 + np.log(losses / 2.0)).sum(), abs=1e-5)
-    weights, total = best_weights("kendall", losses)
-    np.testing.assert_allclose(weights, 1.0 / (2.0 * losses), rtol=1e-5)
-    assert total == pytest.approx((0.5 + 0.5 * np.log(2.0 * losses)).sum(), abs=1e-5)
     weights, total = best_weights("liebel_korner", losses)
     variance = (losses + np.sqrt(losses**2 + 8.0 * losses)) / 4.0
     np.testing.assert_allclose(weights, 0.5 / variance, rtol=1e-5)
@@ -58,7 +55,7 @@ def test_the_optimum_of_each_form_is_the_closed_one():
 
 def test_the_forms_start_alike_and_only_one_is_bounded_below():
     losses = torch.tensor([0.8, 0.4])
-    for form, start in (("eq6", 0.5), ("kendall", 1.0), ("liebel_korner", 0.5)):
+    for form, start in (("eq6", 0.5), ("liebel_korner", 0.5)):
         np.testing.assert_allclose(UncertaintyWeighting(2, form).weights.detach(), start)
     # The identity with sum of L / (2 p^2) + log(1 + p^2), p = sigma, by which the form is implemented
     # elsewhere.
@@ -71,7 +68,7 @@ def test_the_forms_start_alike_and_only_one_is_bounded_below():
     tiny = np.array([1e-6, 1e-6])
     assert best_weights("eq6", tiny)[1] < -5.0
     assert best_weights("liebel_korner", tiny)[1] > 0.0
-    with pytest.raises(MultitaskError, match="eq6, kendall, liebel_korner"):
+    with pytest.raises(MultitaskError, match="eq6, liebel_korner"):
         UncertaintyWeighting(2, "awl")
 
 

@@ -140,6 +140,7 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
 
     from voicerisk.report import write_table
     from voicerisk.report.class_tables import (
+        any_table,
         at_prevalence_table,
         brier_table,
         characteristics_table,
@@ -153,6 +154,8 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     tables = [
         class_table(metrics, TITLES), brier_table(parts, metrics, TITLES), repeats_table(repeats, TITLES)
     ]  # fmt: skip
+    any_class = pd.read_csv(folder.file("any_class.csv"))
+    tables.insert(1, any_table(any_class, TITLES))
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:

@@ -109,12 +109,14 @@ def prediction_table(
     scores = {f"p_raw_{name}": p_raw[:, k] for k, name in enumerate(cohort.classes)}
     risks = {f"p_{name}": p[:, k] for k, name in enumerate(cohort.classes)}
     none = pd.array([None] * len(rows), dtype="Int64")
+    strata = {name: sessions[name].to_numpy() for name in cohort.sessions if name in cohort.subgroups}
     return pd.DataFrame(
         {
             "protocol": protocol, "model": model, "target": TARGET, "design": design, "repeat": repeat,
             "fold": 0, "unit": "call", "call_id": sessions["session_id"].to_numpy(),
             "caller_id": sessions["user_id"].to_numpy(), "segment": none, "frame": none, "time_s": np.nan,
             "y": sessions["label"].to_numpy(), **scores, **risks, "threshold": np.nan, "weight": weight,
+            **strata,
         }
     )  # fmt: skip
 

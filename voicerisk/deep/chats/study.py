@@ -57,6 +57,8 @@ class TextResult:
         `flow.csv`.
     notes : tuple of str
         What every stage had to say.
+    any_class : DataFrame
+        `any_class.csv`: any class against the reference.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class TextResult:
     repeats: pd.DataFrame
     flow: pd.DataFrame
     notes: tuple[str, ...]
+    any_class: pd.DataFrame
 
 
 def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None = None) -> TextResult:
@@ -111,10 +114,10 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
         run.show()
         run.manifest()
         notes = [note for record in folder.records().values() for note in record["notes"]]
-        metrics, repeats, flow = (
-            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
+        metrics, repeats, flow, any_class = (
+            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow", "any_class")
         )
-        return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)))
+        return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)), any_class)
 
 
 def _require_extra(study: TextStudy) -> None:
@@ -355,6 +358,7 @@ class _Run:
                 dict(self.text.prevalence),
                 self.text.compared_with,
                 self.text.seed,
+                list(self.text.subgroups),
             ],
             code=code_of(_Run._metrics),
         )
@@ -363,6 +367,7 @@ class _Run:
     def _metrics(self, move: Move) -> tuple[list[str], list[str]]:
         from voicerisk.deep.chats.results import (
             PAPER_WARNING,
+            any_metrics,
             brier_parts,
             by_repeat,
             shown_predictions,
@@ -385,11 +390,19 @@ class _Run:
         shown = shown_predictions(predictions, repeats)
         metrics, moved, notes = text_metrics(shown, predictions, self.text)
         write_csv(file("metrics.csv"), metrics)
+        write_csv(file("any_class.csv"), any_metrics(shown, self.text))
         write_csv(file("repeats.csv"), repeats)
         write_csv(file("brier_parts.csv"), brier_parts(shown))
         write_csv(file("tuning.csv"), pd.concat(histories, ignore_index=True))
         write_json(file("provenance.json"), provenance, PRIVATE)
-        written += ["metrics.csv", "repeats.csv", "brier_parts.csv", "tuning.csv", "provenance.json"]
+        written += [
+            "metrics.csv",
+            "any_class.csv",
+            "repeats.csv",
+            "brier_parts.csv",
+            "tuning.csv",
+            "provenance.json",
+        ]
         if moved is not None:
             write_csv(file("metrics_at_prevalence.csv"), moved)
             written.append("metrics_at_prevalence.csv")

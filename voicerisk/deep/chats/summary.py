@@ -41,6 +41,18 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def any_missed(any_class: pd.DataFrame) -> list[str]:
+    """Say how many sessions of any class but the first each model takes for the first."""
+    rows = any_class[(any_class["metric"] == "sensitivity") & (any_class["subgroup"] == "all")]
+    rows = rows[rows["method"] == PERCENTILE]
+    said = []
+    for row in rows.to_dict("records"):
+        name = f"{row['protocol']}, {TITLES.get(str(row['model']), str(row['model']))}"
+        missed = f"{1 - row['estimate']:.0%} ({1 - row['upper']:.0%} to {1 - row['lower']:.0%})"
+        said.append(f"{name}: {missed} of sessions of any class but the first are taken for the first.")
+    return said
+
+
 def print_text_summary(result: TextResult, console: "Console") -> None:
     """Print macro metrics of all models and the place of the results."""
     from rich.table import Table
@@ -54,6 +66,8 @@ def print_text_summary(result: TextResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
+    for row in any_missed(result.any_class):
+        console.print(row, highlight=False)
     console.print(
         "Intervals take the fitted models as given: what learning anew would add is left out, and no "
         "coverage was measured for them. A research tool: no triage device, never the sole basis of a "
