@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from voicerisk.study.run_study import RunResult, run_study
     from voicerisk.study.settings import Study, load_study
 
-__all__ = ["Check", "RunResult", "Study", "check_study", "load_study", "run_study"]
+__all__ = [
+    "Check",
+    "RunResult",
+    "Study",
+    "check_study",
+    "load_study",
+    "run_study",
+]
 
 __getattr__, __dir__ = attach(__name__, __file__)
