@@ -27,6 +27,7 @@ from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
+from voicerisk.report.rivals import rivals_table
 from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
     PublicationTable,
@@ -319,6 +320,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
             if several
             else [performance_table(results.metrics, flow=flow_of(results))]
         )
+        simple = rivals_table(results.metrics)
+        made["performance"] += [simple] if simple is not None else []
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

@@ -15,10 +15,12 @@ from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.protocols import joined, part_of
+from voicerisk.study.rivals import PREDICTIONS
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
+from voicerisk.validation.metrics.rival_gaps import differences_to_rivals
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
             "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
@@ -41,6 +43,9 @@ def write_metrics(
         prevalence=study.validation.prevalence,
         progress=move,
     )
+    every = [str(note) for note in metrics.attrs.get("notes", ())]
+    if "nested" in protocols:
+        metrics = pd.concat([metrics, _of_rivals(study, folder, predictions)], ignore_index=True)
     write_csv(folder.file("metrics.csv"), metrics)
     out_of_bag = cut_stability(predictions, study.validation)
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
@@ -62,7 +67,6 @@ def write_metrics(
         )
     alarms = degenerate_scores(predictions)
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
-    every = [str(note) for note in metrics.attrs.get("notes", ())]
     write_json(folder.file("metrics_notes.json"), every)
     resamples = [note for note in every if "of the resamples" in note]
     notes += [note for note in every if note not in resamples]
@@ -80,6 +84,23 @@ def write_metrics(
     return names, list(dict.fromkeys(notes))
 
 
+def _of_rivals(study: Study, folder: ResultsFolder, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Measure the simple models, and how far the nested protocol lies above each of them."""
+    table = read_table(folder.path, PREDICTIONS)
+    rivals, _ = at_study_prevalence(table, study.validation.prior)
+    strata = study.validation.strata
+    found = compute_metrics(
+        rivals,
+        study.validation,
+        bootstrap_strata=strata,
+        units=("call",),
+        prevalence=study.validation.prevalence,
+    )
+    nested = predictions[predictions["protocol"] == "nested"]
+    gaps = differences_to_rivals(nested, rivals, study.validation, bootstrap_strata=strata)
+    return pd.concat([found, gaps], ignore_index=True)
+
+
 def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple[pd.DataFrame, list[str]]:
     """Return predictions whose recalibrated risk is one at the study's own share of positive calls.
 
@@ -88,7 +109,7 @@ def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple
     """
     if prior is None:
         return predictions, []
-    calls = (predictions["protocol"] == "nested") & (predictions["unit"] == "call")
+    calls = (predictions["protocol"] != "published") & (predictions["unit"] == "call")
     share = float(predictions.loc[calls].drop_duplicates("call_id")["y"].mean()) if calls.any() else prior
     moved = predictions.copy()
     moved.loc[calls, "p"] = shift_prevalence(predictions.loc[calls, "p"].to_numpy(), prior, share)

@@ -19,6 +19,7 @@ from voicerisk.report import (
     performance_table,
     thresholds_table,
 )
+from voicerisk.report.rivals import rivals_table
 from voicerisk.study.settings import Study
 from voicerisk.study.study_figures import marker_labels
 
@@ -98,7 +99,11 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     if has_table(folder.path, "gamm/caller_split"):
         yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
-    yield performance_table(read_table(folder.path, "metrics"), flow=read_table(folder.path, "flow"))
+    metrics = read_table(folder.path, "metrics")
+    yield performance_table(metrics, flow=read_table(folder.path, "flow"))
+    simple = rivals_table(metrics)
+    if simple is not None:
+        yield simple
     yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)

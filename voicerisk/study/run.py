@@ -125,7 +125,12 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        metrics = stages.metrics(shown)
+        rivals = "nested" in shown
+        if rivals:
+            stages.rivals(tables)
+        else:
+            folder.forget("rivals")
+        metrics = stages.metrics(shown, rivals)
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
@@ -336,13 +341,33 @@ class Stages:
         )
         return True
 
-    def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
-        """Measure the predictions of the protocols."""
+    def rivals(self, tables: ModelTables) -> None:
+        """Judge the simple models on the folds of the nested protocol."""
+        from voicerisk.study.rivals import run_rivals_stage
+
+        study = self.study
+        mark = fingerprint(
+            extract=self.marks["extract"],
+            levels=study.biomarkers.levels,
+            strata=study.cohort.strata,
+            covariates=study.boost.covariates,
+            validation=plain(replace(study.validation, protocols=PROTOCOLS)),
+            code=code_of(run_rivals_stage),
+        )
+        self.stage(
+            "rivals",
+            "Simple models on the same folds",
+            mark,
+            lambda move: run_rivals_stage(study, tables, self.folder, move),
+        )
+
+    def metrics(self, wanted: Sequence[str], rivals: bool) -> pd.DataFrame:
+        """Measure the predictions of the protocols, and of the simple models where nested was run."""
         from voicerisk.study.metrics_stage import write_metrics
 
         study = self.study
         mark = fingerprint(
-            protocols={name: self.marks[name] for name in wanted},
+            protocols={name: self.marks[name] for name in (*wanted, *(["rivals"] if rivals else []))},
             validation=plain(study.validation),
             code=code_of(write_metrics),
         )
