@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voicerisk.simulate.example import load_example
     from voicerisk.study.audit.run import run_audit as audit
     from voicerisk.study.external import validate_externally as validate
-    from voicerisk.study.run import run_study
+    from voicerisk.study.run_study import run_study
     from voicerisk.study.scoring import score
     from voicerisk.study.settings import load_study
     from voicerisk.validation.metrics.compute import compute_metrics

@@ -153,8 +153,8 @@ def test_any_floats_give_a_table_or_a_clear_error(values, repeat):
 
 
 def test_markers_that_are_not_asked_for_are_not_computed(espeak, monkeypatch):
+    from voicerisk.biomarkers import assemble as local
     from voicerisk.biomarkers import span
-    from voicerisk.biomarkers.frame import assemble as local
 
     def refuse(*_args, **_kwargs):
         raise AssertionError("computed though nobody asked")

@@ -19,7 +19,7 @@ from voicerisk.cohort.where import parse_where
 from voicerisk.models import GamBoost, read_model
 from voicerisk.models.saved.model_file import _digest
 from voicerisk.study import load_study
-from voicerisk.study.extraction import read_marker_table
+from voicerisk.study.extraction.calls import read_marker_table
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import TextSettings
 

@@ -15,8 +15,8 @@ from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.external import _years, by_group, validate_externally
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.run import Stages, open_results
 from voicerisk.study.saved_models import learn_model
+from voicerisk.study.stages import Stages, open_results
 
 
 @pytest.fixture

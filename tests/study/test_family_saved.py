@@ -15,10 +15,10 @@ from voicerisk.pipeline.tables import read_table
 from voicerisk.study import load_study
 from voicerisk.study.design import ModelTables
 from voicerisk.study.protocols import procedure_of, run_protocol_stage
-from voicerisk.study.run import Stages, open_results
 from voicerisk.study.saved_models import learn_model
 from voicerisk.study.scoring import score
 from voicerisk.study.settings import Study
+from voicerisk.study.stages import Stages, open_results
 
 Made = tuple[Study, ModelTables, ResultsFolder]
 

@@ -9,7 +9,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.run import Stages, open_results
+from voicerisk.study.stages import Stages, open_results
 from voicerisk.validation import compute_metrics, degenerate_scores, run_published
 
 

@@ -14,10 +14,10 @@ from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.design import ModelTables
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.run import Stages, open_results
 from voicerisk.study.saved_models import learn_model
 from voicerisk.study.scoring import score
 from voicerisk.study.settings import Study
+from voicerisk.study.stages import Stages, open_results
 from voicerisk.validation import run_nested
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc

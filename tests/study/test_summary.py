@@ -6,7 +6,7 @@ import pandas as pd
 
 from voicerisk.figures.wording import GIVEN_SCORES
 from voicerisk.report.tables import performance_table
-from voicerisk.study.run import RunResult
+from voicerisk.study.run_study import RunResult
 from voicerisk.study.summary import METHOD, print_summary
 
 

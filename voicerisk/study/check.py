@@ -15,8 +15,8 @@ from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.spans import Place, duration, inside, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.intake import is_missing
-from voicerisk.study.call_channels import audio_of_calls
-from voicerisk.study.extraction import Extraction, read_marker_table
+from voicerisk.study.extraction.calls import Extraction, read_marker_table
+from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
 from voicerisk.validation.sample_size import expected_interval
@@ -265,12 +265,29 @@ def _markers_of(study: Study) -> set[str] | None:
 
 
 def _strata(study: Study, cohort: Cohort) -> Iterator[Finding]:
-    for name in study.cohort.strata:
-        sizes = cohort.calls.groupby(cohort.calls[name].astype(str))["caller_id"].nunique()
-        shown = ", ".join(f"{value!r}: {n}" for value, n in sizes.items())
-        few = sizes.min() < 2
-        what = f"{name!r} has {len(sizes)} values, callers of each: {shown}"
-        yield (LOOK if few or len(sizes) < 2 else FINE), "strata", what, ""
+    for name in study.cohort.groups:
+        values = cohort.calls[name].astype(str)
+        sizes = cohort.calls.groupby(values)["caller_id"].nunique()
+        if name in study.cohort.strata:
+            shown = ", ".join(f"{value!r}: {n}" for value, n in sizes.items())
+            few = sizes.min() < 2
+            what = f"{name!r} has {len(sizes)} values, callers of each: {shown}"
+            yield (LOOK if few or len(sizes) < 2 else FINE), "strata", what, ""
+        outcomes = cohort.calls.groupby(values)["outcome"].agg(["nunique", "first", "size"])
+        alone = outcomes[outcomes["nunique"] == 1]
+        if len(alone):
+            shown = ", ".join(
+                f"{value!r} ({row['size']} calls, all {row['first']})"
+                for value, row in alone.head(SHOWN).iterrows()
+            )
+            more = f" and {len(alone) - SHOWN} more" if len(alone) > SHOWN else ""
+            yield (
+                LOOK,
+                "strata",
+                f"{len(alone)} of the {len(sizes)} values of {name!r} have one outcome only: {shown}{more}",
+                "they stay in the study, but no discrimination can be measured within them, and the value "
+                "alone tells the outcome",
+            )
 
 
 def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[Finding]:

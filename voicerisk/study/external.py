@@ -20,10 +20,10 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
-from voicerisk.study.run import Stages, open_results
+from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study
-from voicerisk.study.study_figures import marker_labels
+from voicerisk.study.stages import Stages, open_results
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
 
 FOLDER = "external"

@@ -13,7 +13,7 @@ from voicerisk.errors import ModelError, StudyError
 from voicerisk.intake import is_missing
 from voicerisk.intake.sheet import REFUSED, TABLES
 from voicerisk.models import AdditiveModel, read_model
-from voicerisk.study.marker_table import MarkerTable, read_markers
+from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
 
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.

@@ -11,8 +11,9 @@ from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.rivals import rivals_line
 from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.run import REPORT, RunResult
+from voicerisk.study.run_study import RunResult
 from voicerisk.study.saved_models import spoken_optimism
+from voicerisk.study.stages import REPORT
 
 if TYPE_CHECKING:
     from rich.console import Console

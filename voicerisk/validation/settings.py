@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicerisk.errors import ValidationError
-from voicerisk.validation.metrics.cut_rules import CutRule, read_rule
+from voicerisk.validation.cut_rule import CutRule, read_rule
 
 PROTOCOLS = ("published", "nested")
 DESIGNS = ("loco", "grouped_kfold")

@@ -11,7 +11,7 @@ from voicerisk.screening import ScreeningSettings
 from voicerisk.study import load_study, screening
 from voicerisk.study.audit.fits import AuditFits
 from voicerisk.study.design import ModelTables
-from voicerisk.study.run import Stages, open_results
+from voicerisk.study.stages import Stages, open_results
 from voicerisk.validation import full_procedure
 from voicerisk.validation.protocols.whole_procedure import bootstrap_calls
 

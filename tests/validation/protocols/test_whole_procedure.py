@@ -6,17 +6,12 @@ import pytest
 
 from tests.validation.toys import cohort, with_means
 from voicerisk.callers.schema import check_calls
-from voicerisk.callers.shuffling import Permutable, permutable
+from voicerisk.callers.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.errors import ValidationError
 from voicerisk.validation import NESTED, ValidationSettings
-from voicerisk.validation.audit.permutation import (
-    judge_permutations,
-    permutation_test,
-    permute_outcomes,
-    pipeline_auroc,
-    strata_alone_auroc,
-)
+from voicerisk.validation.audit.permutation import judge_permutations, permutation_test, strata_alone_auroc
 from voicerisk.validation.protocols.kfold import kfold_auroc, kfold_rows
+from voicerisk.validation.protocols.kfold_scores import pipeline_auroc
 from voicerisk.validation.protocols.nested_error import leave_pair_out, nested_cv_error
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.whole_procedure import bootstrap_calls, estimate_632plus, full_procedure

@@ -249,24 +249,24 @@ def run_protocol(
     facts : list of dict
         One a repeat.
     """
-    import json
-
-    from voicerisk.files import PRIVATE, write_json, write_parquet
+    from voicerisk.files import write_parquet
+    from voicerisk.pipeline.kept_steps import keep_step, kept_step
 
     predictions, histories, folds, facts = [], [], {}, []
     for repeat, split in enumerate(splits):
         done = checkpoints / f"{repeat}.json"
-        if not done.is_file():
+        tables = checkpoints / f"{repeat}.parquet", checkpoints / f"{repeat}_history.parquet"
+        record = kept_step(done)
+        if record is None:
             fitted = fit_on_split(name, protocol, cohort, split, repeat, settings, pretrained)
             fitted.model.save(models / f"repeat_{repeat}")
-            write_parquet(checkpoints / f"{repeat}.parquet", fitted.predictions)
-            write_parquet(checkpoints / f"{repeat}_history.parquet", fitted.history)
+            write_parquet(tables[0], fitted.predictions)
+            write_parquet(tables[1], fitted.history)
             held_out = sorted(set(_users(cohort, split.test)))
             record = {"held_out": held_out, "seen": fitted.seen, "facts": fitted.facts}
-            write_json(done, record, PRIVATE)
-        record = json.loads(done.read_text(encoding="utf-8"))
-        predictions.append(pd.read_parquet(checkpoints / f"{repeat}.parquet"))
-        histories.append(pd.read_parquet(checkpoints / f"{repeat}_history.parquet"))
+            keep_step(done, record, *tables)
+        predictions.append(pd.read_parquet(tables[0]))
+        histories.append(pd.read_parquet(tables[1]))
         folds[str(repeat)] = {"0": {"held_out": record["held_out"], "seen": record["seen"]}}
         facts.append(record["facts"])
         if progress is not None:

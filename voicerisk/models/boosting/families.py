@@ -18,9 +18,9 @@ from scipy.special import expit
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.groups import WIDTH
 from voicerisk.models.boosting.engine.kernels import UNPENALISED
-from voicerisk.models.boosting.engine.rows import RowOrders, masked_column
+from voicerisk.models.boosting.engine.rows import RowOrders
 from voicerisk.models.boosting.engine.setup import Fitted, prepare
-from voicerisk.models.boosting.engine.splines import basis_weights, evaluate_cells
+from voicerisk.models.boosting.learner_rows import masked_column
 from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.models.boosting.spec import (
     BoostData,
@@ -29,6 +29,7 @@ from voicerisk.models.boosting.spec import (
     check_steps,
     rescaled_weights,
 )
+from voicerisk.models.splines import basis_weights, evaluate_cells
 from voicerisk.types import Floats
 
 _TINY = 1e-300  # below it the logarithm of a probability is not finite

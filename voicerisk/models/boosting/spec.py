@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.splines import MAX_DEGREE
+from voicerisk.models.splines import MAX_DEGREE
 from voicerisk.types import Floats
 
 MAX_KNOTS = 200  # cells are stored in one byte
@@ -397,6 +397,29 @@ class Lane:
         _choice(f"outside of lane {self.key}", self.outside, ("extrapolate", "clamp"))
         if self.offset is not None and not np.isfinite(self.offset):
             raise ModelError(f"The offset of lane {self.key} is {self.offset!r}; it must be finite.")
+
+
+class LazyLanes(Sequence[Lane]):
+    """Lanes that are made when they are asked for, so that their weights need no memory before.
+
+    Parameters
+    ----------
+    make : callable
+        Number of a lane -> Lane; must give the same lane each time.
+    count : int
+        Number of lanes.
+    """
+
+    def __init__(self, make: Callable[[int], Lane], count: int) -> None:
+        self._make, self._count = make, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Lane:  # type: ignore[override]
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        return self._make(number)
 
 
 def _codes(name: str, given: Any, n: int, count: int = 2) -> NDArray[np.int8]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.models.calls.features import BENDS, DEGREE, CallFrames, directions, stacked
 from voicerisk.models.calls.ridge import ridge_logistic
+from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
 
 # name -> how many things it may learn beyond a line for each marker; simpler members come first

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.procedure import Procedure
+from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
 ALL = "all"  # the level of what holds for everybody

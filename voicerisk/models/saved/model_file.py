@@ -15,10 +15,10 @@ import numpy as np
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.files import PUBLIC, write_json
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.additive import CALL, AdditiveModel, Effect
 from voicerisk.models.saved.procedure import Procedure
 from voicerisk.models.saved.schema import FORMATS, Content, checked
+from voicerisk.models.splines import Grid
 
 FORMAT, VERSION = "voicerisk-model", 2
 SCALE = (

@@ -1,8 +1,7 @@
 """The refits of an audit, step by step: each finished step is a file, and the time is forecast."""
 
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from voicerisk.callers.folds import caller_table
 from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, write_json
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
@@ -34,9 +33,12 @@ from voicerisk.validation import (
 )
 from voicerisk.validation.audit.climb import ladder_size
 from voicerisk.validation.audit.control_findings import control_findings
+from voicerisk.validation.audit.controls import Alone
 from voicerisk.validation.audit.findings import Finding
 from voicerisk.validation.audit.ladder import ladder
 from voicerisk.validation.audit.permutation import judge_permutations, strata_alone_auroc
+from voicerisk.validation.audit.services_out import COLUMNS as SERVICES_OUT
+from voicerisk.validation.audit.services_out import leave_services_out, service_findings
 from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
 
@@ -86,6 +88,7 @@ class Refitted:
     tests: pd.DataFrame
     controls: pd.DataFrame
     procedure: pd.DataFrame
+    services: pd.DataFrame
     findings: tuple[Finding, ...]
 
 
@@ -101,7 +104,9 @@ class AuditSteps:
         place: Path,
         jobs: int,
         reporter: Reporter,
+        others: Sequence[Alone] = (),
     ) -> None:
+        self.others = others
         self.study, self.tables, self.channel = study, tables, channel
         self.options, self.place, self.reporter = options, place, reporter
         self.settings: ValidationSettings = study.validation
@@ -123,12 +128,13 @@ class AuditSteps:
     def _kept(self, step: str) -> dict[str, Any]:
         folder = self.place / step
         return {
-            file.relative_to(folder).with_suffix("").as_posix(): _number(json.loads(file.read_text("utf-8")))
+            file.relative_to(folder).with_suffix("").as_posix(): _number(kept)
             for file in sorted(folder.rglob("*.json"))
+            if (kept := kept_step(file)) is not None
         }
 
     def _keep(self, step: str, name: str, value: Any, forget: bool = True) -> None:
-        write_json(self.place / step / f"{name}.json", _text(value), PRIVATE)
+        keep_step(self.place / step / f"{name}.json", _text(value))
         if forget:
             self.fits.forget()
 
@@ -160,6 +166,7 @@ class AuditSteps:
             "permutations within strata": within * one_pipeline,
             "controls": 0 if "g" in self._kept("controls") else controls * one_pipeline,
             "whole procedure": max(0, self.options.bootstraps - len(self._kept("procedure"))) * (inner + 1),
+            "services": max(0, services - len(self._kept("services"))) * (inner + 1) * (services > 1),
             "k-fold": one_pipeline if self.options.bootstraps and not self._kept("kfold") else 0,
             "pairs": self.options.pairs,
             "splits": self.options.splits * (folds + folds * (folds - 1) // 2),
@@ -190,13 +197,12 @@ class AuditSteps:
                 for _ in fit(sets[WARM_UP:], None):
                     pass
                 timed[name] = (time.monotonic() - begun) / len(sets[WARM_UP:])
-            write_json(self.place / "seconds.json", timed)
-        known = self.place / "seconds.json"
-        if not known.is_file():
+            keep_step(self.place / "seconds.json", timed)
+        known = kept_step(self.place / "seconds.json")
+        if known is None:
             return
-        timed = json.loads(known.read_text(encoding="utf-8"))
         long = {
-            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
+            name: n * float(known["ladder" if name in ("ladder", "permutations") else "honest"])
             for name, n in sizes.items()
             if n
         }
@@ -223,8 +229,12 @@ class AuditSteps:
         draws = pd.concat([audit.permutations.assign(scheme="all"), within], ignore_index=True)
         controls = self._staged("Negative controls", sizes["controls"], self._controls)
         findings += control_findings(controls)
+        services = self._services(sizes["services"])
+        findings += service_findings(services)
         procedure = self._procedure(sizes, audit.table)
-        return Refitted(audit.table, draws, audit.scores, tests, controls, procedure, tuple(findings))
+        return Refitted(
+            audit.table, draws, audit.scores, tests, controls, procedure, services, tuple(findings)
+        )
 
     def _ladder(self, permutations: int) -> Any:
         def keep(name: str, record: Mapping[str, Any]) -> None:
@@ -283,7 +293,22 @@ class AuditSteps:
         found = negative_controls(
             self.calls, self.fits.honest, self.settings, service, moderator, self._recording(),
             self._missing(), segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
-            keep=lambda name, row: self._keep("controls", name, row),
+            keep=lambda name, row: self._keep("controls", name, row), others=self.others,
+        )  # fmt: skip
+        self.fits.forget()
+        return found
+
+    def _services(self, models: int) -> pd.DataFrame:
+        """Leave one service out at a time, where the study has several."""
+        service = service_of(self.study)
+        if service is None or self.calls[service].nunique() < 2:
+            return pd.DataFrame(columns=list(SERVICES_OUT))
+        found = self._staged(
+            "One service left out", models,
+            lambda: leave_services_out(
+                self.calls, self.fits.honest, self.settings, service, finished=self._kept("services"),
+                keep=lambda name, record: self._keep("services", name, record),
+            ),
         )  # fmt: skip
         self.fits.forget()
         return found

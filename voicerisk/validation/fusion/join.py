@@ -10,8 +10,8 @@ from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.fusion.sources import CLIP, Source
 from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.recalibration import recalibrate
 from voicerisk.validation.metrics.youden import bootstrap_youden
-from voicerisk.validation.protocols.recalibration import recalibrate
 
 FUSED = "fused"
 FOLDS = 10

@@ -8,7 +8,7 @@ import numpy as np
 from voicerisk.callers.weights import training_weights
 from voicerisk.validation.contract import Member
 from voicerisk.validation.metrics.logistic import expit, logit
-from voicerisk.validation.protocols.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 
 # What a member must be better by, in log-likelihood of the callers, to weigh as much as one that may learn

@@ -12,10 +12,10 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.callers.streams import Stream, generator, seed_of
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
-from voicerisk.validation.audit.permutation import MakeFitPaths
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.protocols.choice import choose
+from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
 from voicerisk.validation.settings import ValidationSettings
 

@@ -1,26 +1,25 @@
-"""All stages of a study, in order: recordings in, predictions, metrics, tables and figures out."""
+"""The stages of a study: recordings in; predictions, metrics, tables and figures out."""
 
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from voicerisk.biomarkers import missing_counts, write_marker_table
-from voicerisk.cohort import Cohort, load_cohort
+from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.check import require_sound, unknown_linear
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
-from voicerisk.study.extraction import (
+from voicerisk.study.extraction.calls import (
     Extraction,
     call_fingerprints,
     channel_of_calls,
@@ -35,119 +34,15 @@ PROTOCOLS = ("published", "nested")
 REPORT = "report.html"
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """Where the results of a study are, and its main tables.
-
-    Attributes
-    ----------
-    folder : Path
-    metrics : DataFrame
-        `metrics.csv`.
-    thresholds : DataFrame
-        `thresholds.csv`.
-    flow : DataFrame
-        `flow.csv`.
-    """
-
-    folder: Path
-    metrics: pd.DataFrame
-    thresholds: pd.DataFrame
-    flow: pd.DataFrame
-
-
-def run_study(
-    study: Study,
-    out: Path | str,
-    protocols: Sequence[str] | None = None,
-    jobs: int = 1,
-    reporter: Reporter | None = None,
-) -> RunResult:
-    """Run a study: recordings to validated model, tables and figures.
-
-    Every finished stage and every finished fold is kept in `out`, so that the same call goes on after an
-    interruption; a changed input or setting runs again just what depends on it. The results do not depend on
-    `jobs`.
-
-    Parameters
-    ----------
-    study : Study
-        From `load_study`.
-    out : Path or str
-        Folder for the results; a new one, or one that holds this study.
-    protocols : sequence of {'published', 'nested'}, optional
-        Default: as the study file says.
-    jobs : int
-        Processor cores to use.
-    reporter : Reporter, optional
-        Told what is going on; default: silent.
-
-    Returns
-    -------
-    RunResult
-
-    Raises
-    ------
-    VoiceriskError
-        One sentence that says what was found, where, and what to do.
-
-    Examples
-    --------
-    >>> import voicerisk
-    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
-    >>> voicerisk.run_study(study, "results").metrics  # doctest: +SKIP
-    """
-    from voicerisk.study.audit.run import drop_stale_audit
-    from voicerisk.study.metrics_stage import write_manifest
-
-    wanted = tuple(protocols or study.validation.protocols)
-    brought = study.folder / study.cohort.calls
-    read = _digest(brought)
-    cohort = load_cohort(study.cohort, study.folder)
-    if _digest(brought) != read:
-        raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
-    told = require_sound(study, cohort, wanted)
-    folder = open_results(study, out)
-    with folder.locked():
-        folder.remember(study.path)
-        stages = Stages(study, folder, jobs, reporter or Silent())
-        for note in told:
-            stages.reporter.note(note)
-        tables, extraction = stages.extract(cohort)
-        unknown = unknown_linear(study, tables.markers)
-        if unknown:
-            raise StudyError(f"{study.path.name}: {unknown}.")
-        stale = drop_stale_audit(study, folder, stages.marks["extract"])
-        if stale:
-            stages.reporter.note(stale)
-        chosen = stages.screen(tables)
-        kept = stages.gamm(tables, extraction, chosen)
-        shown = [
-            protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
-        ]
-        rivals = "nested" in shown
-        if rivals:
-            stages.rivals(tables)
-        else:
-            folder.forget("rivals")
-        metrics = stages.metrics(shown, rivals)
-        stages.models(shown, tables, kept)
-        stages.reporting(tables)
-        stages.show(shown)
-        write_manifest(study, folder, shown, read)
-        stages.report()
-        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
-        return RunResult(folder.path, metrics, thresholds, flow)
-
-
 def open_results(study: Study, out: Path | str) -> ResultsFolder:
     """Open the results folder of a study, or make it; a folder of another study is refused."""
     calls_table = study.folder / study.cohort.calls
-    identity = {"study": fingerprint(place=str(study.path)), "calls": _digest(calls_table)}
+    identity = {"study": fingerprint(place=str(study.path)), "calls": digest(calls_table)}
     return ResultsFolder(Path(out), identity)
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file; nothing where there is none."""
     return sha256_file(file) if file.is_file() else ""
 
 
@@ -341,10 +236,13 @@ class Stages:
         )
         return True
 
-    def rivals(self, tables: ModelTables) -> None:
-        """Judge the simple models on the folds of the nested protocol."""
+    def rivals(self, tables: ModelTables, wanted: bool) -> list[str]:
+        """Judge the simple models on the folds of the nested protocol, where it was run; name the stage."""
         from voicerisk.study.rivals import run_rivals_stage
 
+        if not wanted:
+            self.folder.forget("rivals")
+            return []
         study = self.study
         mark = fingerprint(
             extract=self.marks["extract"],
@@ -360,14 +258,15 @@ class Stages:
             mark,
             lambda move: run_rivals_stage(study, tables, self.folder, move),
         )
+        return ["rivals"]
 
-    def metrics(self, wanted: Sequence[str], rivals: bool) -> pd.DataFrame:
-        """Measure the predictions of the protocols, and of the simple models where nested was run."""
-        from voicerisk.study.metrics_stage import write_metrics
+    def metrics(self, wanted: Sequence[str], rivals: Sequence[str]) -> pd.DataFrame:
+        """Measure the predictions of the protocols, and of simple models where they were judged."""
+        from voicerisk.study.output.metrics import write_metrics
 
         study = self.study
         mark = fingerprint(
-            protocols={name: self.marks[name] for name in (*wanted, *(["rivals"] if rivals else []))},
+            protocols={name: self.marks[name] for name in (*wanted, *rivals)},
             validation=plain(study.validation),
             code=code_of(write_metrics),
         )
@@ -400,14 +299,14 @@ class Stages:
 
     def reporting(self, tables: ModelTables) -> None:
         """Gather what the study can say of itself for TRIPOD+AI and PROBAST+AI."""
-        from voicerisk.study.tripod_stage import write_reporting
+        from voicerisk.study.output.tripod import write_reporting
 
         study = self.study
         findings = self.folder.file("audit/findings.csv")
         mark = fingerprint(
             marks=self.marks,
             report=study.report,
-            audit=_digest(findings),
+            audit=digest(findings),
             code=code_of(write_reporting),
         )
         self.stage(
@@ -416,8 +315,8 @@ class Stages:
 
     def show(self, wanted: Sequence[str]) -> None:
         """Draw the figures and write the publication tables."""
-        from voicerisk.study.publication import write_tables
-        from voicerisk.study.study_figures import draw_figures
+        from voicerisk.study.output.figures import draw_figures
+        from voicerisk.study.output.publication import write_tables
 
         mark = fingerprint(
             marks=self.marks,
@@ -437,7 +336,7 @@ class Stages:
         """Write the report, which opens with the answer."""
         from voicerisk.report import write_report
 
-        ladder = _digest(self.folder.file("audit/ladder.csv"))
+        ladder = digest(self.folder.file("audit/ladder.csv"))
         mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
 
         def work(move: Move) -> tuple[list[str], list[str]]:

@@ -20,8 +20,8 @@ from voicerisk.report import (
     thresholds_table,
 )
 from voicerisk.report.rivals import rivals_table
+from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.settings import Study
-from voicerisk.study.study_figures import marker_labels
 
 
 def write_tables(

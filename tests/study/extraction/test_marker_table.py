@@ -10,9 +10,9 @@ import soundfile
 from voicerisk.biomarkers import BiomarkerSettings, preset_audio
 from voicerisk.cohort import Cohort, CohortSettings, load_cohort
 from voicerisk.errors import StudyError
-from voicerisk.study.extract_files import extract_files
-from voicerisk.study.extraction import channel_of_calls, extract_calls, read_marker_table
-from voicerisk.study.marker_table import read_markers
+from voicerisk.study.extraction.calls import channel_of_calls, extract_calls, read_marker_table
+from voicerisk.study.extraction.files import extract_files
+from voicerisk.study.extraction.marker_table import read_markers
 
 SPANS = ((0.5, 1.5), (2.0, 2.5))
 

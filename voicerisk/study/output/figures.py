@@ -16,8 +16,9 @@ from voicerisk.errors import StudyError
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.metrics_stage import at_study_prevalence
-from voicerisk.study.one_call import HeardCall
+from voicerisk.study.output.audit_figures import audit_pictures
+from voicerisk.study.output.metrics import at_study_prevalence
+from voicerisk.study.output.one_call import HeardCall
 from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import decision_curves
@@ -151,8 +152,6 @@ def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> 
 
 
 def _of_audit(folder: ResultsFolder) -> Iterator[Picture]:
-    from voicerisk.study.audit.run import audit_pictures
-
     for name, table in audit_pictures(folder):
         yield Picture(name, table)
 

@@ -15,8 +15,8 @@ from voicerisk.cli import app
 from voicerisk.errors import StudyError
 from voicerisk.simulate import simulate
 from voicerisk.study import load_study, run_study
-from voicerisk.study.one_call import calls_of, listen_to, missed_calls_of, sound_of, study_of
-from voicerisk.study.study_figures import draw_call, file_name, published_cuts
+from voicerisk.study.output.figures import draw_call, file_name, published_cuts
+from voicerisk.study.output.one_call import calls_of, listen_to, missed_calls_of, sound_of, study_of
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 

@@ -8,8 +8,8 @@ from tests.study.small_study import marker_frames
 from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
-from voicerisk.study.run import Stages, open_results
-from voicerisk.study.tripod_stage import write_reporting
+from voicerisk.study.output.tripod import write_reporting
+from voicerisk.study.stages import Stages, open_results
 
 
 def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tmp_path):

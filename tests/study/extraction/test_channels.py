@@ -9,8 +9,8 @@ from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import BiomarkerSettings
 from voicerisk.cohort import CohortSettings, load_cohort
 from voicerisk.errors import StudyError, VoiceriskError
-from voicerisk.study.call_channels import audio_of_calls
-from voicerisk.study.extraction import channel_of_calls, extract_calls
+from voicerisk.study.extraction.calls import channel_of_calls, extract_calls
+from voicerisk.study.extraction.channels import audio_of_calls
 
 
 def test_each_call_is_read_from_its_own_channel(tmp_path):

@@ -147,13 +147,21 @@ def test_one_sex_callers_with_both_outcomes_and_missing_values_are_legal(write_s
     calls["sex"] = "female"
     calls["caller_id"] = [f"caller{i // 2:02d}" for i in range(16)]  # pairs of calls
     calls["outcome"] = [0, 1, *([0, 0, 1, 1] * 4)[:14]]
+    calls["service"] = np.where(calls.index.isin([4, 5, 8, 9]), "night", "day")  # only outcome 1 at night
     frames.loc[::7, "noise"] = np.nan
     frames["x"] += frames["call_id"].map(calls.set_index("call_id")["outcome"])
     reporter = told()
     out = tmp_path / "out"
     settings = SETTINGS.replace("repeats = 1", 'repeats = 1\ndesigns = ["loco"]')
+    settings = settings.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
     result = run_study(load_study(write_study(calls, frames, settings)), out, reporter=reporter)
     assert any("both outcomes" in note for note in reporter.notes)
+    one_outcome = [note for note in reporter.notes if "night" in note]
+    assert len(one_outcome) == 2  # before anything is computed, and once for all its cells
+    assert "1 of the 2 values of 'service' have one outcome only: 'night' (4 calls, all 1)" in one_outcome[0]
+    assert one_outcome[1].endswith("where all calls have one outcome: service=night.")
+    night = result.metrics.query("subgroup == 'service=night'").set_index("metric")["estimate"]
+    assert night["auroc"].isna().all() and night["sensitivity"].between(0, 1).all()
     assert "caller" not in set(result.metrics["unit"])  # absent where a caller has both outcomes
     missing = pd.read_csv(out / "missing.csv").query("marker == 'noise'")
     assert missing["n_missing"].sum() == frames["noise"].isna().sum()

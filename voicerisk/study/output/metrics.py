@@ -18,6 +18,7 @@ from voicerisk.study.protocols import joined, part_of
 from voicerisk.study.rivals import PREDICTIONS
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
+from voicerisk.validation.metrics.compute import ONE_CLASS
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
 from voicerisk.validation.metrics.rival_gaps import differences_to_rivals
@@ -69,7 +70,13 @@ def write_metrics(
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
     write_json(folder.file("metrics_notes.json"), every)
     resamples = [note for note in every if "of the resamples" in note]
-    notes += [note for note in every if note not in resamples]
+    alone = [note for note in every if ONE_CLASS in note]
+    notes += [note for note in every if note not in resamples and note not in alone]
+    if alone:
+        where = dict.fromkeys(note.partition(f": {ONE_CLASS}")[0].rpartition(", ")[2] for note in alone)
+        notes.append(
+            f"No discrimination could be measured where all calls have one outcome: {', '.join(where)}."
+        )
     if resamples:
         notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
     names = [

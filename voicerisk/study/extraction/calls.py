@@ -19,13 +19,14 @@ from voicerisk.biomarkers import (
 )
 from voicerisk.cohort import Cohort
 from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
+from voicerisk.files import sha256_file, write_parquet
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.results_folder import fingerprint, keep_only, read_record
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
+from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import plain
-from voicerisk.study.call_channels import audio_of_calls
 from voicerisk.study.design import FRAME_KEYS
-from voicerisk.study.marker_table import (
+from voicerisk.study.extraction.channels import audio_of_calls
+from voicerisk.study.extraction.marker_table import (
     match_calls,
     place_by_time,
     place_segments,
@@ -125,7 +126,7 @@ def extract_calls(
 
     of_call: dict[Any, Any] = cohort.calls.set_index("call_id")[_OF_CALL].to_dict("index")
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
-    pending = [call for call, mark in marks.items() if not (cache / f"{mark}.json").exists()]
+    pending = [call for call, mark in marks.items() if kept_step(cache / f"{mark}.json") is None]
     done = len(marks) - len(pending)
     results = Parallel(n_jobs=max(1, min(jobs, len(pending))), return_as="generator_unordered")(
         delayed(_extract_one)(
@@ -146,7 +147,9 @@ def extract_calls(
 
     frames, counts, channel = [], [], []
     for call, mark in marks.items():
-        table, kept = _finished(cache / mark)
+        kept = kept_step(cache / f"{mark}.json")
+        assert kept is not None  # made or found above
+        table = pd.read_parquet(cache / f"{mark}.parquet")
         table.insert(0, "call_id", call)
         table.insert(1, "caller_id", of_call[call]["caller_id"])
         frames.append(table)
@@ -169,24 +172,6 @@ def extract_calls(
     )
 
 
-def _finished(stem: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return what was kept of a call; what is damaged is removed, so that the next run makes it again."""
-    import pyarrow as pa
-
-    files = stem.with_suffix(".parquet"), stem.with_suffix(".json")
-    kept = read_record(files[1])
-    try:
-        if kept is None or not {"counts", "channel"} <= set(kept):
-            raise ValueError("no record of a call")
-        return pd.read_parquet(files[0]), kept
-    except (OSError, ValueError, KeyError, pa.ArrowException) as broken:
-        for file in files:
-            file.unlink(missing_ok=True)
-        raise StudyError(
-            f"{files[0]} was damaged and is removed; the same command makes it again."
-        ) from broken
-
-
 def _extract_one(
     path: str,
     name: str,
@@ -207,11 +192,10 @@ def _extract_one(
     channel = _channel(source, spans, audio)
     if sha256_file(Path(path)) != content:
         raise StudyError(f"{path} changed while it was read; run the study again once it stays as it is.")
-    write_parquet(stem.with_suffix(".parquet"), call.frames)
-    # Written last: its presence says that the call is done.
-    write_json(
-        stem.with_suffix(".json"), {"counts": call.counts.to_dict("records"), "channel": channel}, PRIVATE
-    )
+    table = stem.with_suffix(".parquet")
+    write_parquet(table, call.frames)
+    found = {"counts": call.counts.to_dict("records"), "channel": channel}
+    keep_step(stem.with_suffix(".json"), found, table)
 
 
 def _channel(source: Path | Recording, spans: pd.DataFrame, audio: AudioSettings) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import pytest
 
 from voicerisk.pipeline.code import PACKAGE, ImportGraph
 from voicerisk.pipeline.tables import read_table, schemas
-from voicerisk.study import load_study, run, run_study
+from voicerisk.study import load_study, run_study, stages
 
 # What runs a stage is not what it computes.
-ENGINE = {"pipeline.progress", "pipeline.results_folder", "pipeline.code", "study.run", "lazy"}
+ENGINE = {"pipeline.progress", "pipeline.results_folder", "pipeline.code", "study.stages", "lazy"}
 
 
 class Watched:
@@ -49,7 +49,7 @@ class Watched:
 def test_no_stage_runs_code_that_its_fingerprint_forgets(write_study, tmp_path, monkeypatch):
     entries: dict[str, tuple] = {}
     watched = Watched(entries)
-    monkeypatch.setattr(run, "code_of", watched.code_of)
+    monkeypatch.setattr(stages, "code_of", watched.code_of)
     run_study(load_study(write_study()), tmp_path / "out", reporter=watched)
     assert {
         "Biomarkers",
@@ -81,7 +81,7 @@ def every_table_has_its_schema(results: Path) -> None:
 def test_changed_code_runs_its_stage_and_the_followers(write_study, told, tmp_path, monkeypatch):
     study = load_study(write_study())
     run_study(study, tmp_path / "out", reporter=told())
-    true_code = run.code_of
+    true_code = stages.code_of
 
     def changed_in(stage):
         def code_of(*entries):
@@ -90,7 +90,7 @@ def test_changed_code_runs_its_stage_and_the_followers(write_study, told, tmp_pa
 
         return code_of
 
-    monkeypatch.setattr(run, "code_of", changed_in("write_metrics"))
+    monkeypatch.setattr(stages, "code_of", changed_in("write_metrics"))
     second = told()
     run_study(study, tmp_path / "out", reporter=second)
     assert "Metrics and intervals" in second.ran
