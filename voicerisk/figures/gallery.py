@@ -86,6 +86,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         "protocols",
         "Metrics under both protocols",
         "Discrimination and decisions under the published and the nested protocol, with intervals.",
+        ("comparisons",),
     ),
     "roc": Drawing(
         "discrimination", "ROC curves", "Sensitivity against 1 minus specificity of calls.", ("metrics",)

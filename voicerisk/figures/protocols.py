@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from voicerisk.callers.schema import RIVAL
 from voicerisk.errors import ReportError
+from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import (
@@ -40,6 +41,7 @@ def protocols_compared(
     metrics: pd.DataFrame,
     labels: Mapping[str, str] = NO_LABELS,
     *,
+    comparisons: pd.DataFrame | None = None,
     shown: Sequence[str] = SHOWN,
     method: str = PERCENTILE,
     width_mm: float | None = None,
@@ -54,6 +56,8 @@ def protocols_compared(
         there are some model and subgroup (rows of subgroups are left out here).
     labels : mapping of str to str
         Display names of metrics and protocols.
+    comparisons : DataFrame, optional
+        comparisons.csv: the difference of the AUROCs is told below.
     shown : sequence of str
         Metrics, one panel each; those that the table lacks are left out.
     method : str
@@ -128,8 +132,9 @@ def protocols_compared(
         "without information",
     )
     legend(figure, [*entries, without])
-    if given_scores(table):
-        foot_note(figure, given_scores(table), style)
+    said = [text for text in (given_scores(table), auroc_gap(comparisons)) if text]
+    if said:
+        foot_note(figure, " ".join(said), style)
     return figure
 
 

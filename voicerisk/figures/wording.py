@@ -50,7 +50,6 @@ METRICS = {
     "ici": "Integrated calibration index",
     "net_benefit": "Net benefit",
     "f1": "F1",
-    "auroc_difference": "AUROC of the nested protocol minus this one",
     "log_loss": "Log loss",
 }
 MINUS = "\u2212"

@@ -33,6 +33,7 @@ TABLES = (
     "flow.csv",
     "missing.csv",
     "metrics.csv",
+    "comparisons.csv",
     "screening.csv",
     "lasso_path.csv",
     "gamm/smooths.csv",

@@ -23,7 +23,7 @@ class Results:
     ----------
     manifest : dict
         Settings, versions, notes (without hashes of single recordings).
-    calls, segments, metrics, thresholds, moderation, smooths, terms : DataFrame or None
+    calls, segments, metrics, comparisons, thresholds, moderation, smooths, terms : DataFrame or None
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
@@ -44,6 +44,7 @@ class Results:
     calls: pd.DataFrame | None
     segments: pd.DataFrame | None
     metrics: pd.DataFrame | None
+    comparisons: pd.DataFrame | None
     thresholds: pd.DataFrame | None
     moderation: pd.DataFrame | None
     smooths: pd.DataFrame | None
@@ -80,6 +81,7 @@ def gather(study_dir: Path) -> Results:
         calls=_csv(study_dir, "calls"),
         segments=read_table(study_dir, "segments") if segments.is_file() else None,
         metrics=_csv(study_dir, "metrics"),
+        comparisons=_csv(study_dir, "comparisons"),
         thresholds=_csv(study_dir, "thresholds"),
         moderation=_csv(study_dir, "gamm/moderation"),
         smooths=_readable(smooths, notes),

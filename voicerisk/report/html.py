@@ -23,6 +23,7 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
+from voicerisk.report.comparison_table import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
@@ -322,6 +323,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         )
         simple = rivals_table(results.metrics)
         made["performance"] += [simple] if simple is not None else []
+    if results.comparisons is not None:
+        made.setdefault("performance", []).append(comparison_table(results.comparisons))
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]

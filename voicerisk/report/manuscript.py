@@ -229,7 +229,7 @@ def _performance(results: Results, metrics: pd.DataFrame) -> tuple[str, ...]:
         if values:
             place = DESIGNS.get(str(design), str(design))
             paragraphs.append(f"{str(protocol).capitalize()} protocol, {place}: {_listed(values)}.")
-    paragraphs += [said] if (said := rivals_line(metrics)) else []
+    paragraphs += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     paragraphs.append(gap("what these numbers mean for a service, and for whom they do not hold"))
     return tuple(paragraphs)
 

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from voicerisk.callers.schema import RIVAL
+from voicerisk.figures.differences import BOOTSTRAP
 from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
@@ -17,23 +19,23 @@ from voicerisk.figures.wording import (
 from voicerisk.report.formats import estimate
 from voicerisk.report.tables import PublicationTable
 
-DIFFERENCE = "auroc_difference"
 HEADS = {
     "auroc": "AUROC",
-    DIFFERENCE: "Nested minus this",
     "average_precision": "Average precision",
     "brier": "Brier score",
     "calibration_slope": "Calibration slope",
 }
 
 
-def rivals_line(metrics: pd.DataFrame) -> str:
+def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> str:
     """Say the AUROC of the simple models on the headline's folds, and how far nested lies from the best.
 
     Parameters
     ----------
     metrics : DataFrame
         `metrics.csv`.
+    comparisons : DataFrame, optional
+        `comparisons.csv`; without it nothing is said of differences.
 
     Returns
     -------
@@ -44,29 +46,38 @@ def rivals_line(metrics: pd.DataFrame) -> str:
     --------
     >>> row = {"protocol": "rival", "model": "ridge_means", "design": "loco", "unit": "call",
     ...     "subgroup": "all", "metric": "auroc", "estimate": 0.7, "lower": 0.5, "upper": 0.9}
-    >>> gap = row | {"metric": "auroc_difference", "estimate": -0.05, "lower": -0.2, "upper": 0.1}
-    >>> rivals_line(pd.DataFrame([row, gap])).split("; ")[1]
-    'the nested model lies 0.05 below it (95% interval of the difference −0.20 to 0.10).'
+    >>> rivals_line(pd.DataFrame([row]))
+    'On the same folds (leave one caller out) ridge on call means had AUROC 0.70.'
     """
     calls = _of_calls(metrics)
-    if calls.empty:
+    areas = calls[calls["metric"] == "auroc"].drop_duplicates("model").set_index("model")["estimate"]
+    if areas.empty:
         return ""
-    areas = calls[calls["metric"] == "auroc"].set_index("model")["estimate"]
-    gaps = calls[calls["metric"] == DIFFERENCE].set_index("model")
     told = [f"{rival_name(name)} had AUROC {number(value)}" for name, value in areas.items()]
+    listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    design = str(calls["design"].iloc[0])
+    said = f"On the same folds ({DESIGNS[design]}) {listed}"
+    if comparisons is None or comparisons.empty:
+        return f"{said}."
     best = areas.idxmax()
-    gap = gaps.loc[best]
-    side = "above" if gap["estimate"] >= 0 else "below"
+    gap = comparisons[
+        (comparisons["other_protocol"] == RIVAL)
+        & (comparisons["other_model"] == best)
+        & (comparisons["design"] == design)
+        & (comparisons["metric"] == "auroc")
+        & (comparisons["method"] == BOOTSTRAP)
+    ]
+    if gap.empty:
+        return f"{said}."
+    row = gap.iloc[0]
+    side = "above" if row["difference"] >= 0 else "below"
     whom = "it" if len(areas) == 1 else f"the best of them, {rival_name(best)}"
     ends = (
         ""
-        if pd.isna(gap["lower"])
-        else (f" (95% interval of the difference {number(gap['lower'])} to {number(gap['upper'])})")
+        if pd.isna(row["lower"])
+        else f" (95% interval of the difference {number(row['lower'])} to {number(row['upper'])})"
     )
-    listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-    place = DESIGNS[str(calls["design"].iloc[0])]
-    how_far = number(abs(gap["estimate"]))
-    return f"On the same folds ({place}) {listed}; the nested model lies {how_far} {side} {whom}{ends}."
+    return f"{said}; the nested model lies {number(abs(row['difference']))} {side} {whom}{ends}."
 
 
 def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:
@@ -92,7 +103,6 @@ def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:
     notes = (
         f"{DESIGNS[design].capitalize()}, the same folds for all. Penalties are chosen, and risks "
         "recalibrated, inside the folds.",
-        "Differences are paired: the same draws of callers.",
         GIVEN_SCORES,
     )
     cells = pd.DataFrame(rows, columns=["Model", *HEADS.values()])

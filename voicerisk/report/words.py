@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
@@ -61,14 +62,11 @@ def in_short(results: Results) -> list[str]:
         )
         spectrum = spectrum_note(flow_of(results), int(row["n"]))
         lines += [spectrum] if spectrum else []
-    loco: dict[str, float] = {}
     found = calls[calls["metric"] == "auroc"]
     order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(HEADLINE.index)
     turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]
     for one in found.iloc[order.argsort(kind="stable")].to_dict("records"):
         protocol, design, value = str(one["protocol"]), str(one["design"]), float(one["estimate"])
-        if design == "loco":
-            loco[protocol] = value
         lines.append(
             f"{protocol.capitalize()} protocol, {DESIGNS[design]}: AUROC of calls "
             f"{estimate(value, one['lower'], one['upper'])}."
@@ -79,18 +77,12 @@ def in_short(results: Results) -> list[str]:
                 "With the direction chosen from the same scores, as R's pROC does, this would read "
                 f"{number(auto)}."
             )
-    lines += [said] if (said := rivals_line(metrics)) else []
+    lines += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     if len(found):
         lines += _intervals(results)
-    if {"published", "nested"} <= set(loco):
-        gap = loco["published"] - loco["nested"]
-        side = "above" if gap > 0 else "below"
-        lines.append(
-            f"Leaving one caller out, the published protocol's AUROC lies {number(abs(gap))} {side} the "
-            "nested one's. The audit says which learned parts had seen the callers they were judged on."
-            if abs(gap) >= 0.005
-            else "Leaving one caller out, both protocols give the same AUROC to two digits."
-        )
+    gap = auroc_gap(results.comparisons)
+    if gap:
+        lines += [gap, "The audit says which learned parts had seen the callers they were judged on."]
     return lines
 
 

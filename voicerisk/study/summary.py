@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import GIVEN_SCORES, one_interval, without_rivals
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.rivals import rivals_line
 from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.run_study import RunResult
 from voicerisk.study.saved_models import spoken_optimism
 from voicerisk.study.stages import REPORT
+from voicerisk.study.whole_run import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,12 +91,16 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
-    rivals = rivals_line(result.metrics)
+    rivals = rivals_line(result.metrics, read_table(result.folder, "comparisons"))
     if rivals:
         console.print(rivals, highlight=False, markup=False)
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "comparisons"):
+        gap = auroc_gap(read_table(result.folder, "comparisons"))
+        if gap:
+            console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)

@@ -239,7 +239,8 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     from voicerisk.figures import calibration_points, call_scores, curve_points
 
     metrics = read_table(folder.path, "metrics")
-    yield Picture("protocols_compared", metrics)
+    comparisons = read_table(folder.path, "comparisons")
+    yield Picture("protocols_compared", metrics, {"comparisons": comparisons})
     # The forest shows calls left out one caller at a time.
     shown = (metrics["unit"] == "call") & (metrics["design"] == "loco") & (metrics["subgroup"] != "all")
     if shown.any():

@@ -21,7 +21,7 @@ from voicerisk.validation import compute_metrics, degenerate_scores
 from voicerisk.validation.metrics.compute import ONE_CLASS
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
-from voicerisk.validation.metrics.rival_gaps import differences_to_rivals
+from voicerisk.validation.metrics.paired import paired_differences
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
             "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
@@ -33,7 +33,7 @@ HEADER_SLACK_S = 0.1  # compressed formats round to a packet
 def write_metrics(
     study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
 ) -> tuple[list[str], list[str]]:
-    """Measure all predictions; write `metrics.csv`, `thresholds.csv`, `tuning.csv` and `provenance.json`."""
+    """Measure all predictions; write `metrics.csv`, `comparisons.csv`, and what folds and cuts hold."""
     tables = [read_table(folder.path, f"predictions_{name}") for name in protocols]
     predictions, notes = at_study_prevalence(pd.concat(tables, ignore_index=True), study.validation.prior)
     metrics = compute_metrics(
@@ -45,9 +45,23 @@ def write_metrics(
         progress=move,
     )
     every = [str(note) for note in metrics.attrs.get("notes", ())]
-    if "nested" in protocols:
-        metrics = pd.concat([metrics, _of_rivals(study, folder, predictions)], ignore_index=True)
+    rivals = rivals_at_study_prevalence(study, folder, protocols)
+    if rivals is not None:
+        of_rivals = compute_metrics(
+            rivals,
+            study.validation,
+            bootstrap_strata=study.validation.strata,
+            units=("call",),
+            prevalence=study.validation.prevalence,
+        )
+        metrics = pd.concat([metrics, of_rivals], ignore_index=True)
     write_csv(folder.file("metrics.csv"), metrics)
+    comparisons = paired_differences(
+        predictions if rivals is None else pd.concat([predictions, rivals], ignore_index=True),
+        seed=study.validation.seed,
+        bootstrap_strata=study.validation.strata,
+    )
+    write_csv(folder.file("comparisons.csv"), comparisons)
     out_of_bag = cut_stability(predictions, study.validation)
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
     if study.validation.strata:
@@ -81,6 +95,7 @@ def write_metrics(
         notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
     names = [
         "metrics.csv",
+        "comparisons.csv",
         "thresholds.csv",
         "thresholds_out_of_bag.csv",
         "tuning.csv",
@@ -91,21 +106,13 @@ def write_metrics(
     return names, list(dict.fromkeys(notes))
 
 
-def _of_rivals(study: Study, folder: ResultsFolder, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Measure the simple models, and how far the nested protocol lies above each of them."""
-    table = read_table(folder.path, PREDICTIONS)
-    rivals, _ = at_study_prevalence(table, study.validation.prior)
-    strata = study.validation.strata
-    found = compute_metrics(
-        rivals,
-        study.validation,
-        bootstrap_strata=strata,
-        units=("call",),
-        prevalence=study.validation.prevalence,
-    )
-    nested = predictions[predictions["protocol"] == "nested"]
-    gaps = differences_to_rivals(nested, rivals, study.validation, bootstrap_strata=strata)
-    return pd.concat([found, gaps], ignore_index=True)
+def rivals_at_study_prevalence(
+    study: Study, folder: ResultsFolder, protocols: Sequence[str]
+) -> pd.DataFrame | None:
+    """Return the predictions of the simple models; None where the nested protocol was not run."""
+    if "nested" not in protocols:
+        return None
+    return at_study_prevalence(read_table(folder.path, PREDICTIONS), study.validation.prior)[0]
 
 
 def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple[pd.DataFrame, list[str]]:

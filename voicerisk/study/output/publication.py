@@ -14,6 +14,7 @@ from voicerisk.report import (
     PublicationTable,
     biomarker_table,
     cohort_characteristics,
+    comparison_table,
     gamm_table,
     missed_calls,
     performance_table,
@@ -104,6 +105,9 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     simple = rivals_table(metrics)
     if simple is not None:
         yield simple
+    comparisons = read_table(folder.path, "comparisons")
+    if len(comparisons):
+        yield comparison_table(comparisons)
     yield thresholds_table(read_table(folder.path, "thresholds"))
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)
