@@ -15,8 +15,8 @@ from voicerisk.errors import RBridgeError
 from voicerisk.files import PRIVATE, replacing, write_text
 from voicerisk.pipeline.tables import read_table
 from voicerisk.rbridge.fit_script import HEAD, LASSO, boost_part, gamm_part
+from voicerisk.rbridge.found import source_folder
 from voicerisk.rbridge.request import Rds
-from voicerisk.rbridge.session import source_folder
 from voicerisk.rbridge.worker import Worker
 
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
@@ -276,7 +277,7 @@ def _checked_terms(
     """Return the terms as a table, if they add up to the stored scores."""
     call_id = str(scores.iloc[0]["call_id"])
     total = np.sum(list(terms.values()), axis=0)
-    gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()
+    gap = np.abs(expit(total) - scores["p_raw"].to_numpy(float)).max()
     if not gap <= TOLERANCE:
         raise StudyError(
             f"The settings of {study.path.name} no longer give the stored {protocol} scores of call "
