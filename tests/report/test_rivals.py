@@ -5,7 +5,7 @@ import pytest
 
 from tests.figures.synthetic_tables import metrics as both_protocols
 from voicerisk.figures import protocols_compared
-from voicerisk.report.comparison_table import comparison_table
+from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.rivals import rivals_line, rivals_table
 from voicerisk.report.tables import performance_table
 from voicerisk.study.summary import side_by_side

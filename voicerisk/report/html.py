@@ -23,7 +23,7 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.comparison_table import comparison_table
+from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
