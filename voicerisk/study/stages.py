@@ -29,6 +29,7 @@ from voicerisk.study.extraction.calls import (
 from voicerisk.study.ratings import write_ratings
 from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
+from voicerisk.validation.metrics.repeatability import repeatability
 
 PROTOCOLS = ("published", "nested")
 REPORT = "report.html"
@@ -141,7 +142,8 @@ class StudyStages(Stages):
         by = ["outcome", *study.cohort.groups]
         labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
-        names = ["calls", "flow", "exclusions", "channel", "missing"]
+        write_csv(folder.file("repeatability.csv"), repeatability(found.segments, found.markers))
+        names = ["calls", "flow", "exclusions", "channel", "missing", "repeatability"]
         ratings = write_ratings(cohort, study, folder)
         return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet", *ratings], notes
 
