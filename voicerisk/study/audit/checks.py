@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers.catalogue import telephone
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import Cohort
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
@@ -270,6 +271,7 @@ def _plausibility(
     shown = read_table(folder.path, "metrics").query(
         "metric == 'auroc' and unit == 'call' and subgroup == 'all'"
     )
+    shown = shown[shown["protocol"] != RIVAL]
     shown = shown[shown["method"].str.contains("percentile")]
     table = shown[["protocol", "design", "estimate", "lower", "upper"]].assign(
         r2=r2,
