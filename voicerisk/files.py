@@ -110,6 +110,30 @@ def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a Parquet table; whatever a damaged file makes the reader raise becomes a ValueError.
+
+    Parameters
+    ----------
+    path : Path
+    **options
+        As `pandas.read_parquet`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is no whole Parquet table.
+    """
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, **options)
+    except (KeyError, TypeError, AttributeError, NotImplementedError, pa.ArrowException) as problem:
+        raise ValueError(str(problem) or type(problem).__name__) from problem
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal text."""
     with path.open("rb") as stream:
