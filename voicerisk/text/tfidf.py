@@ -108,7 +108,9 @@ def load_tfidf(folder: Path) -> TfidfModel:
         shapes = [(len(terms),), (len(classes), len(terms)), (len(classes),)]
         if [one.shape for one in numbers] != shapes or not all(np.isfinite(one).all() for one in numbers):
             raise ValueError("numbers that do not belong to its classes and terms")
-        return TfidfModel(classes, terms, *numbers, float(content["penalty_c"]))
+        idf, coefficients, intercepts = numbers
+        penalty_c = float(content["penalty_c"])
+        return TfidfModel(classes, terms, idf, coefficients, intercepts, penalty_c)
     except FileNotFoundError:
         raise ModelError(f"There is no {path}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
