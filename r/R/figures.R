@@ -235,7 +235,7 @@ one_model <- function(table) {
 }
 
 auroc_words <- function(rows) {
-  rows <- rows[rows$metric == "auroc", ]
+  rows <- rows[rows$metric == "auroc" & rows$protocol %in% c("published", "nested"), ]
   data.frame(
     protocol = rows$protocol, design = rows$design,
     words = sprintf("%s: AUROC %.2f (%.2f to %.2f)", rows$protocol, rows$estimate, rows$lower, rows$upper)

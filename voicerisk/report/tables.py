@@ -20,6 +20,7 @@ from voicerisk.figures.wording import (
     one_interval,
     ordered,
     whole_group,
+    without_rivals,
 )
 from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
 from voicerisk.report.spectrum import spectrum_note
@@ -67,6 +68,13 @@ class PublicationTable:
         Footnotes, in order.
     private : bool
         It shows single calls: its files are for their owner alone.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cells = pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74 (0.61 to 0.87)"]})
+    >>> PublicationTable("performance", "Discrimination", cells).title
+    'Discrimination'
     """
 
     name: str
@@ -263,13 +271,22 @@ def performance_table(
     ------
     ReportError
         If columns are missing, none of the metrics is there, or two rows claim one cell.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50)
+    >>> performance_table(metrics).cells.iloc[0, 0]
+    'Calls'
     """
     need(
         metrics,
         ["protocol", "design", "unit", "metric", "estimate", "lower", "upper", "n", "n_events", "n_callers"],
         "performance table",
     )
-    table = one_interval(whole_group(metrics), method)
+    table = one_interval(whole_group(without_rivals(metrics)), method)
     table = table[table["metric"].isin(list(shown))]
     single = _one_call_each(table)
     if single:

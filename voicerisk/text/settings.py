@@ -20,8 +20,8 @@ CLASSES = ("NS", "SI", "ASE")
 AGE_BAND = "age_band"
 # What the predictions table itself holds.
 TAKEN = (
-    "protocol", "model", "target", "design", "repeat", "fold", "unit", "call_id", "caller_id", "segment", "frame",
-    "time_s", "y", "p_raw", "p", "threshold", "weight", "session_id", "user_id", "label", "unmapped",
+    "protocol", "model", "target", "design", "repeat", "fold", "unit", "call_id", "caller_id", "segment",
+    "frame", "time_s", "y", "p_raw", "p", "threshold", "weight", "session_id", "user_id", "label", "unmapped",
     "n_messages", "n_words", "messages_cut", "complete",
 )  # fmt: skip
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -51,6 +51,11 @@ class NetworkSettings:
         Adam (paper: not given).
     epochs, patience : int
         As in the paper.
+
+    Examples
+    --------
+    >>> NetworkSettings(epochs=20).patience
+    5
     """
 
     dense: int = 128
@@ -102,6 +107,11 @@ class ExplainSettings:
         Write the messages themselves into the explanations (private files); else messages are numbered.
     lexicons : str or None
         CSV with the columns category and word, of the study's own: importance is summed by category.
+
+    Examples
+    --------
+    >>> ExplainSettings(models=("tfidf",)).permutations
+    200
     """
 
     models: tuple[str, ...] = ()
@@ -148,8 +158,8 @@ class TextSettings:
     labels : mapping of str to str
         Value of the label column to class; others are counted out.
     subgroups : tuple of str
-        Columns of the sessions or messages (gender, language, service, and the age, in bands) whose values get
-        metrics of their own.
+        Columns of the sessions or messages (gender, language, service, and the age, in bands) whose values
+        get metrics of their own.
     min_age : int or None
         Sessions of younger users, or without an age, are left out where there is an age column (paper: 14).
     min_messages, min_words : int
@@ -198,6 +208,11 @@ class TextSettings:
     seed : int
     network, explain
         `[text.network]`, `[text.explain]`.
+
+    Examples
+    --------
+    >>> TextSettings(messages="messages.csv", models=("tfidf",)).max_words
+    600
     """
 
     messages: str

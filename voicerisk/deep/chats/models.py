@@ -330,7 +330,7 @@ def load_text_model(
         kind, classes = about["kind"], tuple(about["classes"])
     except FileNotFoundError:
         raise ModelError(f"There is no {folder / 'model.json'}.") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{folder / 'model.json'} is not readable as a text model.") from None
     if kind == "tfidf":
         return load_tfidf(folder)
@@ -348,8 +348,8 @@ def load_text_model(
         raise ModelError(
             f"{folder / 'model.json'} is of kind {kind!r}, format {about.get('format')!r}: not known."
         )
-    settings = NetworkSettings(**about["network"])
     try:
+        settings = NetworkSettings(**about["network"])
         weights = load_file(folder / "model.safetensors")
         if kind == "t_mlp":
             network: Any = MessageNetwork(about["dimension"], len(classes), settings)
@@ -361,8 +361,10 @@ def load_text_model(
                 )
             network = WordNetwork(_with_padding(vectors), len(classes), settings)
         network.load_state_dict(weights)
-    except (SafetensorError, KeyError, RuntimeError, OSError) as problem:
-        raise ModelError(f"{folder / 'model.safetensors'} cannot be loaded: {problem}") from problem
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as problem:
+        raise ModelError(
+            f"{folder / 'model.safetensors'} (or model.json beside it) cannot be loaded: {problem}"
+        ) from problem
     network.eval()
     if vectors is not None and kind == "w2v_mlp":
         return WordModel(classes, network, vectors, about["max_words"], settings)

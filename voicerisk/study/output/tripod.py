@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
 from voicerisk.models import read_model
@@ -203,6 +204,7 @@ def _settings(values: Any) -> str:
 def _performance(metrics: pd.DataFrame) -> str:
     shown = metrics[
         (metrics["unit"] == "call")
+        & (metrics["protocol"] != RIVAL)
         & (metrics["subgroup"] == "all")
         & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
         & metrics["method"].str.contains("percentile", na=False)

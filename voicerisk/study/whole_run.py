@@ -36,6 +36,12 @@ class RunResult:
         `thresholds.csv`.
     flow : DataFrame
         `flow.csv`.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> result = voicerisk.run_study(voicerisk.load_study("study.toml"), "results")  # doctest: +SKIP
+    >>> result.metrics.query("unit == 'call' and metric == 'auroc'")  # doctest: +SKIP
     """
 
     folder: Path
@@ -117,7 +123,8 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        metrics = stages.metrics(shown)
+        rivals = stages.rivals(tables, "nested" in shown)
+        metrics = stages.metrics(shown, rivals)
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
