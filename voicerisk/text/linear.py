@@ -147,16 +147,20 @@ def load_linear(folder: Path, encoder: Embeds | None = None, identity: str = "")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["kind"] != "linear" or content["format"] != FORMAT:
             raise ModelError(f"{path} holds no linear model of format {FORMAT}.")
-        source = str(content["encoder"])
-        model = LinearModel(
-            tuple(content["classes"]), np.array(content["mean"], dtype=np.float64),
-            np.array(content["coefficients"], dtype=np.float64),
-            np.array(content["intercepts"], dtype=np.float64), float(content["penalty_c"]), source,
-            None if source == TABLE else encoder,
-        )  # fmt: skip
+        source, classes = str(content["encoder"]), tuple(map(str, content["classes"]))
+        mean, coefficients, intercepts = (
+            np.array(content[key], dtype=np.float64) for key in ("mean", "coefficients", "intercepts")
+        )
+        numbers = mean, coefficients, intercepts
+        shapes = [mean.shape, (len(classes), mean.size), (len(classes),)]
+        if [one.shape for one in numbers] != shapes or not all(np.isfinite(one).all() for one in numbers):
+            raise ValueError("numbers that do not belong to its classes")
+        penalty_c = float(content["penalty_c"])
+        own = None if source == TABLE else encoder
+        model = LinearModel(classes, mean, coefficients, intercepts, penalty_c, source, own)
     except FileNotFoundError:
         raise ModelError(f"There is no {path}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelError(f"{path} is not readable as a linear model.") from None
     if source not in (TABLE, identity):
         raise ModelError(

@@ -133,5 +133,5 @@ def load_procedure(folder: Path) -> Procedure:
         raise ModelError(
             f"{folder} holds no {FILE}; name the folder of a text model, such as results/models/final/tfidf."
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelError(f"{path} is not readable as the procedure of a text model.") from None
