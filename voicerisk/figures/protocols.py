@@ -17,6 +17,7 @@ from voicerisk.figures.wording import (
     PROTOCOLS,
     UNITS,
     given_scores,
+    in_figure,
     inside,
     metric_name,
     name_of,
@@ -123,7 +124,7 @@ def protocols_compared(
     )
     legend(figure, [*entries, without])
     if given_scores(table):
-        foot_note(figure, given_scores(table), style)
+        foot_note(figure, in_figure(given_scores(table)), style)
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
+from voicerisk.figures.captions import caption
 from voicerisk.figures.gallery import DRAWINGS
 from voicerisk.figures.wording import DESIGNS, one_interval, whole_group
 from voicerisk.files import PRIVATE, replacing, write_text
@@ -242,9 +243,10 @@ def _audit(results: Results) -> tuple[str, ...]:
 
 
 def _legends(results: Results) -> tuple[str, ...]:
+    tables = {name.split("--")[0]: table for name, (table, _) in reversed(results.figures.items())}
     kinds = dict.fromkeys(name.split("--")[0] for name in results.figures)
     return tuple(
-        f"{DRAWINGS[kind].title}. {DRAWINGS[kind].says}"
+        caption(kind, DRAWINGS[kind], tables[kind], results.labels)
         for kind in kinds
         if kind in DRAWINGS and not DRAWINGS[kind].private
     )

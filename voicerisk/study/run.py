@@ -409,15 +409,17 @@ class Stages:
         self.stage("show", "Figures and tables", mark, work)
 
     def report(self) -> None:
-        """Write the report, which opens with the answer."""
+        """Write the what-if page, and the report, which opens with the answer."""
         from voicerisk.report import write_report
+        from voicerisk.study.what_if_page import write_page
 
         ladder = _digest(self.folder.file("audit/ladder.csv"))
-        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
+        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report, write_page))
 
         def work(move: Move) -> tuple[list[str], list[str]]:
+            written = write_page(self.folder)
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
-            return [REPORT], []
+            return [*written, REPORT], []
 
         self.stage("report", "Report", mark, work)
 

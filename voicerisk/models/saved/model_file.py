@@ -43,8 +43,25 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     ModelError
         Where the model holds what no file may, for example a curve that is not finite.
     """
+    content = content_of(model)
+    checked(content, VERSION, path.name)
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "scale": SCALE,
+            "sha256": _digest(content),
+            "model": content,
+        },
+        PUBLIC,
+    )
+
+
+def content_of(model: AdditiveModel) -> dict[str, Any]:
+    """Return the parts of a model as JSON keeps them; `read_model` and other languages score from these."""
     procedure = model.procedure
-    content = {
+    return {
         "member": {
             "kind": "calls" if model.unit == CALL else "boosting",
             "unit": model.unit,
@@ -81,18 +98,6 @@ def write_model(path: Path, model: AdditiveModel) -> None:
         },
         "notes": dict(model.notes),
     }
-    checked(content, VERSION, path.name)
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "scale": SCALE,
-            "sha256": _digest(content),
-            "model": content,
-        },
-        PUBLIC,
-    )
 
 
 def read_model(path: Path) -> AdditiveModel:
