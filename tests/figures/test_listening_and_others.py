@@ -46,7 +46,7 @@ def test_ladder_refuses_two_units_in_one_rung(made):
 
 def test_ladder_shades_the_rungs_that_have_seen_held_out_callers(made):
     wide = made.wide_ladder()
-    plain = figures.audit_ladder(wide)
+    plain = figures.audit_ladder(wide.assign(leaked=""))
     leaked = [""] * (len(wide) - 1) + ["caller_effect"]
     shaded = figures.audit_ladder(wide.assign(leaked=leaked))
     for panel, before in zip(shaded.axes, plain.axes, strict=True):
