@@ -10,9 +10,7 @@ Everything loads on first use. A research tool: a number it prints is never the 
 decision.
 """
 
-from typing import TYPE_CHECKING
-
-from voicerisk.lazy import attach
+from voicerisk.lazy import TYPE_CHECKING, attach
 
 if TYPE_CHECKING:
     from voicerisk import figures, report, simulate
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
     from voicerisk.simulate.example import load_example
     from voicerisk.study.audit.run import run_audit as audit
     from voicerisk.study.external import validate_externally as validate
-    from voicerisk.study.run import run_study
     from voicerisk.study.scoring import score
     from voicerisk.study.settings import load_study
+    from voicerisk.study.whole_run import run_study
     from voicerisk.validation.metrics.compute import compute_metrics
     from voicerisk.version import __version__
 

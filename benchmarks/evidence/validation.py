@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.draws import bca_interval, caller_draws, percentile_interval
+from voicerisk.callers.shuffling import permute_outcomes
 from voicerisk.validation import NESTED, ValidationSettings, compute_metrics, run_nested
-from voicerisk.validation.audit.permutation import permute_outcomes, pipeline_auroc
 from voicerisk.validation.metrics.discrimination import auroc, delong
 from voicerisk.validation.metrics.ranking import rank_statistics
+from voicerisk.validation.protocols.kfold_scores import pipeline_auroc
 from voicerisk.validation.protocols.ridge import ridge_logistic, ridge_paths
 from voicerisk.validation.protocols.whole_procedure import full_procedure
 

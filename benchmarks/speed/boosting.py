@@ -29,6 +29,7 @@ from voicerisk.models import (
     alike_order,
     fit_jointly,
     fit_lanes,
+    held_out_path,
     learners_for,
     read_model,
     scoring_model,
@@ -242,7 +243,7 @@ def patience(rows: int = 60_000, outer: int = 3, steps: int = 300) -> Iterator[s
         for one, paths in zip(sets, fitted, strict=True):
             groups = [_by_caller(data, part) for part in one.held_out]
             total = sum(
-                np.array([whole[rows_].sum() for rows_ in own]) @ path.held_out_path(own)[1]
+                np.array([whole[rows_].sum() for rows_ in own]) @ held_out_path(path, own)[1]
                 for own, path in zip(groups, paths, strict=False)
             )
             chosen.append(int(np.argmin(total)))

@@ -15,8 +15,8 @@ import pandas as pd
 from voicerisk.callers.weights import training_weights
 from voicerisk.models import GamBoost, write_model
 from voicerisk.models.saved.procedure import Procedure
+from voicerisk.validation.metrics.recalibration import recalibrate
 from voicerisk.validation.metrics.youden import bootstrap_youden
-from voicerisk.validation.protocols.recalibration import recalibrate
 
 TARGET = Path("r/inst/extdata")
 KEPT = ["roughness", "specSlope"]

@@ -14,8 +14,8 @@ import soundfile
 from voicerisk.biomarkers import DEFINITION_VERSION, chosen, extract, read_definitions
 from voicerisk.cli import main
 from voicerisk.errors import StudyError
-from voicerisk.study import extract_files as markers_of_files
-from voicerisk.study.extract_files import extract_files
+from voicerisk.study.extraction import files as markers_of_files
+from voicerisk.study.extraction.files import extract_files
 
 HEAD = ["call_id", "segment", "frame", "time_s", "silent"]
 
@@ -225,7 +225,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(sound, tmp_path):
     extract_files(tmp_path / "calls", tmp_path / "whole.csv", ["entropy"])
     script = (
         "import os, signal, sys\nfrom pathlib import Path\n"
-        "from voicerisk.study.extract_files import extract_files\n"
+        "from voicerisk.study.extraction.files import extract_files\n"
         "source, out = map(Path, sys.argv[1:])\n"
         "def stop(done, n):\n    if done == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         "extract_files(source, out, ['entropy'], progress=stop)\n"

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from voicerisk.cohort import CohortSettings, load_cohort
-from voicerisk.study.extraction import read_marker_table
+from voicerisk.study.extraction.calls import read_marker_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "own_markers.md"
 RATE = 16_000

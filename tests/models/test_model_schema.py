@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models import AdditiveModel, Procedure, read_model, write_model
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.additive import Effect
+from voicerisk.models.splines import Grid
 
 LINE = np.zeros((5, 4))
 LINE[:2, 1] = 1.0  # rises by 1 in each of two intervals

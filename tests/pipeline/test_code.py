@@ -55,7 +55,7 @@ def test_the_pattern_reads_what_the_parser_reads():
         ("models.boosting.estimator", "models.boosting.mboost"),
         ("rbridge.worker", "rbridge.session"),
         ("figures.gallery", "figures.curves"),
-        ("study.run", "models.boosting.engine.kernels"),
+        ("study.stages", "models.boosting.engine.kernels"),
     ],
 )
 def test_what_is_imported_late_or_by_name_is_seen(module, needs):

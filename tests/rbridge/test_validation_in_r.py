@@ -16,9 +16,9 @@ from voicerisk.screening import ScreeningSettings
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
 from voicerisk.validation import ValidationSettings, compute_metrics, run_nested, run_published
+from voicerisk.validation.metrics.recalibration import recalibrate
 from voicerisk.validation.metrics.youden import bootstrap_youden
 from voicerisk.validation.protocols.fold_plan import plan_folds
-from voicerisk.validation.protocols.recalibration import recalibrate
 
 pytestmark = pytest.mark.r
 STEPS = 30

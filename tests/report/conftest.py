@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.figures import synthetic_tables
+from voicerisk.validation.metrics.paired import paired_differences
 
 SALT = "5a17" * 16
 PATIENCE_MS = 180_000  # a busy machine is slow, not broken
@@ -130,6 +131,7 @@ def study(made, tmp_path_factory) -> Path:
         rows.to_parquet(folder / f"predictions_{protocol}.parquet")
     made.flow().to_csv(folder / "flow.csv", index=False)
     made.metrics().to_csv(folder / "metrics.csv", index=False)
+    paired_differences(predictions.assign(fold=0), n_boot=100).to_csv(folder / "comparisons.csv", index=False)
     made.thresholds().to_csv(folder / "thresholds.csv", index=False)
     (folder / "gamm").mkdir()
     made.smooths().assign(model="plain").to_csv(folder / "gamm" / "smooths.csv", index=False)

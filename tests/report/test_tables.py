@@ -6,7 +6,9 @@ import pytest
 
 from voicerisk import figures, report
 from voicerisk.errors import ReportError
+from voicerisk.figures.differences import auroc_gap
 from voicerisk.report.formats import count, mean_sd, median_iqr, p_value, share
+from voicerisk.validation.metrics.paired import paired_differences
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,24 @@ def test_performance_has_both_protocols_with_events_and_callers(made):
     ]
     assert auto.startswith(("0.9", "1.0"))
     assert "given these scores" in table.notes[0] and "95%" in table.notes[0]
+
+
+def test_differences_have_their_own_intervals_and_sizes(made):
+    found = paired_differences(made.predictions().assign(fold=0), n_boot=200)
+    table = report.comparisons(found)
+    assert table.cells["Difference"].tolist() == ["Nested minus published protocol"]
+    assert table.cells["n (events; callers)"].tolist() == ["60 (15; 48)"]
+    row = found.query("metric == 'auroc'").iloc[0]
+    assert table.cells["AUROC"].tolist() == [report.estimate(row["difference"], row["lower"], row["upper"])]
+    assert "Brier score" not in table.cells  # the published protocol has no risk
+    said = auroc_gap(found)
+    assert "on the same 60 calls (15 with the outcome)" in said and said.endswith(" difference is shown.")
+    none = found.assign(lower=-0.1, upper=0.1)
+    assert auroc_gap(none).endswith("(−0.10 to 0.10), no difference is shown.")
+    assert auroc_gap(found.assign(lower=0.1)).endswith(", a difference is shown.")
+    assert auroc_gap(found, "rival") == "" and auroc_gap(None) == ""
+    figure = figures.protocols_compared(made.metrics(), comparisons=none)
+    assert " ".join(figure.get_supxlabel().split()).endswith(auroc_gap(none))
 
 
 def test_performance_refuses_two_rows_for_one_cell(made):

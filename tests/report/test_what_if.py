@@ -9,8 +9,8 @@ from voicerisk import report
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models import AdditiveModel, Procedure
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.additive import Effect
+from voicerisk.models.splines import Grid
 from voicerisk.study.scoring import judged
 
 pytestmark = pytest.mark.browser

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.study.small_study import quick_settings
 from voicerisk.validation import run_nested
@@ -26,13 +27,20 @@ def test_patience_chooses_the_same_steps_and_scores(fitter, tmp_path):
     assert sizes["patient"] < 0.8 * sizes["full"]
 
 
-def test_an_outer_fold_of_which_a_file_is_gone_is_fitted_again_whole(fitter, tmp_path):
+@pytest.mark.parametrize("damage", ["gone", "another marker", "cut short"])
+def test_an_outer_fold_of_which_a_file_is_damaged_is_fitted_again_whole(fitter, tmp_path, damage):
     calls = fitter.tables.calls
     patient = replace(fitter, patience=50, checkpoints=tmp_path / "patient")
     first = run_nested(calls, patient, quick_settings())
     files = sorted((tmp_path / "patient").rglob("*.npz"))
     before = {file: file.stat().st_mtime_ns for file in files}
-    files[1].unlink()
+    if damage == "gone":
+        files[1].unlink()
+    elif damage == "another marker":
+        notes = files[1].with_suffix(".json")
+        notes.write_text(notes.read_text().replace("x", "noise"))
+    else:
+        files[1].write_bytes(files[1].read_bytes()[:-1])
     again = run_nested(calls, patient, quick_settings())
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
     renewed = {file.parent for file in files if file.stat().st_mtime_ns != before[file]}

@@ -9,7 +9,7 @@ import pytest
 from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.models import GammSettings
 from voicerisk.study.inference import random_intercepts
-from voicerisk.study.metrics_stage import at_study_prevalence, without_folders
+from voicerisk.study.output.metrics import at_study_prevalence, without_folders
 
 
 def test_risks_at_another_prior_are_measured_at_the_study_s_own_prevalence():
@@ -48,7 +48,7 @@ def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other
 ):
     from voicerisk.study import selective
     from voicerisk.study.design import model_tables
-    from voicerisk.study.publication import _split_table
+    from voicerisk.study.output.publication import _split_table
     from voicerisk.study.settings import load_study
 
     study = load_study(write_study(settings=SETTINGS.replace("k = 4", "k = 4\ncaller_split = true")))

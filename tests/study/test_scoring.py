@@ -195,7 +195,7 @@ def test_foreign_and_damaged_files_are_refused(run, model, tmp_path):
 def test_a_recording_is_analysed_and_scored_as_its_frames_are(tmp_path):
     from scipy.io import wavfile
 
-    from voicerisk.study.extract_files import extract_files
+    from voicerisk.study.extraction.files import extract_files
 
     rng = np.random.default_rng(1)
     t = np.arange(32000) / 16000

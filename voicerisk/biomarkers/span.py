@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from voicerisk.audio.prepare import SpanFrames
 from voicerisk.audio.settings import AudioSettings
+from voicerisk.biomarkers import assemble as local
 from voicerisk.biomarkers.change import modulation
 from voicerisk.biomarkers.change.novelty_flux import FLUX_SCALES, KERNEL, flux, novelty
 from voicerisk.biomarkers.change.roughness import (
@@ -23,7 +24,6 @@ from voicerisk.biomarkers.change.roughness import (
     steady_chunks,
 )
 from voicerisk.biomarkers.change.smoothing import median_smooth
-from voicerisk.biomarkers.frame import assemble as local
 from voicerisk.biomarkers.soundgen import novelty_flux as soundgen_context
 from voicerisk.biomarkers.soundgen.contours import stretched
 from voicerisk.biomarkers.soundgen.modulation import contour_modulation, envelope_modulation

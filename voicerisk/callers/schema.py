@@ -13,9 +13,11 @@ COLUMNS = (
 )  # fmt: skip
 KEY = ("protocol", "model", "target", "design", "repeat", "unit", "call_id", "segment", "frame")
 RUN = ("protocol", "model", "target", "design")
+RIVAL = "rival"  # protocol of models that stand beside the nested one, on its folds; `model` names them
 UNITS = ("frame", "segment", "call")
 DESIGNS = ("loco", "grouped_kfold", "holdout", "external")
 CALL_COLUMNS = ("call_id", "caller_id", "y", "n_frames")
+SCORE_DECIMALS = 12  # of every score, so that what differs by floating point alone is a tie
 
 
 def check_calls(calls: pd.DataFrame) -> pd.DataFrame:

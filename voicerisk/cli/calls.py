@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from voicerisk.study.one_call import HeardCall
+    from voicerisk.study.output.one_call import HeardCall
 
 Calls = Annotated[
     list[str] | None,
@@ -37,7 +37,7 @@ def heard(
     """Yield the calls that a user named, each with its sound and the tables of its listening figure."""
     from voicerisk.errors import VoiceriskError
     from voicerisk.study import load_study
-    from voicerisk.study.one_call import calls_of, listen_to, missed_calls_of, study_of
+    from voicerisk.study.output.one_call import calls_of, listen_to, missed_calls_of, study_of
 
     if protocol not in (None, "nested", "published"):
         raise VoiceriskError(f"--protocol {protocol} is not known; choose nested or published.")

@@ -31,7 +31,7 @@ def extract(
     """
     # Before Arrow is imported: its own allocator would keep 20 MB for itself.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from voicerisk.study.extract_files import extract_files, left_out_of
+    from voicerisk.study.extraction.files import extract_files, left_out_of
 
     screen = console()
     chosen = markers if markers in ("all", "named") else tuple(markers.split(","))

@@ -64,7 +64,7 @@ def figures(
                 )
             written = []
             for one in heard(study_dir, call, study, protocol, move):
-                from voicerisk.study.study_figures import draw_call
+                from voicerisk.study.output.figures import draw_call
 
                 written += draw_call(one, study_dir, style=style, width_mm=width, formats=chosen, dpi=dpi)
         else:

@@ -45,7 +45,7 @@ def report(
     bars = ProgressBars(screen)
     shown = []
     if call:
-        from voicerisk.study.one_call import sound_of
+        from voicerisk.study.output.one_call import sound_of
 
         with bars.stage("Single calls") as move:
             for one in heard(study_dir, call, study, protocol, move):

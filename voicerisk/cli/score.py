@@ -27,8 +27,7 @@ def score(
     from voicerisk.study.scoring import score as score_source
 
     screen = console()
-    scorer = read_model(model)
-    scores = score_source(scorer, source, sex, prevalence)
+    scores = score_source(model, source, sex, prevalence)
     for name in ("frames", "segments", "calls", "outside"):
         write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
     for row in scores.calls.to_dict("records"):
@@ -46,6 +45,6 @@ def score(
     for note in scores.notes:
         ProgressBars(screen).note(note)
     if "cut" in scores.calls:
-        for sentence in of_model(scorer.notes):
+        for sentence in of_model(read_model(model).notes):
             screen.print(sentence, highlight=False)
     screen.print("A research tool: never the sole basis of a clinical decision.", style="dim")

@@ -1,8 +1,8 @@
 """Models: component-wise gradient boosting of P-splines (own engine, exact to R's mboost) and GAMMs by mgcv.
 
 May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `BoostData`, `Lane`, `LazyLanes`;
-`fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib` and `LanePath` for many fits at once;
-`fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk` and `stability_selection`;
+`fit_lanes`, `alike_order`, `fit_lanes_in_folder`, `fit_lanes_by_joblib`, `LanePath` and `held_out_path` for
+many fits at once; `fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk`, `stability_selection`;
 `fit_ordinal` (`OrdinalPath`) and `fit_numeric` for ordered grades and numbers; the estimator `GamBoost`; for
 saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`; for GAMMs the
 estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     from voicerisk.models.boosting.families import OrdinalPath, fit_numeric, fit_ordinal
     from voicerisk.models.boosting.path import FittedLearner, LanePath
     from voicerisk.models.boosting.resampling import (
-        LazyLanes,
         cvrisk,
         fit_lanes_in_folder,
         stability_selection,
     )
-    from voicerisk.models.boosting.spec import BoostData, BoostSettings, Lane, Learner, learners_for
+    from voicerisk.models.boosting.scores import held_out_path
+    from voicerisk.models.boosting.spec import (
+        BoostData,
+        BoostSettings,
+        Lane,
+        LazyLanes,
+        Learner,
+        learners_for,
+    )
     from voicerisk.models.gamm.estimator import Gamm
     from voicerisk.models.gamm.fit import GammFit, fit_gamm
     from voicerisk.models.gamm.levels import split_levels
@@ -64,6 +71,7 @@ __all__ = [
     "fit_lanes_in_folder",
     "fit_numeric",
     "fit_ordinal",
+    "held_out_path",
     "learners_for",
     "read_model",
     "remedies",

@@ -65,6 +65,11 @@ def of_call(row: Mapping[Hashable, Any]) -> str:
     >>> of_call(row)
     'c1: flagged. Risk 0.400 where 0.250 of calls have the outcome. Score 0.610, cut 0.450, 250 frames.'
     """
+    if "predicted" in row:  # a model of grades or of a number decides nothing
+        above = [str(name) for name in row if str(name).startswith("at_least_")]
+        said = "".join(f", P({name.removeprefix('at_least_')} or more) {row[name]:.3f}" for name in above)
+        what = "mean grade" if above else "predicted"
+        return f"{row['call_id']}: {what} {row['predicted']:.2f}{said}; {row['n_frames']} frames"
     if "cut" not in row:
         decision, cut = "no decision, since the file holds no cut", ""
     elif row["cut"] != row["cut"]:

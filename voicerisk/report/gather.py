@@ -12,6 +12,7 @@ from voicerisk.figures.gallery import read_labels, stored
 from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
 OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
+OF_SCALE = ("metrics", "calibration", "spectrum")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 
 
@@ -23,7 +24,7 @@ class Results:
     ----------
     manifest : dict
         Settings, versions, notes (without hashes of single recordings).
-    calls, segments, metrics, thresholds, moderation, smooths, terms : DataFrame or None
+    calls, segments, metrics, comparisons, thresholds, moderation, smooths, terms : DataFrame or None
         As the study wrote them; smooths and terms of the fit that is to be read.
     gamm_notes : tuple of str
         What the GAMM's fit said.
@@ -38,12 +39,15 @@ class Results:
         Marker to label with unit.
     of_classes : dict
         Further tables of a study of several classes, by the name of their file, as far as there are any.
+    of_scale : dict
+        metrics, calibration and spectrum of a study of grades or of a number.
     """
 
     manifest: dict[str, Any]
     calls: pd.DataFrame | None
     segments: pd.DataFrame | None
     metrics: pd.DataFrame | None
+    comparisons: pd.DataFrame | None
     thresholds: pd.DataFrame | None
     moderation: pd.DataFrame | None
     smooths: pd.DataFrame | None
@@ -57,6 +61,7 @@ class Results:
     ladder: pd.DataFrame | None = None
     labels: dict[str, str] = field(default_factory=dict)
     of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
+    of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def gather(study_dir: Path) -> Results:
@@ -80,6 +85,7 @@ def gather(study_dir: Path) -> Results:
         calls=_csv(study_dir, "calls"),
         segments=read_table(study_dir, "segments") if segments.is_file() else None,
         metrics=_csv(study_dir, "metrics"),
+        comparisons=_csv(study_dir, "comparisons"),
         thresholds=_csv(study_dir, "thresholds"),
         moderation=_csv(study_dir, "gamm/moderation"),
         smooths=_readable(smooths, notes),
@@ -92,6 +98,9 @@ def gather(study_dir: Path) -> Results:
         ladder=_csv(study_dir, "audit/ladder"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
+        of_scale={
+            name: table for name in OF_SCALE if (table := _csv(study_dir, f"scale/{name}")) is not None
+        },
         of_classes={name: table for name in OF_CLASSES if (table := _csv(study_dir, name)) is not None},
     )
 

@@ -87,7 +87,7 @@ def _content(
     scorer: AdditiveModel, moving: list[str], labels: Mapping[str, str], start: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return what the page computes from: the model without its notes, labels and first places of sliders."""
-    content = json.loads(json.dumps(content_of(scorer)))
+    content = json.loads(json.dumps(content_of(scorer, WHAT_IF)))
     del content["notes"]
     ranges = {name: scorer.ranges.get(name) or _knots(scorer, name) for name in moving}
     return content | {

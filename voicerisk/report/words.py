@@ -5,11 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.wording import DESIGNS, GIVEN_SCORES, HEADLINE, number, one_interval, whole_group
+from voicerisk.figures.differences import auroc_gap
+from voicerisk.figures.wording import (
+    DESIGNS,
+    GIVEN_SCORES,
+    HEADLINE,
+    number,
+    one_interval,
+    whole_group,
+    without_rivals,
+)
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
+from voicerisk.report.rivals import rivals_line
+from voicerisk.report.scale_tables import scale_answer
 from voicerisk.report.spectrum import spectrum_note
 
 FLAGS = {
@@ -37,12 +48,14 @@ def in_short(results: Results) -> list[str]:
     """Return what a hurried reader must know: how many, how well, and how the protocols differ."""
     lines = []
     metrics = results.metrics
+    if "metrics" in results.of_scale:
+        return scale_answer(results.of_scale["metrics"], results.of_scale.get("spectrum"))
     if metrics is None:
         return ["The study holds no metrics."]
     if class_tables.has_classes(metrics):
         return class_tables.in_short(metrics, results.labels)
     lines += answer(metrics, results.ladder)
-    table = one_interval(whole_group(metrics))
+    table = one_interval(whole_group(without_rivals(metrics)))
     calls = table[table["unit"] == "call"]
     if len(calls):
         row = calls.iloc[0]
@@ -52,14 +65,11 @@ def in_short(results: Results) -> list[str]:
         )
         spectrum = spectrum_note(flow_of(results), int(row["n"]))
         lines += [spectrum] if spectrum else []
-    loco: dict[str, float] = {}
     found = calls[calls["metric"] == "auroc"]
     order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(HEADLINE.index)
     turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]
     for one in found.iloc[order.argsort(kind="stable")].to_dict("records"):
         protocol, design, value = str(one["protocol"]), str(one["design"]), float(one["estimate"])
-        if design == "loco":
-            loco[protocol] = value
         lines.append(
             f"{protocol.capitalize()} protocol, {DESIGNS[design]}: AUROC of calls "
             f"{estimate(value, one['lower'], one['upper'])}."
@@ -70,17 +80,12 @@ def in_short(results: Results) -> list[str]:
                 "With the direction chosen from the same scores, as R's pROC does, this would read "
                 f"{number(auto)}."
             )
+    lines += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     if len(found):
         lines += _intervals(results)
-    if {"published", "nested"} <= set(loco):
-        gap = loco["published"] - loco["nested"]
-        side = "above" if gap > 0 else "below"
-        lines.append(
-            f"Leaving one caller out, the published protocol's AUROC lies {number(abs(gap))} {side} the "
-            "nested one's. The audit says which learned parts had seen the callers they were judged on."
-            if abs(gap) >= 0.005
-            else "Leaving one caller out, both protocols give the same AUROC to two digits."
-        )
+    gap = auroc_gap(results.comparisons)
+    if gap:
+        lines += [gap, "The audit says which learned parts had seen the callers they were judged on."]
     return lines
 
 

@@ -1,21 +1,40 @@
 """Models that are to be fitted, of one fitter or of several that share their frames, side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicerisk.files import PRIVATE, write_json
-from voicerisk.models import BoostData, Lane, LanePath, LazyLanes, alike_order
+from voicerisk.models import BoostData, BoostSettings, Lane, LanePath, LazyLanes, alike_order
+from voicerisk.pipeline.kept_steps import keep_step
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.screening import Selection
 from voicerisk.types import Progress
 from voicerisk.validation import TrainingSet
 
-if TYPE_CHECKING:
-    from voicerisk.study.fitters import GamboostFitter
+
+class Fitter(Protocol):
+    """What `GamboostFitter` does for the models that wait here."""
+
+    @property
+    def boost(self) -> BoostSettings:
+        """Settings of the fits."""
+        ...
+
+    def lane(self, asked: TrainingSet, chosen: Selection, rows: FrameRows) -> Lane:
+        """Return one training set's fit."""
+        ...
+
+    def boosted(self, data: BoostData, lanes: Sequence[Lane]) -> Iterator[LanePath]:
+        """Fit lanes, in order."""
+        ...
+
+    def file(self, asked: TrainingSet) -> Path:
+        """Return where the path of a training set is kept."""
+        ...
 
 
 @dataclass(slots=True)
@@ -68,13 +87,13 @@ class Wanted:
 
     Attributes
     ----------
-    fitter : GamboostFitter
+    fitter : Fitter
     rows : FrameRows
     asked : TrainingSet
     chosen : Selection
     """
 
-    fitter: "GamboostFitter"
+    fitter: Fitter
     rows: FrameRows
     asked: TrainingSet
     chosen: Selection
@@ -96,8 +115,8 @@ class Wanted:
             # What the fit saw, read off its weights, not off what was asked for.
             "fitted_on": sorted(self.rows.callers[self._weighed]),
         }
-        write_json(file.with_suffix(".json"), notes, PRIVATE)
         path.to_npz(file)
+        keep_step(file.with_suffix(".json"), notes, file)
 
 
 def fit_wanted(wanted: Sequence[Wanted], data: BoostData, fitted: Callable[[], None]) -> None:
@@ -120,29 +139,3 @@ def fit_wanted(wanted: Sequence[Wanted], data: BoostData, fitted: Callable[[], N
     for number, path in zip(order, fitter.boosted(data, lanes), strict=True):
         wanted[number].keep(path)
         fitted()
-
-
-def fit_together(
-    asked: Sequence[tuple["GamboostFitter", Sequence[TrainingSet]]], progress: Progress | None = None
-) -> None:
-    """Fit and keep the models of several fitters side by side; each will find its own.
-
-    Parameters
-    ----------
-    asked : sequence of (GamboostFitter, sequence of TrainingSet)
-        Fitters of the native engine that share frames and steps; outcomes, learners and folders may differ.
-    progress : callable, optional
-        Called as progress(models fitted or found, all models).
-    """
-    first = asked[0][0]
-    rows = FrameRows.of(first.tables)
-    total = sum(len(sets) for _, sets in asked)
-    counted = Counted(total, any(fitter.screens for fitter, _ in asked), False, progress)
-    wanted: list[Wanted] = []
-    for fitter, sets in asked:
-        own = rows if fitter is first else rows.with_outcomes(fitter.tables)
-        missing = [one for one in sets if not fitter.has(one)]
-        counted.found(len(sets) - len(missing))
-        wanted += fitter.wanted(missing, own, counted)
-    if wanted:
-        fit_wanted(wanted, rows.data, counted.fitted)

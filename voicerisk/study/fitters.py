@@ -1,6 +1,5 @@
 """Refitting gamboost for validation: what is learned where, many folds at once, finished folds kept."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
-from voicerisk.files import PRIVATE, write_json
 from voicerisk.models import (
     BoostData,
     BoostSettings,
@@ -21,9 +20,11 @@ from voicerisk.models import (
     fit_jointly_by_joblib,
     fit_lanes,
     fit_lanes_by_joblib,
+    held_out_path,
     learners_for,
 )
 from voicerisk.pipeline.cluster import cluster_cores
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import FRAME_KEYS, ModelTables
@@ -133,7 +134,7 @@ class GamboostFitter:
 
     def has(self, asked: TrainingSet) -> bool:
         """Say whether a training set's path is kept."""
-        return self.file(asked).exists()
+        return kept_step(self.file(asked).with_suffix(".json")) is not None
 
     def _fit(self, families: Sequence[Sequence[TrainingSet]], rows: FrameRows, counted: Counted) -> None:
         wanted = self.wanted([asked for family in families for asked in family], rows, counted)
@@ -204,17 +205,18 @@ class GamboostFitter:
             yield from zip(sets, self._select(sets), strict=True)
             return
         files = {asked: self.file(asked).with_suffix(".lasso.json") for asked in sets}
-        todo = [asked for asked in sets if not files[asked].exists()]
+        found = {asked: kept for asked, file in files.items() if (kept := kept_step(file)) is not None}
+        todo = [asked for asked in sets if asked not in found]
         counted.screened(len(sets) - len(todo))
         size = FEW_AT_ONCE * max(self.jobs, 2 * cluster_cores())
         for start in range(0, len(todo), size):
             some = todo[start : start + size]
             for asked, chosen in zip(some, self._select(some), strict=True):
-                write_json(files[asked], {"markers": chosen.markers, "callers": chosen.callers}, PRIVATE)
+                found[asked] = {"markers": chosen.markers, "callers": chosen.callers}
+                keep_step(files[asked], found[asked])
                 counted.screened()
         for asked in sets:
-            kept = json.loads(files[asked].read_text(encoding="utf-8"))
-            yield asked, Selection(tuple(kept["markers"]), tuple(kept["callers"]))
+            yield asked, Selection(tuple(found[asked]["markers"]), tuple(found[asked]["callers"]))
 
     def _select(self, sets: Sequence[TrainingSet]) -> list[Selection]:
         if self.learned.screening is not None:
@@ -251,15 +253,16 @@ class GamboostFitter:
 
     def _assess(self, asked: TrainingSet, rows: FrameRows) -> FittedPath:
         path = LanePath.from_npz(self.file(asked), rows.data)
-        kept = json.loads(self.file(asked).with_suffix(".json").read_text(encoding="utf-8"))
+        kept = kept_step(self.file(asked).with_suffix(".json"))
+        assert kept is not None  # fitted or found before it is assessed
         assessed = set(asked.assess)
         calls = [call for call, caller in rows.caller_of_call.items() if caller in assessed]
-        score, deviance = path.held_out_path([rows.rows_of_call[call] for call in calls])
+        score, deviance = held_out_path(path, [rows.rows_of_call[call] for call in calls])
         where = np.concatenate([rows.rows_of_call[call] for call in calls])
 
         def frame_scores(step: int) -> pd.DataFrame:
             keys = self.tables.frames.iloc[where][[key for key in FRAME_KEYS if key != "caller_id"]]
-            return keys.assign(p_raw=1.0 / (1.0 + np.exp(-path.link(where, step)))).reset_index(drop=True)
+            return keys.assign(p_raw=expit(path.link(where, step))).reset_index(drop=True)
 
         fitted_on = tuple(kept["fitted_on"])
         provenance = {"boost": fitted_on}
@@ -280,6 +283,32 @@ class GamboostFitter:
             },
             frame_scores=frame_scores,
         )
+
+
+def fit_together(
+    asked: Sequence[tuple[GamboostFitter, Sequence[TrainingSet]]], progress: Progress | None = None
+) -> None:
+    """Fit and keep the models of several fitters side by side; each will find its own.
+
+    Parameters
+    ----------
+    asked : sequence of (GamboostFitter, sequence of TrainingSet)
+        Fitters of the native engine that share frames and steps; outcomes, learners and folders may differ.
+    progress : callable, optional
+        Called as progress(models fitted or found, all models).
+    """
+    first = asked[0][0]
+    rows = FrameRows.of(first.tables)
+    total = sum(len(sets) for _, sets in asked)
+    counted = Counted(total, any(fitter.screens for fitter, _ in asked), False, progress)
+    wanted: list[Wanted] = []
+    for fitter, sets in asked:
+        own = rows if fitter is first else rows.with_outcomes(fitter.tables)
+        missing = [one for one in sets if not fitter.has(one)]
+        counted.found(len(sets) - len(missing))
+        wanted += fitter.wanted(missing, own, counted)
+    if wanted:
+        fit_wanted(wanted, rows.data, counted.fitted)
 
 
 def _batches(sets: Sequence[TrainingSet], size: int) -> Iterator[list[list[TrainingSet]]]:

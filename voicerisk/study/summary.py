@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from voicerisk.figures.wording import GIVEN_SCORES, one_interval
+from voicerisk.figures.differences import auroc_gap
+from voicerisk.figures.wording import GIVEN_SCORES, one_interval, without_rivals
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
+from voicerisk.report.rivals import rivals_line
 from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.run import REPORT, RunResult
 from voicerisk.study.saved_models import spoken_optimism
+from voicerisk.study.stages import REPORT
+from voicerisk.study.whole_run import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +45,8 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
         Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
         the scores as given.
     """
-    rows = one_interval(metrics[(metrics["unit"] == "call") & (metrics["subgroup"] == "all")], METHOD)
+    of_calls = (metrics["unit"] == "call") & (metrics["subgroup"] == "all")
+    rows = one_interval(without_rivals(metrics[of_calls]), METHOD)
     columns = {}
     for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
         cells = {row["metric"]: _cell(row) for row in part.to_dict("records")}
@@ -71,10 +75,37 @@ def _whole_procedure(result: RunResult) -> str:
     return said or "`voicerisk audit --bootstraps 200` adds an interval with the variance of learning."
 
 
+def _print_scale(result: RunResult, console: "Console") -> None:
+    from rich.table import Table
+
+    from voicerisk.report.scale_tables import scale_answer, scale_performance
+
+    shown = scale_performance(result.metrics)
+    table = Table(title=shown.title)
+    for column in shown.cells:
+        table.add_column(str(column), justify="left" if column == "Measure" else "right")
+    for row in shown.cells.itertuples(index=False):
+        table.add_row(*map(str, row))
+    console.print()
+    console.print(table)
+    spectrum = (
+        read_table(result.folder, "scale/spectrum") if has_table(result.folder, "scale/spectrum") else None
+    )
+    console.print(
+        f"{GIVEN_SCORES}\nA research tool: never the sole basis of a clinical decision.", style="dim"
+    )
+    for sentence in scale_answer(result.metrics, spectrum):
+        console.print(sentence, style="bold", highlight=False, markup=False)
+    console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)
+
+
 def print_summary(result: RunResult, console: "Console") -> None:
     """Print the comparison and the places of the results."""
     from rich.table import Table
 
+    if has_table(result.folder, "scale/metrics"):
+        _print_scale(result, console)
+        return
     calls = result.metrics[(result.metrics["unit"] == "call") & (result.metrics["subgroup"] == "all")]
     first = calls.iloc[0]
     sizes = f"n = {first['n']:.0f}, of {first['n_callers']:.0f} callers, {first['n_events']:.0f} positive"
@@ -87,9 +118,16 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
+    rivals = rivals_line(result.metrics, read_table(result.folder, "comparisons"))
+    if rivals:
+        console.print(rivals, highlight=False, markup=False)
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "comparisons"):
+        gap = auroc_gap(read_table(result.folder, "comparisons"))
+        if gap:
+            console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, learners_for
+from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, held_out_path, learners_for
 from voicerisk.models.boosting import mboost as mboost_engine
 from voicerisk.models.boosting.mboost import fit_mboost, fit_mboost_in_folder
 from voicerisk.models.boosting.spec import Learner
@@ -81,7 +81,7 @@ def test_native_engine_and_mboost_agree(mboost, missing, weighted):
     ours, theirs = agree(data, lanes)
     groups = [np.flatnonzero(data.caller == 3)]
     for own, other in zip(ours, theirs, strict=True):
-        for one, two in zip(own.held_out_path(groups), other.held_out_path(groups), strict=True):
+        for one, two in zip(held_out_path(own, groups), held_out_path(other, groups), strict=True):
             np.testing.assert_allclose(one, two, atol=1e-6)
 
 

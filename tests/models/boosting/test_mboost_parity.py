@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voicerisk.models import BoostData, Lane, LanePath, Learner, fit_lanes
+from voicerisk.models import BoostData, Lane, LanePath, Learner, fit_lanes, held_out_path
 
 SETS = ("n300", "n2000")
 FORMULAS = ("plain", "by_sex", "by_FM", "main_by", "random", "centered")
@@ -151,14 +151,14 @@ def test_cvrisk_path(fitted):
     _, for_risk, _ = own_lambda_tolerance(ref)
     for k in range(5):
         rows = np.flatnonzero(fold == k)
-        score, deviance = paths[f"fold{k}"].held_out_path([rows])
+        score, deviance = held_out_path(paths[f"fold{k}"], [rows])
         np.testing.assert_allclose(deviance[0] / 2, ref["cvrisk"][k], rtol=0, atol=for_risk)
         link = paths[f"fold{k}"].link(rows, step=150)
         assert score[0, 150] == pytest.approx(np.mean(1 / (1 + np.exp(-link))), abs=1e-13)
-    _, exact = paths["fold0 R"].held_out_path([np.flatnonzero(fold == 0)])
+    _, exact = held_out_path(paths["fold0 R"], [np.flatnonzero(fold == 0)])
     np.testing.assert_allclose(exact[0] / 2, ref["cvrisk"][0], rtol=0, atol=1e-12)
     mean = np.mean(
-        [paths[f"fold{k}"].held_out_path([np.flatnonzero(fold == k)])[1][0] / 2 for k in range(5)], axis=0
+        [held_out_path(paths[f"fold{k}"], [np.flatnonzero(fold == k)])[1][0] / 2 for k in range(5)], axis=0
     )
     assert int(np.argmin(mean)) == ref["cv_mstop"]
 

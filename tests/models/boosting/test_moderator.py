@@ -17,6 +17,7 @@ from voicerisk.models import (
     LanePath,
     Learner,
     fit_lanes,
+    held_out_path,
     learners_for,
     read_model,
 )
@@ -201,7 +202,7 @@ def test_scores_after_every_step_are_those_of_the_path():
         data = rows(missing=True)
         (path,) = fit_lanes(data, [Lane("l", np.ones(data.n), learners)], 30)
         groups = [np.flatnonzero(data.caller == c) for c in (1, 5, 9)]
-        score, _ = path.held_out_path(groups)
+        score, _ = held_out_path(path, groups)
         for step in (0, 7, 30):
             p = 1 / (1 + np.exp(-path.link(step=step)))
             if "callers" not in name:

@@ -22,8 +22,8 @@ from voicerisk.validation.audit.climb import audit_ladder, ladder
 from voicerisk.validation.audit.control_findings import control_findings
 from voicerisk.validation.audit.controls import negative_controls
 from voicerisk.validation.audit.findings import findings_table
-from voicerisk.validation.audit.permutation import pipeline_rows
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.protocols.kfold_scores import pipeline_rows
 from voicerisk.validation.protocols.ridge import ridge_paths
 
 SETTINGS = ValidationSettings(inner_folds=3, bootstraps=30, seed=3)

@@ -8,10 +8,11 @@ import pytest
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings
-from voicerisk.validation.metrics.cut_rules import CutRule, bootstrapped_cuts, read_rule, rule_cut
+from voicerisk.validation.cut_rule import CutRule, read_rule
+from voicerisk.validation.metrics.cut_rules import bootstrapped_cuts, rule_cut
+from voicerisk.validation.metrics.recalibration import Recalibration
 from voicerisk.validation.metrics.youden import cut_out_of_bag
 from voicerisk.validation.protocols.outer_fold import cut_scores
-from voicerisk.validation.protocols.recalibration import Recalibration
 
 
 def scores(n=120, ties=False, seed=4):

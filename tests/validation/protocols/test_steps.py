@@ -4,7 +4,7 @@ import pytest
 from voicerisk.errors import ValidationError
 from voicerisk.validation import caller_shares, training_weights
 from voicerisk.validation.metrics.logistic import logit
-from voicerisk.validation.protocols.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
 from voicerisk.validation.protocols.steps import choose_steps
 
 

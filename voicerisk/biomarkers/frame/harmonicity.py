@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from voicerisk.biomarkers.soundgen.splines import spline_matrix
+from voicerisk.biomarkers.splines import spline_matrix
 from voicerisk.types import Floats
 
 LOWEST_HZ = 75.0

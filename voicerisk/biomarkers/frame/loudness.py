@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from voicerisk.biomarkers.soundgen.splines import spline_matrix
+from voicerisk.biomarkers.splines import spline_matrix
 from voicerisk.types import Floats
 
 # ISO 226:2003, table 1: frequency (Hz), exponent of loudness perception, magnitude of the linear transfer

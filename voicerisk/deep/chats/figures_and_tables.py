@@ -8,7 +8,7 @@ import pandas as pd
 
 from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.study_figures import Picture
+from voicerisk.study.output.figures import Picture
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import TextSettings
 from voicerisk.validation.metrics.classes.one_against_rest import (

@@ -11,7 +11,7 @@ from typing import Any
 from voicerisk.deep.chats.study_file import TextStudy
 from voicerisk.files import write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.metrics_stage import without_folders
+from voicerisk.study.output.metrics import without_folders
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib", "torch", "transformers",
             "tokenizers", "safetensors", "shap")  # fmt: skip

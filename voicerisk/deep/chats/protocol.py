@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.callers.provenance import seen_record
 from voicerisk.deep.chats.models import Lesson, TextModel, fit_message_model, fit_word_model, tokens_of
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.deep.networks.training import seed_of
-from voicerisk.text.probabilities import softmax
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import MODELS, TextSettings
 from voicerisk.text.splits import Split, oversample
@@ -120,14 +120,14 @@ def fit_on_split(
     )  # fmt: skip
 
     test = split.test
-    p_raw = softmax(model.logits([cohort.texts[k] for k in test]))
+    p_raw = softmax(model.logits([cohort.texts[k] for k in test]), axis=1)
     facts: dict[str, Any] = {
         "fit_sessions": len(learned), "fit_rows": len(rows), "test_sessions": len(test),
         "test_rows": len(test) if honest else len(watched),
         "train_and_test_users_shared": len(set(_users(cohort, split.train)) & set(_users(cohort, test))),
     }  # fmt: skip
     if honest:
-        inner = softmax(model.logits([cohort.texts[k] for k in split.validation]))
+        inner = softmax(model.logits([cohort.texts[k] for k in split.validation]), axis=1)
         users = _users(cohort, split.validation)
         _, of_user, counts = np.unique(users, return_inverse=True, return_counts=True)
         fit = recalibrate_classes(inner, codes[split.validation], 1.0 / counts[of_user])
@@ -249,24 +249,24 @@ def run_protocol(
     facts : list of dict
         One a repeat.
     """
-    import json
-
-    from voicerisk.files import PRIVATE, write_json, write_parquet
+    from voicerisk.files import write_parquet
+    from voicerisk.pipeline.kept_steps import keep_step, kept_step
 
     predictions, histories, folds, facts = [], [], {}, []
     for repeat, split in enumerate(splits):
         done = checkpoints / f"{repeat}.json"
-        if not done.is_file():
+        tables = checkpoints / f"{repeat}.parquet", checkpoints / f"{repeat}_history.parquet"
+        record = kept_step(done)
+        if record is None:
             fitted = fit_on_split(name, protocol, cohort, split, repeat, settings, pretrained)
             fitted.model.save(models / f"repeat_{repeat}")
-            write_parquet(checkpoints / f"{repeat}.parquet", fitted.predictions)
-            write_parquet(checkpoints / f"{repeat}_history.parquet", fitted.history)
+            write_parquet(tables[0], fitted.predictions)
+            write_parquet(tables[1], fitted.history)
             held_out = sorted(set(_users(cohort, split.test)))
             record = {"held_out": held_out, "seen": fitted.seen, "facts": fitted.facts}
-            write_json(done, record, PRIVATE)
-        record = json.loads(done.read_text(encoding="utf-8"))
-        predictions.append(pd.read_parquet(checkpoints / f"{repeat}.parquet"))
-        histories.append(pd.read_parquet(checkpoints / f"{repeat}_history.parquet"))
+            keep_step(done, record, *tables)
+        predictions.append(pd.read_parquet(tables[0]))
+        histories.append(pd.read_parquet(tables[1]))
         folds[str(repeat)] = {"0": {"held_out": record["held_out"], "seen": record["seen"]}}
         facts.append(record["facts"])
         if progress is not None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from voicerisk.deep.multitask.experiments import prediction_rows
 from voicerisk.deep.multitask.folds import Fold
+from voicerisk.deep.multitask.prediction_rows import prediction_rows
 from voicerisk.errors import MultitaskError
 
 MAJORITY, DEMOGRAPHICS = "majority", "demographics"

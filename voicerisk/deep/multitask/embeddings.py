@@ -1,6 +1,5 @@
 """Every input of every case: audio embeddings, text embeddings, voice biomarkers."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.settings import BIOMARKERS, MultitaskSettings
 from voicerisk.deep.multitask.sound import Denoiser, load_sound, windows
 from voicerisk.errors import MultitaskError
-from voicerisk.files import PRIVATE, write_json
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.types import Floats, Progress
 
 
@@ -158,16 +157,15 @@ def voice_biomarkers(
         if file:
             recording = read_recording(file, channel=channel)
             kept = None if cache_folder is None else _marker_file(cache_folder, recording.sha256)
-            if kept is not None and kept.is_file():
-                stored = json.loads(kept.read_text(encoding="utf-8"))
-            else:
+            stored = None if kept is None else kept_step(kept)
+            if stored is None:
                 frames = extract(recording.samples, recording.sample_rate)
                 means = frames.loc[~frames["silent"].to_numpy(dtype=bool)].mean(numeric_only=True)
                 values = {name: float(means.get(name, np.nan)) for name in names}
                 stored = {name: None if np.isnan(value) else value for name, value in values.items()}
                 stored["version"] = DEFINITION_VERSION
                 if kept is not None:
-                    write_json(kept, stored, PRIVATE)
+                    keep_step(kept, stored)
             row |= {name: np.nan if stored.get(name) is None else stored[name] for name in names}
         rows.append([row[name] for name in names])
         if progress is not None:

@@ -18,6 +18,7 @@ from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
@@ -282,19 +283,17 @@ class _Run:
         tables = {f"predictions-{task}": one for task, one in found.predictions.items()}
         tables |= {f"hidden-{task}": one for task, one in found.hidden.items()}
         tables |= {"history": found.history, "provenance": saw}
-        for name, one in tables.items():
-            write_parquet(place / f"{run.key}.{name}.parquet", one)
-        # Written last: a run without it was cut short and is trained again.
-        write_json(place / f"{run.key}.json", sorted(tables), PRIVATE)
+        files = {name: place / f"{run.key}.{name}.parquet" for name in sorted(tables)}
+        for name, file in files.items():
+            write_parquet(file, tables[name])
+        # Without it a run was cut short and is trained again.
+        keep_step(place / f"{run.key}.json", list(files), *files.values())
         return tables
 
     def _kept(self, place: Path, run: Run) -> dict[str, pd.DataFrame] | None:
-        import json
-
-        done = place / f"{run.key}.json"
-        if not done.is_file():
+        names = kept_step(place / f"{run.key}.json")
+        if names is None:
             return None
-        names = json.loads(done.read_text(encoding="utf-8"))
         return {name: pd.read_parquet(place / f"{run.key}.{name}.parquet") for name in names}
 
     # ---- results

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.rows import is_level_learner
-from voicerisk.models.boosting.engine.splines import Grid
+from voicerisk.models.boosting.learner_rows import is_level_learner
 from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.models.saved.additive import ALL, AdditiveModel, Effect
 from voicerisk.models.saved.procedure import Procedure
+from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
 

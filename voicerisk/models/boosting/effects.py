@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.rows import masked_column
-from voicerisk.models.boosting.engine.splines import evaluate_cells
+from voicerisk.models.boosting.learner_rows import masked_column
 from voicerisk.models.boosting.path import FittedLearner, LanePath
 from voicerisk.models.boosting.spec import BoostData, Learner
+from voicerisk.models.splines import evaluate_cells
 from voicerisk.types import Floats
 
 

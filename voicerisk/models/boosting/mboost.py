@@ -18,10 +18,10 @@ import pandas as pd
 
 from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.boosting.engine.rows import is_level_learner
-from voicerisk.models.boosting.engine.splines import Grid, difference_matrix
+from voicerisk.models.boosting.learner_rows import is_level_learner
 from voicerisk.models.boosting.path import FittedLearner, LanePath
 from voicerisk.models.boosting.spec import BoostData, Lane, Learner, check_steps
+from voicerisk.models.splines import Grid, difference_matrix
 from voicerisk.rbridge import Kept, Worker
 from voicerisk.types import Floats
 

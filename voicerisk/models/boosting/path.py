@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.rows import is_level_learner, learner_blocks, masked_column
-from voicerisk.models.boosting.engine.splines import (
+from voicerisk.models.boosting.learner_rows import is_level_learner, learner_blocks, masked_column
+from voicerisk.models.boosting.spec import BoostData, Learner
+from voicerisk.models.splines import (
     Grid,
     evaluate_cells,
     line_polynomials,
     spline_polynomials,
 )
-from voicerisk.models.boosting.spec import BoostData, Learner
 from voicerisk.types import Floats
 
 FORMAT = "voicerisk-boost-path-1"
@@ -139,29 +139,6 @@ class LanePath:
             if c.any():
                 link += learner_values(fitted, c, rows, self.outside)
         return link
-
-    def held_out_path(
-        self, row_groups: Sequence[NDArray[Any]], data: BoostData | None = None
-    ) -> tuple[Floats, Floats]:
-        """Return mean probability and mean deviance of groups of rows (calls) after every number of steps.
-
-        Parameters
-        ----------
-        row_groups : sequence of ndarray of int
-            Row numbers of each group, in the data the lane was fitted on (or in `data`); none may be empty.
-        data : BoostData, optional
-            Needed for a path read from a file.
-
-        Returns
-        -------
-        score : ndarray, shape (groups, M + 1)
-            Mean over the group's rows of the probability of outcome 1.
-        deviance : ndarray, shape (groups, M + 1)
-            Mean over the group's rows of -2 log-likelihood.
-        """
-        from voicerisk.models.boosting.scores import group_paths
-
-        return group_paths(self, row_groups, self.own_data(data))
 
     def shares_outside(self, rows: BoostData) -> dict[str, float]:
         """Return, by marker, the share of available values that lie beyond the knots."""

@@ -16,33 +16,11 @@ from voicerisk.errors import ModelError
 from voicerisk.models.boosting.effects import learner_table
 from voicerisk.models.boosting.engine.lanes import fit_lanes
 from voicerisk.models.boosting.path import LanePath
-from voicerisk.models.boosting.spec import BoostData, Lane, Learner
+from voicerisk.models.boosting.scores import held_out_path
+from voicerisk.models.boosting.spec import BoostData, Lane, LazyLanes, Learner
 from voicerisk.types import Floats, Progress
 
 Fit = Callable[..., Iterator[LanePath]]
-
-
-class LazyLanes(Sequence[Lane]):
-    """Lanes that are made when they are asked for, so that their weights need no memory before.
-
-    Parameters
-    ----------
-    make : callable
-        Number of a lane -> Lane; must give the same lane each time.
-    count : int
-        Number of lanes.
-    """
-
-    def __init__(self, make: Callable[[int], Lane], count: int) -> None:
-        self._make, self._count = make, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, number: int) -> Lane:  # type: ignore[override]
-        if not 0 <= number < self._count:
-            raise IndexError(number)
-        return self._make(number)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -131,7 +109,7 @@ def cvrisk(
         kept = [rows[group == g] for g in range(len(values)) if values[g] > 0]
         if not kept:
             raise ModelError(f"Fold {names[number]} has no row with a weight above 0.")
-        _, deviance = path.held_out_path(kept)
+        _, deviance = held_out_path(path, kept)
         mass = np.array([own[part].sum() for part in kept])
         risks[number] = mass @ deviance / (2 * mass.sum())
     mean = risks.mean(axis=0)

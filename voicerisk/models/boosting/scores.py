@@ -4,28 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
 from voicerisk.models.boosting.engine.kernels import compiled
-from voicerisk.models.boosting.engine.rows import learner_blocks, masked_column
-from voicerisk.models.boosting.engine.setup import mask_name
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.boosting.engine.vectors import set_gradient
-from voicerisk.models.boosting.path import level_values
+from voicerisk.models.boosting.learner_rows import learner_blocks, mask_name, masked_column
+from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.models.boosting.spec import BoostData
+from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
 _LN2 = 0.6931471805599453
 VECTOR = 8  # rows of one group and outcome that are scored together
 _TAG = (0.0,) * VECTOR
 _NEVER = 1e6  # log-odds of the rows that fill a vector up: never wrong, whatever a step adds
-
-if TYPE_CHECKING:
-    from voicerisk.models.boosting.path import LanePath
 
 
 @compiled
@@ -89,8 +85,27 @@ def _walk(
             wrong[g, m], loss[g, m] = total, lost
 
 
-def group_paths(path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostData) -> tuple[Floats, Floats]:
-    """See `LanePath.held_out_path`."""
+def held_out_path(
+    path: LanePath, row_groups: Sequence[NDArray[Any]], data: BoostData | None = None
+) -> tuple[Floats, Floats]:
+    """Return mean probability and mean deviance of groups of rows (calls) after every number of steps.
+
+    Parameters
+    ----------
+    path : LanePath
+    row_groups : sequence of ndarray of int
+        Row numbers of each group, in the data the lane was fitted on (or in `data`); none may be empty.
+    data : BoostData, optional
+        Needed for a path read from a file.
+
+    Returns
+    -------
+    score : ndarray, shape (groups, M + 1)
+        Mean over the group's rows of the probability of outcome 1.
+    deviance : ndarray, shape (groups, M + 1)
+        Mean over the group's rows of -2 log-likelihood.
+    """
+    data = path.own_data(data)
     groups = [np.asarray(group, np.int64) for group in row_groups]
     for number, group in enumerate(groups):
         if not len(group):

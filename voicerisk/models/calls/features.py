@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.splines import Grid, basis_weights, difference_matrix
+from voicerisk.models.splines import Grid, basis_weights, difference_matrix
 from voicerisk.types import Floats
 
 INTERVALS = 10

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.procedure import Procedure
+from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
 ALL = "all"  # the level of what holds for everybody
@@ -178,7 +179,7 @@ class AdditiveModel:
             )
         outside = self.outside_range(columns)
         result: dict[str, Any] = {
-            "p_raw": 1.0 / (1.0 + np.exp(-np.clip(link, -LARGEST_LINK, LARGEST_LINK))),
+            "p_raw": expit(np.clip(link, -LARGEST_LINK, LARGEST_LINK)),
             "log_odds": link,
             "base": base,
         }
@@ -217,9 +218,7 @@ class AdditiveModel:
         if self.unit == CALL:
             found = found.fillna(0.0)
             link = found["base"] + found[list(self.markers)].sum(axis=1)
-            found = found.assign(
-                log_odds=link, p_raw=1.0 / (1.0 + np.exp(-np.clip(link, -LARGEST_LINK, LARGEST_LINK)))
-            )
+            found = found.assign(log_odds=link, p_raw=expit(np.clip(link, -LARGEST_LINK, LARGEST_LINK)))
         found = found.assign(n_frames=grouped.size())
         found.index = found.index.set_names(list(keys))
         return found.reset_index()

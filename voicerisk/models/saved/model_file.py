@@ -15,10 +15,10 @@ import numpy as np
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.files import PUBLIC, write_json
-from voicerisk.models.boosting.engine.splines import Grid
 from voicerisk.models.saved.additive import CALL, AdditiveModel, Effect
 from voicerisk.models.saved.procedure import Procedure
 from voicerisk.models.saved.schema import FORMATS, Content, checked
+from voicerisk.models.splines import Grid
 
 FORMAT, VERSION = "voicerisk-model", 2
 SCALE = (
@@ -43,8 +43,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     ModelError
         Where the model holds what no file may, for example a curve that is not finite.
     """
-    content = content_of(model)
-    checked(content, VERSION, path.name)
+    content = content_of(model, path.name)
     write_json(
         path,
         {
@@ -58,10 +57,10 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     )
 
 
-def content_of(model: AdditiveModel) -> dict[str, Any]:
-    """Return the parts of a model as JSON keeps them; `read_model` and other languages score from these."""
+def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
+    """Return what a file keeps of a model, checked; `name` is the file's, for errors."""
     procedure = model.procedure
-    return {
+    content: dict[str, Any] = {
         "member": {
             "kind": "calls" if model.unit == CALL else "boosting",
             "unit": model.unit,
@@ -98,6 +97,8 @@ def content_of(model: AdditiveModel) -> dict[str, Any]:
         },
         "notes": dict(model.notes),
     }
+    checked(content, VERSION, name)
+    return content
 
 
 def read_model(path: Path) -> AdditiveModel:
@@ -118,9 +119,13 @@ def read_model(path: Path) -> AdditiveModel:
         If the file is not such a model, of a newer version, damaged, or holds a part that no model has.
     """
     path = Path(path)
-    stored = _json_of(path)
+    stored = json_of(path)
     named = stored.get("format") if isinstance(stored, dict) else None
     if not isinstance(named, str) or named not in FORMATS:
+        if named == "voicerisk-scale-model":
+            raise ModelError(
+                f"{path} is a model of grades or of a number, not of two classes; `voicerisk score` takes it."
+            )
         raise ModelError(f"{path} is not a voicerisk model; it does not say format {FORMAT!r}.")
     version = stored.get("version")
     if type(version) is not int or version != FORMATS[named]:
@@ -129,15 +134,16 @@ def read_model(path: Path) -> AdditiveModel:
             f"{' and '.join(map(str, FORMATS.values()))}."
         )
     content = stored.get("model")
-    digest = _digest_or_none(content)
+    digest = digest_of(content)
     if digest is None or stored.get("sha256") != digest:
         raise ModelError(
             f"{path} is damaged or was edited: its content does not match its SHA-256; save it again."
         )
-    return _model_of(checked(content, version, path.name))
+    return model_of(checked(content, version, path.name))
 
 
-def _model_of(content: Content) -> AdditiveModel:
+def model_of(content: Content) -> AdditiveModel:
+    """Return the model that the parts of a file make."""
     member, by, use = content.member, content.moderator, content.procedure
     line = None if use is None else use.recalibration
     return AdditiveModel(
@@ -171,7 +177,7 @@ def _model_of(content: Content) -> AdditiveModel:
     )
 
 
-def _json_of(path: Path) -> Any:
+def json_of(path: Path) -> Any:
     """Read JSON strictly: no NaN, no name twice, no number of thousands of digits, no endless nesting."""
 
     def no_constant(text: str) -> NoReturn:
@@ -202,7 +208,7 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest_or_none(content: Any) -> str | None:
+def digest_of(content: Any) -> str | None:
     """Return the digest, or None where the content is such that no file could have been written."""
     try:
         return _digest(content)

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.callers.streams import Stream, generator
-from voicerisk.models import Lane, Learner, fit_lanes
+from voicerisk.models import Lane, Learner, fit_lanes, held_out_path
 from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.screening import screen
 from voicerisk.study.boost_rows import FrameRows
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
-from voicerisk.study.fit_queue import fit_together
-from voicerisk.study.fitters import GamboostFitter
+from voicerisk.study.fitters import GamboostFitter, fit_together
 from voicerisk.study.protocols import family_of, fitter_of
 from voicerisk.study.screening import (
     SOURCE_CALLER,
@@ -321,7 +321,7 @@ def steps_by_row_folds(fitter: GamboostFitter, chosen: tuple[str, ...], asked: T
         order = held[np.argsort(rows.data.caller[held], kind="stable")]
         starts = np.flatnonzero(np.diff(rows.data.caller[order], prepend=-1))
         groups = np.split(order, starts[1:])
-        _, deviance = path.held_out_path(groups)
+        _, deviance = held_out_path(path, groups)
         total += np.array([whole.weights[group].sum() for group in groups]) @ deviance
     return int(np.argmin(total))
 
@@ -348,7 +348,7 @@ def caller_effects(tables: ModelTables) -> dict[str, float]:
     base = np.log(share / (1.0 - share))
     effect = np.zeros(len(n))
     for _ in range(NEWTON_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(base + effect)))
+        p = expit(base + effect)
         step = (positive - n * p - effect) / (n * p * (1.0 - p) + 1.0)
         effect += np.clip(step, -1.0, 1.0)
     return dict(zip(by_caller.size().index.astype(str), effect, strict=True))

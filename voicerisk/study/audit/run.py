@@ -1,6 +1,5 @@
 """The leakage audit of a study: checks, the ladder, permutations, negative controls, the whole procedure."""
 
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,17 +10,17 @@ from voicerisk.cohort import load_cohort
 from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_record
 from voicerisk.pipeline.study_file import plain
-from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
+from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
-from voicerisk.study.run import Stages, open_results
+from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
-
-FOLDER = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +82,14 @@ def run_audit(
     >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
     >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
+    refuse_scale(study, "audit")
     chosen = options or AuditOptions()
     told = reporter or Silent()
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
         started = time.monotonic()
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, extraction = stages.extract(cohort)
         with told.stage("Checks without refits"):
             checked = check_study(study, cohort, tables, extraction.channel, folder)
@@ -99,7 +99,8 @@ def run_audit(
             told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
         base = audit_base(study, stages.marks["extract"])
         place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
-        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told)
+        others = controls_beside(study, cohort, place, jobs, told, "sha256" in extraction.channel)
+        work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told, others)
         work.forecast()
         found = work.run()
         outputs = _write(study, folder, checked, found, chosen, base)
@@ -116,7 +117,7 @@ def audit_base(study: Study, extract: str) -> str:
         screening=plain(study.screening),
         boost=plain(study.boost),
         validation=plain(replace(study.validation, protocols=("nested",))),
-        code=code_of(AuditSteps, check_study),
+        code=code_of(AuditSteps, check_study, controls_beside),
     )
 
 
@@ -135,7 +136,8 @@ def _write(
     thin = options.frames_per_caller
     tables = {
         "ladder": found.ladder, "permutations": found.permutations, "tests": found.tests,
-        "controls": found.controls, "procedure": found.procedure, "columns": checked.columns,
+        "controls": found.controls, "procedure": found.procedure, "services": found.services,
+        "columns": checked.columns,
         "channel": checked.channel, "sample_size": checked.sample_size, "plausibility": checked.plausibility,
     }  # fmt: skip
     names = []
@@ -143,12 +145,16 @@ def _write(
         file = f"{FOLDER}/{name}.csv"
         folder.file(file).unlink(missing_ok=True)
         if len(table):
-            if name in ("ladder", "permutations", "tests", "controls", "procedure"):
+            if name in ("ladder", "permutations", "tests", "controls", "procedure", "services"):
                 table = table.assign(frames_per_caller="all" if thin is None else thin)
             write_csv(folder.file(file), table)
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
+    if len(found.instability):
+        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
+        names.append(f"{FOLDER}/instability.csv")
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
     for name, table in audit_pictures(folder):
@@ -162,38 +168,10 @@ def drop_stale_audit(study: Study, folder: ResultsFolder, extract: str) -> str |
     file = folder.file(f"{FOLDER}/settings.json")
     if not file.is_file():
         return None
-    if json.loads(file.read_text(encoding="utf-8")).get("base") == audit_base(study, extract):
+    if (read_record(file) or {}).get("base") == audit_base(study, extract):
         return None
     folder.forget(FOLDER)
     return "The audit belonged to other inputs or settings and was removed; `voicerisk audit` makes it anew."
-
-
-def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
-    """Return the tables of the audit's figures, from what an audit wrote; none where there was none."""
-    file = folder.file(f"{FOLDER}/ladder.csv")
-    if not file.is_file():
-        return []
-    pictures = [("audit_ladder", read_table(folder.path, f"{FOLDER}/ladder"))]
-    draws = folder.file(f"{FOLDER}/permutations.csv")
-    if draws.is_file():
-        table = read_table(folder.path, f"{FOLDER}/permutations")
-        tests = read_table(folder.path, f"{FOLDER}/tests").set_index("scheme")
-        honest = table[(table["rung"] == "honest") & (table["permutation"] > 0)]
-        names = {"all": "among all callers", "strata": "within strata"}
-        pictures.append(
-            (
-                "permutation_null",
-                pd.DataFrame(
-                    {
-                        "kind": honest["scheme"].map(names),
-                        "metric": "auroc",
-                        "value": honest["auroc_kfold"],
-                        "observed": honest["scheme"].map(tests["observed"]),
-                    }
-                ),
-            )
-        )
-    return pictures
 
 
 def _result(folder: ResultsFolder, checked: Checked, found: Refitted) -> AuditResult:

@@ -1,8 +1,7 @@
 """The refits of an audit, step by step: each finished step is a file, and the time is forecast."""
 
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,17 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table
+from voicerisk.callers.schema import check_calls
 from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, write_json
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
 from voicerisk.study.audit.sizes import inner_folds, pipeline_size, spoken
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
+from voicerisk.types import Floats
 from voicerisk.validation import (
     FitSwitches,
     ValidationSettings,
@@ -34,13 +35,19 @@ from voicerisk.validation import (
 )
 from voicerisk.validation.audit.climb import ladder_size
 from voicerisk.validation.audit.control_findings import control_findings
+from voicerisk.validation.audit.controls import Alone
 from voicerisk.validation.audit.findings import Finding
 from voicerisk.validation.audit.ladder import ladder
 from voicerisk.validation.audit.permutation import judge_permutations, strata_alone_auroc
+from voicerisk.validation.audit.services_out import COLUMNS as SERVICES_OUT
+from voicerisk.validation.audit.services_out import leave_services_out, service_findings
 from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
+from voicerisk.validation.protocols.instability import LEAST as LEAST_DRAWN
+from voicerisk.validation.protocols.instability import instability
 
 RANDOM_LABELS = 5
+ALL_CALLERS = "all"
 WARM_UP = 1
 
 
@@ -86,6 +93,8 @@ class Refitted:
     tests: pd.DataFrame
     controls: pd.DataFrame
     procedure: pd.DataFrame
+    services: pd.DataFrame
+    instability: pd.DataFrame
     findings: tuple[Finding, ...]
 
 
@@ -101,7 +110,9 @@ class AuditSteps:
         place: Path,
         jobs: int,
         reporter: Reporter,
+        others: Sequence[Alone] = (),
     ) -> None:
+        self.others = others
         self.study, self.tables, self.channel = study, tables, channel
         self.options, self.place, self.reporter = options, place, reporter
         self.settings: ValidationSettings = study.validation
@@ -123,12 +134,13 @@ class AuditSteps:
     def _kept(self, step: str) -> dict[str, Any]:
         folder = self.place / step
         return {
-            file.relative_to(folder).with_suffix("").as_posix(): _number(json.loads(file.read_text("utf-8")))
+            file.relative_to(folder).with_suffix("").as_posix(): _number(kept)
             for file in sorted(folder.rglob("*.json"))
+            if (kept := kept_step(file)) is not None
         }
 
     def _keep(self, step: str, name: str, value: Any, forget: bool = True) -> None:
-        write_json(self.place / step / f"{name}.json", _text(value), PRIVATE)
+        keep_step(self.place / step / f"{name}.json", _text(value))
         if forget:
             self.fits.forget()
 
@@ -160,6 +172,7 @@ class AuditSteps:
             "permutations within strata": within * one_pipeline,
             "controls": 0 if "g" in self._kept("controls") else controls * one_pipeline,
             "whole procedure": max(0, self.options.bootstraps - len(self._kept("procedure"))) * (inner + 1),
+            "services": max(0, services - len(self._kept("services"))) * (inner + 1) * (services > 1),
             "k-fold": one_pipeline if self.options.bootstraps and not self._kept("kfold") else 0,
             "pairs": self.options.pairs,
             "splits": self.options.splits * (folds + folds * (folds - 1) // 2),
@@ -190,13 +203,12 @@ class AuditSteps:
                 for _ in fit(sets[WARM_UP:], None):
                     pass
                 timed[name] = (time.monotonic() - begun) / len(sets[WARM_UP:])
-            write_json(self.place / "seconds.json", timed)
-        known = self.place / "seconds.json"
-        if not known.is_file():
+            keep_step(self.place / "seconds.json", timed)
+        known = kept_step(self.place / "seconds.json")
+        if known is None:
             return
-        timed = json.loads(known.read_text(encoding="utf-8"))
         long = {
-            name: n * float(timed["ladder" if name in ("ladder", "permutations") else "honest"])
+            name: n * float(known["ladder" if name in ("ladder", "permutations") else "honest"])
             for name, n in sizes.items()
             if n
         }
@@ -223,8 +235,12 @@ class AuditSteps:
         draws = pd.concat([audit.permutations.assign(scheme="all"), within], ignore_index=True)
         controls = self._staged("Negative controls", sizes["controls"], self._controls)
         findings += control_findings(controls)
-        procedure = self._procedure(sizes, audit.table)
-        return Refitted(audit.table, draws, audit.scores, tests, controls, procedure, tuple(findings))
+        services = self._services(sizes["services"])
+        findings += service_findings(services)
+        procedure, unstable = self._procedure(sizes, audit.table)
+        return Refitted(
+            audit.table, draws, audit.scores, tests, controls, procedure, services, unstable, tuple(findings)
+        )
 
     def _ladder(self, permutations: int) -> Any:
         def keep(name: str, record: Mapping[str, Any]) -> None:
@@ -283,7 +299,22 @@ class AuditSteps:
         found = negative_controls(
             self.calls, self.fits.honest, self.settings, service, moderator, self._recording(),
             self._missing(), segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
-            keep=lambda name, row: self._keep("controls", name, row),
+            keep=lambda name, row: self._keep("controls", name, row), others=self.others,
+        )  # fmt: skip
+        self.fits.forget()
+        return found
+
+    def _services(self, models: int) -> pd.DataFrame:
+        """Leave one service out at a time, where the study has several."""
+        service = service_of(self.study)
+        if service is None or self.calls[service].nunique() < 2:
+            return pd.DataFrame(columns=list(SERVICES_OUT))
+        found = self._staged(
+            "One service left out", models,
+            lambda: leave_services_out(
+                self.calls, self.fits.honest, self.settings, service, finished=self._kept("services"),
+                keep=lambda name, record: self._keep("services", name, record),
+            ),
         )  # fmt: skip
         self.fits.forget()
         return found
@@ -308,7 +339,7 @@ class AuditSteps:
             self._keep("kfold", "auroc", list(found))
         return tuple(self._kept("kfold")["auroc"])
 
-    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> pd.DataFrame:
+    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Bootstrap the whole procedure, leave pairs out, nest the cross-validation: what was asked for."""
         rows: list[tuple[str, float, float, float, str]] = []
         honest = ladder[ladder["rung"] == "honest"].iloc[0]
@@ -324,6 +355,7 @@ class AuditSteps:
                     self.calls, self.fits.honest, self.settings, self.options.bootstraps,
                     finished=kept,
                     keep=lambda b, value: self._keep("procedure", f"{b:05d}", list(value)),
+                    keep_risks=self._keep_risks,
                 ),
             )  # fmt: skip
             self.fits.forget()
@@ -367,7 +399,32 @@ class AuditSteps:
                  f"{error.repeats} splits at {self.study.boost.mstop} steps, standard error {error.se:.4f} "
                  f"(naive {error.naive_se:.4f}); p_raw, callers alike")
             )  # fmt: skip
-        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"])
+        unstable = self._instability()
+        if len(unstable):
+            share = self._share()
+            rows += [
+                ("risk_instability_mape", float(unstable["mape"].mean()), np.nan, np.nan,
+                 "mean absolute difference of a call's risk from that by the model of all callers"),
+                ("decided_otherwise", float(unstable["decided_otherwise"].mean()), np.nan, np.nan,
+                 f"mean share of these models that put a call on the other side of a risk of {share:.2f}"),
+            ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"]), unstable
+
+    def _keep_risks(self, bootstrap: int | None, risk: Floats) -> None:
+        name = ALL_CALLERS if bootstrap is None else f"{bootstrap:05d}"
+        self._keep("risks", name, risk.tolist(), forget=False)
+
+    def _share(self) -> float:
+        return self.settings.prior or float(self.calls["y"].mean())
+
+    def _instability(self) -> pd.DataFrame:
+        """Compare the risks of the models of bootstrapped callers, where there were at least two."""
+        kept = self._kept("risks") if self.options.bootstraps else {}
+        whole = kept.pop(ALL_CALLERS, None)
+        drawn = [np.array(kept[name]) for name in sorted(kept)[: self.options.bootstraps]]
+        if whole is None or len(drawn) < LEAST_DRAWN:
+            return pd.DataFrame()
+        return instability(check_calls(self.calls), np.array(whole), drawn, self._share())
 
 
 def _text(value: Any) -> Any:

@@ -27,15 +27,11 @@ from voicerisk.validation.audit.ladder import (
     rung_metrics,
 )
 from voicerisk.validation.audit.ladder_findings import ladder_findings
-from voicerisk.validation.audit.permutation import (
-    in_batches,
-    judge_permutations,
-    pipeline_rows,
-    pipeline_sets,
-)
+from voicerisk.validation.audit.permutation import in_batches, judge_permutations
 from voicerisk.validation.contract import FitPaths, TrainingSet
 from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.protocols.fold_plan import plan_folds
+from voicerisk.validation.protocols.kfold_scores import pipeline_rows, pipeline_sets
 from voicerisk.validation.protocols.run import LEAST_CALLERS, run_protocol
 from voicerisk.validation.settings import ValidationSettings
 

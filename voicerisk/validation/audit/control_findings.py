@@ -15,6 +15,29 @@ RECOGNISED = 0.05
 UNCERTAIN = 0.1
 CHANCE = 0.005  # one side of the 99 % that the controls' intervals have
 
+# Of the controls on sound and facts that no model is given: mechanism, severity, finding, remedy.
+ALONE = {
+    "silence": (
+        "silence_alone", "bias",
+        "Where nothing is said, the same markers tell the outcome: the line, the room or the device differs.",
+        "Ask which line, device or service differs by class; report the result within one of them.",
+    ),
+    "other voice": (
+        "other_voice_alone", "note",
+        "The voice that is not the caller's tells the outcome: who answers, or how they answer, differs by "
+        "class, and what seeps into the caller's labels would too.",
+        "Ask who took which calls and when the rating was made; check a few label tracks by ear.",
+    ),
+    "lengths": (
+        "lengths_alone", "note", "How long a call lasts and how much the caller speaks tell the outcome.",
+        "Report what voice adds to it: compare the model's AUROC with this one.",
+    ),
+    "moments": (
+        "moments_alone", "bias", "When a call stands in the table, or its date and hour, tells the outcome.",
+        "Ask whether the classes were gathered at different times; report them in one period.",
+    ),
+}  # fmt: skip
+
 
 def said_of_voices(change: float, lower: float, upper: float) -> str:
     """Say what the change of control (c) means.
@@ -93,6 +116,8 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
                     shown, "See missing.csv, and report the result without the markers that are missing.",
                 )
             )  # fmt: skip
+        if row["control"] in ALONE and _tells(row):
+            out.append(Finding(*ALONE[row["control"]][:3], shown, ALONE[row["control"]][3]))
         if row["control"] == "e" and np.isfinite(row["auroc"]) and row["auroc"] < honest - JUMP:
             out.append(
                 Finding(

@@ -1,7 +1,7 @@
 """Negative controls: the same pipeline where it should find nothing, or find the channel."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,19 +9,15 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import check_calls, require_columns, require_one_row
+from voicerisk.callers.shuffling import permute_outcomes
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.audit.checks import separated_by_chance
 from voicerisk.validation.audit.control_findings import said_of_voices
 from voicerisk.validation.audit.met_voices import LEVEL, met_voices
-from voicerisk.validation.audit.permutation import (
-    MakeFitPaths,
-    permute_outcomes,
-    pipeline_auroc,
-    pipeline_scores,
-    strata_alone_auroc,
-)
+from voicerisk.validation.audit.permutation import strata_alone_auroc
 from voicerisk.validation.metrics.discrimination import obuchowski
+from voicerisk.validation.protocols.kfold_scores import MakeFitPaths, pipeline_auroc, pipeline_scores
 from voicerisk.validation.protocols.nested_error import leave_pair_out
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.run import NESTED
@@ -29,12 +25,33 @@ from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings
 
 LEAST = 4
+LEAST_KNOWN = 0.5  # a share of the calls: with fewer, medians would make up most of a control
 PAIRS = 60
 COLUMNS = (
     "control", "what", "unit", "expected", "auroc", "lower", "upper", "reference", "change", "change_lower",
     "change_upper", "chance", "n_calls", "n_events", "note",
 )  # fmt: skip
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Columns of the calls, without any marker of the caller's speech, that are asked for the outcome.
+
+    Attributes
+    ----------
+    control : str
+        Short stable name of the row.
+    what, expected : str
+        As in the table of controls.
+    columns : DataFrame
+        call_id and numeric columns; calls without a row get the medians.
+    """
+
+    control: str
+    what: str
+    expected: str
+    columns: pd.DataFrame
 
 
 def negative_controls(
@@ -51,6 +68,7 @@ def negative_controls(
     switches: Switches = NESTED,
     finished: Mapping[str, Row] | None = None,
     keep: Callable[[str, Row], None] | None = None,
+    others: Sequence[Alone] = (),
 ) -> pd.DataFrame:
     """Run the negative controls by one repeat of grouped k-fold each.
 
@@ -79,6 +97,8 @@ def negative_controls(
         Rows that an earlier run kept, by name: they are not run again.
     keep : callable, optional
         Called with the name of each finished control and its row.
+    others : sequence of Alone
+        Further columns, each a control of its own: silence, the other voice, lengths, moments.
 
     Returns
     -------
@@ -109,7 +129,7 @@ def negative_controls(
         require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames"), "segments")
     tasks = _tasks(
         table, make_fit_paths, settings, service, sex, recording, missing, segments, make_of_segments,
-        n_random, switches,
+        n_random, switches, others,
     )  # fmt: skip
     rows = []
     for name, run in tasks:
@@ -136,6 +156,7 @@ def _tasks(
     make_of_segments: MakeFitPaths | None,
     n_random: int,
     switches: Switches,
+    others: Sequence[Alone],
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
     """Yield the controls that this study allows, by a stable name, each to be run when it is asked for."""
 
@@ -171,6 +192,10 @@ def _tasks(
         yield "d/missing", lambda: _columns_alone(
             "d, missing", "which markers are missing, alone", "0.5; above it missing values tell the outcome",
             table, missing, settings, switches,
+        )  # fmt: skip
+    for one in others:
+        yield one.control, partial(
+            _columns_alone, one.control, one.what, one.expected, table, one.columns, settings, switches,
         )  # fmt: skip
     for name in sorted(services.index) if len(services) > 1 else ():
         inside = table[table[service].astype(str) == name]
@@ -265,12 +290,18 @@ def _columns_alone(
     settings: ValidationSettings,
     switches: Switches,
 ) -> Row:
-    names = _numbers(columns)
+    names = [name for name in _numbers(columns) if columns[name].nunique() > 1]
+    known = int(table["call_id"].isin(columns["call_id"]).sum())
+    if not names or known < len(table) * LEAST_KNOWN:
+        note = f"not estimable: {known} of {len(table)} calls have such values, in {len(names)} columns"
+        return _row(control, what, expected, table, None, note)
     joined = table.merge(columns[["call_id", *names]], on="call_id", how="left")
     joined[names] = joined[names].fillna(joined[names].median()).fillna(0.0)
     steady = replace(switches, tune_steps=False)
     score = pipeline_scores(table, ridge_paths(joined, names), settings, steady)
     note = f"ridge logistic on {', '.join(names)}"
+    if known < len(table):
+        note += f"; {known} of {len(table)} calls have such values, the others got the medians"
     return _row(control, f"{what} ({len(names)} columns)", expected, table, score, note)
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import require_columns, require_one_row
 from voicerisk.callers.streams import Stream, generator
-from voicerisk.validation.audit.permutation import MakeFitPaths, pipeline_scores
 from voicerisk.validation.metrics.ranking import rank_statistics
+from voicerisk.validation.protocols.kfold_scores import MakeFitPaths, pipeline_scores
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings
 

@@ -38,6 +38,7 @@ from voicerisk.validation.metrics.units import METRIC_UNITS, UnitRows
 from voicerisk.validation.metrics.youden import automatic_direction, bootstrap_youden
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 
+ONE_CLASS = "one class only"  # how the note on a subgroup without discrimination is known
 METRIC_COLUMNS = (
     "protocol", "model", "target", "design", "unit", "class", "subgroup", "metric", "threshold", "estimate",
     "lower", "upper", "level", "method", "n", "n_events", "n_callers",
@@ -232,7 +233,7 @@ def _measure_cell(
 ) -> list[dict[str, Any]]:
     rows = cell.first
     if rows.y.min() == rows.y.max():
-        notes.append(f"{where}: one class only, so that there is no discrimination to measure")
+        notes.append(f"{where}: {ONE_CLASS}, so that there is no discrimination to measure")
     elif all(np.ptp(one.score[cell.label]) == 0 for one in cell.repeats):
         notes.append(f"{where}: the scores are constant, so that the AUROC is 0.5 and there is no cut")
     without = int(np.isnan(rows.threshold).sum())

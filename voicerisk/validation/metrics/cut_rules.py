@@ -4,84 +4,16 @@ The Youden cut weighs a missed call as a false alarm. A service rarely does. Can
 and a cut above them all; a score >= cut is flagged.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.cut_rule import CutRule
+from voicerisk.validation.metrics.logistic import logit
+from voicerisk.validation.metrics.recalibration import Recalibration
 
-if TYPE_CHECKING:
-    from voicerisk.validation.protocols.recalibration import Recalibration
-
-KINDS = {
-    "sensitivity": "a share above 0 and at most 1",
-    "cost": "a number above 0",
-    "capacity": "a number of calls above 0 and below 100",
-    "risk": "a probability above 0 and below 1",
-}
 _SLACK = 1e-9  # shares are sums of weights
-_HIGHEST = {"sensitivity": 1.0, "cost": np.inf, "capacity": 100.0, "risk": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class CutRule:
-    """What a cut must do.
-
-    Attributes
-    ----------
-    kind : {'sensitivity', 'cost', 'capacity', 'risk'}
-        'sensitivity': the highest cut that flags at least this share of the calls with the outcome.
-        'cost': the cut with the smallest mean cost; a missed call costs as much as so many false alarms.
-        'capacity': the lowest cut that flags at most so many of 100 calls.
-        'risk': flags calls whose recalibrated risk is at least this.
-    value : float
-    """
-
-    kind: str
-    value: float
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValidationError(
-                f"[validation] threshold has the rule {self.kind!r}; it is one of {', '.join(KINDS)}."
-            )
-        number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
-        closed = self.kind == "sensitivity"
-        highest = _HIGHEST[self.kind]
-        if not number or not 0 < self.value <= highest or (self.value == highest and not closed):
-            raise ValidationError(
-                f"[validation] threshold {self.kind} is {self.value!r}; it must be {KINDS[self.kind]}."
-            )
-
-    def __str__(self) -> str:
-        told = {
-            "sensitivity": f"sensitivity of at least {self.value:g}",
-            "cost": f"a missed call costs as much as {self.value:g} false alarms",
-            "capacity": f"at most {self.value:g} flags in 100 calls",
-            "risk": f"risk of at least {self.value:g}",
-        }
-        return told[self.kind]
-
-
-def read_rule(value: Mapping[str, Any]) -> CutRule:
-    """Return the rule of a study file, such as ``{ sensitivity = 0.95 }``.
-
-    Raises
-    ------
-    ValidationError
-        If the table does not hold one rule.
-    """
-    if len(value) != 1:
-        raise ValidationError(
-            "[validation] threshold must hold one rule, for example { sensitivity = 0.95 }, "
-            f"not {dict(value)!r}."
-        )
-    [(kind, number)] = value.items()
-    return CutRule(str(kind), number)
 
 
 def rule_cut(
@@ -92,7 +24,7 @@ def rule_cut(
     *,
     prevalence: float | None = None,
     midpoints: bool = False,
-    line: "Recalibration | None" = None,
+    line: Recalibration | None = None,
 ) -> float:
     """Return the cut that a rule asks for.
 
@@ -154,7 +86,7 @@ def rule_cut(
     return float(candidates[number])
 
 
-def _risk_cut(value: float, line: "Recalibration | None") -> float:
+def _risk_cut(value: float, line: Recalibration | None) -> float:
     """Return the score whose risk is `value`."""
     if line is None:
         return float(value)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from voicerisk.callers.schema import RUN, check_predictions, classes_of
 from voicerisk.callers.streams import Stream, generator
-from voicerisk.validation.metrics.cut_rules import CutRule
+from voicerisk.validation.cut_rule import CutRule
 from voicerisk.validation.metrics.youden import cut_out_of_bag
 from voicerisk.validation.settings import ValidationSettings
 

@@ -1,8 +1,10 @@
 """AUROC with DeLong's and Obuchowski's standard errors, and the precision-recall summaries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.errors import ValidationError
 
@@ -41,7 +43,7 @@ class AurocInterval:
             return np.nan, np.nan
         centre = np.log(self.auroc / (1.0 - self.auroc))
         half = _normal_quantile(level) * self.se / (self.auroc * (1.0 - self.auroc))
-        low, high = 1.0 / (1.0 + np.exp(-(centre + np.array([-half, half]))))
+        low, high = expit(centre + np.array([-half, half]))
         return float(low), float(high)
 
 
@@ -136,6 +138,60 @@ def obuchowski(y: np.ndarray, score: np.ndarray, groups: np.ndarray) -> AurocInt
         Where a class comes from fewer than 2 callers.
     """
     v10, v01 = placements(y, score)
+    return AurocInterval(float(v10.mean()), _clustered_variance(y, v10, v01, groups))
+
+
+def obuchowski_paired(
+    y: np.ndarray,
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray],
+    groups: np.ndarray,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """Return the difference of two AUROCs on the same rows with its interval over callers.
+
+    With one row a caller this is DeLong's interval of a pair (DeLong et al. 1988).
+
+    Parameters
+    ----------
+    y : ndarray of 0/1, shape (n,)
+    first, second : sequence of ndarray, shape (n,)
+        Scores of each model, one array a repeat; an AUROC is the mean over repeats.
+    groups : ndarray of int, shape (n,)
+        Caller of each row.
+    level : float
+
+    Returns
+    -------
+    difference, lower, upper : float
+        The ends are NaN where the difference has no variance.
+
+    Raises
+    ------
+    ValidationError
+        Where a class comes from fewer than 2 callers.
+
+    Examples
+    --------
+    >>> y, callers = np.array([0, 0, 0, 1, 1, 1]), np.arange(6)
+    >>> one, other = np.array([1, 2, 4, 3, 5, 6]), np.array([1, 5, 4, 3, 2, 6])
+    >>> [round(end, 3) for end in obuchowski_paired(y, [one], [other], callers)]
+    [0.333, -0.2, 0.867]
+    """
+    means = [
+        [np.mean(part, axis=0) for part in zip(*(placements(y, score) for score in scores), strict=True)]
+        for scores in (first, second)
+    ]
+    v10, v01 = (mine - theirs for mine, theirs in zip(*means, strict=True))
+    difference, variance = float(v10.mean()), _clustered_variance(y, v10, v01, groups)
+    if variance <= 0.0:
+        return difference, np.nan, np.nan
+    half = _normal_quantile(level) * float(np.sqrt(variance))
+    return difference, max(difference - half, -1.0), min(difference + half, 1.0)
+
+
+def _clustered_variance(y: np.ndarray, v10: np.ndarray, v01: np.ndarray, groups: np.ndarray) -> float:
+    """Return the variance of the mean of structural components (or of their differences) over callers."""
     area = float(v10.mean())
     code = np.unique(groups, return_inverse=True)[1]
     n_groups = int(code.max()) + 1
@@ -149,7 +205,7 @@ def obuchowski(y: np.ndarray, score: np.ndarray, groups: np.ndarray) -> AurocInt
     s10 = n10 / ((n10 - 1) * n1) * float(excess10 @ excess10)
     s01 = n01 / ((n01 - 1) * n0) * float(excess01 @ excess01)
     s11 = n_groups / (n_groups - 1) * float(excess10 @ excess01)
-    return AurocInterval(area, s10 / n1 + s01 / n0 + 2.0 * s11 / (n1 * n0))
+    return s10 / n1 + s01 / n0 + 2.0 * s11 / (n1 * n0)
 
 
 def _variance(v: np.ndarray) -> float:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
-from voicerisk.validation.metrics.cut_rules import CutRule, rule_cut
+from voicerisk.validation.cut_rule import CutRule
+from voicerisk.validation.metrics.cut_rules import rule_cut
 
 TOLERANCE = 1e-6
 BLOCK = 4_000_000

@@ -68,7 +68,7 @@ def plan_folds(
     merged : tuple of str
         Mergers of small stratum cells in the outer folds, each once.
     """
-    strata = tuple(c for c in callers.columns if c not in ("caller_id", "pattern", "n_calls", "n_frames"))
+    strata = _strata_of(callers)
     planned: list[OuterFold] = []
     merged: dict[str, None] = {}
     for design in designs:
@@ -116,11 +116,45 @@ def plan_whole(
     OuterFold
         Of a design that keeps no frame rows.
     """
-    strata = tuple(c for c in callers.columns if c not in ("caller_id", "pattern", "n_calls", "n_frames"))
     place = (len(DESIGNS), 0, 0)
     outer = _training_set(f"{key}/outer", callers, callers, prior, settings.seed, place)
-    splits = _inner_sets(key, callers, strata, prior, settings, place) if inner else ()
+    splits = _inner_sets(key, callers, _strata_of(callers), prior, settings, place) if inner else ()
     return OuterFold("grouped_kfold", 0, 0, outer, splits)
+
+
+def plan_split(
+    train: pd.DataFrame,
+    assess: pd.DataFrame,
+    settings: ValidationSettings,
+    key: str,
+    prior: float | None,
+    number: int,
+) -> OuterFold:
+    """Lay out one model of some callers that scores others, and the inner models that tune it.
+
+    Parameters
+    ----------
+    train, assess : DataFrame
+        Rows of `caller_table`, no caller in both.
+    settings : ValidationSettings
+    key : str
+    prior : float or None
+    number : int
+        Of the split, for its random streams.
+
+    Returns
+    -------
+    OuterFold
+        Of a design that keeps no frame rows.
+    """
+    place = (len(DESIGNS) + 1, 0, number)
+    outer = _training_set(f"{key}/outer", train, assess, prior, settings.seed, place)
+    splits = _inner_sets(key, train, _strata_of(train), prior, settings, place)
+    return OuterFold("grouped_kfold", 0, number, outer, splits)
+
+
+def _strata_of(callers: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(c for c in callers.columns if c not in ("caller_id", "pattern", "n_calls", "n_frames"))
 
 
 def plan_size(calls: pd.DataFrame, settings: ValidationSettings) -> dict[str, int]:

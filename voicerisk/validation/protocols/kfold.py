@@ -6,9 +6,9 @@ import pandas as pd
 from voicerisk.callers.draws import caller_draws, percentile_interval
 from voicerisk.callers.schema import check_calls
 from voicerisk.callers.streams import Stream, generator
-from voicerisk.validation.audit.permutation import pipeline_scores
 from voicerisk.validation.contract import FitPaths
 from voicerisk.validation.metrics.ranking import rank_statistics
+from voicerisk.validation.protocols.kfold_scores import pipeline_scores
 from voicerisk.validation.protocols.whole_procedure import LEAST_BOOTSTRAPS, FullProcedure
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 

@@ -11,10 +11,10 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.types import Progress
 from voicerisk.validation.contract import FitPaths, TrainingSet
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.recalibration import Recalibration
 from voicerisk.validation.protocols.choice import Choice
 from voicerisk.validation.protocols.fold_plan import plan_whole
 from voicerisk.validation.protocols.outer_fold import finish_fold
-from voicerisk.validation.protocols.recalibration import Recalibration
 from voicerisk.validation.protocols.result_tables import shared_cuts
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import ValidationSettings

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import FittedPath, Member, assert_unseen, next_path
-from voicerisk.validation.metrics.cut_rules import CutRule, bootstrapped_cuts, rule_cut
+from voicerisk.validation.cut_rule import CutRule
+from voicerisk.validation.metrics.cut_rules import bootstrapped_cuts, rule_cut
+from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.metrics.youden import BootstrapCut, bootstrap_youden, youden_cut
 from voicerisk.validation.protocols.choice import Choice, choose, untuned
 from voicerisk.validation.protocols.fold_plan import OuterFold
 from voicerisk.validation.protocols.prediction_rows import frame_rows
-from voicerisk.validation.protocols.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import DESIGNS, ValidationSettings
-
-SCORE_DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from voicerisk.models import (
     fit_lanes,
     fit_lanes_by_joblib,
     fit_lanes_in_folder,
+    held_out_path,
     learners_for,
 )
 from voicerisk.models.boosting.engine.groups import WIDTH, like_groups
@@ -58,7 +59,7 @@ def test_permutations_packed_are_each_permutation_alone():
             same(path, other)
             assert (path.key, path.offset) == (other.key, other.offset)
             rows = [np.flatnonzero(data.caller == c) for c in (0, 3)]
-            for mine, theirs in zip(path.held_out_path(rows), other.held_out_path(rows), strict=True):
+            for mine, theirs in zip(held_out_path(path, rows), held_out_path(other, rows), strict=True):
                 np.testing.assert_array_equal(mine, theirs)
     plain = list(fit_lanes(data, folds_of(data, "as it is"), 40))
     assert not np.array_equal(plain[0].steps, packed[0].steps)

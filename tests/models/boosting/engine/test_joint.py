@@ -5,7 +5,16 @@ import pytest
 
 from tests.models.boosting.engine.test_lanes import simulate
 from voicerisk.errors import ModelError
-from voicerisk.models import BoostData, BoostSettings, JointLanes, Lane, fit_jointly, fit_lanes, learners_for
+from voicerisk.models import (
+    BoostData,
+    BoostSettings,
+    JointLanes,
+    Lane,
+    fit_jointly,
+    fit_lanes,
+    held_out_path,
+    learners_for,
+)
 
 MSTOP = 320
 
@@ -46,7 +55,7 @@ def criterion(one: JointLanes, paths) -> np.ndarray:
     total = 0.0
     for path, rows, weights in zip(paths, one.held_out, one.weights, strict=False):
         groups = [rows[[i]] for i in range(len(rows))]
-        total = total + weights @ path.held_out_path(groups)[1]
+        total = total + weights @ held_out_path(path, groups)[1]
     return total
 
 

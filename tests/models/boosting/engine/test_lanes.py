@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from voicerisk.errors import ModelError
-from voicerisk.models import BoostData, BoostSettings, Lane, LanePath, Learner, fit_lanes, learners_for
+from voicerisk.models import (
+    BoostData,
+    BoostSettings,
+    Lane,
+    LanePath,
+    Learner,
+    fit_lanes,
+    held_out_path,
+    learners_for,
+)
 
 MARKERS = ("a", "b", "c")
 
@@ -162,7 +171,7 @@ def test_held_out_path_agrees_with_link_at_every_step():
         40,
     )
     groups = [np.flatnonzero(data.caller == c) for c in (0, 3, 9)] + [np.arange(11)]
-    score, deviance = path.held_out_path(groups)
+    score, deviance = held_out_path(path, groups)
     assert score.shape == deviance.shape == (4, 41)
     for step in (0, 1, 17, 40):
         for g, rows in enumerate(groups):
@@ -210,7 +219,7 @@ def test_without_learners_the_model_is_its_offset():
     assert (empty.selected == -1).all()
     assert np.ptp(empty.risk) == 0
     assert np.ptp(empty.link()) == 0
-    score, _ = empty.held_out_path([np.arange(10)])
+    score, _ = held_out_path(empty, [np.arange(10)])
     np.testing.assert_allclose(score, data.y.mean())
     assert full.risk[-1] < full.risk[0]
 
@@ -249,7 +258,7 @@ def test_saved_and_read_again(tmp_path):
     )
     np.testing.assert_array_equal(again.link(data, 7), path.link(data, 7))
     np.testing.assert_array_equal(
-        again.held_out_path([np.arange(9)], data)[0], path.held_out_path([np.arange(9)])[0]
+        held_out_path(again, [np.arange(9)], data)[0], held_out_path(path, [np.arange(9)])[0]
     )
     with pytest.raises(ModelError, match="give the data"):
         again.link()
@@ -288,12 +297,12 @@ def test_one_class_only_is_an_error():
 
 def test_unusable_settings_name_their_key():
     for settings, message in (
-        ({"engine": "xgboost"}, "boost.engine is 'xgboost'"),
+        ({"engine": "xgboost"}, "boost.engine must be one of native, mboost, not 'xgboost'"),
         ({"mstop": -1}, "boost.mstop is -1"),
         ({"nu": 0.0}, "boost.nu is 0.0"),
         ({"df": 2}, "boost.df is 2"),
         ({"knots": 0}, "boost.knots is 0"),
-        ({"outside": "drop"}, "boost.outside is 'drop'"),
+        ({"outside": "drop"}, "boost.outside must be one of extrapolate, clamp, not 'drop'"),
         ({"brandom": "yes"}, "boost.brandom is 'yes'"),
     ):
         with pytest.raises(ModelError, match=message):

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from voicerisk.models import BoostData, Lane, Learner, fit_lanes
-from voicerisk.models.boosting.engine import splines
+from voicerisk.models import BoostData, Lane, Learner, fit_lanes, splines
 
 CASES = (
     "degree_1", "degree_2", "differences_1_and_3", "case_weights", "counts", "held_out_and_masked", "ties",

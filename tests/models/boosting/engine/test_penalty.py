@@ -11,7 +11,7 @@ from voicerisk.models.boosting.engine.penalty import (
     penalty_from_spectrum,
     ridge_penalty_for_df,
 )
-from voicerisk.models.boosting.engine.splines import difference_matrix
+from voicerisk.models.splines import difference_matrix
 
 # R 4.2.2: uniroot(f, c(0, 1e15), tol = sqrt(.Machine$double.eps))$root, and how far it is from the true root
 UNIROOT = (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.models.boosting.engine.rows import RowOrder, RowOrders
-from voicerisk.models.boosting.engine.setup import mask_name
+from voicerisk.models.boosting.learner_rows import mask_name
 from voicerisk.models.boosting.spec import BoostData, Lane
 
 WIDTH = 16  # lanes of a group; one width alone is compiled, and a single fit leaves 15 lanes empty

@@ -15,8 +15,7 @@ from voicerisk.models.boosting.engine.lanes import GroupFit, check_fit
 from voicerisk.models.boosting.engine.rows import RowOrders
 from voicerisk.models.boosting.engine.setup import prepare
 from voicerisk.models.boosting.path import LanePath
-from voicerisk.models.boosting.resampling import LazyLanes
-from voicerisk.models.boosting.spec import BoostData, Lane
+from voicerisk.models.boosting.spec import BoostData, Lane, LazyLanes
 from voicerisk.types import Floats
 
 STAGE = 50  # steps between two looks at the held-out deviance

@@ -14,9 +14,9 @@ from voicerisk.models.boosting.engine.groups import WIDTH, like_groups
 from voicerisk.models.boosting.engine.loop import State, boost
 from voicerisk.models.boosting.engine.rows import RowOrder, RowOrders
 from voicerisk.models.boosting.engine.setup import Group, aligned, prepare
-from voicerisk.models.boosting.engine.splines import basis_weights
 from voicerisk.models.boosting.path import LanePath
 from voicerisk.models.boosting.spec import TILE, BoostData, Lane, check_steps
+from voicerisk.models.splines import basis_weights
 
 # family -> (log-odds per unit of the family's own link, factor of y - p in the gradient)
 FAMILIES = {"adaboost": (2.0, 2.0 / np.log(2.0)), "glm": (1.0, 1.0)}

@@ -11,19 +11,15 @@ from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
-from voicerisk.models.boosting.engine import kernels, splines
+from voicerisk.models import splines
+from voicerisk.models.boosting.engine import kernels
 from voicerisk.models.boosting.engine.penalty import penalty_for_df, ridge_penalty_for_df
-from voicerisk.models.boosting.engine.rows import (
-    RowOrder,
-    is_level_learner,
-    learner_blocks,
-    masked_column,
-    run_ranges,
-)
-from voicerisk.models.boosting.engine.splines import Grid
+from voicerisk.models.boosting.engine.rows import RowOrder, run_ranges
 from voicerisk.models.boosting.engine.tiles import gram_powers, sort_tiles
+from voicerisk.models.boosting.learner_rows import is_level_learner, learner_blocks, mask_name, masked_column
 from voicerisk.models.boosting.path import FittedLearner
 from voicerisk.models.boosting.spec import BoostData, Lane, Learner, rescaled_weights
+from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
 VariantKey = tuple[str, str | None, float, float, int]
@@ -212,11 +208,6 @@ def _variants(
         intervals = learner.knots + 1 if learner.kind == "bbs" else knots.get(key, 1)
         found.append(variants.setdefault((*key, bottom, top, intervals), len(variants)))
     return found
-
-
-def mask_name(learner: Learner, moderator: Moderator | None) -> str | None:
-    """Return the 0/1 column that masks rows; levels of the moderator are dealt with by blocks."""
-    return None if moderator is not None and learner.by in moderator.levels else learner.by
 
 
 def _fit_learners(

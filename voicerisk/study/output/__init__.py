@@ -1,0 +1,1 @@
+"""What leaves a study: metrics, figures, publication tables, reporting evidence."""

@@ -1,0 +1,140 @@
+"""Run a study: its stages, in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from voicerisk.cohort import load_cohort
+from voicerisk.errors import StudyError
+from voicerisk.pipeline.code import code_of
+from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import fingerprint
+from voicerisk.pipeline.tables import read_table
+from voicerisk.study.audit.run import drop_stale_audit
+from voicerisk.study.check import require_r, require_sound, unknown_linear
+from voicerisk.study.design import ModelTables
+from voicerisk.study.output.metrics import write_manifest
+from voicerisk.study.scale import NOT_RUN, run_scale_stages
+from voicerisk.study.scale_checks import is_scale, refused
+from voicerisk.study.scale_shown import show_scale
+from voicerisk.study.settings import Study
+from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where the results of a study are, and its main tables.
+
+    Attributes
+    ----------
+    folder : Path
+    metrics : DataFrame
+        `metrics.csv`.
+    thresholds : DataFrame
+        `thresholds.csv`.
+    flow : DataFrame
+        `flow.csv`.
+    """
+
+    folder: Path
+    metrics: pd.DataFrame
+    thresholds: pd.DataFrame
+    flow: pd.DataFrame
+
+
+def run_study(
+    study: Study,
+    out: Path | str,
+    protocols: Sequence[str] | None = None,
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> RunResult:
+    """Run a study: recordings to validated model, tables and figures.
+
+    Every finished stage and every finished fold is kept in `out`, so that the same call goes on after an
+    interruption; a changed input or setting runs again just what depends on it. The results do not depend on
+    `jobs`.
+
+    Parameters
+    ----------
+    study : Study
+        From `load_study`.
+    out : Path or str
+        Folder for the results; a new one, or one that holds this study.
+    protocols : sequence of {'published', 'nested'}, optional
+        Default: as the study file says.
+    jobs : int
+        Processor cores to use.
+    reporter : Reporter, optional
+        Told what is going on; default: silent.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    VoiceriskError
+        One sentence that says what was found, where, and what to do.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("demo/cohort/study.toml")  # doctest: +SKIP
+    >>> voicerisk.run_study(study, "results").metrics  # doctest: +SKIP
+    """
+    wanted = tuple(protocols or study.validation.protocols)
+    brought = study.folder / study.cohort.calls
+    read = digest(brought)
+    cohort = load_cohort(study.cohort, study.folder)
+    if digest(brought) != read:
+        raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
+    impossible = refused(study, wanted)
+    if impossible:
+        raise StudyError(f"{study.path.name}: {impossible}.")
+    told = require_sound(study, cohort, wanted)
+    folder = open_results(study, out)
+    with folder.locked():
+        folder.remember(study.path)
+        stages = StudyStages(study, folder, jobs, reporter or Silent())
+        if not is_scale(study):
+            told += require_r(study, folder.file("gamm/notes.json"))
+        for note in told:
+            stages.reporter.note(note)
+        tables, extraction = stages.extract(cohort)
+        if is_scale(study):
+            return _run_scale(stages, tables, read)
+        unknown = unknown_linear(study, tables.markers)
+        if unknown:
+            raise StudyError(f"{study.path.name}: {unknown}.")
+        stale = drop_stale_audit(study, folder, stages.marks["extract"])
+        if stale:
+            stages.reporter.note(stale)
+        chosen = stages.screen(tables)
+        kept = stages.gamm(tables, extraction, chosen)
+        shown = [
+            protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
+        ]
+        rivals = stages.rivals(tables, "nested" in shown)
+        metrics = stages.metrics(shown, rivals)
+        stages.models(shown, tables, kept)
+        stages.reporting(tables)
+        stages.show(shown)
+        write_manifest(study, folder, shown, read)
+        stages.report()
+        thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
+        return RunResult(folder.path, metrics, thresholds, flow)
+
+
+def _run_scale(stages: StudyStages, tables: ModelTables, read: str) -> RunResult:
+    """Run what a study of grades or of a number has: validation, model, figures, tables and report."""
+    study, folder = stages.study, stages.folder
+    stages.reporter.note(NOT_RUN.format(scale=study.cohort.scale))
+    metrics = run_scale_stages(stages, tables)
+    mark = fingerprint(marks=stages.marks, covariates=study.cohort.covariates, code=code_of(show_scale))
+    stages.run("show", "Figures and tables", mark, lambda move: show_scale(study, folder, move))
+    write_manifest(study, folder, (), read)
+    stages.report()
+    return RunResult(folder.path, metrics, pd.DataFrame(), read_table(folder.path, "flow"))
