@@ -1,4 +1,4 @@
-"""Do 20 of 100 callers with a risk of 20 % turn out at risk: calibration curve and distribution strip."""
+"""Do 20 of 100 callers with a risk of 20% turn out at risk: calibration curve and distribution strip."""
 
 from collections.abc import Mapping
 

@@ -48,13 +48,13 @@ READ: Mapping[str, str] = {
     "which is 0.5 for an honest AUROC (area under the receiver operating characteristic curve).",
     "permutation_null": "Outcomes were shuffled and everything was learned anew. Line: the observed value. "
     "P: share of shuffles that reach it, the observed one counted.",
-    "predicted_observed": "Each mark is a call that its model did not learn from. On the diagonal, predictions "
-    "are right.",
+    "predicted_observed": "Each mark is a call that its model did not learn from. On the diagonal, "
+    "predictions are right.",
     "grade_calibration": "On the diagonal, probabilities are right. One curve for each grade or more.",
     "settling": "Left: how far the risk after some seconds of speech is from that of the whole call. Right: "
     "share of calls decided as the whole call is.",
-    "instability": "Each mark is a call. Models of bootstrapped callers that scatter widely say that a single "
-    "risk depends on who was in the sample.",
+    "instability": "Each mark is a call. Models of bootstrapped callers that scatter widely say that a "
+    "single risk depends on who was in the sample.",
     "listening": "Contributions are in log-odds. Grey stretches are not the caller's speech.",
 }
 

@@ -55,7 +55,7 @@ def gamm_curves(
         p_selective_holm and p_holm give the P that is adjusted for all tests, written beside it.
     scales : {'shared', 'free'}
         Whether all panels have the same vertical axis, so that strengths can be compared. It holds every
-        estimate, and the pointwise bands over the middle 98 % of the observed values (without `observed`, all
+        estimate, and the pointwise bands over the middle 98% of the observed values (without `observed`, all
         of them); where hardly anyone was observed, bands may run out of the panel.
     odds_ratios : bool
         Whether the vertical axis is labelled in odds ratios, on a log scale, instead of log-odds.
@@ -390,7 +390,7 @@ def _limits(table: pd.DataFrame, observed: pd.DataFrame | None) -> tuple[float, 
 
 
 def _where_observed(table: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of curves within the middle 98 % of what was observed."""
+    """Keep the rows of curves within the middle 98% of what was observed."""
     key = ["marker", "sex"] if "sex" in observed and observed["sex"].isin(table["sex"]).any() else ["marker"]
     ends = observed.groupby(key, observed=True)["x"].quantile(np.array([0.01, 0.99])).unstack()
     ends.columns = pd.Index(["_low", "_high"])

@@ -213,7 +213,7 @@ def _performance(metrics: pd.DataFrame) -> str:
         f"{row['protocol']}, {row['design']}: {row['metric']} {_interval(row)}"
         for row in shown.dropna(subset="estimate").to_dict("records")
     )
-    return f"95 % intervals given these scores: {values}; all in metrics.csv" if values else ""
+    return f"95% intervals given these scores: {values}; all in metrics.csv" if values else ""
 
 
 def _by_group(metrics: pd.DataFrame, but: str) -> str:
