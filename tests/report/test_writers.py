@@ -72,7 +72,7 @@ def test_word_holds_every_cell(hostile, tmp_path):
     assert shown[0] == ["Call", "<b>Head</b>"]
     assert [row[0] for row in shown[1:]] == list(hostile.cells["Call"]) and shown[1][1] == "a b"
     assert "tblHeader" in grid.rows[0]._tr.xml
-    assert document.paragraphs[0].text == "Calls & <i>more</i>"
+    assert document.paragraphs[0].text == "Table 1. Calls & <i>more</i>"
 
 
 def test_missing_python_docx_names_the_extra(hostile, tmp_path, monkeypatch):
