@@ -15,7 +15,15 @@ from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
 
 # name -> how many things it may learn beyond a line for each marker; simpler members come first
-MEMBERS: Mapping[str, int] = {"linear": 0, "sparse": 1, "by_level": 1, "curves": 1, "curves_by_level": 2}
+MEMBERS: Mapping[str, int] = {
+    "linear": 0,
+    "sparse": 1,
+    "spread": 1,
+    "by_level": 1,
+    "curves": 1,
+    "sparse_spread": 2,
+    "curves_by_level": 2,
+}
 COMMON = "all"  # curves of a level that was not learned from
 PENALTY = 0.25  # prior variance of a call's log-odds is 1 / PENALTY: 2 log-odds either way
 COMMON_SHARE = 0.5  # variance of what levels share, beside 1 of what is a level's own
@@ -173,6 +181,7 @@ def fit_calls(
     weights: Floats,
     members: Sequence[str] = tuple(MEMBERS),
     penalty: float = PENALTY,
+    spreads: Sequence[str] = (),
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
 
@@ -191,6 +200,8 @@ def fit_calls(
     members : sequence of str
         Of `MEMBERS`.
     penalty : float
+    spreads : sequence of str
+        Those of `markers` that are spreads within calls; only members named `...spread` take them.
 
     Returns
     -------
@@ -226,12 +237,13 @@ def fit_calls(
 
     outcome = y[train].astype(np.float64)
     residual = weights * (outcome - share @ outcome)
+    of_markers = np.array([float(name not in spreads) for name in names])
     links, models = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
-        size = np.ones(len(names))
-        if name == "sparse":
-            size = _beyond_chance(part[train, :, 0], residual, weights, float(share @ outcome))
+        size = np.ones(len(names)) if name.endswith("spread") else of_markers
+        if name.startswith("sparse"):
+            size = size * _beyond_chance(part[train, :, 0], residual, weights, float(share @ outcome))
         part = part * np.sqrt(size)[:, None]
         flat = part.reshape(len(part), -1)
         columns = [flat]

@@ -25,6 +25,7 @@ SCALE = (
     "log-odds; each row of polynomials: powers 0..3 of the position within a knot interval; the last three "
     "rows: missing, below and above the knots. A call's score is the mean probability of its rows; of "
     "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; "
+    "an effect of 'spread' is of a row's distance from the call's mean of the marker; "
     "logit risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
 )
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; a model of all markers takes some 200 kB
@@ -61,6 +62,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
                     "high": effect.grid.high,
                     "intervals": effect.grid.intervals,
                     "polynomials": effect.polynomials.tolist(),
+                    **({"of": "spread"} if effect.spread else {}),
                 }
                 for effect in model.effects
             ],
@@ -144,6 +146,7 @@ def _model_of(content: Content) -> AdditiveModel:
                 curve.level,
                 Grid(float(curve.low), float(curve.high), curve.intervals),
                 np.array(curve.polynomials, np.float64),
+                curve.of == "spread",
             )
             for curve in member.effects
         ),
