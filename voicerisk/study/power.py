@@ -1,4 +1,4 @@
-"""How many callers the nested procedure needs: the procedure itself, learned on simulated callers of any number."""
+"""How many callers the nested procedure needs: the procedure itself, learned on simulated callers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -121,8 +121,8 @@ def enough(curve: pd.DataFrame) -> int | None:
 def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
     """Say a power curve in two sentences."""
     told = [
-        f"{row.callers} callers {row.auroc:.2f} ({row.lower:.2f} to {row.upper:.2f}; {row.learned_nothing:.0%} of "
-        "models learn nothing)"
+        f"{row.callers} callers {row.auroc:.2f} ({row.lower:.2f} to {row.upper:.2f}; {row.learned_nothing:.0%} "
+        "of models learn nothing)"
         for row in curve.itertuples()
     ]
     needed = enough(curve)
@@ -132,8 +132,8 @@ def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
         else f"{curve['callers'].max()} callers would not do yet."
     )
     return (
-        f"By simulation, where the best score of {markers} markers has AUROC {auroc:g}, this procedure reaches with "
-        f"{', with '.join(told)}. {end}"
+        f"By simulation, where the best score of {markers} markers has AUROC {auroc:g}, this procedure reaches "
+        f"with {', with '.join(told)}. {end}"
     )
 
 
@@ -160,9 +160,7 @@ def _one(
     names = tuple(f"x{number}" for number in range(markers))
     calls = pd.DataFrame({"call_id": ids, "caller_id": ids, "y": y, "n_frames": FRAMES})
     who, frame = np.repeat(ids, FRAMES), np.tile(np.arange(FRAMES), total)
-    keys = pd.DataFrame(
-        {"call_id": who, "caller_id": who, "segment": 0, "frame": frame, "time_s": frame * 0.02}
-    )
+    keys = pd.DataFrame({"call_id": who, "caller_id": who, "segment": 0, "frame": frame, "time_s": 0.0})
     frames = pd.concat([keys, pd.DataFrame(values.reshape(-1, markers), columns=list(names))], axis=1)
     tables = ModelTables(calls, frames, frames.iloc[:0], names, None)
     fitter = FamilyFitter(tables, members_of(settings.family, None) or ("linear",))
