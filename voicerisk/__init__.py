@@ -10,9 +10,7 @@ Everything loads on first use. A research tool: a number it prints is never the 
 decision.
 """
 
-from typing import TYPE_CHECKING
-
-from voicerisk.lazy import attach
+from voicerisk.lazy import TYPE_CHECKING, attach
 
 if TYPE_CHECKING:
     from voicerisk import figures, report, simulate

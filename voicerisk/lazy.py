@@ -4,10 +4,15 @@ A face lists its names under `if TYPE_CHECKING`, where editors and type checkers
 same lines, so that no second list can disagree with them. Nothing is read before a name is asked for.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all the rest of a face
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def homes_of(source: str) -> dict[str, tuple[str, str]]:

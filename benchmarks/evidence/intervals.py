@@ -16,10 +16,11 @@ import sys
 import time
 
 import numpy as np
+from scipy.special import expit
 from scipy.stats import norm
 
 from voicerisk.validation.metrics.discrimination import delong
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 
 FRAMES, ICC, MOVING = 30, 0.3, 3
 SPREAD = np.sqrt(ICC + (1 - ICC) / FRAMES)

@@ -84,8 +84,8 @@ vr_boost_predict <- function(fit, newdata) {
 boost_links <- function(fit, newdata, path = FALSE) {
   learners <- fit$learners
   needed <- setdiff(unique(c(learners$variable[learners$kind != "brandom"])), "1")
-  absent <- setdiff(needed, names(newdata))
-  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
+  once(newdata, needed)
+  for (name in setdiff(needed, fit$sex)) finite(newdata[[name]], name)
   active <- which(fit$status == "")
   link <- matrix(fit$offset, nrow(newdata), if (path) fit$mstop + 1L else 1L)
   if (fit$mstop == 0L) return(link)

@@ -111,7 +111,13 @@ update.vr_clustered_gam <- function(object, ...) {
 update.vr_gam <- function(object, formula., ..., evaluate = TRUE) {
   changes <- match.call(expand.dots = FALSE)$...
   call <- object$call
-  if (!missing(formula.)) call$formula <- stats::update.formula(object$formula, formula.)
+  if (!missing(formula.)) {
+    call$formula <- stats::update.formula(object$formula, formula.)
+    absent <- setdiff(all.vars(call$formula), names(object$model))
+    if (length(absent) && !"data" %in% names(changes)) {
+      refuse("the model keeps its own columns alone; update it with data = your table, which holds \"", absent[1L], "\".")
+    }
+  }
   for (name in names(changes)) call[[name]] <- changes[[name]]
   # The call was made inside vr_gamm(); the rows that it used are kept in the model.
   if (!"data" %in% names(changes)) {

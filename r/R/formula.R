@@ -22,6 +22,8 @@ gamm_by_formula <- function(call, env) {
   others <- setdiff(names(rest), columns)
   rest[others] <- lapply(rest[others], eval, envir = env)
   rest <- rest[!vapply(rest, is.null, TRUE)]
+  twice <- intersect(c(all.vars(formula), unlist(rest[columns])), names(data)[duplicated(names(data))])
+  if (length(twice)) refuse("the table has two columns \"", twice[1L], "\"; rename or drop one.")
   alone <- is.null(rest$sex)
   if (alone) {
     # Without a moderator there is one group of rows.

@@ -102,8 +102,7 @@ model_of_version_2 <- function(plain, path) {
 #' @export
 vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
   if (!inherits(model, "vr_model")) refuse("vr_score needs what vr_read_model gives, not a ", class(model)[1L], ".")
-  absent <- setdiff(c(model$markers, if (model$needs_sex) sex), names(newdata))
-  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
+  once(newdata, c(model$markers, if (model$needs_sex) sex))
   n <- nrow(newdata)
   sexes <- if (model$needs_sex) model_levels(newdata[[sex]], sex, model$levels) else rep("all", n)
   base <- rep(model$offset, n)
@@ -114,10 +113,7 @@ vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
   parts <- matrix(0, n, length(model$markers), dimnames = list(NULL, model$markers))
   outside <- list()
   for (marker in model$markers) {
-    # A factor or text would be read as the number of its level.
-    if (!is.numeric(newdata[[marker]]) && !all(is.na(newdata[[marker]]))) {
-      refuse("marker \"", marker, "\" is of class ", class(newdata[[marker]])[1L], "; give numbers.")
-    }
+    finite(newdata[[marker]], marker)
     missing <- is.na(newdata[[marker]])
     if (any(missing) && !marker %in% model$may_be_missing) {
       refuse(
@@ -173,6 +169,7 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
     refuse("this model holds no recalibration, so that its score is no risk; use boost/model.json of the nested protocol.")
   }
   if (!call %in% names(newdata)) refuse("the new rows have no column \"", call, "\" that says which call they are of.")
+  once(newdata, call)
   here <- if (is.null(prevalence)) use$prevalence else prevalence
   if (!is.numeric(here) || length(here) != 1L || !isTRUE(here > 0 && here < 1)) {
     refuse("prevalence is ", format(here), "; it must be a share above 0 and below 1.")

@@ -11,35 +11,47 @@ install_lines <- list(
   )
 )
 
-# Stop with the lines that install `package`, unless it is there.
+# Stop with the lines that install `package`, unless it is there and loads.
 need_package <- function(package) {
-  if (!requireNamespace(package, quietly = TRUE)) {
-    stop(errorCondition(missing_package_text(package), class = "vr_package_missing", package = package, call = NULL))
+  trouble <- package_trouble(package)
+  if (nzchar(trouble)) {
+    stop(errorCondition(trouble, class = "vr_package_missing", package = package, call = NULL))
   }
   invisible(TRUE)
 }
 
-missing_package_text <- function(package) {
-  lines <- install_lines[[package]]
-  paste0(
-    "The R package '", package, "' is not installed in any of ", paste(.libPaths(), collapse = ", "),
-    "; Debian or Ubuntu: ", lines[1L], "; conda: ", lines[2L], "; R from CRAN: ", lines[3L], "."
-  )
+# Why `package` cannot be used, "" where it can.
+package_trouble <- function(package) {
+  why <- tryCatch({
+    loadNamespace(package)
+    ""
+  }, error = conditionMessage)
+  if (!nzchar(why)) return("")
+  trouble_text(package, .libPaths()[dir.exists(file.path(.libPaths(), package))], why)
 }
 
-# Version of each package as text, NA where it is not installed.
+# A package that lies in a library but does not load lacks something else, which R's own message names.
+trouble_text <- function(package, lies, why) {
+  lines <- install_lines[[package]]
+  if (is.null(lines)) lines <- paste0("install.packages(\"", package, "\")")
+  names(lines) <- utils::tail(c("Debian or Ubuntu", "conda", "R from CRAN"), length(lines))
+  remedy <- paste0(names(lines), ": ", lines, collapse = "; ")
+  if (length(lies)) {
+    return(paste0(
+      "The R package '", package, "' is installed in ", lies[1L], " but does not load (", gsub("\\s+", " ", why),
+      "); install what is missing there, then the package again: ", remedy, "."
+    ))
+  }
+  paste0("The R package '", package, "' is not installed in any of ", paste(.libPaths(), collapse = ", "), "; ", remedy, ".")
+}
+
+# Version of each package as text, NA where it cannot be used, and then why ("" otherwise).
 package_versions <- function(packages) {
-  version <- vapply(packages, function(package) {
-    if (requireNamespace(package, quietly = TRUE)) {
-      as.character(utils::packageVersion(package))
-    } else {
-      NA_character_
-    }
-  }, "")
-  data.frame(
-    package = packages, version = unname(version),
-    install = vapply(packages, function(package) missing_package_text(package), "", USE.NAMES = FALSE)
-  )
+  trouble <- vapply(packages, package_trouble, "", USE.NAMES = FALSE)
+  version <- rep(NA_character_, length(packages))
+  usable <- !nzchar(trouble)
+  version[usable] <- vapply(packages[usable], function(package) as.character(utils::packageVersion(package)), "")
+  data.frame(package = packages, version = version, trouble = trouble)
 }
 
 # A small GAMM with a known answer: two groups, one marker whose slope is 1 log-odd per unit.

@@ -73,14 +73,27 @@ new_columns <- function(fit, newdata, needed) {
   given <- ifelse(given %in% names(newdata), given, needed)
   absent <- which(!given %in% names(newdata))
   if (length(absent)) refuse("the new rows have no column \"", said(fit, needed[absent[1L]]), "\".")
+  once(newdata, given)
   rows <- stats::setNames(as.data.frame(newdata)[given], needed)
   for (name in needed) {
-    model <- gam_of(fit)$model[[name]]
-    if (is.numeric(model) && !is.numeric(rows[[name]])) {
-      refuse("column \"", said(fit, name), "\" of the new rows is of class ", class(rows[[name]])[1L], "; the model needs numbers.")
-    }
+    if (is.numeric(gam_of(fit)$model[[name]])) finite(rows[[name]], said(fit, name))
   }
   rows
+}
+
+# Refuse a name that is absent or stands over two columns, of which R would take the first.
+once <- function(newdata, names) {
+  absent <- setdiff(names, names(newdata))
+  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
+  twice <- intersect(names, names(newdata)[duplicated(names(newdata))])
+  if (length(twice)) refuse("the new rows have two columns \"", twice[1L], "\"; rename or drop one.")
+}
+
+# Refuse what would be read as other numbers (text, the number of a factor's level) or as none.
+finite <- function(x, name) {
+  if (!is.numeric(x) && !all(is.na(x))) refuse("\"", name, "\" of the new rows is of class ", class(x)[1L], "; give numbers.")
+  wrong <- which(is.infinite(x))
+  if (length(wrong)) refuse("\"", name, "\" is infinite in row ", wrong[1L], "; use NA for a missing value.")
 }
 
 # The model matrix of new rows with the columns of the random intercepts at zero.

@@ -59,14 +59,29 @@ df_between <- function(fit) {
   if (is.null(fit$df_sex)) fit$df else min(fit$df_sex)
 }
 
-# Of each parametric term, by its name. The intercept is that of the first sex.
+# Of each parametric term, by its name. Under treatment contrasts the intercept is that of the first level and
+# `sexfemale:dom` beside `sexmale:dom` is one level's slope; whatever else holds the moderator compares levels.
 df_of_terms <- function(fit, terms) {
   spec <- fit$spec
   df <- rep(fit$df, length(terms))
   if (is.null(fit$df_sex)) return(df)
-  df[terms == "(Intercept)"] <- df_of(fit, spec$sexes[1L])
-  df[terms %in% paste0(spec$sex, spec$sexes)] <- df_between(fit)
-  for (sex in spec$sexes) df[startsWith(terms, paste0(spec$sex, sex, ":"))] <- df_of(fit, sex)
+  gam <- gam_of(fit)
+  variables <- strsplit(c("(Intercept)", attr(gam$pterms, "term.labels"))[gam$assign[seq_along(terms)] + 1L], ":", fixed = TRUE)
+  moderated <- vapply(variables, function(names) spec$sex %in% names, TRUE)
+  if (!any(moderated)) return(df)
+  treated <- identical(unname(gam$contrasts[[spec$sex]]), "contr.treatment")
+  beside <- vapply(variables, function(names) {
+    any(vapply(variables[moderated], function(other) setequal(names, setdiff(other, spec$sex)), TRUE))
+  }, TRUE)
+  df[terms == "(Intercept)" | beside] <- if (treated) df_of(fit, spec$sexes[1L]) else df_between(fit)
+  df[moderated] <- df_between(fit)
+  if (!treated) return(df)
+  for (sex in spec$sexes) {
+    mine <- which(startsWith(terms, paste0(spec$sex, sex, ":")))
+    rest <- substring(terms[mine], nchar(spec$sex) + nchar(sex) + 2L)
+    whole <- vapply(rest, function(one) all(paste0(spec$sex, spec$sexes, ":", one) %in% terms), TRUE)
+    df[mine[whole]] <- df_of(fit, sex)
+  }
   df
 }
 

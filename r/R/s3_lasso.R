@@ -67,8 +67,8 @@ coef.vr_lasso <- function(object, rule = object$rule, ...) {
 predict.vr_lasso <- function(object, newdata, type = c("link", "response"), rule = object$rule, ...) {
   type <- match.arg(type)
   if (missing(newdata)) refuse("give newdata: the fit keeps no table of its own rows.")
-  absent <- setdiff(object$markers, names(newdata))
-  if (length(absent)) refuse("the new rows have no column \"", absent[1L], "\".")
+  once(newdata, object$markers)
+  for (name in object$markers) finite(newdata[[name]], name)
   beta <- coef.vr_lasso(object, rule)
   X <- lasso_columns(newdata, object$markers, object$fill)
   link <- unname(beta[[1L]] + drop(X[, names(beta)[-1L], drop = FALSE] %*% beta[-1L]))

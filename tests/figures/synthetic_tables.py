@@ -582,3 +582,16 @@ def wide_ladder() -> pd.DataFrame:
             "leaked": ["", "knots"] + ["knots, screening"] * 6,
         }
     ).reset_index(drop=True)
+
+
+def graded_predictions(n: int = 40, seed: int = 5) -> pd.DataFrame:
+    """Predictions of a study of grades 0 to 3, one design and repeat."""
+    rng = np.random.default_rng(seed)
+    y = np.sort(rng.integers(0, 4, n))
+    score = y + rng.normal(size=n)
+    above = {f"at_least_{k}": 1 / (1 + np.exp(-(score - k + 0.5))) for k in (1, 2, 3)}
+    names = [f"c{i:02d}" for i in range(n)]
+    rows = pd.DataFrame(
+        {"design": "loco", "repeat": 0, "fold": range(n), "call_id": names, "caller_id": names}
+    )
+    return rows.assign(y=y, score=score, predicted=sum(above.values()), **above)

@@ -52,13 +52,17 @@ def drawn(made):
         "scores": figures.score_dots(figures.call_scores(predictions), width_mm=183),
         "protocols": figures.protocols_compared(made.metrics(), width_mm=183),
         "missing": figures.missing_values(missing, labels, width_mm=183),
+        "grades": figures.grade_calibration(figures.grade_points(made.graded_predictions()), width_mm=183),
+        "predicted": figures.predicted_observed(made.graded_predictions(), width_mm=89),
     }
 
 
-WIDTHS = {"flow": 120, "free": 140, "selection": 89, "roc": 130, "pr": 130, "calibration": 89, "decision": 89}
+WIDTHS = {"flow": 120, "free": 140, "selection": 89, "roc": 130, "pr": 130, "calibration": 89, "decision": 89,
+          "predicted": 89}  # fmt: skip
 NAMES = [
     "flow", "gamm", "free", "partial", "difference", "lasso", "risk", "selection", "roc", "pr", "calibration",
     "thresholds", "scores", "protocols", "missing", "decision", "ladder", "null", "subgroups", "listening",
+    "grades", "predicted",
 ]  # fmt: skip
 
 
@@ -383,3 +387,22 @@ def test_flow_that_starts_with_an_exclusion_says_what_there_was_before(made):
 def test_unusable_tables_say_what_is_wrong(function, table, message):
     with pytest.raises(ReportError, match=message):
         getattr(figures, function)(table)
+
+
+def test_calibration_of_grades_shows_the_shares_of_each_grade(made):
+    rows = made.graded_predictions()
+    points = figures.grade_points(rows)
+    for grade, mine in points.groupby("grade"):
+        assert mine["n"].sum() == len(rows)
+        assert (mine["observed"] * mine["n"]).sum() == (rows["y"] >= grade).sum()
+    panels = figures.grade_calibration(points).axes
+    assert [panel.get_title(loc="left") for panel in panels] == [f"grade {k} or more" for k in (1, 2, 3)]
+
+
+def test_every_call_is_a_dot_and_a_number_has_no_bars(made):
+    rows = made.graded_predictions()
+    (panel,) = figures.predicted_observed(rows).axes
+    assert sum(len(line.get_xdata()) for line in panel.lines if line.get_marker() == "o") == len(rows)
+    assert len(panel.collections) == rows["y"].nunique()
+    (panel,) = figures.predicted_observed(rows.assign(y=rows["y"] + 0.123)).axes
+    assert not panel.collections and panel.get_xlabel() == "observed"

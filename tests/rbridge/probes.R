@@ -11,7 +11,7 @@ bridge_probe <- function(what) {
       1
     },
     stop = bridge_deep(2L),
-    package = stop(errorCondition(missing_package_text("mgcv"), class = "vr_package_missing", call = NULL)),
+    package = stop(errorCondition(trouble_text("mgcv", character(), ""), class = "vr_package_missing", call = NULL)),
     random = stats::runif(3L),
     options = list(contrasts = getOption("contrasts"), sorted = sort(c("a", "B")), kind = RNGkind()),
     print = {

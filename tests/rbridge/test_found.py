@@ -3,7 +3,7 @@
 import pytest
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge import check, found
+from voicerisk.rbridge import check, doctor, found
 
 
 def fake_r(folder, version):
@@ -35,7 +35,8 @@ def test_r_home_without_r_is_named(monkeypatch, tmp_path):
         ("4.2.2", "3.6.7", r"R 4\.2\.2 is too old for rpy2-rinterface 3\.6\.7.*'rpy2-rinterface==3\.6\.5'"),
         ("4.4.3", "3.6.6", r"R 4\.4\.3 is too old for rpy2-rinterface 3\.6\.6.*'rpy2-rinterface==3\.6\.5'"),
         ("4.6.0", "3.6.5", r"R 4\.6\.0 is too new for rpy2-rinterface 3\.6\.5.*'rpy2-rinterface>=3\.6\.7'"),
-        ("3.6.3", "3.6.5", r"R 3\.6\.3 is too old: voicerisk needs R 4\.0"),
+        ("4.0.5", "3.6.5", r"R 4\.0\.5 is too old: voicerisk needs R 4\.1"),
+        ("3.6.3", "3.6.5", r"R 3\.6\.3 is too old: voicerisk needs R 4\.1"),
     ],
 )
 def test_misfit_prints_the_exact_pin(monkeypatch, tmp_path, r, rpy2, message):
@@ -60,3 +61,14 @@ def test_rpy2_missing_prints_the_pin_for_this_r(monkeypatch, tmp_path):
 )
 def test_fitting_pairs_pass(r, rpy2):
     assert found.misfit(r, rpy2) is None
+
+
+def test_what_the_r_package_needs_is_read_from_its_description(monkeypatch):
+    assert (found.oldest("R"), found.oldest("mgcv"), found.oldest("knitr")) == ("4.1.0", "1.8-40", "0")
+
+
+def test_a_version_below_the_description_is_named(monkeypatch):
+    line = doctor._package("mgcv", "1.8.33", "", True)
+    assert not line.ok
+    assert "'mgcv' is version 1.8.33; voicerisk needs 1.8-40 or newer" in line.message
+    assert doctor._package("mgcv", "1.8.41", "", True).ok

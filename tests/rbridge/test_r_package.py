@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voicerisk.rbridge import Worker
-from voicerisk.rbridge.session import source_folder
+from voicerisk.rbridge.found import source_folder
 
 SOURCE = source_folder().parent
 

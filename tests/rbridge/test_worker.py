@@ -1,6 +1,7 @@
 """The child process: values both ways, failures as data, time limits, interrupts, death."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge import Kept, Rds, Worker, call, check
+from voicerisk.rbridge import Kept, Rds, Worker, call, check, missing_in_r
 
 pytestmark = pytest.mark.r
 
@@ -99,6 +100,27 @@ def test_missing_rds_file_is_named(worker, tmp_path):
     with pytest.raises(RBridgeError, match=r"^R function bridge_echo: .*There is no file .*absent\.rds"):
         worker.call("bridge_echo", value=Rds(tmp_path / "absent.rds"))
     assert worker.call("bridge_echo", value=1.0).value[0] == 1.0
+
+
+def test_a_package_that_lacks_another_is_told_from_one_that_is_absent(tmp_path, monkeypatch):
+    library = tmp_path / "library"
+    library.mkdir()
+    for name, needs in (("needed", ""), ("lacking", "Imports: needed\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "DESCRIPTION").write_text(
+            f"Package: {name}\nVersion: 1.0\nTitle: T\nDescription: D.\nLicense: GPL-2\nAuthor: A\n"
+            f"Maintainer: A <a@example.org>\n{needs}"
+        )
+        (tmp_path / name / "NAMESPACE").write_text("import(needed)\n" if needs else "")
+    monkeypatch.setenv("R_LIBS", str(library))
+    install = ["R", "CMD", "INSTALL", "--no-docs", f"--library={library}", "needed", "lacking"]
+    subprocess.run(install, cwd=tmp_path, check=True, capture_output=True)
+    assert missing_in_r("lacking") == ()
+    shutil.rmtree(library / "needed")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")  # other surroundings: what was usable is looked at again
+    lacking, absent = missing_in_r("lacking", "absent.everywhere")
+    assert f"'lacking' is installed in {library} but does not load" in lacking and "needed" in lacking
+    assert "'absent.everywhere' is not installed" in absent
 
 
 def test_missing_package_prints_apt_conda_and_cran_lines(worker):

@@ -5,7 +5,7 @@ import pytest
 
 from tests.figures.synthetic_tables import metrics as both_protocols
 from voicerisk.figures import protocols_compared
-from voicerisk.report.comparison_table import comparison_table
+from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.rivals import rivals_line, rivals_table
 from voicerisk.report.tables import performance_table
 from voicerisk.study.summary import side_by_side
@@ -70,5 +70,5 @@ def test_the_headline_figure_names_them(metrics):
     figure = protocols_compared(metrics)
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert [text for text in texts if not text.startswith(("published", "without"))] == [
-        "nested protocol", "ridge on call means", "elastic net on call summaries"
+        "nested protocol", "elastic net on call summaries", "ridge on call means"
     ]  # fmt: skip

@@ -283,9 +283,11 @@ def test_a_training_set_with_one_class_names_the_fold():
 
 def test_settings_name_the_key():
     assert ScreeningSettings().rule == "min"
-    with pytest.raises(ScreeningError, match=r"\[screening\] unit is 'frames', but must be one of 'segment'"):
+    with pytest.raises(
+        ScreeningError, match=r"\[screening\] unit must be one of segment, frame, none, not 'frames'"
+    ):
         ScreeningSettings(unit="frames")
-    with pytest.raises(ScreeningError, match=r"\[screening\] rule is 'best'"):
+    with pytest.raises(ScreeningError, match=r"\[screening\] rule must be one of min, 1se, not 'best'"):
         ScreeningSettings(rule="best")
 
 

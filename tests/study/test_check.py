@@ -12,7 +12,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.report.check_page import check_page
 from voicerisk.study import check_study, load_study, run_study
-from voicerisk.study.check import require_sound
+from voicerisk.study.check import r_packages, require_r, require_sound
 
 
 def told(check, kind):
@@ -138,6 +138,38 @@ def test_only_the_protocols_that_are_asked_for_need_their_callers(write_study):
         StudyError, match=r"study\.toml: .*callers in the two classes; add callers, or lower inner"
     ):
         require_sound(study, cohort, ("nested",))
+
+
+def without_r(monkeypatch, folder):
+    monkeypatch.delenv("R_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_study_without_r_stops_before_its_recordings_are_read(write_study, tmp_path, monkeypatch):
+    study = write_study()
+    without_r(monkeypatch, tmp_path)
+    check = check_study(study)
+    assert not check.runs and "R was not found" in told(check, "mend")
+    with pytest.raises(
+        StudyError, match=r"study\.toml needs R for its curves\. R was not found.*apt install"
+    ):
+        run_study(load_study(study), tmp_path / "results")
+    assert not (tmp_path / "results" / "frames.parquet").exists()
+
+
+def test_a_kept_gamm_needs_r_only_if_it_changes(write_study, tmp_path, monkeypatch):
+    study = load_study(write_study())
+    kept = tmp_path / "notes.json"
+    kept.write_text("{}")
+    without_r(monkeypatch, tmp_path)
+    (note,) = require_r(study, kept)
+    assert "should its kept GAMM have to be fitted again" in note and "R was not found" in note
+
+
+def test_mboost_is_looked_for_where_the_study_boosts_with_it(write_study):
+    assert r_packages(load_study(write_study())) == ("mgcv",)
+    by_mboost = SETTINGS.replace("mstop = 10", 'mstop = 10\nengine = "mboost"')
+    assert r_packages(load_study(write_study(settings=by_mboost))) == ("mgcv", "mboost")
 
 
 def test_the_command_writes_a_page_and_says_by_its_code_whether_the_study_can_run(write_study, tmp_path):

@@ -16,7 +16,7 @@ from voicerisk.study import load_study
 from voicerisk.study.external import _years, by_group, validate_externally
 from voicerisk.study.protocols import fitter_of
 from voicerisk.study.saved_models import learn_model
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def developed(write_study, tmp_path):
     study = replace(study, screening=replace(study.screening, unit="none"))
     folder = open_results(study, tmp_path / "first_results")
     with folder.locked():
-        tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+        tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
         fitter = fitter_of(study, "nested", tables, (), folder.checkpoints("boost", "0"), 1)
         _, model, _ = learn_model(study, "nested", tables, fitter)
         write_model(folder.file("boost/model.json"), model)

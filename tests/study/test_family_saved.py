@@ -18,7 +18,7 @@ from voicerisk.study.protocols import procedure_of, run_protocol_stage
 from voicerisk.study.saved_models import learn_model
 from voicerisk.study.scoring import score
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 
 Made = tuple[Study, ModelTables, ResultsFolder]
 
@@ -29,7 +29,7 @@ def made(write_study, tmp_path) -> Made:
     frames.loc[frames.index[::7], "noise"] = np.nan
     study = load_study(write_study(calls, frames))
     folder = open_results(study, tmp_path / "out")
-    tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+    tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     return study, tables, folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.small_study import SETTINGS
-from voicerisk.rbridge.session import source_folder
+from voicerisk.rbridge.found import source_folder
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 COMMAND = Path(sys.executable).parent / "voicerisk"

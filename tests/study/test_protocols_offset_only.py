@@ -9,7 +9,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.protocols import fitter_of
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import compute_metrics, degenerate_scores, run_published
 
 
@@ -29,7 +29,7 @@ def test_caller_intercepts_on_noise_score_the_offset_alone_and_a_free_direction_
     settings = SETTINGS.replace("mstop = 10", "mstop = 40\nbrandom = true")
     study = load_study(write_study(calls, frames, settings))
     folder = open_results(study, tmp_path / "out")
-    tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+    tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     fitter = fitter_of(study, "published", tables, ("x", "noise"), tmp_path / "fits", 1)
     table = tables.calls[["call_id", "caller_id", "y", "n_frames", "sex"]]
     result = run_published(table, fitter, replace(study.validation, bootstraps=200))

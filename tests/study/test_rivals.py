@@ -27,17 +27,21 @@ def test_ridge_is_scikit_learns(data):
         np.testing.assert_allclose(column, fit.decision_function(x), atol=1e-5)  # lbfgs stops there
 
 
-def test_elastic_net_is_scikit_learns(data):
+def test_elastic_net_obeys_the_conditions_of_its_minimum(data):
+    """Karush, Kuhn and Tucker: the gradient of the likelihood is that of the penalty, within it at 0."""
     x, y, weights = data
-    found = elastic_net_path(x, y, weights, x)
+    link = elastic_net_path(x, y, weights, np.vstack([np.zeros(4), np.eye(4)]))
     share = weights / weights.sum()
     largest = np.abs((share * (y - share @ y)) @ x).max() / MIX
-    for place in (0, 4, len(LAMBDAS) - 1):
-        fit = LogisticRegression(
-            l1_ratio=MIX, C=1 / (largest * LAMBDAS[place] * weights.sum()), solver="saga", tol=1e-9,
-            max_iter=20_000,
-        ).fit(x, y, sample_weight=weights)  # fmt: skip
-        np.testing.assert_allclose(found[:, place], fit.decision_function(x), atol=2e-3)  # glmnet's tolerance
+    for column, of_largest in zip(link.T, LAMBDAS, strict=True):
+        intercept, beta = column[0], column[1:] - column[0]
+        residual = share * (y - 1 / (1 + np.exp(-intercept - x @ beta)))
+        gradient = residual @ x - largest * of_largest * (1 - MIX) * beta
+        bound = largest * of_largest * MIX
+        assert abs(residual.sum()) < 1e-4  # glmnet's tolerance
+        np.testing.assert_allclose(gradient[beta != 0], bound * np.sign(beta[beta != 0]), atol=1e-4)
+        assert (np.abs(gradient) <= bound + 1e-4).all()
+    assert (link[1:, 0] != link[0, 0]).sum() == 1 < (link[1:, -1] != link[0, -1]).sum()
 
 
 def test_no_column_that_varies_gives_the_prior(data):

@@ -17,7 +17,7 @@ from voicerisk.study.protocols import fitter_of
 from voicerisk.study.saved_models import learn_model
 from voicerisk.study.scoring import score
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import run_nested
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
@@ -26,7 +26,7 @@ from voicerisk.validation.metrics.discrimination import auroc
 def tables_of(study: Study, out: Path) -> ModelTables:
     folder = open_results(study, out)
     with folder.locked():
-        tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+        tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     return tables
 
 

@@ -11,7 +11,14 @@ from voicerisk.pipeline.tables import read_table, schemas
 from voicerisk.study import load_study, run_study, stages
 
 # What runs a stage is not what it computes.
-ENGINE = {"pipeline.progress", "pipeline.results_folder", "pipeline.code", "study.stages", "lazy"}
+ENGINE = {
+    "pipeline.progress",
+    "pipeline.results_folder",
+    "pipeline.code",
+    "pipeline.stages",
+    "study.stages",
+    "lazy",
+}
 
 
 class Watched:

@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from tests.text.sessions_of_words import OF_CLASS, make_messages
 from voicerisk.errors import ModelError, TextError
-from voicerisk.text.probabilities import balanced_log_loss, contrasts, softmax
+from voicerisk.text.probabilities import balanced_log_loss, contrasts
 from voicerisk.text.splits import oversample, repeated_splits
 from voicerisk.text.tfidf import GRID, fit_tfidf, load_tfidf, terms_of
 
@@ -86,7 +87,7 @@ def test_every_penalty_is_solved_to_its_optimum_and_accuracy_chooses_where_asked
     assert [one["penalty_c"] for one in tried] == list(GRID)
     assert all(one["converged"] for one in tried)
     # At the optimum of a penalised multinomial model fitted values have the classes' totals.
-    p = softmax(model.logits([texts[k] for k in fit]))
+    p = softmax(model.logits([texts[k] for k in fit]), axis=1)
     np.testing.assert_allclose(p.mean(axis=0), np.bincount(codes[fit]) / 60, atol=1e-5)
     chosen = next(one for one in tried if one["penalty_c"] == model.penalty_c)
     assert chosen["log_loss"] == min(one["log_loss"] for one in tried)
@@ -143,4 +144,4 @@ def test_two_classes_have_two_opposite_logits():
 def test_contrasts_do_not_depend_on_a_shift_of_all_logits():
     logits = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(contrasts(logits), contrasts(logits + 7.0), atol=1e-12)
-    np.testing.assert_allclose(softmax(logits + 700.0).sum(axis=1), 1.0)
+    np.testing.assert_allclose(softmax(logits + 700.0, axis=1).sum(axis=1), 1.0)

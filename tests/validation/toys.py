@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.validation import FitPaths, FittedPath, TrainingSet, training_weights
-from voicerisk.validation.metrics.logistic import expit
 
 
 def cohort(

@@ -17,6 +17,7 @@ RIVAL = "rival"  # protocol of models that stand beside the nested one, on its f
 UNITS = ("frame", "segment", "call")
 DESIGNS = ("loco", "grouped_kfold", "holdout", "external")
 CALL_COLUMNS = ("call_id", "caller_id", "y", "n_frames")
+SCORE_DECIMALS = 12  # of every score, so that what differs by floating point alone is a tie
 
 
 def check_calls(calls: pd.DataFrame) -> pd.DataFrame:

@@ -49,6 +49,11 @@ def score(
 def _line(row: Mapping[Hashable, Any]) -> str:
     """Say a call's risk and decision, or its bare score where the model has neither."""
     line = f"{row['call_id']}: "
+    if "predicted" in row:
+        above = [str(name) for name in row if str(name).startswith("at_least_")]
+        said = "".join(f", P({name.removeprefix('at_least_')} or more) {row[name]:.3f}" for name in above)
+        what = "mean grade" if above else "predicted"
+        return f"{line}{what} {row['predicted']:.2f}{said}; {row['n_frames']} frames"
     if "risk" in row:
         line += f"risk {row['risk']:.3f} where {row['prevalence']:.3f} of calls have the outcome; "
     line += f"mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames"

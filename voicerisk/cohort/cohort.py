@@ -10,16 +10,11 @@ import pandas as pd
 
 from voicerisk.callers.moderator import CROSSED, level_text
 from voicerisk.cohort.calls_table import TEXT_COLUMNS, check_numbers, read_calls, typed, with_rows
-from voicerisk.cohort.coding import (
-    cssrs_to_outcome,
-    left_out_reason,
-    read_sex,
-    read_whole,
-    risk_level,
-)
+from voicerisk.cohort.coding import left_out_reason, read_sex, read_whole
 from voicerisk.cohort.flow import Flow
-from voicerisk.cohort.ratings import disagreements, outcome_levels, read_ratings
-from voicerisk.cohort.settings import CohortSettings
+from voicerisk.cohort.outcomes import check_outcomes, outcomes, several
+from voicerisk.cohort.ratings import disagreements, read_ratings
+from voicerisk.cohort.settings import BINARY, CONTINUOUS, CohortSettings
 from voicerisk.cohort.spans import Place, inside, read_spans
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
@@ -39,7 +34,7 @@ class Cohort:
     Attributes
     ----------
     calls : DataFrame
-        One row a call: `call_id, caller_id, sex` ('female' or 'male'), `outcome` (0 or 1), `file` (as in
+        One row a call: `call_id, caller_id, sex`, `outcome` (0 or 1, a grade or a number), `file` (as in
         calls.csv), `path` (absolute; never written to a result), then the further columns of calls.csv.
     spans : DataFrame
         One row a span: `call_id, segment` (int32, from 0 in time order), `start_s, end_s` (seconds),
@@ -137,7 +132,7 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     _check_ids(rows, table)
     notes += _look_alikes(settings, rows, sheet)
     outcome_column = settings.cssrs.column if settings.cssrs else settings.outcome or "outcome"
-    outcome, levels = _outcomes(settings, rows, outcome_column, table)
+    outcome, levels = outcomes(settings, rows, outcome_column, table)
     ratings = read_ratings(rows, settings.ratings, table)
     listed = disagreements(rows, ratings, outcome_column, levels)
     rows = _leave_without_outcome(settings, rows, outcome, outcome_column, flow)
@@ -151,8 +146,8 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
             f"The outcome comes from {outcome_column!r}; the column outcome of calls.csv is kept as "
             "outcome_listed."
         )
-    calls["outcome"] = outcome[rows.index].astype(np.int64)
-    _check_classes(calls, table)
+    calls["outcome"] = outcome[rows.index].astype(np.float64 if settings.scale == CONTINUOUS else np.int64)
+    check_outcomes(settings, calls, table)
     places = [Place(table, row, call) for row, call in zip(rows["row"], rows["call_id"], strict=True)]
     calls["path"] = [
         str(inside(root, file, "file", place)) for file, place in zip(rows["file"], places, strict=True)
@@ -165,11 +160,10 @@ def load_cohort(settings: CohortSettings, study_dir: Path, progress: Progress | 
     silent = ~rows["call_id"].isin(spans["call_id"]).to_numpy()
     rows = flow.leave(rows, silent, "labels", "no span is left")
     calls = calls.loc[rows.index].reset_index(drop=True)
-    _check_classes(calls, table)
+    check_outcomes(settings, calls, table)
     flow.stand("analysed", calls, len(spans))
-    return Cohort(
-        calls, spans, flow.table, flow.exclusions, ratings, tuple(notes + _caller_notes(calls)), listed
-    )
+    notes += _caller_notes(calls, settings.scale == BINARY)
+    return Cohort(calls, spans, flow.table, flow.exclusions, ratings, tuple(notes), listed)
 
 
 def _tracks(raw: pd.DataFrame, table: Path) -> pd.Series:
@@ -177,7 +171,7 @@ def _tracks(raw: pd.DataFrame, table: Path) -> pd.Series:
     broken = raw[raw["labels"].map(is_excel_error)]
     if len(broken):
         value = broken["labels"].iloc[0]
-        raise _several(
+        raise several(
             table,
             broken["row"],
             f"labels is {value!r}, an error of Excel's; name the track, or leave it empty",
@@ -230,18 +224,12 @@ def _filter(
     return flow.leave(rows, ~kept[~unknown], "filter", f"where {settings.where}: not met")
 
 
-def _several(table: Path, rows: pd.Series, what: str) -> CohortError:
-    """Return an error on the first of some rows that says how many more there are."""
-    more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-    return CohortError(f"{table}, row {rows.iloc[0]}: {what}{more}.")
-
-
 def _check_ids(rows: pd.DataFrame, table: Path) -> None:
     for column in ("call_id", "caller_id", "file"):
         empty = rows[rows[column].map(is_missing)]
         if len(empty):
             value = empty[column].iloc[0]
-            raise _several(table, empty["row"], f"{column} is missing ({value!r})")
+            raise several(table, empty["row"], f"{column} is missing ({value!r})")
     for column in ("call_id", "caller_id"):
         odd = rows[rows[column].map(lambda cell: is_formula(cell) or not cell.isprintable())]
         if len(odd):
@@ -251,7 +239,7 @@ def _check_ids(rows: pd.DataFrame, table: Path) -> None:
                 if is_formula(value)
                 else "holds a control character"
             )
-            raise _several(table, odd["row"], f"the {column} {value!r} {what}; rename it")
+            raise several(table, odd["row"], f"the {column} {value!r} {what}; rename it")
     doubled = rows[rows["call_id"].duplicated(keep=False)]
     if len(doubled):
         name = doubled["call_id"].iloc[0]
@@ -274,41 +262,13 @@ def _check_ids(rows: pd.DataFrame, table: Path) -> None:
         )
 
 
-def _outcomes(
-    settings: CohortSettings, rows: pd.DataFrame, column: str, table: Path
-) -> tuple[pd.Series, pd.Series]:
-    """Return outcome (0, 1, NaN = none) and level of risk of each call."""
-    cells = rows[column]
-    present = ~cells.map(is_missing)
-    numbers = cells[present].map(lambda cell: read_whole(cell, 6 if settings.cssrs else 1))
-    bad = numbers[numbers.isna()]
-    if len(bad):
-        value = cells[bad.index[0]]
-        if settings.cssrs:
-            wanted = "a C-SSRS rating from 0 to 6 or empty"
-        else:
-            wanted = "0, 1 or empty (for C-SSRS ratings name the column with cssrs in [cohort])"
-        raise _several(table, rows.loc[bad.index, "row"], f"{column} is {value!r}, but must be {wanted}")
-    numbers = numbers.astype(np.float64)
-    if settings.cssrs is None:
-        outcome = numbers.reindex(rows.index)
-        return outcome, outcome_levels(outcome)
-    coding = settings.cssrs
-    outcome = numbers.map(lambda rating: cssrs_to_outcome(int(rating), coding.low, coding.imminent))
-    outcome = outcome.astype(np.float64).reindex(rows.index)
-    levels = outcome_levels(outcome)
-    left_out = numbers.reindex(rows.index).where(outcome.isna()).dropna()
-    levels[left_out.index] = left_out.map(lambda rating: risk_level(rating, "cssrs"))
-    return outcome, levels
-
-
 def _leave_without_outcome(
     settings: CohortSettings, rows: pd.DataFrame, outcome: pd.Series, column: str, flow: Flow
 ) -> pd.DataFrame:
     missing = rows[column].map(is_missing).to_numpy(dtype=bool)
     reasons = pd.Series("", index=rows.index, dtype="str")
     reasons[missing] = f"{column} is empty"
-    if settings.cssrs is not None:
+    if settings.cssrs is not None and settings.scale == BINARY:
         unmapped = outcome.isna() & ~missing
         reasons[unmapped] = rows.loc[unmapped, column].map(
             lambda cell: left_out_reason(read_whole(cell, 6) or 0)
@@ -322,7 +282,7 @@ def _leave_without_outcome(
 def _check_sex(rows: pd.DataFrame, table: Path) -> None:
     unknown = rows[rows["sex"].map(is_missing)]
     if len(unknown):
-        raise _several(
+        raise several(
             table, unknown["row"],
             f"sex is {unknown['sex'].iloc[0]!r}; write it, or set [cohort] missing_level = \"unknown\" to "
             "make a level of such calls",
@@ -335,22 +295,7 @@ def _check_strata(settings: CohortSettings, rows: pd.DataFrame, table: Path) -> 
             empty = rows[rows[name].map(is_missing)]
             if len(empty):
                 remedy = "; set [cohort] missing_level to make a level of it" if key == "moderator" else ""
-                raise _several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it{remedy}")
-
-
-def _check_classes(calls: pd.DataFrame, table: Path) -> None:
-    for outcome, name in ((0, "low risk"), (1, "imminent risk")):
-        callers = calls.loc[calls["outcome"] == outcome, "caller_id"]
-        if callers.empty:
-            raise CohortError(
-                f"{table}: none of the {len(calls)} calls left has outcome {outcome} ({name}); both "
-                "outcomes are needed."
-            )
-        if callers.nunique() == 1:
-            raise CohortError(
-                f"{table}: outcome {outcome} ({name}) has calls of a single caller, {callers.iloc[0]!r}; "
-                "left out, nobody would be there to learn from."
-            )
+                raise several(table, empty["row"], f"{name} is empty, but {key} in [cohort] uses it{remedy}")
 
 
 def _some(names: list[str]) -> str:
@@ -404,13 +349,14 @@ def _file_notes(calls: pd.DataFrame, rows: pd.DataFrame, table: Path) -> list[st
     return [f"{len(shared)} calls share a file with another, each with its own label track."]
 
 
-def _caller_notes(calls: pd.DataFrame) -> list[str]:
+def _caller_notes(calls: pd.DataFrame, binary: bool) -> list[str]:
     notes = []
-    outcomes = calls.groupby("caller_id")["outcome"].nunique()
-    both = [str(caller) for caller in outcomes.index[outcomes > 1]]
-    if both:
+    different = calls.groupby("caller_id")["outcome"].nunique()
+    mixed = int((different > 1).sum())
+    if mixed:
+        kinds = "both outcomes" if binary else "several outcomes"
         notes.append(
-            f"{len(both)} of {len(outcomes)} callers have calls of both outcomes; a caller's calls always "
+            f"{mixed} of {len(different)} callers have calls of {kinds}; a caller's calls always "
             "stay together."
         )
     return notes

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.cohort.cohort import Cohort
+from voicerisk.cohort.outcomes import MOST_GRADES
 from voicerisk.errors import CohortError
 
 STATISTICS = ("n", "mean", "sd", "median", "q25", "q75", "minimum", "maximum")
@@ -23,10 +24,11 @@ def describe_cohort(cohort: Cohort, covariates: Sequence[str] = ()) -> pd.DataFr
     Returns
     -------
     DataFrame
-        `quantity, group` ('all', 'outcome 0', 'outcome 1'), `n` (how many values), `mean, sd` (n - 1),
-        `median, q25, q75` (linear interpolation), `minimum, maximum`. Quantities are 'calls per caller',
-        'segments per call', 'segment length (s)', 'speech per call (s)' and the covariates; 'calls',
-        'callers', 'calls of women' and 'calls of men' are counts and have `n` alone.
+        `quantity, group` ('all', 'outcome 0', 'outcome 1'; of grades each, of a number 'all' alone),
+        `n` (how many values), `mean, sd` (n - 1), `median, q25, q75` (linear interpolation), `minimum,
+        maximum`. Quantities are 'calls per caller', 'segments per call', 'segment length (s)', 'speech per
+        call (s)' and the covariates; 'calls', 'callers', 'calls of women' and 'calls of men' are counts and
+        have `n` alone.
 
     Raises
     ------
@@ -52,8 +54,11 @@ def describe_cohort(cohort: Cohort, covariates: Sequence[str] = ()) -> pd.DataFr
 
 def _groups(calls: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "all", calls
-    for outcome in (0, 1):
-        yield f"outcome {outcome}", calls[calls["outcome"] == outcome]
+    values = sorted(calls["outcome"].unique())
+    if len(values) > MOST_GRADES:  # a number, not classes
+        return
+    for outcome in (0, 1) if set(values) <= {0, 1} else values:
+        yield f"outcome {outcome:g}", calls[calls["outcome"] == outcome]
 
 
 def _quantities(

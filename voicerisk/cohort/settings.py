@@ -9,6 +9,11 @@ from voicerisk.cohort.coding import CSSRS_IMMINENT, CSSRS_LOW, SCALES
 from voicerisk.cohort.where import parse_where
 from voicerisk.errors import CohortError
 from voicerisk.intake import clean
+from voicerisk.pipeline.setting import require_whole
+
+BINARY, ORDINAL, CONTINUOUS = "binary", "ordinal", "continuous"
+MOST_GRADE = 100
+OUTCOME_SCALES = (BINARY, ORDINAL, CONTINUOUS)
 
 # Columns of the predictions and segments tables, which carry the strata beside them.
 RESERVED = frozenset(
@@ -74,6 +79,12 @@ class CohortSettings:
     cssrs : str or mapping, optional
         Column that holds C-SSRS ratings instead: its name, or a table with `column`, `low` and `imminent`
         (see `CssrsCoding`). Excludes `outcome`.
+    scale : {'binary', 'ordinal', 'continuous'}
+        What the outcome is: two classes; ordered grades, written as whole numbers from 0 on (with `cssrs` the
+        ratings 0 to 6, nobody left out); or a number such as a sum score.
+    middle : sequence of int
+        Of an ordinal outcome in `outcome`: the grades that a study of two classes would leave out, for the
+        table of the spectrum effect. With `cssrs` they are those in neither `low` nor `imminent`.
     labels : sequence of str, optional
         Label texts to keep; `*` stands for any run of characters. By default every label is kept.
     moderator : str or sequence of str
@@ -114,6 +125,8 @@ class CohortSettings:
     where: str | None = None
     outcome: str | None = None
     cssrs: CssrsCoding | None = None
+    scale: str = BINARY
+    middle: tuple[int, ...] = ()
     labels: tuple[str, ...] | None = None
     moderator: tuple[str, ...] = ("sex",)
     missing_level: str | None = None
@@ -127,9 +140,7 @@ class CohortSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "moderator", _moderator(self.moderator))
-        least = self.level_callers
-        if isinstance(least, bool) or not isinstance(least, int) or least < 1:
-            raise CohortError(f"[cohort] level_callers must be a whole number of at least 1, not {least!r}.")
+        require_whole("[cohort] level_callers", self.level_callers, CohortError, 1)
         for key in ("calls", "where", "outcome", "missing_level", "root", "tier"):
             value = getattr(self, key)
             if value is None and key != "calls":
@@ -146,6 +157,7 @@ class CohortSettings:
         object.__setattr__(self, "cssrs", _cssrs(self.cssrs))
         if self.cssrs is not None and self.outcome is not None:
             raise CohortError("[cohort] has both outcome and cssrs; the outcome can come from one of them.")
+        object.__setattr__(self, "middle", _middle(self.scale, self.cssrs, self.middle))
         if self.labels is not None:
             object.__setattr__(self, "labels", _texts("labels", self.labels))
             if not self.labels:
@@ -164,6 +176,20 @@ class CohortSettings:
         object.__setattr__(self, "ratings", _ratings(self.ratings))
 
     @property
+    def extremes(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The low and the high grades between which the middle lies; None where there is no middle.
+
+        The high ones are given whole; of the low ones those of `cssrs`, or the bound of `middle`.
+        """
+        if self.scale != ORDINAL:
+            return None
+        if self.cssrs is not None:
+            return self.cssrs.low, self.cssrs.imminent
+        if not self.middle:
+            return None
+        return tuple(range(self.middle[0])), tuple(range(self.middle[-1] + 1, MOST_GRADE + 1))
+
+    @property
     def moderator_column(self) -> str | None:
         """Column with the level of each call: the moderator, or 'sex x service' where two are crossed."""
         return CROSSED.join(self.moderator) if self.moderator else None
@@ -176,6 +202,35 @@ class CohortSettings:
         """
         crossed = [self.moderator_column] if len(self.moderator) > 1 else []
         return tuple(str(name) for name in dict.fromkeys([*self.moderator, "sex", *self.strata, *crossed]))
+
+
+def _middle(scale: str, cssrs: CssrsCoding | None, middle: Any) -> tuple[int, ...]:
+    if scale not in OUTCOME_SCALES:
+        raise CohortError(f"[cohort] scale must be one of {', '.join(OUTCOME_SCALES)}, not {scale!r}.")
+    if scale == CONTINUOUS and cssrs is not None:
+        raise CohortError(
+            '[cohort] scale = "continuous" needs a column of numbers in outcome; C-SSRS ratings are ordinal.'
+        )
+    if isinstance(middle, str) or not isinstance(middle, Sequence):
+        raise CohortError(f"[cohort] middle must be a list of grades, not {middle!r}.")
+    grades = tuple(middle)
+    if not grades:
+        return ()
+    if scale != ORDINAL or cssrs is not None:
+        raise CohortError(
+            '[cohort] middle is for an ordinal outcome in a column of its own (scale = "ordinal"); with '
+            "cssrs the middle is what lies in neither low nor imminent."
+        )
+    for grade in grades:
+        if isinstance(grade, bool) or not isinstance(grade, int) or not 1 <= grade < MOST_GRADE:
+            raise CohortError(
+                f"[cohort] middle holds {grade!r}; grades are whole numbers, and one lies below."
+            )
+    if list(grades) != list(range(grades[0], grades[0] + len(grades))):
+        raise CohortError(
+            f"[cohort] middle must be neighbouring grades in rising order, not {list(grades)!r}."
+        )
+    return grades
 
 
 def _moderator(value: Any) -> tuple[str, ...]:

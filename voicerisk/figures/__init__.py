@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from voicerisk.figures.discrimination import curve_points, precision_recall, roc
     from voicerisk.figures.flow import exclusion_flow
     from voicerisk.figures.gallery import DRAWINGS, draw, make, read_labels, redraw, stored
+    from voicerisk.figures.grades import grade_calibration, grade_points, predicted_observed
     from voicerisk.figures.hover import hover_points
+    from voicerisk.figures.instability import instability
     from voicerisk.figures.listening import frame_tracks, sound_tables
     from voicerisk.figures.missing import missing_table, missing_values
     from voicerisk.figures.net_benefit import decision_curves
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from voicerisk.figures.protocols import protocols_compared
     from voicerisk.figures.saving import read_table, save
     from voicerisk.figures.selection import selection_frequencies, selection_table
+    from voicerisk.figures.settling import settling
     from voicerisk.figures.style import STYLES, Style, read_style
     from voicerisk.figures.subgroups import subgroup_forest
 
@@ -46,7 +49,10 @@ __all__ = [
     "exclusion_flow",
     "frame_tracks",
     "gamm_curves",
+    "grade_calibration",
+    "grade_points",
     "hover_points",
+    "instability",
     "lasso_path",
     "make",
     "missing_table",
@@ -54,6 +60,7 @@ __all__ = [
     "partial_effects",
     "permutation_null",
     "precision_recall",
+    "predicted_observed",
     "protocols_compared",
     "read_labels",
     "read_style",
@@ -65,6 +72,7 @@ __all__ = [
     "score_dots",
     "selection_frequencies",
     "selection_table",
+    "settling",
     "sound_tables",
     "stored",
     "subgroup_forest",

@@ -73,13 +73,10 @@ def calibration_points(
 
 
 def _wilson(y: np.ndarray, level: float) -> tuple[float, float]:
-    from statistics import NormalDist
+    from statsmodels.stats.proportion import proportion_confint
 
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    n, share = len(y), y.mean()
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    low, high = proportion_confint(y.sum(), len(y), 1.0 - level, "wilson")
+    return float(max(0.0, low)), float(min(1.0, high))
 
 
 def _curve(
@@ -135,6 +132,14 @@ def _curve(
         )
     )
     return pd.concat(parts, ignore_index=True).assign(level=level)
+
+
+def risk_groups(
+    p: Floats, y: Floats, callers: NDArray[np.str_], bins: int = 5, bootstraps: int = 200, seed: int = 1
+) -> pd.DataFrame:
+    """Return the groups of `calibration_points` alone: p, observed, lower, upper, n, level."""
+    found = _curve(p, y, callers, bins, bootstraps, 0.95, seed)
+    return found[found["layer"] == "group"].drop(columns="layer").reset_index(drop=True)
 
 
 def _lowess(p: Floats, y: Floats, grid: Floats) -> Floats:

@@ -100,6 +100,17 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Observed share of positive calls against predicted risk.",
         ("strip",),
     ),
+    "predicted_observed": Drawing(
+        "grades",
+        "Predicted and observed",
+        "What each call was told by a model that never saw its caller, against the grade or number it had.",
+        private=True,
+    ),
+    "grade_calibration": Drawing(
+        "grades",
+        "Calibration of each grade",
+        "Observed share of calls of a grade or more against its predicted probability.",
+    ),
     "decision_curves": Drawing(
         "net_benefit",
         "Decision curves",
@@ -113,6 +124,11 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Score of every call",
         "Scores in rising order with the cut; calls decided wrongly are ringed.",
         private=True,
+    ),
+    "settling": Drawing(
+        "settling",
+        "How long must a caller speak",
+        "How far risk and decision after some seconds of speech are from those of the whole call.",
     ),
     "subgroup_forest": Drawing(
         "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."
@@ -130,6 +146,12 @@ DRAWINGS: Mapping[str, Drawing] = {
     ),
     "permutation_null": Drawing(
         "audit", "Permutation null", "The metric over permuted outcomes, and the observed value."
+    ),
+    "instability": Drawing(
+        "instability",
+        "Instability of single risks",
+        "What models of bootstrapped callers say of each call, against the model of all callers.",
+        private=True,
     ),
     "listening": Drawing(
         "listening",

@@ -1,4 +1,4 @@
-"""Stages of a study of text: each is kept, and run again only where something it depends on has changed."""
+"""Stages of any study: each is kept, and run again only where something it depends on has changed."""
 
 import time
 from collections.abc import Callable, Iterable

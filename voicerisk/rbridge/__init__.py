@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
-    from voicerisk.rbridge.doctor import Check, check
+    from voicerisk.rbridge.doctor import Check, check, missing_in_r
     from voicerisk.rbridge.exchange import ImportedModel, export_r, import_rds
     from voicerisk.rbridge.request import Kept, Rds, RResult
     from voicerisk.rbridge.session import call_here
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Check", "ImportedModel", "Kept", "RResult", "Rds", "Worker", "call", "call_here", "check", "export_r",
-    "import_rds",
+    "import_rds", "missing_in_r",
 ]  # fmt: skip
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -1,10 +1,12 @@
 """Whether R and its packages are usable, check by check, for `voicerisk doctor`."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge.found import look, misfit, rpy2_pin
+from voicerisk.rbridge.found import look, misfit, numbers, oldest, rpy2_pin
 
 if TYPE_CHECKING:
     from voicerisk.rbridge.worker import Worker
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 # The tiny model's answer with mgcv 1.8-41; its EDF is stable to far more than this across versions.
 _TINY_EDF = (0.9, 3.5)
 _OPTIONAL = {"glmnet": "only the R side's vr_lasso uses it", "mboost": "only engine 'mboost' uses it"}
+# What decides which R and which packages there are.
+_DECIDES = ("PATH", "R_HOME", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "LD_LIBRARY_PATH")
+_USABLE: set[tuple[tuple[str | None, ...], tuple[str, ...]]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,30 @@ def check(time_limit: float = 120.0) -> list[Check]:
     >>> [line.name for line in rbridge.check()]  # doctest: +SKIP
     ['R', 'rpy2', 'mgcv', 'glmnet', 'mboost', 'tiny model']
     """
+    return _look(("mgcv",), tuple(_OPTIONAL), True, time_limit)
+
+
+def missing_in_r(*packages: str) -> tuple[str, ...]:
+    """Say why R or packages of it cannot be used, one sentence each; empty where all of them can.
+
+    Starts R to see, about a second; what could be used once is not looked at again by this process.
+
+    Examples
+    --------
+    >>> from voicerisk import rbridge
+    >>> rbridge.missing_in_r("mgcv")  # doctest: +SKIP
+    ()
+    """
+    surroundings = tuple(os.environ.get(name) for name in _DECIDES)
+    if (surroundings, packages) in _USABLE:
+        return ()
+    trouble = tuple(line.message for line in _look(packages, (), False, 120.0) if not line.ok)
+    if not trouble:
+        _USABLE.add((surroundings, packages))
+    return trouble
+
+
+def _look(needed: Sequence[str], optional: Sequence[str], tiny: bool, time_limit: float) -> list[Check]:
     from voicerisk.rbridge.worker import Worker
 
     try:
@@ -56,27 +85,41 @@ def check(time_limit: float = 120.0) -> list[Check]:
     lines = [Check("R", True, True, f"{found.r_version} in {found.r_home}")]
     if found.rpy2_version is None:
         pin = rpy2_pin(found.r_version)
-        return [*lines, Check("rpy2", False, True, f"not installed; run: pip install '{pin}'")]
+        told = f"rpy2-rinterface is not installed; run: pip install '{pin}'"
+        return [*lines, Check("rpy2", False, True, told)]
     trouble = misfit(found.r_version, found.rpy2_version)
     if trouble is not None:
         return [*lines, Check("rpy2", False, True, trouble)]
     try:
         with Worker() as worker:
             packages = worker.call(
-                "package_versions", packages=["mgcv", *_OPTIONAL], time_limit=time_limit
+                "package_versions", packages=[*needed, *optional], time_limit=time_limit
             ).value
             lines.append(Check("rpy2", True, True, f"rpy2-rinterface {found.rpy2_version}"))
-            for row in packages.itertuples():
-                there = isinstance(row.version, str)
-                note = f" ({_OPTIONAL[row.package]})" if row.package in _OPTIONAL else ""
-                message = f"{row.version}{note}" if there else f"{row.install}{note}"
-                lines.append(Check(row.package, there, row.package not in _OPTIONAL, message))
-            if all(line.ok for line in lines if line.required):
+            lines += [
+                _package(row.package, row.version, row.trouble, row.package in needed)
+                for row in packages.itertuples()
+            ]
+            if tiny and all(line.ok for line in lines if line.required):
                 lines.append(_tiny(worker, time_limit))
     except RBridgeError as failure:
         done = {line.name for line in lines}
         lines.append(Check("tiny model" if "rpy2" in done else "rpy2", False, True, str(failure)))
     return lines
+
+
+def _package(name: str, version: str, trouble: str, required: bool) -> Check:
+    note = f" ({_OPTIONAL[name]})" if name in _OPTIONAL and not required else ""
+    if trouble:
+        return Check(name, False, required, f"{trouble}{note}")
+    least = oldest(name)
+    if numbers(version) < numbers(least):
+        return Check(
+            name, False, required,
+            f"The R package '{name}' is version {version}; voicerisk needs {least} or newer: "
+            f'install.packages("{name}"){note}',
+        )  # fmt: skip
+    return Check(name, True, required, f"{version}{note}")
 
 
 def _tiny(worker: "Worker", time_limit: float) -> Check:

@@ -14,9 +14,9 @@ import pandas as pd
 from voicerisk.errors import RBridgeError
 from voicerisk.files import PRIVATE, replacing, write_text
 from voicerisk.pipeline.tables import read_table
-from voicerisk.rbridge.fit_script import HEAD, LASSO, boost_part, gamm_part
+from voicerisk.rbridge.fit_script import HEAD, LASSO, SAVED, boost_part, gamm_part
+from voicerisk.rbridge.found import source_folder
 from voicerisk.rbridge.request import Rds
-from voicerisk.rbridge.session import source_folder
 from voicerisk.rbridge.worker import Worker
 
 _FRAME_KEYS = ["call_id", "caller_id", "segment", "frame", "time_s"]
@@ -29,6 +29,8 @@ _COPIES = {
     "screening.csv": "study_screening.csv",
     "lasso_path.csv": "study_lasso_path.csv",
     "boost/risk_path_published.csv": "study_risk_path.csv",
+    "boost/model.json": "model.json",
+    "boost/model_published.json": "model_published.json",
 }
 
 
@@ -50,9 +52,10 @@ def export_r(
     Returns
     -------
     Path
-        The folder: `frames.rds`, `segments.rds` (with sex and outcome joined), the fitted models,
-        `voicerisk.R` (the functions of the R package), the study's own numbers to compare with
-        (`study_*.csv`), and `fit.R`.
+        The folder: `frames.rds`, `segments.rds` (with sex and outcome joined), the fitted models, the saved
+        ones (`model.json`, the nested procedure on all callers, and `model_published.json`), `voicerisk.R`
+        (the functions of the R package), the study's own numbers to compare with (`study_*.csv`), and
+        `fit.R`.
 
     Raises
     ------
@@ -187,6 +190,15 @@ def _script(
             text += f"\n# {path.name} is not refitted: its moderator is none, crossed, or has small levels.\n"
             continue
         text += f"\n# {path.name}" + gamm_part(spec, model, "frames" if by_frame else "segments", i == 0)
+    saved = source / "boost" / "model.json"
+    if saved.is_file():
+        markers = json.loads(saved.read_text(encoding="utf-8"))["model"]["member"]["markers"]
+        if plain and set(markers) <= set(frames.columns):
+            text += SAVED
+        else:
+            text += (
+                "\n# model.json is not applied here: its levels or covariates are no columns of the frames.\n"
+            )
     if settings["screening"]["unit"] == "segment" and (source / "lasso_path.csv").is_file():
         terms = read_table(source, "screening")["term"]
         if all(name in segments.columns and not segments[name].isna().any() for name in terms):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from voicerisk.errors import RBridgeError
 
-OLDEST_R = (4, 0)
 _INSTALL_R = (
     "install it with 'apt install r-base-core r-cran-mgcv r-cran-glmnet' (Debian, Ubuntu), "
     "'conda install -c conda-forge r-base r-mgcv r-glmnet' or from https://cran.r-project.org"
@@ -27,9 +26,37 @@ class Found:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version as a tuple: '3.6.5.post1' -> (3, 6, 5)."""
-    head = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in head.group().split(".")) if head else ()
+    """Return the leading numbers of a version as a tuple.
+
+    Examples
+    --------
+    >>> numbers("3.6.5.post1"), numbers("1.8-41")
+    ((3, 6, 5), (1, 8, 41))
+    """
+    head = re.match(r"\d+([.-]\d+)*", version)
+    return tuple(int(part) for part in re.split("[.-]", head.group())) if head else ()
+
+
+def source_folder() -> Path:
+    """Return the folder of the R sources: `voicerisk/_r/R` in a wheel, else `r/R` of the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_r" / "R", package.parent / "r" / "R"):
+        if folder.is_dir():
+            return folder
+    raise RBridgeError(
+        f"The R functions of voicerisk are missing: neither {package / '_r' / 'R'} nor "
+        f"{package.parent / 'r' / 'R'} exists; install voicerisk again."
+    )
+
+
+def oldest(name: str) -> str:
+    """Return the oldest version of R or of an R package that will do, as the R package's DESCRIPTION says it.
+
+    '0' where any version will do.
+    """
+    described = (source_folder().parent / "DESCRIPTION").read_text(encoding="utf-8")
+    stated = re.search(rf"\b{re.escape(name)} \(>= ([^)]+)\)", described)
+    return stated.group(1) if stated else "0"
 
 
 def r_home() -> Path:
@@ -99,8 +126,8 @@ def rpy2_pin(r: str) -> str:
 def misfit(r: str, rpy2: str) -> str | None:
     """Return why this R and this rpy2-rinterface do not work together, None where they do."""
     pin = f"pip install '{rpy2_pin(r)}'"
-    if numbers(r) < OLDEST_R:
-        return f"R {r} is too old: voicerisk needs R 4.0 or newer."
+    if numbers(r) < numbers(oldest("R")):
+        return f"R {r} is too old: voicerisk needs R {oldest('R')} or newer."
     if numbers(r) < (4, 5) and numbers(rpy2) > (3, 6, 5):
         return f"R {r} is too old for rpy2-rinterface {rpy2}, which needs R 4.5 or newer; run: {pin}"
     if numbers(r) >= (4, 6) and numbers(rpy2) < (3, 6, 7):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge.found import require
+from voicerisk.rbridge.found import require, source_folder
 from voicerisk.rbridge.request import RCall, RFailure, RResult
 
 _LOG_LINES = 50
@@ -30,18 +30,6 @@ class Session:
     functions: Any
     transport: Any
     log: "deque[str]"
-
-
-def source_folder() -> Path:
-    """Return the folder of the R sources: `voicerisk/_r/R` in a wheel, else `r/R` of the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_r" / "R", package.parent / "r" / "R"):
-        if folder.is_dir():
-            return folder
-    raise RBridgeError(
-        f"The R functions of voicerisk are missing: neither {package / '_r' / 'R'} nor "
-        f"{package.parent / 'r' / 'R'} exists; install voicerisk again."
-    )
 
 
 @cache

@@ -78,8 +78,8 @@ def _found(calls: pd.DataFrame) -> dict[str, float] | None:
 def _too_small(share: float, metrics: pd.DataFrame) -> str:
     """Say that the study is too small for the procedure, and what the best simple model found."""
     said = (
-        f"In {share:.0%} of the folds it learned nothing: the study is too small for this procedure, or there "
-        "is nothing to find"
+        f"In {share:.0%} of the folds it learned nothing: the study is too small for this procedure, or "
+        "there is nothing to find"
     )
     rows = only_rivals(whole_group(metrics))
     areas = rows[rows["metric"] == "auroc"].drop_duplicates("model")

@@ -21,7 +21,7 @@ def cohort_characteristics(
     Parameters
     ----------
     calls : DataFrame
-        Columns call_id, caller_id, sex, outcome (0/1), and those named by `columns`.
+        Columns call_id, caller_id, sex, outcome (0/1, or grades or a number), and those named by `columns`.
     segments : DataFrame, optional
         Columns call_id, start_s, end_s, n_frames: adds segments a call, their length, and frames.
     columns : sequence of str
@@ -32,7 +32,7 @@ def cohort_characteristics(
     Returns
     -------
     PublicationTable
-        One column for all, and one for each outcome and sex that occurs.
+        One column for all, and one for each outcome and sex that occurs; of grades or a number by sex alone.
 
     Raises
     ------
@@ -41,12 +41,16 @@ def cohort_characteristics(
     """
     need(calls, ["call_id", "caller_id", "sex", "outcome", *columns], "cohort characteristics")
     groups: dict[str, pd.DataFrame] = {"All": calls}
-    for outcome in (1, 0):
+    binary = set(calls["outcome"]) <= {0, 1}
+    for outcome in (1, 0) if binary else ():
         for sex in (*SEXES, *sorted(set(calls["sex"].astype(str)) - set(SEXES))):
             part = calls[(calls["outcome"] == outcome) & (calls["sex"].astype(str) == sex)]
             if len(part):
                 named = SEXES[sex].lower() if sex in SEXES else f"sex {sex}"
                 groups[f"{labels.get(str(outcome), f'Outcome {outcome}')}, {named}"] = part
+    if not binary:
+        for sex, part in calls.groupby(calls["sex"].astype(str)):
+            groups[SEXES.get(str(sex), f"Sex {sex}")] = part
     rows: dict[str, list[str]] = {
         "Callers, n": [count(part["caller_id"].nunique()) for part in groups.values()],
         "Calls, n": [count(len(part)) for part in groups.values()],
@@ -54,6 +58,8 @@ def cohort_characteristics(
             median_iqr(part["caller_id"].value_counts()) for part in groups.values()
         ],
     }
+    if not binary:
+        rows["Outcome, median (IQR)"] = [median_iqr(part["outcome"]) for part in groups.values()]
     for column in columns:
         rows |= _characteristic(groups, column, labels.get(column, column.capitalize()))
     if segments is not None:
@@ -62,9 +68,10 @@ def cohort_characteristics(
     cells = pd.DataFrame(
         [[name, *values] for name, values in rows.items()], columns=["Characteristic", *groups]
     )
-    notes = ["Callers with calls of both outcomes count in both."] if _mixed(calls) else []
+    notes = ["Callers with calls of both outcomes count in both."] if binary and _mixed(calls) else []
     notes.append("IQR: first to third quartile.")
-    return PublicationTable("cohort", "Characteristics of the cohort by outcome and sex", cells, tuple(notes))
+    by = "outcome and sex" if binary else "sex"
+    return PublicationTable("cohort", f"Characteristics of the cohort by {by}", cells, tuple(notes))
 
 
 def _mixed(calls: pd.DataFrame) -> bool:

@@ -12,6 +12,7 @@ from voicerisk.figures.gallery import read_labels, stored
 from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
 OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
+OF_SCALE = ("metrics", "calibration", "spectrum")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 
 
@@ -38,6 +39,8 @@ class Results:
         Marker to label with unit.
     of_classes : dict
         Further tables of a study of several classes, by the name of their file, as far as there are any.
+    of_scale : dict
+        metrics, calibration and spectrum of a study of grades or of a number.
     """
 
     manifest: dict[str, Any]
@@ -58,6 +61,7 @@ class Results:
     ladder: pd.DataFrame | None = None
     labels: dict[str, str] = field(default_factory=dict)
     of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
+    of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def gather(study_dir: Path) -> Results:
@@ -94,6 +98,9 @@ def gather(study_dir: Path) -> Results:
         ladder=_csv(study_dir, "audit/ladder"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
+        of_scale={
+            name: table for name in OF_SCALE if (table := _csv(study_dir, f"scale/{name}")) is not None
+        },
         of_classes={name: table for name in OF_CLASSES if (table := _csv(study_dir, name)) is not None},
     )
 

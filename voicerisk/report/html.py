@@ -23,12 +23,13 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.comparison_table import comparison_table
+from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.rivals import rivals_table
+from voicerisk.report.scale_tables import scale_tables
 from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
     PublicationTable,
@@ -42,18 +43,20 @@ from voicerisk.report.writers import to_html
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
-        "Both protocols side by side",
+        "Performance on callers left out",
         (
             "protocols_compared",
             "roc",
             "precision_recall",
             "confusion",
+            "predicted_observed",
+            "grade_calibration",
             "calibration",
             "decision_curves",
             "training_curves",
         ),
     ),
-    ("calls", "Cuts and calls", ("threshold_distribution", "score_dots")),
+    ("calls", "Cuts and calls", ("threshold_distribution", "score_dots", "settling")),
     (
         "markers",
         "What each marker does",
@@ -67,7 +70,7 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
         ),
     ),
     ("groups", "Subgroups", ("subgroup_forest",)),
-    ("audit", "Audit", ("audit_ladder", "permutation_null")),
+    ("audit", "Audit", ("audit_ladder", "permutation_null", "instability")),
     ("cohort", "Cohort", ("exclusion_flow", "missing_values")),
     ("listening", "Single calls", ("listening",)),
 )
@@ -323,6 +326,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         )
         simple = rivals_table(results.metrics)
         made["performance"] += [simple] if simple is not None else []
+    if results.of_scale:
+        made["performance"] = scale_tables(results.of_scale)
     if results.comparisons is not None:
         made.setdefault("performance", []).append(comparison_table(results.comparisons))
     if results.thresholds is not None:

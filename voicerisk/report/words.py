@@ -20,6 +20,7 @@ from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
 from voicerisk.report.rivals import rivals_line
+from voicerisk.report.scale_tables import scale_answer
 from voicerisk.report.spectrum import spectrum_note
 
 FLAGS = {
@@ -47,6 +48,8 @@ def in_short(results: Results) -> list[str]:
     """Return what a hurried reader must know: how many, how well, and how the protocols differ."""
     lines = []
     metrics = results.metrics
+    if "metrics" in results.of_scale:
+        return scale_answer(results.of_scale["metrics"], results.of_scale.get("spectrum"))
     if metrics is None:
         return ["The study holds no metrics."]
     if class_tables.has_classes(metrics):

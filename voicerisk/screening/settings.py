@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from voicerisk.errors import ScreeningError
+from voicerisk.pipeline.setting import require_choice
 
 UNITS = ("segment", "frame", "none")
 RULES = ("min", "1se")
@@ -31,7 +32,4 @@ class ScreeningSettings:
 
     def __post_init__(self) -> None:
         for key, value, known in (("unit", self.unit, UNITS), ("rule", self.rule, RULES)):
-            if value not in known:
-                raise ScreeningError(
-                    f"[screening] {key} is {value!r}, but must be one of {', '.join(map(repr, known))}."
-                )
+            require_choice(f"[screening] {key}", value, known, ScreeningError)

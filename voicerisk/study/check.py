@@ -15,8 +15,10 @@ from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.spans import Place, duration, inside, sort_labels
 from voicerisk.errors import StudyError, VoiceriskError
 from voicerisk.intake import is_missing
+from voicerisk.rbridge import missing_in_r
 from voicerisk.study.extraction.calls import Extraction, read_marker_table
 from voicerisk.study.extraction.channels import audio_of_calls
+from voicerisk.study.scale_checks import is_scale, models_to_fit, outcome_findings, refused
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
 from voicerisk.validation.sample_size import expected_interval
@@ -89,6 +91,7 @@ def check_study(path: Path | str) -> Check:
     try:
         study = load_study(path)
         found.append((FINE, "study file", f"{study.path.name} can be read", ""))
+        found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
         calls = _calls(study)
         broken = calls[calls["why_not"] != ""]
         found += [(MEND, "recordings and tracks", why, "") for why in broken["why_not"]]
@@ -125,10 +128,36 @@ def require_sound(study: Study, cohort: Cohort, protocols: Sequence[str]) -> lis
     ]
 
 
+def r_packages(study: Study) -> tuple[str, ...]:
+    """Return the packages of R that a run of the study needs."""
+    return ("mgcv", "mboost") if study.boost.engine == "mboost" else ("mgcv",)
+
+
+def require_r(study: Study, gamm: Path) -> list[str]:
+    """Refuse to begin what would stop at its GAMM, which comes after the longest stage.
+
+    Returns
+    -------
+    list of str
+        A note instead where the GAMM lies in the results already.
+
+    Raises
+    ------
+    StudyError
+        With what R lacks.
+    """
+    why = missing_in_r(*r_packages(study))
+    if not why:
+        return []
+    if not gamm.is_file():
+        raise StudyError(f"{study.path.name} needs R for its curves. {' '.join(why)}")
+    return [f"The run stops should its kept GAMM have to be fitted again. {' '.join(why)}"]
+
+
 def cohort_findings(study: Study, cohort: Cohort, protocols: Sequence[str] | None = None) -> list[Finding]:
     """Return what the calls of a study say about covariates, strata, classes, folds and size."""
     return [
-        *_outcomes(cohort),
+        *_outcomes(study, cohort),
         *((LOOK, "calls", note, "") for note in cohort.notes),
         *_left_out(cohort),
         *_covariates(study, cohort),
@@ -186,7 +215,10 @@ def _used(calls: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     return calls.assign(used=np.where(used, "yes", "no"), why_not=why)
 
 
-def _outcomes(cohort: Cohort) -> Iterator[Finding]:
+def _outcomes(study: Study, cohort: Cohort) -> Iterator[Finding]:
+    if is_scale(study):
+        yield from ((FINE, "outcome", found, "") for found in outcome_findings(study, cohort.calls))
+        return
     for outcome in (1, 0):
         own = cohort.calls[cohort.calls["outcome"] == outcome]
         yield (
@@ -291,6 +323,9 @@ def _strata(study: Study, cohort: Cohort) -> Iterator[Finding]:
 
 
 def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[Finding]:
+    if is_scale(study):
+        yield from _folds_of_scale(study, cohort, protocols)
+        return
     own = study.cohort.strata
     calls = cohort.calls[["call_id", "caller_id", "outcome", *own]].rename(columns={"outcome": "y"})
     calls = calls.assign(n_frames=1)
@@ -314,6 +349,18 @@ def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[F
         f"interval of about {low:.2f} to {high:.2f} with one call a caller"
     )
     yield (LOOK if smaller < FEW_CALLERS else FINE), "sample size", what, ""
+
+
+def _folds_of_scale(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[Finding]:
+    impossible = refused(study, protocols)
+    if impossible:
+        yield MEND, "folds", impossible, ""
+        return
+    try:
+        n = models_to_fit(study, cohort.calls)
+        yield FINE, "folds", f"the nested protocol fits {n} models, each on callers of both halves", ""
+    except VoiceriskError as problem:
+        yield MEND, "folds", str(problem).rstrip("."), "add callers, or lower inner_folds in [validation]"
 
 
 def _recordings(study: Study, cohort: Cohort, calls: pd.DataFrame) -> Iterator[Finding]:

@@ -11,19 +11,20 @@ import pandas as pd
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
 from voicerisk.callers.moderator import level_text
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import AdditiveModel, read_model
-from voicerisk.models.saved.procedure import SCORE_DECIMALS
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.output.figures import marker_labels
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
 
 FOLDER = "external"
@@ -105,13 +106,14 @@ def validate_externally(
     >>> other = voicerisk.load_study("other/study.toml")  # doctest: +SKIP
     >>> voicerisk.validate(Path("results/boost/model.json"), other, "other_results")  # doctest: +SKIP
     """
+    refuse_scale(study, "validate")
     told = reporter or Silent()
     scorer = read_model(model)
     _same_markers(scorer, study, model)
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
         absent = [marker for marker in scorer.markers if marker not in tables.frames]
         if absent:

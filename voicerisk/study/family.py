@@ -39,6 +39,21 @@ def call_frames(tables: ModelTables) -> CallFrames:
     return made
 
 
+def level_of_calls(tables: ModelTables) -> NDArray[np.object_]:
+    """Return the moderator's level of each call; `COMMON` where levels share a curve or there are none."""
+    moderator = tables.moderator
+    if moderator is None:
+        return np.full(len(tables.calls), COMMON, dtype=object)
+    if COMMON in moderator.own:
+        raise StudyError(
+            f"A level of {moderator.name} is named {COMMON!r}, which stands for what all levels share; "
+            "rename it."
+        )
+    codes = moderator.codes(tables.calls[moderator.name])
+    own = [name if name in moderator.own else COMMON for name in moderator.levels]
+    return np.array(own, dtype=object)[codes]
+
+
 @dataclass(frozen=True, slots=True)
 class FamilyFitter:
     """Fits the members of the family on each training set; an instance is the `FitPaths` of validation.
@@ -83,18 +98,8 @@ class FamilyFitter:
 
     @property
     def level(self) -> NDArray[np.object_]:
-        """Level of the moderator of each call; `COMMON` where levels share a curve or there are none."""
-        moderator = self.tables.moderator
-        if moderator is None:
-            return np.full(len(self.tables.calls), COMMON, dtype=object)
-        if COMMON in moderator.own:
-            raise StudyError(
-                f"A level of {moderator.name} is named {COMMON!r}, which stands for what all levels share; "
-                "rename it."
-            )
-        codes = moderator.codes(self.tables.calls[moderator.name])
-        own = [name if name in moderator.own else COMMON for name in moderator.levels]
-        return np.array(own, dtype=object)[codes]
+        """Level of the moderator of each call; see `level_of_calls`."""
+        return level_of_calls(self.tables)
 
     def _rows_of(self, callers: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(self.tables.calls["caller_id"].isin(callers))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.models import (
     BoostData,
@@ -261,7 +262,7 @@ class GamboostFitter:
 
         def frame_scores(step: int) -> pd.DataFrame:
             keys = self.tables.frames.iloc[where][[key for key in FRAME_KEYS if key != "caller_id"]]
-            return keys.assign(p_raw=1.0 / (1.0 + np.exp(-path.link(where, step)))).reset_index(drop=True)
+            return keys.assign(p_raw=expit(path.link(where, step))).reset_index(drop=True)
 
         fitted_on = tuple(kept["fitted_on"])
         provenance = {"boost": fitted_on}

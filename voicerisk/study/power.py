@@ -121,8 +121,8 @@ def enough(curve: pd.DataFrame) -> int | None:
 def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
     """Say a power curve in two sentences."""
     told = [
-        f"{row.callers} callers {row.auroc:.2f} ({row.lower:.2f} to {row.upper:.2f}; {row.learned_nothing:.0%} "
-        "of models learn nothing)"
+        f"{row.callers} callers {row.auroc:.2f} ({row.lower:.2f} to {row.upper:.2f}; "
+        f"{row.learned_nothing:.0%} of models learn nothing)"
         for row in curve.itertuples()
     ]
     needed = enough(curve)
@@ -132,8 +132,8 @@ def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
         else f"{curve['callers'].max()} callers would not do yet."
     )
     return (
-        f"By simulation, where the best score of {markers} markers has AUROC {auroc:g}, this procedure reaches "
-        f"with {', with '.join(told)}. {end}"
+        f"By simulation, where the best score of {markers} markers has AUROC {auroc:g}, this procedure "
+        f"reaches with {', with '.join(told)}. {end}"
     )
 
 

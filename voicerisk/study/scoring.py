@@ -13,6 +13,7 @@ from voicerisk.errors import ModelError, StudyError
 from voicerisk.intake import is_missing
 from voicerisk.intake.sheet import REFUSED, TABLES
 from voicerisk.models import AdditiveModel, read_model
+from voicerisk.models.saved.scale import ScaleModel, is_scale_model, read_scale_model
 from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
 
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
@@ -35,7 +36,8 @@ class Scores:
         have most_outside (the largest share of a marker's values beyond the training range), beyond_training
         (whether that is more than a tenth: then do not rely on the rest) and, where the model holds the
         procedure that was validated, risk (recalibrated, at `prevalence`), prevalence, cut and flagged
-        (whether the score reaches the cut; without a cut no call does).
+        (whether the score reaches the cut; without a cut no call does). A model of grades or of a number
+        gives score (in place of p_raw and log_odds), predicted and, of grades, at_least_<grade>.
     outside : DataFrame
         call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
     notes : tuple of str
@@ -57,7 +59,7 @@ def score(
     Parameters
     ----------
     model : Path or AdditiveModel
-        `boost/model.json` of a study.
+        `boost/model.json` of a study, or `scale/model.json` of a study of grades or of a number.
     source : Path
         A sound file (analysed whole, with the audio settings of the model's study), or a table of frames
         (CSV, Excel, Parquet) with `call_id` and the model's markers, as `voicerisk extract` or a study
@@ -87,6 +89,8 @@ def score(
     >>> scores = voicerisk.score(Path("results/boost/model.json"), Path("call.wav"))  # doctest: +SKIP
     >>> scores.calls  # doctest: +SKIP
     """
+    if isinstance(model, Path) and is_scale_model(model):
+        return _score_scale(read_scale_model(model), source, sex, prevalence)
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)
     frames, notes = scorable(scorer, frames)
@@ -99,6 +103,25 @@ def score(
     calls = calls.assign(most_outside=most, beyond_training=most > MOST_OUTSIDE)
     segments = scorer.of_calls(frames, raw, ["call_id", "segment"])
     return Scores(scored, segments, calls, outside, (*notes, *caveats(scorer)))
+
+
+def _score_scale(model: ScaleModel, source: Path, sex: str | None, prevalence: float | None) -> Scores:
+    """Score with a model of grades or of a number: what it says of calls takes the place of risk and cut."""
+    if prevalence is not None:
+        raise ModelError(
+            f"A prevalence was given, but a model of an {model.scale} outcome has no use for it."
+        )
+    found = score(model.score, source, sex)
+    rename = {"log_odds": "score"}
+    calls = found.calls.drop(columns="p_raw").rename(columns=rename)
+    said = model.of_scores(calls["score"].to_numpy())
+    return Scores(
+        found.frames.drop(columns="p_raw").rename(columns=rename),
+        found.segments.drop(columns="p_raw").rename(columns=rename),
+        pd.concat([calls, said], axis=1),
+        found.outside,
+        tuple(note for note in found.notes if note not in caveats(model.score)),
+    )
 
 
 def judged(calls: pd.DataFrame, scorer: AdditiveModel, prevalence: float | None = None) -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """The stages of a study: recordings in; predictions, metrics, tables and figures out."""
 
 import json
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from voicerisk.files import PRIVATE, sha256_file, write_csv, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
@@ -27,9 +27,10 @@ from voicerisk.study.extraction.calls import (
     read_marker_table,
 )
 from voicerisk.study.ratings import write_ratings
+from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
+from voicerisk.validation.metrics.repeatability import repeatability
 
-Move = Callable[[int, int], None]
 PROTOCOLS = ("published", "nested")
 REPORT = "report.html"
 
@@ -46,31 +47,13 @@ def digest(file: Path) -> str:
     return sha256_file(file) if file.is_file() else ""
 
 
-class Stages:
-    """Runs each stage of a study unless its fingerprint and outputs are unchanged."""
+class StudyStages(Stages):
+    """The stages of a study of voice, each run by the engine that runs every study's."""
 
     def __init__(self, study: Study, folder: ResultsFolder, jobs: int, reporter: Reporter) -> None:
+        super().__init__(folder, reporter)
         self.study = study
-        self.folder = folder
         self.jobs = jobs
-        self.reporter = reporter
-        self.marks: dict[str, str] = {}
-
-    def stage(
-        self, name: str, title: str, mark: str, work: Callable[[Move], tuple[Iterable[str], Iterable[str]]]
-    ) -> None:
-        """Run `work`, which writes files and returns their names and its notes, unless nothing changed."""
-        self.marks[name] = mark
-        if self.folder.is_done(name, mark):
-            self.reporter.kept(title)
-            return
-        started = time.monotonic()
-        with self.reporter.stage(title) as move:
-            outputs, notes = work(move)
-            notes = tuple(notes)
-            self.folder.finish(name, mark, outputs, started, notes)
-        for note in notes:
-            self.reporter.note(note)
 
     # ---- recordings -> frames
     # ----------------------------------------------------------------------------------------
@@ -97,14 +80,15 @@ class Stages:
             missing=study.biomarkers.missing,
             moderator=(study.cohort.moderator, study.cohort.level_callers),
             markers=study.biomarkers.markers,
-            code=code_of(Stages._extract),
+            code=code_of(StudyStages._extract),
         )
-        self.stage("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
+        self.run("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
 
         home = self.folder.path
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
         markers = tuple(column for column in frames.columns if column not in FRAME_KEYS)
-        _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
+        if not is_scale(study):
+            _require_two_classes(cohort.calls[cohort.calls["call_id"].isin(frames["call_id"])])
         columns = ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
         calls = cohort.calls[list(dict.fromkeys(columns))]
         tables = model_tables(
@@ -156,9 +140,10 @@ class Stages:
         write_parquet(folder.file("segments.parquet"), found.segments)
         write_csv(folder.file("channel.csv"), found.channel, PRIVATE)
         by = ["outcome", *study.cohort.groups]
-        labelled = found.frames.merge(cohort.calls[["call_id", *by]], on="call_id", how="left")
+        labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
-        names = ["calls", "flow", "exclusions", "channel", "missing"]
+        write_csv(folder.file("repeatability.csv"), repeatability(found.segments, found.markers))
+        names = ["calls", "flow", "exclusions", "channel", "missing", "repeatability"]
         ratings = write_ratings(cohort, study, folder)
         return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet", *ratings], notes
 
@@ -178,7 +163,7 @@ class Stages:
             seed=study.validation.seed,
             code=code_of(screen_study),
         )
-        self.stage("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
+        self.run("screen", "Lasso screening", mark, lambda move: screen_study(study, tables, self.folder))
         table = read_table(self.folder.path, "screening")
         chosen = set(table.loc[table["selected"], "marker"])
         return tuple(marker for marker in tables.markers if marker in chosen)
@@ -195,7 +180,7 @@ class Stages:
             seed=study.validation.seed,
             code=code_of(gamm_study),
         )
-        self.stage("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
+        self.run("gamm", "GAMM (mgcv)", mark, lambda move: gamm_study(study, tables, chosen, self.folder))
         kept = json.loads(self.folder.file("gamm/notes.json").read_text(encoding="utf-8"))["kept"]
         return tuple(kept)
 
@@ -228,7 +213,7 @@ class Stages:
             self.folder.forget(name)
             return False
         title = {"published": "Published protocol", "nested": "Nested protocol"}[name]
-        self.stage(
+        self.run(
             name,
             title,
             mark,
@@ -252,7 +237,7 @@ class Stages:
             validation=plain(replace(study.validation, protocols=PROTOCOLS)),
             code=code_of(run_rivals_stage),
         )
-        self.stage(
+        self.run(
             "rivals",
             "Simple models on the same folds",
             mark,
@@ -270,7 +255,7 @@ class Stages:
             validation=plain(study.validation),
             code=code_of(write_metrics),
         )
-        self.stage(
+        self.run(
             "metrics",
             "Metrics and intervals",
             mark,
@@ -290,7 +275,7 @@ class Stages:
             preset=study.biomarkers.preset,
             code=code_of(write_models),
         )
-        self.stage(
+        self.run(
             STAGE,
             "Models on all calls",
             mark,
@@ -309,7 +294,7 @@ class Stages:
             audit=digest(findings),
             code=code_of(write_reporting),
         )
-        self.stage(
+        self.run(
             "reporting", "Reporting evidence", mark, lambda move: write_reporting(study, tables, self.folder)
         )
 
@@ -330,7 +315,7 @@ class Stages:
             tables, notes = write_tables(self.study, self.folder, wanted)
             return [*figures, *tables], notes
 
-        self.stage("show", "Figures and tables", mark, work)
+        self.run("show", "Figures and tables", mark, work)
 
     def report(self) -> None:
         """Write the report, which opens with the answer."""
@@ -343,7 +328,7 @@ class Stages:
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
             return [REPORT], []
 
-        self.stage("report", "Report", mark, work)
+        self.run("report", "Report", mark, work)
 
 
 def _require_two_classes(calls: pd.DataFrame) -> None:

@@ -75,10 +75,37 @@ def _whole_procedure(result: RunResult) -> str:
     return said or "`voicerisk audit --bootstraps 200` adds an interval with the variance of learning."
 
 
+def _print_scale(result: RunResult, console: "Console") -> None:
+    from rich.table import Table
+
+    from voicerisk.report.scale_tables import scale_answer, scale_performance
+
+    shown = scale_performance(result.metrics)
+    table = Table(title=shown.title)
+    for column in shown.cells:
+        table.add_column(str(column), justify="left" if column == "Measure" else "right")
+    for row in shown.cells.itertuples(index=False):
+        table.add_row(*map(str, row))
+    console.print()
+    console.print(table)
+    spectrum = (
+        read_table(result.folder, "scale/spectrum") if has_table(result.folder, "scale/spectrum") else None
+    )
+    console.print(
+        f"{GIVEN_SCORES}\nA research tool: never the sole basis of a clinical decision.", style="dim"
+    )
+    for sentence in scale_answer(result.metrics, spectrum):
+        console.print(sentence, style="bold", highlight=False, markup=False)
+    console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)
+
+
 def print_summary(result: RunResult, console: "Console") -> None:
     """Print the comparison and the places of the results."""
     from rich.table import Table
 
+    if has_table(result.folder, "scale/metrics"):
+        _print_scale(result, console)
+        return
     calls = result.metrics[(result.metrics["unit"] == "call") & (result.metrics["subgroup"] == "all")]
     first = calls.iloc[0]
     sizes = f"n = {first['n']:.0f}, of {first['n_callers']:.0f} callers, {first['n_events']:.0f} positive"

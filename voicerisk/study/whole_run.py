@@ -8,13 +8,19 @@ import pandas as pd
 
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
+from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.audit.run import drop_stale_audit
-from voicerisk.study.check import require_sound, unknown_linear
+from voicerisk.study.check import require_r, require_sound, unknown_linear
+from voicerisk.study.design import ModelTables
 from voicerisk.study.output.metrics import write_manifest
+from voicerisk.study.scale import NOT_RUN, run_scale_stages
+from voicerisk.study.scale_checks import is_scale, refused
+from voicerisk.study.scale_shown import show_scale
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import PROTOCOLS, Stages, digest, open_results
+from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,21 @@ def run_study(
     cohort = load_cohort(study.cohort, study.folder)
     if digest(brought) != read:
         raise StudyError(f"{brought} changed while it was read; run the study again once it stays as it is.")
+    impossible = refused(study, wanted)
+    if impossible:
+        raise StudyError(f"{study.path.name}: {impossible}.")
     told = require_sound(study, cohort, wanted)
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
-        stages = Stages(study, folder, jobs, reporter or Silent())
+        stages = StudyStages(study, folder, jobs, reporter or Silent())
+        if not is_scale(study):
+            told += require_r(study, folder.file("gamm/notes.json"))
         for note in told:
             stages.reporter.note(note)
         tables, extraction = stages.extract(cohort)
+        if is_scale(study):
+            return _run_scale(stages, tables, read)
         unknown = unknown_linear(study, tables.markers)
         if unknown:
             raise StudyError(f"{study.path.name}: {unknown}.")
@@ -113,3 +126,15 @@ def run_study(
         stages.report()
         thresholds, flow = (read_table(folder.path, name) for name in ("thresholds", "flow"))
         return RunResult(folder.path, metrics, thresholds, flow)
+
+
+def _run_scale(stages: StudyStages, tables: ModelTables, read: str) -> RunResult:
+    """Run what a study of grades or of a number has: validation, model, figures, tables and report."""
+    study, folder = stages.study, stages.folder
+    stages.reporter.note(NOT_RUN.format(scale=study.cohort.scale))
+    metrics = run_scale_stages(stages, tables)
+    mark = fingerprint(marks=stages.marks, covariates=study.cohort.covariates, code=code_of(show_scale))
+    stages.run("show", "Figures and tables", mark, lambda move: show_scale(study, folder, move))
+    write_manifest(study, folder, (), read)
+    stages.report()
+    return RunResult(folder.path, metrics, pd.DataFrame(), read_table(folder.path, "flow"))

@@ -6,9 +6,9 @@ choice and stands in `NetworkSettings` or `TextSettings` with the words "paper: 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from voicerisk.errors import TextError
+from voicerisk.pipeline.setting import require_choice, require_choices, require_whole
 
 MODELS = ("tfidf", "t_mlp", "w2v_mlp")
 PRESETS = ("default", "paper", "both")
@@ -59,7 +59,7 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         for name in ("dense", "lstm", "hidden", "filters", "kernel", "pool", "batch", "epochs", "patience"):
-            _whole(f"network.{name}", getattr(self, name), 1)
+            require_whole(f"[text] network.{name}", getattr(self, name), TextError, 1)
         if not 0.0 <= self.dropout < 1.0:
             raise TextError(f"[text.network] dropout must be in [0, 1), not {self.dropout!r}.")
         if self.kernel % 2 == 0:
@@ -105,11 +105,11 @@ class ExplainSettings:
     lexicons: str | None = None
 
     def __post_init__(self) -> None:
-        _choices("explain.models", self.models, MODELS, empty=True)
-        _choice("explain.baseline", self.baseline, BASELINES)
+        require_choices("[text] explain.models", self.models, MODELS, TextError, least=0)
+        require_choice("[text] explain.baseline", self.baseline, BASELINES, TextError)
         for name, least in (("sessions", 1), ("permutations", 2), ("words", 0), ("word_evaluations", 10)):
-            _whole(f"explain.{name}", getattr(self, name), least)
-        _whole("explain.min_sessions", self.min_sessions, 2)
+            require_whole(f"[text] explain.{name}", getattr(self, name), TextError, least)
+        require_whole("[text] explain.min_sessions", self.min_sessions, TextError, 2)
         if self.permutations % 2:
             raise TextError(f"[text.explain] permutations must be even, not {self.permutations}.")
 
@@ -212,15 +212,15 @@ class TextSettings:
     explain: ExplainSettings = field(default_factory=ExplainSettings)
 
     def __post_init__(self) -> None:
-        _choices("models", self.models, MODELS)
-        _choice("preset", self.preset, PRESETS)
-        _choice("truncate", self.truncate, ENDS)
-        _choice("pooling", self.pooling, ("mean", "first"))
+        require_choices("[text] models", self.models, MODELS, TextError)
+        require_choice("[text] preset", self.preset, PRESETS, TextError)
+        require_choice("[text] truncate", self.truncate, ENDS, TextError)
+        require_choice("[text] pooling", self.pooling, ("mean", "first"), TextError)
         for name, least in (
             ("min_messages", 1), ("min_words", 1), ("max_messages", 1), ("max_tokens", 4), ("max_words", 8),
             ("repeats", 1), ("bootstraps", 100), ("seed", 0),
         ):  # fmt: skip
-            _whole(name, getattr(self, name), least)
+            require_whole(f"[text] {name}", getattr(self, name), TextError, least)
         for name in ("test_share", "validation_share"):
             if not 0.0 < getattr(self, name) < 0.6:
                 raise TextError(f"[text] {name} must lie between 0 and 0.6, not {getattr(self, name)!r}.")
@@ -254,22 +254,3 @@ class TextSettings:
     def compared_with(self) -> str:
         """The model that the Brier skill score compares with."""
         return self.baseline or ("tfidf" if "tfidf" in self.models else self.models[-1])
-
-
-def _whole(key: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise TextError(f"[text] {key} must be a whole number of at least {least}, not {value!r}.")
-
-
-def _choice(key: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise TextError(f"[text] {key} must be one of {', '.join(known)}, not {value!r}.")
-
-
-def _choices(key: str, values: tuple[str, ...], known: tuple[str, ...], empty: bool = False) -> None:
-    if (not values and not empty) or len(set(values)) != len(values):
-        raise TextError(
-            f"[text] {key} must name some of {', '.join(known)}, each once, not {list(values)!r}."
-        )
-    for value in values:
-        _choice(key, value, known)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation.audit.plausibility import riley_sample_size
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 
 Z = 1.96
 NODES = 200  # of Gauss-Hermite quadrature; more change nothing in the sixth digit

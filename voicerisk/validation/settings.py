@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from voicerisk.errors import ValidationError
+from voicerisk.pipeline.setting import is_number, require_choice, require_choices, require_flag, require_whole
 from voicerisk.validation.cut_rule import CutRule, read_rule
 
 PROTOCOLS = ("published", "nested")
@@ -90,16 +90,17 @@ class ValidationSettings:
 
     def __post_init__(self) -> None:
         for key, known in (("protocols", PROTOCOLS), ("designs", DESIGNS), ("family", FAMILY)):
-            object.__setattr__(self, key, _choices(key, getattr(self, key), known))
-        _choice("direction", self.direction, DIRECTIONS)
+            object.__setattr__(
+                self, key, require_choices(f"[validation] {key}", getattr(self, key), known, ValidationError)
+            )
+        require_choice("[validation] direction", self.direction, DIRECTIONS, ValidationError)
         if isinstance(self.threshold, Mapping):
             object.__setattr__(self, "threshold", read_rule(self.threshold))
         elif not isinstance(self.threshold, CutRule):
-            _choice("threshold", self.threshold, THRESHOLDS)
+            require_choice("[validation] threshold", self.threshold, THRESHOLDS, ValidationError)
         for key, least, most in BOUNDS:
-            _whole(key, getattr(self, key), least, most)
-        if not isinstance(self.fast, bool):
-            raise ValidationError(f"[validation] fast must be true or false, not {self.fast!r}.")
+            require_whole(f"[validation] {key}", getattr(self, key), ValidationError, least, most)
+        require_flag("[validation] fast", self.fast, ValidationError)
         strata = (self.strata,) if isinstance(self.strata, str) else tuple(self.strata)
         object.__setattr__(self, "strata", strata)
         if not all(isinstance(name, str) for name in strata) or len(set(strata)) != len(strata):
@@ -107,41 +108,12 @@ class ValidationSettings:
                 f"[validation] strata must name columns, each once, not {list(strata)!r}; 'outcome' stands "
                 "for the outcome."
             )
-        if self.prevalence is not None and not (_number(self.prevalence) and 0.0 < self.prevalence < 1.0):
+        if self.prevalence is not None and not (is_number(self.prevalence) and 0.0 < self.prevalence < 1.0):
             raise ValidationError(
                 f"[validation] prevalence must be a share strictly between 0 and 1, not {self.prevalence!r}."
             )
-        if self.prior is not None and not (_number(self.prior) and 0.0 < self.prior < 1.0):
+        if self.prior is not None and not (is_number(self.prior) and 0.0 < self.prior < 1.0):
             raise ValidationError(
                 f"[validation] prior must be a probability strictly between 0 and 1, not {self.prior!r}; "
                 "leave it out to use the share of positive calls in the study."
             )
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _choice(key: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValidationError(f"[validation] {key} must be one of {', '.join(known)}, not {value!r}.")
-
-
-def _choices(key: str, value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else tuple(value)
-    if not values or len(set(values)) != len(values):
-        raise ValidationError(
-            f"[validation] {key} must name each of {', '.join(known)} at most once and at least one of them, "
-            f"not {list(values)!r}."
-        )
-    for one in values:
-        _choice(key, one, known)
-    return values
-
-
-def _whole(key: str, value: Any, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValidationError(
-            f"[validation] {key} must be a whole number of at least {least} and at most {most}, not "
-            f"{value!r}."
-        )

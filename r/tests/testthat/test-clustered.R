@@ -91,3 +91,33 @@ test_that("a fit whose outcomes the markers separate has no P anywhere", {
   expect_true(all(is.na(c(said$p.pv, said$s.pv, said$pTerms.pv, said$s.table[, 4L], said$p.table[, 4L]))))
   expect_output(print(said), "no P values")
 })
+
+test_that("degrees of freedom of a term do not depend on contrasts", {
+  rows <- transform(subset(calls_example, sex == "female" | caller_id > "c15"), sex = factor(sex))
+  adopted <- function(formula, contrasts = "contr.treatment") {
+    old <- options(contrasts = c(contrasts, "contr.poly"))
+    on.exit(options(old))
+    vr_tables(vr_adopt(mgcv::gam(formula, binomial, rows, method = "REML"), caller = rows$caller_id))$terms
+  }
+  women <- length(unique(rows$caller_id[rows$sex == "female"])) - 1
+  men <- length(unique(rows$caller_id[rows$sex == "male"])) - 1
+  expect_true(women != men)
+  df <- function(terms) {
+    # From the interval and its standard error.
+    half <- (terms$upper - terms$lower) / 2 / terms$se
+    vapply(half, function(q) Find(function(df) abs(stats::qt(0.975, df) - q) < 1e-9, 1:60), 0L)
+  }
+  curves <- outcome ~ sex + s(dom, by = sex, k = 4)
+  least <- min(women, men)
+  expect_equal(df(adopted(curves)), c(women, least))
+  expect_equal(df(adopted(curves, "contr.sum")), c(least, least))
+  expect_equal(df(adopted(outcome ~ sex + sex:entropy + s(dom, by = sex, k = 4))), c(women, least, women, men))
+  expect_equal(df(adopted(outcome ~ sex * entropy + s(dom, by = sex, k = 4))), c(women, least, women, least))
+})
+
+test_that("an update of the model that takes rows as the unit wants its table for a new column", {
+  fit <- vr_gamm(outcome ~ s(dom, k = 4), calls_example, engine = "gam")
+  expect_error(update(fit$model_row_level, . ~ . + age), "data = your table, which holds \"age\"")
+  wider <- update(fit$model_row_level, . ~ . + age, data = calls_example)
+  expect_true("age" %in% names(coef(wider)))
+})

@@ -118,7 +118,7 @@ test_that("columns that cannot be read are refused", {
   rows$text <- as.character(rows$x1)
   expect_error(vr_gamm(rows, "text"), "not numeric but of class character")
   fit <- vr_gamm(rows, "x1", k = 4)
-  expect_error(vr_predict(fit, transform(rows, x1 = text)), "class character; the model needs numbers")
+  expect_error(vr_predict(fit, transform(rows, x1 = text)), "class character; give numbers")
 })
 
 test_that("prior weights are relative", {
@@ -127,4 +127,26 @@ test_that("prior weights are relative", {
   rows$tenth <- rows$w / 10
   of <- function(weights) suppressWarnings(vr_tables(vr_gamm(rows, "x1", k = 4, weights = weights))$smooths)
   expect_equal(of("tenth"), of("w"), tolerance = 1e-6)
+})
+
+test_that("a name over two columns and infinite values are refused, in the table and in new rows", {
+  twice <- calls_example
+  names(twice)[names(twice) == "roughness"] <- "dom"
+  fit <- vr_gamm(outcome ~ s(dom, k = 4), calls_example, engine = "gam")
+  model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+  both <- cbind(calls_example, calls_example["dom"])
+  expect_error(vr_gamm(twice, "dom"), "two columns \"dom\"")
+  expect_error(vr_gamm(outcome ~ s(dom), twice, engine = "gam"), "two columns \"dom\"")
+  expect_error(vr_predict(fit, twice), "two columns \"dom\"")
+  expect_error(vr_score(model, both), "two columns \"dom\"")
+  endless <- transform(calls_example, dom = replace(dom, 3L, -Inf))
+  expect_error(vr_predict(fit, endless), "\"dom\" is infinite in row 3; use NA")
+  expect_error(vr_score(model, endless), "\"dom\" is infinite in row 3; use NA")
+  skip_if_not_installed("glmnet")
+  lasso <- vr_lasso(calls_example, c("dom", "loudness"), n_folds = 5)
+  expect_error(predict(lasso, twice), "two columns \"dom\"")
+  expect_error(predict(lasso, transform(calls_example, dom = factor(dom))), "\"dom\" of the new rows is of class factor")
+  skip_if_not_installed("mboost")
+  boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 3)
+  expect_error(predict(boosted, endless), "\"dom\" is infinite in row 3")
 })

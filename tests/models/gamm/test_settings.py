@@ -12,14 +12,14 @@ from voicerisk.models.gamm.p_values import benjamini_hochberg, caller_split, hol
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"engine": "lme4"}, r"\[gamm\] engine is 'lme4'; it must be one of bam, gam, gamm"),
-        ({"level": "call"}, r"\[gamm\] level is 'call'"),
-        ({"k": 2}, r"\[gamm\] k is 2"),
-        ({"k": 5.0}, r"\[gamm\] k is 5\.0"),
+        ({"engine": "lme4"}, r"\[gamm\] engine must be one of bam, gam, gamm, not 'lme4'"),
+        ({"level": "call"}, r"\[gamm\] level must be one of .*, not 'call'"),
+        ({"k": 2}, r"\[gamm\] k must be a whole number of at least 3, not 2"),
+        ({"k": 5.0}, r"\[gamm\] k must be .*, not 5\.0"),
         ({"random": ["caller", "service"]}, r"\[gamm\] random holds 'service'"),
         ({"random": ["caller", "caller"]}, r"names an intercept twice"),
         ({"random": ["segment"]}, r"random = 'segment' needs level = 'frame'"),
-        ({"drop": 1}, r"\[gamm\] drop is 1"),
+        ({"drop": 1}, r"\[gamm\] drop must be true or false, not 1"),
     ],
 )
 def test_settings_name_the_key(settings, message):

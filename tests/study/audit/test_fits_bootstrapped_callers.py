@@ -11,7 +11,7 @@ from voicerisk.screening import ScreeningSettings
 from voicerisk.study import load_study, screening
 from voicerisk.study.audit.fits import AuditFits
 from voicerisk.study.design import ModelTables
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import full_procedure
 from voicerisk.validation.protocols.whole_procedure import bootstrap_calls
 
@@ -25,7 +25,7 @@ def test_no_caller_straddles_any_fold_of_a_bootstrap(write_study, tmp_path, monk
     calls, frames = marker_frames(callers=20)
     study = load_study(write_study(calls, frames, GAMBOOST.replace("mstop = 10", "mstop = 3")))
     folder = open_results(study, tmp_path / "out")
-    tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+    tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     table = tables.calls[["call_id", "caller_id", "y", "n_frames", "sex"]]
 
     lassos = []

@@ -9,7 +9,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
 from voicerisk.study import load_study
 from voicerisk.study.output.tripod import write_reporting
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 
 
 def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tmp_path):
@@ -26,7 +26,7 @@ def test_every_item_has_evidence_or_says_that_it_is_not_reported(write_study, tm
     )
     folder = open_results(study, tmp_path / "out")
     with folder.locked():
-        tables, _ = Stages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
+        tables, _ = StudyStages(study, folder, 1, Silent()).extract(load_cohort(study.cohort, study.folder))
     method = "caller_bootstrap_percentile_given_scores"
     row = {"protocol": "nested", "design": "loco", "unit": "call", "subgroup": "all", "metric": "auroc",
            "method": method, "estimate": 0.81, "lower": 0.7, "upper": 0.9}  # fmt: skip

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from tests.validation.toys import cohort, stepwise_paths
 from voicerisk.validation import ValidationSettings, caller_shares, training_weights
 from voicerisk.validation.audit.climb import audit_ladder, ladder
 from voicerisk.validation.metrics.discrimination import auroc
-from voicerisk.validation.metrics.logistic import expit
 from voicerisk.validation.protocols.ridge import ridge_logistic, ridge_paths
 
 SETTINGS = ValidationSettings(inner_folds=3, bootstraps=30, seed=3)

@@ -1,13 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from tests.validation.toys import cohort
 from voicerisk.errors import ValidationError
 from voicerisk.report.tripod_items import NOT_REPORTED, known_facts, reporting_evidence
 from voicerisk.validation import ValidationSettings, compute_metrics
 from voicerisk.validation.metrics.calibration import calibration_line
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.protocols.external import external_rows, marker_shift, recalibration_table
 
 

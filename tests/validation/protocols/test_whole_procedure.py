@@ -173,6 +173,30 @@ def test_a_null_above_one_half_is_not_laid_to_the_strata_where_callers_kept_thei
     assert "alone" not in some_stay.finding
 
 
+def test_risks_that_move_between_models_are_those_of_the_models():
+    from voicerisk.validation.protocols.instability import instability
+
+    calls, frames = cohort(24, 20, seed=5, effect=1.0, features=2)
+    seen = {}
+    make = _maker(with_means(calls, frames), ["x0", "x1"])
+    full_procedure(calls, make, SETTINGS, n_boot=12, keep_risks=seen.__setitem__)
+    whole = seen.pop(None)
+    assert len(whole) == len(calls) and 2 <= len(seen) <= 12
+    found = instability(calls, whole, list(seen.values()), 0.5)
+    every = np.vstack(list(seen.values()))
+    # A recalibrated risk: in a bag of callers the mean of the risks is near the share of its events.
+    assert 0.3 < every.mean() < 0.7
+    assert found["mape"].to_numpy() == pytest.approx(np.abs(every - whole).mean(axis=0))
+    assert ((found["q025"] <= found["mean"]) & (found["mean"] <= found["q975"])).all()
+    flips = ((every >= 0.5) != (whole >= 0.5)).mean(axis=0)
+    assert found["decided_otherwise"].to_numpy() == pytest.approx(flips) and flips.max() > 0
+    # The same model again and again does not move.
+    still = instability(calls, whole, [whole, whole], 0.5)
+    assert (still["mape"] == 0).all() and (still["decided_otherwise"] == 0).all()
+    with pytest.raises(ValidationError, match="at least 2 models"):
+        instability(calls, whole, [whole], 0.5)
+
+
 def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     calls, frames = cohort(30, 20, seed=4, effect=0.0, features=8)
     markers = [f"x{j}" for j in range(8)]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.deep.chats.explanation_pages import write_html, write_pdf
@@ -16,7 +17,6 @@ from voicerisk.deep.chats.message_explanations import (
 from voicerisk.deep.chats.models import TextModel
 from voicerisk.errors import ModelError
 from voicerisk.files import PRIVATE, write_csv
-from voicerisk.text.probabilities import softmax
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import ExplainSettings
 from voicerisk.text.splits import Split
@@ -94,7 +94,7 @@ def write_explanations(
     messages = pd.concat(tables, ignore_index=True)
     words, word_gap = _words(model, cohort, asked, settings, len(chosen), total, progress)
 
-    risks = softmax(model.logits([cohort.texts[k] for k in chosen]))
+    risks = softmax(model.logits([cohort.texts[k] for k in chosen]), axis=1)
     probabilities = pd.DataFrame(risks, columns=list(cohort.classes))
     probabilities.insert(0, "label", labels[chosen])
     probabilities.insert(0, "session_id", ids[chosen])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.deep.chats.models import TextModel
 from voicerisk.errors import TextError
-from voicerisk.text.probabilities import contrasts, softmax
+from voicerisk.text.probabilities import contrasts
 from voicerisk.text.settings import BASELINES
 from voicerisk.text.shapley import Shapley, shapley_values
 
@@ -128,7 +129,7 @@ def sessions_to_explain(
     model: TextModel, sessions: Sequence[Sequence[str]], labels: np.ndarray, each: int
 ) -> list[int]:
     """Choose held-out sessions of each class: those of highest probability for it first, ties by position."""
-    p = softmax(model.logits(sessions))
+    p = softmax(model.logits(sessions), axis=1)
     chosen: list[int] = []
     for k, name in enumerate(model.classes):
         mine = np.flatnonzero(labels == name)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from voicerisk.callers.provenance import seen_record
 from voicerisk.deep.chats.models import Lesson, TextModel, fit_message_model, fit_word_model, tokens_of
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.deep.networks.training import seed_of
-from voicerisk.text.probabilities import softmax
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import MODELS, TextSettings
 from voicerisk.text.splits import Split, oversample
@@ -120,14 +120,14 @@ def fit_on_split(
     )  # fmt: skip
 
     test = split.test
-    p_raw = softmax(model.logits([cohort.texts[k] for k in test]))
+    p_raw = softmax(model.logits([cohort.texts[k] for k in test]), axis=1)
     facts: dict[str, Any] = {
         "fit_sessions": len(learned), "fit_rows": len(rows), "test_sessions": len(test),
         "test_rows": len(test) if honest else len(watched),
         "train_and_test_users_shared": len(set(_users(cohort, split.train)) & set(_users(cohort, test))),
     }  # fmt: skip
     if honest:
-        inner = softmax(model.logits([cohort.texts[k] for k in split.validation]))
+        inner = softmax(model.logits([cohort.texts[k] for k in split.validation]), axis=1)
         users = _users(cohort, split.validation)
         _, of_user, counts = np.unique(users, return_inverse=True, return_counts=True)
         fit = recalibrate_classes(inner, codes[split.validation], 1.0 / counts[of_user])

@@ -7,9 +7,9 @@ recording are used, or the shape of the decay of its learning rate; those are ou
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from voicerisk.errors import MultitaskError
+from voicerisk.pipeline.setting import require_choice, require_whole
 
 PRESETS = ("default", "paper", "both")
 CROPS = ("head", "center", "multi")
@@ -95,9 +95,9 @@ class SoundSettings:
     window_s: float = 6.25
 
     def __post_init__(self) -> None:
-        _choice("sound.denoise", self.denoise, DENOISERS)
+        require_choice("[multitask] sound.denoise", self.denoise, DENOISERS, MultitaskError)
         if self.crop is not None:
-            _choice("sound.crop", self.crop, CROPS)
+            require_choice("[multitask] sound.crop", self.crop, CROPS, MultitaskError)
         if self.trim_db is not None and not 5.0 <= self.trim_db <= 120.0:
             raise MultitaskError(f"[multitask.sound] trim_db must lie in 5 to 120, not {self.trim_db!r}.")
         if not 0.1 <= self.window_s <= 60.0:
@@ -139,14 +139,14 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
-        _choice("network.loss", self.loss, LOSSES)
+        require_choice("[multitask] network.loss", self.loss, LOSSES, MultitaskError)
         for name in ("epochs", "patience"):
-            _whole(f"network.{name}", getattr(self, name), 1)
-        _whole("network.batch", self.batch, 2)
+            require_whole(f"[multitask] network.{name}", getattr(self, name), MultitaskError, 1)
+        require_whole("[multitask] network.batch", self.batch, MultitaskError, 2)
         if not self.hidden:
             raise MultitaskError("[multitask.network] hidden must name at least one layer's units.")
         for units in self.hidden:
-            _whole("network.hidden", units, 1)
+            require_whole("[multitask] network.hidden", units, MultitaskError, 1)
         for name in ("warmup", "dropout", "modality_dropout"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value < 1.0:
@@ -250,14 +250,14 @@ class MultitaskSettings:
     def __post_init__(self) -> None:
         for name in ("demographics", "inputs", "experiments"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        _choice("preset", self.preset, PRESETS)
-        _choice("missing", self.missing, MISSING)
-        _choice("pooling", self.pooling, ("mean", "first"))
-        _choice("device", self.device, DEVICES)
+        require_choice("[multitask] preset", self.preset, PRESETS, MultitaskError)
+        require_choice("[multitask] missing", self.missing, MISSING, MultitaskError)
+        require_choice("[multitask] pooling", self.pooling, ("mean", "first"), MultitaskError)
+        require_choice("[multitask] device", self.device, DEVICES, MultitaskError)
         for name, least in (
             ("folds", 2), ("repeats", 1), ("bootstraps", 100), ("seed", 0), ("max_tokens", 4),
         ):  # fmt: skip
-            _whole(name, getattr(self, name), least)
+            require_whole(f"[multitask] {name}", getattr(self, name), MultitaskError, least)
         if not 0.0 < self.validation_share < 0.5:
             raise MultitaskError(
                 f"[multitask] validation_share must lie between 0 and 0.5, not {self.validation_share!r}."
@@ -265,7 +265,7 @@ class MultitaskSettings:
         if not self.experiments or len(set(self.experiments)) != len(self.experiments):
             raise MultitaskError("[multitask] experiments must name some of severity, risk, both, each once.")
         for one in self.experiments:
-            _choice("experiments", one, EXPERIMENTS)
+            require_choice("[multitask] experiments", one, EXPERIMENTS, MultitaskError)
         symbols = list(self.modalities)
         for symbol in symbols:
             if not symbol.isalnum():
@@ -327,13 +327,3 @@ def default_inputs(modalities: Mapping[str, str]) -> tuple[str, ...]:
     audio = [symbol for symbol, kind in modalities.items() if kind == "audio"]
     text = [symbol for symbol, kind in modalities.items() if kind == "text"]
     return (*audio, *text, *(f"{a}+{t}" for a in audio for t in text))
-
-
-def _whole(key: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise MultitaskError(f"[multitask] {key} must be a whole number of at least {least}, not {value!r}.")
-
-
-def _choice(key: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise MultitaskError(f"[multitask] {key} must be one of {', '.join(known)}, not {value!r}.")

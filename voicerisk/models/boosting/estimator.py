@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
@@ -273,7 +274,7 @@ class GamBoost(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any, step: int | None = None) -> Floats:
         """Return the probabilities of both classes after `step` steps, shape (n, 2)."""
-        event = 1.0 / (1.0 + np.exp(-np.clip(self.decision_function(X, step), -72.0, 72.0)))
+        event = expit(np.clip(self.decision_function(X, step), -72.0, 72.0))
         return np.column_stack([1.0 - event, event])
 
     def predict(self, X: Any, step: int | None = None) -> NDArray[Any]:

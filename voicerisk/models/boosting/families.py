@@ -30,11 +30,10 @@ from voicerisk.models.boosting.spec import (
     rescaled_weights,
 )
 from voicerisk.models.splines import basis_weights, evaluate_cells
+from voicerisk.proportional_odds import best_thresholds, bounds, loss
 from voicerisk.types import Floats
 
-_TINY = 1e-300  # below it the logarithm of a probability is not finite
 _OFFSETS = (-5.0, 5.0)
-_NEWTON_STEPS = 100
 
 
 class Family(Protocol):
@@ -71,20 +70,16 @@ class ProportionalOdds:
         """Return the score that is best for the first thresholds."""
 
         def risk(score: float) -> float:
-            return self._loss(self.thresholds, np.full(len(self.y), score))
+            return loss(self.thresholds, np.full(len(self.y), score), self.y, self.weights)
 
         return float(minimize_scalar(risk, bounds=_OFFSETS, method="bounded", options={"xatol": 1e-10}).x)
 
     def update(self, link: Floats) -> tuple[Floats, float]:
         """Return gradient and risk at the best thresholds for a score."""
-        self.thresholds = _best_thresholds(self.thresholds, link, self.y, self.weights)
+        self.thresholds = best_thresholds(self.thresholds, link, self.y, self.weights)
         self.path.append(self.thresholds)
-        low, high = _bounds(self.thresholds, link, self.y)
-        return high + low - 1.0, self._loss(self.thresholds, link)
-
-    def _loss(self, thresholds: Floats, link: Floats) -> float:
-        low, high = _bounds(thresholds, link, self.y)
-        return float(-(self.weights * np.log(np.maximum(high - low, _TINY))).sum())
+        low, high = bounds(self.thresholds, link, self.y)
+        return high + low - 1.0, loss(self.thresholds, link, self.y, self.weights)
 
 
 class LeastSquares:
@@ -353,49 +348,3 @@ def _weights(weights: ArrayLike | None, n: int) -> Floats:
 def _increasing(delta: Floats) -> Floats:
     """Return thresholds whose gaps are the exponentials of all but the first value."""
     return np.asarray(delta[0] + np.r_[0.0, np.cumsum(np.exp(delta[1:]))], np.float64)
-
-
-def _bounds(thresholds: Floats, link: Floats, y: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return P(grade < y) and P(grade <= y) of each row."""
-    edges = np.r_[-np.inf, thresholds, np.inf]
-    return expit(edges[y] - link), expit(edges[y + 1] - link)
-
-
-def _best_thresholds(start: Floats, link: Floats, y: NDArray[np.int64], weights: Floats) -> Floats:
-    """Return the thresholds of the largest likelihood by Newton's method; it is concave in them."""
-    k = len(start)
-
-    def loss(thresholds: Floats) -> float:
-        if (np.diff(thresholds) <= 0).any():
-            return np.inf
-        low, high = _bounds(thresholds, link, y)
-        return float(-(weights * np.log(np.maximum(high - low, _TINY))).sum())
-
-    thresholds, value = start, loss(start)
-    for _ in range(_NEWTON_STEPS):
-        low, high = _bounds(thresholds, link, y)
-        p = np.maximum(high - low, _TINY)
-        steep_low, steep_high = low * (1 - low), high * (1 - high)
-        # first and second derivatives of log(high - low) by the lower and the upper threshold
-        g_high, g_low = weights * steep_high / p, -weights * steep_low / p
-        h_high = weights * (steep_high * (1 - 2 * high) / p - (steep_high / p) ** 2)
-        h_low = weights * (-steep_low * (1 - 2 * low) / p - (steep_low / p) ** 2)
-        h_both = weights * steep_high * steep_low / p**2
-        inner, upper = y > 0, y < k
-        gradient = np.bincount(y[upper], g_high[upper], k) + np.bincount(y[inner] - 1, g_low[inner], k)
-        diagonal = np.bincount(y[upper], h_high[upper], k) + np.bincount(y[inner] - 1, h_low[inner], k)
-        hessian = np.diag(diagonal)
-        both = inner & upper
-        side = np.bincount(y[both] - 1, h_both[both], k)[: k - 1]
-        hessian[np.arange(k - 1), np.arange(1, k)] = side
-        hessian[np.arange(1, k), np.arange(k - 1)] = side
-        move = np.linalg.solve(hessian, gradient)
-        scale = 1.0
-        while (found := loss(thresholds - scale * move)) > value and scale > 1e-10:
-            scale /= 2
-        if not found <= value:
-            break
-        thresholds, value = thresholds - scale * move, found
-        if np.abs(scale * move).max() < 1e-10:
-            break
-    return thresholds

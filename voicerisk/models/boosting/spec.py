@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.splines import MAX_DEGREE
+from voicerisk.pipeline.setting import is_number, is_whole, require_choice
 from voicerisk.types import Floats
 
 MAX_KNOTS = 200  # cells are stored in one byte
@@ -72,7 +73,7 @@ class BoostSettings:
     covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _choice("boost.engine", self.engine, ("native", "mboost"))
+        require_choice("boost.engine", self.engine, ("native", "mboost"), ModelError)
         for key in ("brandom", "by_sex", "common"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"boost.{key} is {getattr(self, key)!r}; it must be true or false.")
@@ -85,18 +86,18 @@ class BoostSettings:
         if self.by_sex and self.common:
             raise ModelError("boost.by_sex and boost.common are both true; a model has one of them.")
         check_steps(self.mstop, self.nu, prefix="boost.")
-        if not _number(self.df) or not 2 < self.df < np.inf:
+        if not is_number(self.df) or not 2 < self.df < np.inf:
             raise ModelError(f"boost.df is {self.df!r}; it must be a number above 2.")
-        if not _whole(self.knots) or not 1 <= self.knots <= MAX_KNOTS:
+        if not is_whole(self.knots) or not 1 <= self.knots <= MAX_KNOTS:
             raise ModelError(
                 f"boost.knots is {self.knots!r}; it must be a whole number from 1 to {MAX_KNOTS}."
             )
         if self.boundary_knots is not None:
-            _choice("boost.boundary_knots", self.boundary_knots, ("all", "train"))
+            require_choice("boost.boundary_knots", self.boundary_knots, ("all", "train"), ModelError)
         if self.outside is not None:
-            _choice("boost.outside", self.outside, ("extrapolate", "clamp"))
+            require_choice("boost.outside", self.outside, ("extrapolate", "clamp"), ModelError)
         if self.patience is not None:
-            if not _whole(self.patience) or self.patience < 1:
+            if not is_whole(self.patience) or self.patience < 1:
                 raise ModelError(f"boost.patience is {self.patience!r}; it must be a whole number above 0.")
             if self.engine == "mboost":
                 raise ModelError("boost.patience needs boost.engine = 'native'; leave it out for mboost.")
@@ -143,21 +144,21 @@ class Learner:
     intercept: bool = True
 
     def __post_init__(self) -> None:
-        _choice("a learner's kind", self.kind, ("bbs", "bols", "brandom"))
+        require_choice("a learner's kind", self.kind, ("bbs", "bols", "brandom"), ModelError)
         if self.kind == "brandom" and (self.variable != "caller" or self.by is not None):
             raise ModelError(f"{self.name} is not supported; brandom takes the caller alone.")
         if self.kind == "bbs" and self.variable in ("sex", "1", "caller"):
             raise ModelError(f"{self.name} is not supported; a P-spline needs a numeric marker.")
-        if self.df is not None and not (_number(self.df) and self.df > 0):
+        if self.df is not None and not (is_number(self.df) and self.df > 0):
             raise ModelError(f"{self.name} has df = {self.df!r}; it must be a positive number.")
-        if self.penalty is not None and not (_number(self.penalty) and 0 <= self.penalty < np.inf):
+        if self.penalty is not None and not (is_number(self.penalty) and 0 <= self.penalty < np.inf):
             raise ModelError(f"{self.name} has lambda = {self.penalty!r}; it must be a number >= 0.")
         if self.kind == "bbs":
-            if not _whole(self.knots) or not 1 <= self.knots <= MAX_KNOTS:
+            if not is_whole(self.knots) or not 1 <= self.knots <= MAX_KNOTS:
                 raise ModelError(f"{self.name} has knots = {self.knots!r}; it must be from 1 to {MAX_KNOTS}.")
             if self.degree not in range(1, MAX_DEGREE + 1):
                 raise ModelError(f"{self.name} has degree = {self.degree!r}; it must be 1, 2 or 3.")
-            if not _whole(self.differences) or not 1 <= self.differences < self.knots + self.degree:
+            if not is_whole(self.differences) or not 1 <= self.differences < self.knots + self.degree:
                 raise ModelError(
                     f"{self.name} has differences = {self.differences!r}; it must be at least 1."
                 )
@@ -393,8 +394,8 @@ class Lane:
     y: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
-        _choice(f"boundary of lane {self.key}", self.boundary, ("all", "train"))
-        _choice(f"outside of lane {self.key}", self.outside, ("extrapolate", "clamp"))
+        require_choice(f"boundary of lane {self.key}", self.boundary, ("all", "train"), ModelError)
+        require_choice(f"outside of lane {self.key}", self.outside, ("extrapolate", "clamp"), ModelError)
         if self.offset is not None and not np.isfinite(self.offset):
             raise ModelError(f"The offset of lane {self.key} is {self.offset!r}; it must be finite.")
 
@@ -449,9 +450,9 @@ def _check_names(moderator: Moderator, columns: Mapping[str, Any]) -> None:
 
 def check_steps(mstop: Any, nu: Any, prefix: str = "") -> None:
     """Refuse a number of steps or a step length that cannot be meant."""
-    if not _whole(mstop) or mstop < 0:
+    if not is_whole(mstop) or mstop < 0:
         raise ModelError(f"{prefix}mstop is {mstop!r}; it must be a whole number >= 0.")
-    if not _number(nu) or not 0 < nu <= 1:
+    if not is_number(nu) or not 0 < nu <= 1:
         raise ModelError(f"{prefix}nu is {nu!r}; it must be above 0 and at most 1.")
 
 
@@ -460,16 +461,3 @@ def rescaled_weights(weights: Floats) -> Floats:
     if np.array_equal(weights, np.rint(weights)):
         return weights
     return weights / weights.sum() * np.count_nonzero(weights)
-
-
-def _choice(key: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ModelError(f"{key} is {value!r}; it must be one of {', '.join(allowed)}.")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and not np.isnan(value)

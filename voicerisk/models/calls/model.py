@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
 from voicerisk.models.calls.features import BENDS, DEGREE, CallFrames, directions, stacked
-from voicerisk.models.calls.ridge import ridge_logistic
+from voicerisk.models.calls.losses import Loss, TwoClasses
 from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
 
@@ -176,12 +176,13 @@ def fit_calls(
     frames: CallFrames,
     markers: Sequence[str],
     level: NDArray[np.object_],
-    y: NDArray[np.int64],
+    y: NDArray[np.generic],
     train: NDArray[np.int64],
     weights: Floats,
     members: Sequence[str] = tuple(MEMBERS),
     penalty: float = PENALTY,
     spreads: Sequence[str] = (),
+    loss: Loss | None = None,
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
 
@@ -191,8 +192,8 @@ def fit_calls(
     markers : sequence of str
     level : ndarray of str, shape (n_calls,)
         Level of the moderator; `all` for calls that share the common curves, or where there is none.
-    y : ndarray of 0/1, shape (n_calls,)
-        Read at `train` only.
+    y : ndarray, shape (n_calls,)
+        0/1, or what `loss` is about. Read at `train` only.
     train : ndarray of int
         Calls to learn from.
     weights : ndarray, shape (len(train),)
@@ -202,6 +203,8 @@ def fit_calls(
     penalty : float
     spreads : sequence of str
         Those of `markers` that are spreads within calls; only members named `...spread` take them.
+    loss : Loss, optional
+        Of grades or of a number; two classes by default.
 
     Returns
     -------
@@ -229,22 +232,26 @@ def fit_calls(
     share = weights / weights.sum()
     missing = np.isnan(features)
     features = _filled(features, train, share)
-    centres = _centres(features[train].reshape(len(train), -1), own[train], y[train], weights)
+    about = TwoClasses() if loss is None else loss
+    outcome = np.asarray(y)[train].astype(np.float64)
+    off_centre = outcome - about.centre(outcome, weights)
+    centres = _centres(features[train].reshape(len(train), -1), own[train], off_centre, weights)
     centres = centres.reshape(len(levels) + 1, *features.shape[1:])
     place = np.column_stack([own, ~own.any(axis=1)]).argmax(axis=1)
     features = np.where(missing, 0.0, features - centres[place])
     turn, features = _standardised(features, train, share)
 
-    outcome = y[train].astype(np.float64)
-    residual = weights * (outcome - share @ outcome)
+    residual, variance = about.residual(outcome, share)
     of_markers = np.array([float(name not in spreads) for name in names])
     links, models = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
         size = np.ones(len(names)) if name.endswith("spread") else of_markers
         if name.startswith("sparse"):
-            size = size * _beyond_chance(part[train, :, 0], residual, weights, float(share @ outcome))
-        part = part * np.sqrt(size)[:, None]
+            size = size * _beyond_chance(part[train, :, 0], residual, weights, variance)
+        kept = np.flatnonzero(size > 0)
+        root = np.sqrt(size[kept])[:, None]
+        part = part[:, kept] * root
         flat = part.reshape(len(part), -1)
         columns = [flat]
         if name.endswith("by_level") and len(levels) > 1:
@@ -253,12 +260,15 @@ def fit_calls(
         design = np.concatenate(columns, axis=1)
         unit = np.sqrt(share @ (design[train] ** 2).sum(axis=1)) or 1.0
         design = design / unit
-        intercept, beta = ridge_logistic(design[train], outcome, weights, penalty)
+        intercept, beta = about.fit(design[train], outcome, weights, penalty)
         links.append(intercept + design @ beta)
         beta = beta / unit
         widths = np.cumsum([column.shape[1] for column in columns])[:-1]
         *curves, shift = np.split(beta, widths)
-        theta = [part_.reshape(part.shape[1:]) * np.sqrt(size)[:, None] for part_ in curves]
+        theta = []
+        for one in curves:
+            theta.append(np.zeros((len(names), part.shape[2])))
+            theta[-1][kept] = one.reshape(part.shape[1:]) * root
         if len(theta) == 1:
             by_level = [theta[0]] * (len(levels) + 1)
         else:
@@ -285,13 +295,12 @@ def _filled(features: Floats, train: NDArray[np.int64], share: Floats) -> Floats
     return np.where(np.isnan(features), total / np.maximum(mass, np.finfo(float).tiny), features)
 
 
-def _centres(inside: Floats, own: Floats, y: NDArray[np.int64], weights: Floats) -> Floats:
-    """Return the means of each level, and of all, at the class share of the weights; shape (levels + 1, d).
+def _centres(inside: Floats, own: Floats, outcome: Floats, weights: Floats) -> Floats:
+    """Return the means of each level, and of all, where the outcome is 0; shape (levels + 1, d).
 
     Regression of each column on outcome and level, the level's part drawn to 0 as by one further caller.
     """
-    outcome = y - np.average(y, weights=weights)
-    design = np.column_stack([np.ones(len(y)), outcome, own])
+    design = np.column_stack([np.ones(len(outcome)), outcome, own])
     gram = (design * weights[:, None]).T @ design
     gram += np.diag(np.r_[0.0, 1e-9, np.full(own.shape[1], LEVEL_SHRINKS)])
     found = np.linalg.solve(gram, (design * weights[:, None]).T @ inside)
@@ -315,9 +324,9 @@ def _standardised(features: Floats, train: NDArray[np.int64], share: Floats) -> 
     return turn, np.einsum("njk,jkm->njm", features, turn)
 
 
-def _beyond_chance(lines: Floats, residual: Floats, weights: Floats, share: float) -> Floats:
+def _beyond_chance(lines: Floats, residual: Floats, weights: Floats, variance: float) -> Floats:
     """Return how far each line's score statistic exceeds 1, what chance gives, scaled to mean 1."""
-    statistic = (residual @ lines) ** 2 / (share * (1.0 - share) * (weights**2 @ lines**2) + 1e-300)
+    statistic = ((weights * residual) @ lines) ** 2 / (variance * (weights**2 @ lines**2) + 1e-300)
     excess = np.maximum(statistic - 1.0, 0.0)
     return excess / excess.mean() if excess.any() else np.ones(len(excess))
 

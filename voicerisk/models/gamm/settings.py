@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from voicerisk.errors import ModelError
+from voicerisk.pipeline.setting import require_choice, require_flag, require_whole
 
 ENGINES = ("bam", "gam", "gamm")
 LEVELS = ("segment", "frame")
@@ -51,12 +52,9 @@ class GammSettings:
     def __post_init__(self) -> None:
         given = [self.random] if isinstance(self.random, str) else self.random
         object.__setattr__(self, "random", tuple(given))
-        if self.engine not in ENGINES:
-            raise ModelError(f"[gamm] engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}.")
-        if self.level not in LEVELS:
-            raise ModelError(f"[gamm] level is {self.level!r}; it must be one of {', '.join(LEVELS)}.")
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 3:
-            raise ModelError(f"[gamm] k is {self.k!r}; it must be a whole number of at least 3.")
+        require_choice("[gamm] engine", self.engine, ENGINES, ModelError)
+        require_choice("[gamm] level", self.level, LEVELS, ModelError)
+        require_whole("[gamm] k", self.k, ModelError, 3)
         for group in self.random:
             if group not in GROUPS:
                 raise ModelError(f"[gamm] random holds {group!r}; it may hold {', '.join(GROUPS)}.")
@@ -74,9 +72,7 @@ class GammSettings:
             if not isinstance(name, str) or self.linear.count(name) > 1:
                 raise ModelError(f"[gamm] linear must name columns, each once, but holds {name!r}.")
         for name in ("drop", "caller_split", "naive_p"):
-            value = getattr(self, name)
-            if not isinstance(value, bool):
-                raise ModelError(f"[gamm] {name} is {value!r}; it must be true or false.")
+            require_flag(f"[gamm] {name}", getattr(self, name), ModelError)
 
 
 def check_table(
@@ -106,16 +102,26 @@ def check_table(
 
 # From this share of groups without a change of outcome on, intercepts explain labels, not markers.
 MOSTLY_CONSTANT = 0.5
+# Coefficients up to which a fit whose intercepts separate ends within half a minute (bam, 45,000 rows).
+MOST_SEPARATED = 500
+MOST_CURVED = 400  # coefficient_limit of the R package, which lowers k to stay below it
 
 
-def separation_text(separation: pd.DataFrame) -> str:
-    """Say in plain words what a separating random intercept does to the fit."""
+def separation_text(separation: pd.DataFrame, left_out: bool = False) -> str:
+    """Say in plain words what a separating random intercept does to the fit, or why it was left out."""
     names = {"caller": "caller", "call": "call", "segment": "segment"}
     told = []
     for row in separation.to_dict("records"):
         if row["share"] >= MOSTLY_CONSTANT:
             how_many = "all" if row["constant"] == row["groups"] else f"{row['constant']} of"
             told.append(f"{how_many} {row['groups']} {names[str(row['group'])]}s have one outcome each")
+    if left_out:
+        return (
+            f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the "
+            "outcome, and the markers are left with nothing to explain. With so many intercepts and curves "
+            f"(more than {MOST_SEPARATED} coefficients) such a fit takes minutes and says nothing: it was "
+            "not made. The fit is without random intercepts and with caller-clustered intervals."
+        )
     return (
         f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the outcome, "
         "and the markers are left with nothing to explain: their curves shrink towards zero and their tests "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
@@ -208,7 +209,7 @@ class AdditiveModel:
             )
         outside = self.outside_range(columns)
         result: dict[str, Any] = {
-            "p_raw": 1.0 / (1.0 + np.exp(-np.clip(link, -LARGEST_LINK, LARGEST_LINK))),
+            "p_raw": expit(np.clip(link, -LARGEST_LINK, LARGEST_LINK)),
             "log_odds": link,
             "base": base,
         }
@@ -247,9 +248,7 @@ class AdditiveModel:
         if self.unit == CALL:
             found = found.fillna(0.0)
             link = found["base"] + found[list(self.markers)].sum(axis=1)
-            found = found.assign(
-                log_odds=link, p_raw=1.0 / (1.0 + np.exp(-np.clip(link, -LARGEST_LINK, LARGEST_LINK)))
-            )
+            found = found.assign(log_odds=link, p_raw=expit(np.clip(link, -LARGEST_LINK, LARGEST_LINK)))
         found = found.assign(n_frames=grouped.size())
         found.index = found.index.set_names(list(keys))
         return found.reset_index()

@@ -44,6 +44,22 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     ModelError
         Where the model holds what no file may, for example a curve that is not finite.
     """
+    content = content_of(model, path.name)
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "scale": SCALE,
+            "sha256": _digest(content),
+            "model": content,
+        },
+        PUBLIC,
+    )
+
+
+def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
+    """Return what a file keeps of a model, checked; `name` is the file's, for errors."""
     procedure = model.procedure
     content = {
         "member": {
@@ -83,18 +99,8 @@ def write_model(path: Path, model: AdditiveModel) -> None:
         },
         "notes": dict(model.notes),
     }
-    checked(content, VERSION, path.name)
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "scale": SCALE,
-            "sha256": _digest(content),
-            "model": content,
-        },
-        PUBLIC,
-    )
+    checked(content, VERSION, name)
+    return content
 
 
 def read_model(path: Path) -> AdditiveModel:
@@ -115,9 +121,13 @@ def read_model(path: Path) -> AdditiveModel:
         If the file is not such a model, of a newer version, damaged, or holds a part that no model has.
     """
     path = Path(path)
-    stored = _json_of(path)
+    stored = json_of(path)
     named = stored.get("format") if isinstance(stored, dict) else None
     if not isinstance(named, str) or named not in FORMATS:
+        if named == "voicerisk-scale-model":
+            raise ModelError(
+                f"{path} is a model of grades or of a number, not of two classes; `voicerisk score` takes it."
+            )
         raise ModelError(f"{path} is not a voicerisk model; it does not say format {FORMAT!r}.")
     version = stored.get("version")
     if type(version) is not int or version != FORMATS[named]:
@@ -126,15 +136,16 @@ def read_model(path: Path) -> AdditiveModel:
             f"{' and '.join(map(str, FORMATS.values()))}."
         )
     content = stored.get("model")
-    digest = _digest_or_none(content)
+    digest = digest_of(content)
     if digest is None or stored.get("sha256") != digest:
         raise ModelError(
             f"{path} is damaged or was edited: its content does not match its SHA-256; save it again."
         )
-    return _model_of(checked(content, version, path.name))
+    return model_of(checked(content, version, path.name))
 
 
-def _model_of(content: Content) -> AdditiveModel:
+def model_of(content: Content) -> AdditiveModel:
+    """Return the model that the parts of a file make."""
     member, by, use = content.member, content.moderator, content.procedure
     line = None if use is None else use.recalibration
     return AdditiveModel(
@@ -169,7 +180,7 @@ def _model_of(content: Content) -> AdditiveModel:
     )
 
 
-def _json_of(path: Path) -> Any:
+def json_of(path: Path) -> Any:
     """Read JSON strictly: no NaN, no name twice, no number of thousands of digits, no endless nesting."""
 
     def no_constant(text: str) -> NoReturn:
@@ -200,7 +211,7 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest_or_none(content: Any) -> str | None:
+def digest_of(content: Any) -> str | None:
     """Return the digest, or None where the content is such that no file could have been written."""
     try:
         return _digest(content)

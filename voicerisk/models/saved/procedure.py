@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.errors import ModelError
 from voicerisk.types import Floats
 
 SCORE_CLIP = 1e-6  # as validation clips scores before it takes their log-odds
-SCORE_DECIMALS = 12  # as validation rounds them: what differs by floating point alone is a tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +84,13 @@ class Procedure:
         here = self.prevalence if prevalence is None else prevalence
         if not 0.0 < here < 1.0:
             raise ModelError(f"The prevalence is {here}; it must be a share above 0 and below 1.")
-        link = self.intercept + self.slope * _logit(np.clip(score, SCORE_CLIP, 1.0 - SCORE_CLIP))
+        link = self.intercept + self.slope * logit(np.clip(score, SCORE_CLIP, 1.0 - SCORE_CLIP))
         if here != self.prevalence:
-            link = link + (_logit(np.array(here)) - _logit(np.array(self.prevalence)))
-        return np.asarray(1.0 / (1.0 + np.exp(-link)), dtype=np.float64)
+            link = link + (logit(np.array(here)) - logit(np.array(self.prevalence)))
+        return np.asarray(expit(link), dtype=np.float64)
 
     def flagged(self, score: Floats) -> NDArray[np.bool_]:
         """Return which calls are flagged; none where there is no cut."""
         if self.cut is None:
             return np.zeros(len(score), dtype=bool)
         return np.asarray(np.round(score, SCORE_DECIMALS) >= self.cut, dtype=bool)
-
-
-def _logit(p: Floats) -> Floats:
-    return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.models import Lane, Learner, fit_lanes, held_out_path
@@ -347,7 +348,7 @@ def caller_effects(tables: ModelTables) -> dict[str, float]:
     base = np.log(share / (1.0 - share))
     effect = np.zeros(len(n))
     for _ in range(NEWTON_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(base + effect)))
+        p = expit(base + effect)
         step = (positive - n * p - effect) / (n * p * (1.0 - p) + 1.0)
         effect += np.clip(step, -1.0, 1.0)
     return dict(zip(by_caller.size().index.astype(str), effect, strict=True))

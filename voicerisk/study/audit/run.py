@@ -17,8 +17,9 @@ from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
+from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import Stages, open_results
+from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import exit_code, findings_table
 
 
@@ -81,13 +82,14 @@ def run_audit(
     >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
     >>> voicerisk.audit(study, "results").findings  # doctest: +SKIP
     """
+    refuse_scale(study, "audit")
     chosen = options or AuditOptions()
     told = reporter or Silent()
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
         started = time.monotonic()
-        stages = Stages(study, folder, jobs, told)
+        stages = StudyStages(study, folder, jobs, told)
         tables, extraction = stages.extract(cohort)
         with told.stage("Checks without refits"):
             checked = check_study(study, cohort, tables, extraction.channel, folder)
@@ -149,6 +151,10 @@ def _write(
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
+    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
+    if len(found.instability):
+        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
+        names.append(f"{FOLDER}/instability.csv")
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
     for name, table in audit_pictures(folder):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table
+from voicerisk.callers.schema import check_calls
 from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
@@ -19,6 +20,7 @@ from voicerisk.study.audit.fits import AuditFits, by_segment
 from voicerisk.study.audit.sizes import inner_folds, pipeline_size, spoken
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
+from voicerisk.types import Floats
 from voicerisk.validation import (
     FitSwitches,
     ValidationSettings,
@@ -41,8 +43,11 @@ from voicerisk.validation.audit.services_out import COLUMNS as SERVICES_OUT
 from voicerisk.validation.audit.services_out import leave_services_out, service_findings
 from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
+from voicerisk.validation.protocols.instability import LEAST as LEAST_DRAWN
+from voicerisk.validation.protocols.instability import instability
 
 RANDOM_LABELS = 5
+ALL_CALLERS = "all"
 WARM_UP = 1
 
 
@@ -89,6 +94,7 @@ class Refitted:
     controls: pd.DataFrame
     procedure: pd.DataFrame
     services: pd.DataFrame
+    instability: pd.DataFrame
     findings: tuple[Finding, ...]
 
 
@@ -231,9 +237,9 @@ class AuditSteps:
         findings += control_findings(controls)
         services = self._services(sizes["services"])
         findings += service_findings(services)
-        procedure = self._procedure(sizes, audit.table)
+        procedure, unstable = self._procedure(sizes, audit.table)
         return Refitted(
-            audit.table, draws, audit.scores, tests, controls, procedure, services, tuple(findings)
+            audit.table, draws, audit.scores, tests, controls, procedure, services, unstable, tuple(findings)
         )
 
     def _ladder(self, permutations: int) -> Any:
@@ -333,7 +339,7 @@ class AuditSteps:
             self._keep("kfold", "auroc", list(found))
         return tuple(self._kept("kfold")["auroc"])
 
-    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> pd.DataFrame:
+    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Bootstrap the whole procedure, leave pairs out, nest the cross-validation: what was asked for."""
         rows: list[tuple[str, float, float, float, str]] = []
         honest = ladder[ladder["rung"] == "honest"].iloc[0]
@@ -349,6 +355,7 @@ class AuditSteps:
                     self.calls, self.fits.honest, self.settings, self.options.bootstraps,
                     finished=kept,
                     keep=lambda b, value: self._keep("procedure", f"{b:05d}", list(value)),
+                    keep_risks=self._keep_risks,
                 ),
             )  # fmt: skip
             self.fits.forget()
@@ -392,7 +399,32 @@ class AuditSteps:
                  f"{error.repeats} splits at {self.study.boost.mstop} steps, standard error {error.se:.4f} "
                  f"(naive {error.naive_se:.4f}); p_raw, callers alike")
             )  # fmt: skip
-        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"])
+        unstable = self._instability()
+        if len(unstable):
+            share = self._share()
+            rows += [
+                ("risk_instability_mape", float(unstable["mape"].mean()), np.nan, np.nan,
+                 "mean absolute difference of a call's risk from that by the model of all callers"),
+                ("decided_otherwise", float(unstable["decided_otherwise"].mean()), np.nan, np.nan,
+                 f"mean share of these models that put a call on the other side of a risk of {share:.2f}"),
+            ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"]), unstable
+
+    def _keep_risks(self, bootstrap: int | None, risk: Floats) -> None:
+        name = ALL_CALLERS if bootstrap is None else f"{bootstrap:05d}"
+        self._keep("risks", name, risk.tolist(), forget=False)
+
+    def _share(self) -> float:
+        return self.settings.prior or float(self.calls["y"].mean())
+
+    def _instability(self) -> pd.DataFrame:
+        """Compare the risks of the models of bootstrapped callers, where there were at least two."""
+        kept = self._kept("risks") if self.options.bootstraps else {}
+        whole = kept.pop(ALL_CALLERS, None)
+        drawn = [np.array(kept[name]) for name in sorted(kept)[: self.options.bootstraps]]
+        if whole is None or len(drawn) < LEAST_DRAWN:
+            return pd.DataFrame()
+        return instability(check_calls(self.calls), np.array(whole), drawn, self._share())
 
 
 def _text(value: Any) -> Any:

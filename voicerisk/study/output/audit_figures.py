@@ -33,4 +33,7 @@ def audit_pictures(folder: ResultsFolder) -> list[tuple[str, pd.DataFrame]]:
                 ),
             )
         )
+    if folder.file(f"{FOLDER}/instability.csv").is_file():
+        table = read_table(folder.path, f"{FOLDER}/instability")
+        pictures.append(("instability", table.drop(columns="call_id")))
     return pictures

@@ -203,7 +203,7 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
         curves, smooths = (read_table(folder.path, f"gamm/{name}") for name in ("curves", "smooths"))
-        rug = _rug(folder, list(curves["marker"].unique()), study.gamm.level, study.cohort.moderator_column)
+        rug = rug_of(folder, list(curves["marker"].unique()), study.gamm.level, study.cohort.moderator_column)
         # Where a random intercept separates the classes its curves are flat: the other fit is to be read.
         for model, part in curves.groupby("model", sort=False):
             readable = model == notes["readable"]
@@ -218,11 +218,13 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
         table = f"boost/partial_effects{suffix}"
         effects = read_table(folder.path, table) if has_table(folder.path, table) else pd.DataFrame()
         if len(effects):
-            observed = _rug(folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column)
+            observed = rug_of(
+                folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column
+            )
             yield Picture(name, effects, {"observed": observed})
 
 
-def _rug(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:
+def rug_of(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:
     """Return some observed values of each marker and level, of the kind of rows that were fitted."""
     rows = read_table(folder.path, "frames" if level == "frame" else "segments")
     calls = read_table(folder.path, "calls")
@@ -275,6 +277,8 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield from _of_tuning(folder)
     thresholds = read_table(folder.path, "thresholds")
     yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
+    if has_table(folder.path, "settling"):
+        yield Picture("settling", read_table(folder.path, "settling"))
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
 

@@ -23,11 +23,14 @@ from voicerisk.validation.metrics.compute import ONE_CLASS
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
 from voicerisk.validation.metrics.paired import paired_differences
+from voicerisk.validation.metrics.settling import settled_after, settling
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
             "soxr", "statsmodels", "matplotlib", "rpy2-rinterface")  # fmt: skip
 
 
+STEP_S = 0.02  # frames of 40 ms overlap by half
+SETTLED = 0.1  # a difference of risks that is spoken of as settled
 HEADER_SLACK_S = 0.1  # compressed formats round to a packet
 
 
@@ -67,8 +70,14 @@ def write_metrics(
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
     if study.validation.strata:
         notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
-    write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds.csv"))
+    thresholds = joined(folder, protocols, "thresholds.csv")
+    write_csv(folder.file("thresholds.csv"), thresholds)
     write_csv(folder.file("tuning.csv"), joined(folder, protocols, "tuning.csv"))
+    settled, said = settled_calls(predictions, thresholds, study.biomarkers.frames is not None)
+    folder.file("settling.csv").unlink(missing_ok=True)
+    if len(settled):
+        write_csv(folder.file("settling.csv"), settled)
+        notes += said
     provenance = {
         name: json.loads(folder.file(f"{part_of(name)}/provenance.json").read_text(encoding="utf-8"))
         for name in protocols
@@ -106,6 +115,7 @@ def write_metrics(
         "provenance.json",
         "metrics_notes.json",
         *curve,
+        *(["settling.csv"] if len(settled) else []),
     ]
     return names, list(dict.fromkeys(notes))
 
@@ -117,6 +127,37 @@ def rivals_at_study_prevalence(
     if "nested" not in protocols:
         return None
     return at_study_prevalence(read_table(folder.path, PREDICTIONS), study.validation.prior)[0]
+
+
+def settled_calls(
+    predictions: pd.DataFrame, thresholds: pd.DataFrame, own_markers: bool
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return after how much speech the nested risk settles, and a sentence that says it.
+
+    A study on a table of the user's own markers has a step of its own; without times there is no table.
+    """
+    nested = predictions[predictions["protocol"] == "nested"]
+    step = STEP_S
+    if own_markers:
+        frames = nested[nested["unit"] == "frame"].sort_values(["call_id", "segment", "frame"])
+        steps = frames.groupby(["call_id", "segment"], observed=True)["time_s"].diff()
+        step = float(steps[steps > 0].median())
+    if nested.empty or not step > 0:
+        return pd.DataFrame(), []
+    table = settling(nested, thresholds[thresholds["protocol"] == "nested"], step)
+    if table.empty:
+        return table, []
+    after = settled_after(table, SETTLED)
+    if after is None:
+        last = table.iloc[-1]
+        return table, [
+            f"After {last['seconds']:g} s of speech the risk of a call in ten still lies more than "
+            f"{last['q90_change']:.2f} from that of the whole call."
+        ]
+    return table, [
+        f"After {after:g} s of speech the risk of nine calls in ten lies within {SETTLED:g} of that of the "
+        "whole call (settling.csv)."
+    ]
 
 
 def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple[pd.DataFrame, list[str]]:
@@ -235,5 +276,8 @@ def _versions() -> dict[str, str]:
 
 def _r_versions(folder: ResultsFolder) -> dict[str, str]:
     """Return the versions of R and mgcv that fitted the GAMM."""
-    notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
+    file = folder.file("gamm/notes.json")
+    if not file.is_file():  # a study without a GAMM asks nothing of R
+        return {}
+    notes = json.loads(file.read_text(encoding="utf-8"))
     return dict(notes.get("versions", {}))

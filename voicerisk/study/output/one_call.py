@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
@@ -45,7 +46,7 @@ class HeardCall:
     parts : mapping of str to DataFrame
         spectrogram, spans (start_s, end_s, label), tracks (marker, time_s, value), contributions (term,
         time_s, value in log-odds; in every frame they sum to the log-odds of p_raw), scores (time_s, p_raw,
-        threshold, protocol).
+        call_score, threshold, protocol).
     """
 
     call_id: str
@@ -154,7 +155,7 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
         "spans": spans.reset_index(drop=True),
         "tracks": frame_tracks(mine, strongest[:SHOWN_MARKERS]),
         "contributions": contributions,
-        "scores": scores[["time_s", "p_raw", "threshold", "protocol"]],
+        "scores": scores[["time_s", "p_raw", "call_score", "threshold", "protocol"]],
     }
     return HeardCall(call_id, protocol, recording, envelope, parts)
 
@@ -184,6 +185,10 @@ def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
         )
     if rows["time_s"].isna().any():
         raise StudyError(f"The frames of call {call_id!r} have no times (time_s): there is nothing to draw.")
+    # A call's score need not be the mean of its frames': of call models it is not.
+    whole = [("unit", "==", "call"), *chosen[1:]]
+    own = read_table(results, f"predictions_{protocol}", filters=whole)["p_raw"]
+    rows = rows.assign(call_score=float(own.iloc[0]))
     return rows.sort_values(["segment", "frame"], kind="stable").reset_index(drop=True)
 
 
@@ -276,7 +281,7 @@ def _checked_terms(
     """Return the terms as a table, if they add up to the stored scores."""
     call_id = str(scores.iloc[0]["call_id"])
     total = np.sum(list(terms.values()), axis=0)
-    gap = np.abs(1 / (1 + np.exp(-total)) - scores["p_raw"].to_numpy(float)).max()
+    gap = np.abs(expit(total) - scores["p_raw"].to_numpy(float)).max()
     if not gap <= TOLERANCE:
         raise StudyError(
             f"The settings of {study.path.name} no longer give the stored {protocol} scores of call "

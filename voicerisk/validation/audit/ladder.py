@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import FitPaths
 from voicerisk.validation.metrics.calibration import calibration_line
@@ -194,6 +195,7 @@ def rung_metrics(
     y, score = rows["y"].to_numpy(), rows["p_raw"].to_numpy(dtype=np.float64)
     size = calls.set_index("call_id")["n_frames"].loc[rows.index].to_numpy()
     by_caller = rows.groupby("caller_id").agg(y=("y", "mean"), p_raw=("p_raw", "mean"))
+    by_caller["p_raw"] = by_caller["p_raw"].round(SCORE_DECIMALS)
     pure = by_caller["y"].isin([0, 1]).all()
     cut = rows["threshold"].to_numpy(dtype=np.float64, na_value=np.nan)
     signed = score

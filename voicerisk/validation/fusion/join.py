@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.callers.folds import caller_table, callers_in_classes, grouped_folds
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.fusion.sources import CLIP, Source
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.metrics.recalibration import recalibrate
 from voicerisk.validation.metrics.youden import bootstrap_youden
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.callers.schema import require_both_classes
 from voicerisk.errors import ValidationError
-from voicerisk.validation.metrics.logistic import expit, fit_logistic, logit
+from voicerisk.validation.metrics.logistic import fit_logistic, logit
 
 CLIP = 1e-3
 BINS = 10

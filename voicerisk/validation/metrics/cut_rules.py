@@ -5,11 +5,12 @@ and a cut above them all; a score >= cut is flagged.
 """
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
 from voicerisk.validation.cut_rule import CutRule
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.metrics.recalibration import Recalibration
 
 _SLACK = 1e-9  # shares are sums of weights

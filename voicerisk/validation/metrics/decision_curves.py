@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.callers.draws import caller_draws
 from voicerisk.callers.schema import RUN, check_predictions, require_both_classes
 from voicerisk.callers.streams import Stream
 from voicerisk.errors import ValidationError
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS
 
 TINY = 1e-12

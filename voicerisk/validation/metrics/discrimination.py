@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.errors import ValidationError
 
@@ -42,7 +43,7 @@ class AurocInterval:
             return np.nan, np.nan
         centre = np.log(self.auroc / (1.0 - self.auroc))
         half = _normal_quantile(level) * self.se / (self.auroc * (1.0 - self.auroc))
-        low, high = 1.0 / (1.0 + np.exp(-(centre + np.array([-half, half]))))
+        low, high = expit(centre + np.array([-half, half]))
         return float(low), float(high)
 
 

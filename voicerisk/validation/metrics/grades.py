@@ -3,7 +3,7 @@
 Every measure takes weights, so that a bootstrap of whole callers is one weight a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
 
+Measures = Mapping[str, Callable[[np.ndarray], float]]
 DISTANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"linear": np.abs, "quadratic": np.square}
 
 
@@ -71,7 +72,10 @@ def ranked_probability_score(
     Epstein (1969), Journal of Applied Meteorology 8:985. With two grades it is the Brier score.
     """
     grade, w = _checked(grade, weights)
-    p = np.asarray(probabilities, np.float64)
+    return float(np.average(_ranked_losses(grade, np.asarray(probabilities, np.float64)), weights=w))
+
+
+def _ranked_losses(grade: np.ndarray, p: np.ndarray) -> np.ndarray:
     if p.ndim != 2 or len(p) != len(grade) or p.shape[1] <= grade.max():
         raise ValidationError(
             f"Probabilities of shape {p.shape} do not fit {len(grade)} grades up to {grade.max()}."
@@ -80,8 +84,7 @@ def ranked_probability_score(
         row = int(np.flatnonzero(~np.isclose(p.sum(axis=1), 1.0, atol=1e-6) | (p < -1e-12).any(axis=1))[0])
         raise ValidationError(f"The probabilities of row {row} are no distribution: {p[row].tolist()}.")
     seen = grade[:, None] <= np.arange(p.shape[1] - 1)
-    loss = ((np.cumsum(p, axis=1)[:, :-1] - seen) ** 2).mean(axis=1)
-    return float(np.average(loss, weights=w))
+    return np.asarray(((np.cumsum(p, axis=1)[:, :-1] - seen) ** 2).mean(axis=1))
 
 
 def weighted_kappa(
@@ -200,18 +203,35 @@ def grade_metrics(
         and kappa_quadratic of the most likely grade), estimate, lower, upper, n, n_callers. Scores are taken
         as given.
     """
+    return measured([grade_measures(grade, score, probabilities)], caller, n_boot, level, seed)
+
+
+def grade_measures(
+    grade: np.ndarray, score: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+) -> Measures:
+    """Return the measures of `grade_metrics`, each a function of the weights of the rows.
+
+    Parameters
+    ----------
+    grade, score, probabilities
+        As in `grade_metrics`.
+    values : ndarray of int, shape (K,), optional
+        What the grades 0 .. K - 1 are called, where some have nobody (0, 1, 5); kappa's distances are theirs.
+    """
     grade, _ = _checked(grade, None)
     p = np.asarray(probabilities, np.float64)
+    named = np.arange(p.shape[1]) if values is None else np.asarray(values)
     shares = np.bincount(grade, minlength=p.shape[1]) / len(grade)
-    likely = p.argmax(axis=1)
-    measures: dict[str, Callable[[np.ndarray], float]] = {
+    own, likely = named[grade], named[p.argmax(axis=1)]
+    losses = _ranked_losses(grade, p)
+    losses_of_shares = _ranked_losses(grade, np.tile(shares, (len(grade), 1)))
+    return {
         "ordinal_c": lambda w: ordinal_c(grade, score, w),
-        "rps": lambda w: ranked_probability_score(grade, p, w),
-        "rps_of_shares": lambda w: ranked_probability_score(grade, np.tile(shares, (len(grade), 1)), w),
-        "kappa_linear": lambda w: weighted_kappa(grade, likely, "linear", w),
-        "kappa_quadratic": lambda w: weighted_kappa(grade, likely, "quadratic", w),
+        "rps": lambda w: float(np.average(losses, weights=w)),
+        "rps_of_shares": lambda w: float(np.average(losses_of_shares, weights=w)),
+        "kappa_linear": lambda w: weighted_kappa(own, likely, "linear", w),
+        "kappa_quadratic": lambda w: weighted_kappa(own, likely, "quadratic", w),
     }
-    return _measured(measures, caller, n_boot, level, seed)
 
 
 def number_metrics(
@@ -239,6 +259,11 @@ def number_metrics(
         calibration_intercept and calibration_slope of outcome on prediction), estimate, lower, upper, n,
         n_callers.
     """
+    return measured([number_measures(outcome, predicted)], caller, n_boot, level, seed)
+
+
+def number_measures(outcome: np.ndarray, predicted: np.ndarray) -> Measures:
+    """Return the measures of `number_metrics`, each a function of the weights of the rows."""
     y, f = np.asarray(outcome, np.float64), np.asarray(predicted, np.float64)
     if y.shape != f.shape or not (np.isfinite(y).all() and np.isfinite(f).all()):
         raise ValidationError(f"Outcome {y.shape} and prediction {f.shape} must be finite and of one length.")
@@ -246,39 +271,52 @@ def number_metrics(
     def line(w: np.ndarray) -> tuple[float, float]:
         about = f - np.average(f, weights=w)
         spread = float((w * about**2).sum())
-        slope = float((w * about * y).sum()) / spread if spread > 0 else np.nan
+        # what is left by rounding is no spread
+        slope = float((w * about * y).sum()) / spread if spread > 1e-18 * float((w * f**2).sum()) else np.nan
         return float(np.average(y, weights=w) - slope * np.average(f, weights=w)), slope
 
     def r2(w: np.ndarray) -> float:
         total = float((w * (y - np.average(y, weights=w)) ** 2).sum())
         return 1.0 - float((w * (y - f) ** 2).sum()) / total if total > 0 else np.nan
 
-    measures: dict[str, Callable[[np.ndarray], float]] = {
+    return {
         "r2": r2,
         "rmse": lambda w: float(np.sqrt(np.average((y - f) ** 2, weights=w))),
         "calibration_intercept": lambda w: line(w)[0],
         "calibration_slope": lambda w: line(w)[1],
     }
-    return _measured(measures, caller, n_boot, level, seed)
 
 
-def _measured(
-    measures: dict[str, Callable[[np.ndarray], float]],
-    caller: np.ndarray,
-    n_boot: int,
-    level: float,
-    seed: int,
+def measured(
+    repeats: Sequence[Measures], caller: np.ndarray, n_boot: int, level: float = 0.95, seed: int = 1
 ) -> pd.DataFrame:
+    """Take the mean of each measure over repeats, with percentile intervals over bootstrapped callers.
+
+    Parameters
+    ----------
+    repeats : sequence of mapping of str to callable
+        The same measures of the same calls, in the same order of rows, in each repeat of the folds.
+    caller : ndarray, shape (n,)
+    n_boot, level, seed
+        As in `grade_metrics`.
+
+    Returns
+    -------
+    DataFrame
+        metric, estimate, lower, upper, n, n_callers.
+    """
     names, group = np.unique(np.asarray(caller).astype(str), return_inverse=True)
     rng = generator(Stream.GRADES, seed)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n_boot)[:, group]
     ends = [(1 - level) / 2, (1 + level) / 2]
     rows = []
-    for metric, measure in measures.items():
-        values = np.array([measure(one.astype(np.float64)) for one in draws])
-        values = values[np.isfinite(values)]
+    for metric in repeats[0]:
+        found = np.array(
+            [[one[metric](w) for one in repeats] for w in (np.ones(len(group)), *draws.astype(np.float64))]
+        ).mean(axis=1)
+        values = found[1:][np.isfinite(found[1:])]
         low, high = np.quantile(values, ends) if len(values) else (np.nan, np.nan)
-        rows.append((metric, measure(np.ones(len(group))), low, high, len(group), len(names)))
+        rows.append((metric, float(found[0]), low, high, len(group), len(names)))
     return pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper", "n", "n_callers"])
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
+from scipy.special import expit
 
 ITERATIONS = 60
 TOLERANCE = 1e-12
@@ -11,12 +13,7 @@ LARGEST_STEP = 4.0
 def logit(p: npt.ArrayLike, clip: float) -> np.ndarray:
     """Return the log-odds of `p` after clipping it to [`clip`, 1 - `clip`]."""
     inside = np.clip(np.asarray(p, dtype=np.float64), clip, 1.0 - clip)
-    return np.log(inside) - np.log1p(-inside)
-
-
-def expit(x: npt.ArrayLike) -> np.ndarray:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=np.float64)))
+    return np.asarray(special.logit(inside))
 
 
 def fit_logistic(

@@ -50,12 +50,10 @@ def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     >>> tuple(round(end, 3) for end in wilson(1.0, 20))
     (0.839, 1.0)
     """
-    from scipy.stats import norm
+    from statsmodels.stats.proportion import proportion_confint
 
-    z = float(norm.ppf(0.5 + level / 2.0))
-    middle = (share + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
-    half = z / (1.0 + z**2 / n) * np.sqrt(share * (1.0 - share) / n + z**2 / (4.0 * n**2))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+    low, high = proportion_confint(share * n, n, 1.0 - level, "wilson")
+    return float(max(low, 0.0)), float(min(high, 1.0))
 
 
 def ppv_at_prevalence(

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
-from voicerisk.validation.metrics.logistic import expit, fit_logistic, logit
+from voicerisk.validation.metrics.logistic import fit_logistic, logit
 
 SCORE_CLIP = 1e-6
 

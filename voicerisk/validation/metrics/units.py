@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-DECIMALS = 12
+from voicerisk.callers.schema import SCORE_DECIMALS
+
 METRIC_UNITS = ("frame", "frame_by_call", "call", "caller")
 
 
@@ -98,7 +99,7 @@ def by_caller(calls: UnitRows) -> UnitRows | None:
 
     def mean(values: np.ndarray) -> np.ndarray:
         # Rounded, so that means that are equal on paper are ties.
-        return np.asarray((np.bincount(code, weights=values) / n).round(DECIMALS))
+        return np.asarray((np.bincount(code, weights=values) / n).round(SCORE_DECIMALS))
 
     joined = {
         c: calls.strata[c].astype(str).groupby(code).agg(lambda v: "+".join(sorted(set(v)))).to_numpy()

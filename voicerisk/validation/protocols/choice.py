@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from voicerisk.callers.weights import training_weights
 from voicerisk.validation.contract import Member
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 
@@ -66,7 +67,9 @@ def untuned(members: Sequence[Member], width: int, step: int | None = None) -> C
     step : int, optional
     """
     if members:
-        return Choice(tuple(members), _weights(members, np.zeros(len(members))), None, None, np.zeros(0))
+        return Choice(
+            tuple(members), mixing_weights(members, np.zeros(len(members))), None, None, np.zeros(0)
+        )
     return Choice((), np.zeros(0), width - 1 if step is None else step, None, np.zeros(0))
 
 
@@ -112,7 +115,7 @@ def choose(
         return Choice((), np.zeros(0), steps.step, steps, np.zeros(0))
     weights = training_weights(caller, y, prior)
     losses = np.array([_loss(score[:, m], y, weights, prior) for m in range(first)])
-    mixed = Choice(tuple(members), _weights(members, losses), None, steps, losses / weights.sum())
+    mixed = Choice(tuple(members), mixing_weights(members, losses), None, steps, losses / weights.sum())
     if steps is None:
         return mixed
     boosted = _loss(score[:, first + steps.step], y, weights, prior)
@@ -126,7 +129,8 @@ def choose(
     )
 
 
-def _weights(members: Sequence[Member], losses: np.ndarray) -> np.ndarray:
+def mixing_weights(members: Sequence[Member], losses: np.ndarray) -> np.ndarray:
+    """Return the weights of members by their deviance, each paying its price; they sum to 1."""
     power = -0.5 * losses - PRICE * np.array([member.extra for member in members])
     weights = np.exp(power - power.max())
     return np.asarray(weights / weights.sum())

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.callers.schema import check_predictions
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import CLIP, calibration_draws, calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
-from voicerisk.validation.metrics.logistic import expit, logit
+from voicerisk.validation.metrics.logistic import logit
 
 SHIFTED = 0.25
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table, grouped_folds, number_of_folds
-from voicerisk.callers.schema import check_calls
+from voicerisk.callers.schema import SCORE_DECIMALS, check_calls
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
@@ -202,7 +202,7 @@ def leave_pair_out(
         taken = untuned(path.members, score.shape[1], step).score(score)
         is_positive = (table["y"][rows] == 1).to_numpy()
         # Means of equal scores differ in the last bit with the number of calls; that must not break a tie.
-        a, b = (round(float(taken[side].mean()), 12) for side in (is_positive, ~is_positive))
+        a, b = (round(float(taken[side].mean()), SCORE_DECIMALS) for side in (is_positive, ~is_positive))
         wins[row] = float(a > b) + 0.5 * float(a == b)
     error = 0.0 if len(chosen) == total else float(wins.std(ddof=1) / np.sqrt(len(wins)))
     return LeavePairOut(float(wins.mean()), error, len(chosen), total)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
@@ -20,8 +21,6 @@ from voicerisk.validation.protocols.fold_plan import OuterFold
 from voicerisk.validation.protocols.prediction_rows import frame_rows
 from voicerisk.validation.protocols.switches import Switches
 from voicerisk.validation.settings import DESIGNS, ValidationSettings
-
-SCORE_DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True)

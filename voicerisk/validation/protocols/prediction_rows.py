@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import strata_columns
-from voicerisk.callers.schema import COLUMNS
+from voicerisk.callers.schema import COLUMNS, SCORE_DECIMALS
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import FittedPath
 
@@ -16,7 +16,7 @@ SAME_MEAN = 1e-6
 def frame_rows(
     path: FittedPath, step: int | np.ndarray, calls: pd.DataFrame, call_score: np.ndarray | None
 ) -> pd.DataFrame:
-    """Return the frame scores of the held-out calls with their caller, outcome and strata.
+    """Return the frame scores of the held-out calls, rounded, with their caller, outcome and strata.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def frame_rows(
         segment=frames["segment"].to_numpy(),
         frame=frames["frame"].to_numpy(),
         time_s=frames["time_s"].to_numpy(dtype=np.float64),
-        p_raw=p_raw,
+        p_raw=p_raw.round(SCORE_DECIMALS),
     )
 
 

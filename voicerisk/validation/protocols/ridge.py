@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from voicerisk.callers.schema import check_calls
 from voicerisk.callers.weights import training_weights
 from voicerisk.types import Progress
 from voicerisk.validation.contract import FitPaths, FittedPath, TrainingSet
-from voicerisk.validation.metrics.logistic import expit
 
 ITERATIONS = 30
 TINY = 1e-12

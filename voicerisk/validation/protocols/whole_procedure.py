@@ -10,10 +10,12 @@ from voicerisk.callers.draws import SAME, caller_draws
 from voicerisk.callers.folds import caller_table, grouped_folds, number_of_folds
 from voicerisk.callers.schema import check_calls
 from voicerisk.callers.streams import Stream, generator, seed_of
+from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.recalibration import recalibrate
 from voicerisk.validation.protocols.choice import choose
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
@@ -142,7 +144,7 @@ def learn_and_score(
     settings: ValidationSettings,
     key: str,
     seed: int,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Learn on some callers, mstop by inner folds of their sources, and score all calls.
 
     Parameters
@@ -159,8 +161,8 @@ def learn_and_score(
 
     Returns
     -------
-    ndarray, shape (n,)
-        p_raw of every call, training calls included (apparent performance).
+    score, risk : ndarray, shape (n,)
+        p_raw of every call, training calls included (apparent performance), and its recalibrated risk.
 
     Raises
     ------
@@ -196,19 +198,22 @@ def learn_and_score(
         folds.append(np.full(len(rows), i))
         members = path.members
     own = inside.iloc[np.concatenate(order)]
+    inner, y, caller = np.concatenate(scores), own["y"].to_numpy(), own["caller_id"].to_numpy(dtype=str)
     choice = choose(
         members,
-        np.concatenate(scores),
+        inner,
         np.concatenate(deviances),
         np.concatenate(folds),
-        own["y"].to_numpy(),
-        own["caller_id"].to_numpy(dtype=str),
+        y,
+        caller,
         own["n_frames"].to_numpy(),
         prior,
     )
+    line = recalibrate(choice.score(inner), y, training_weights(caller, y, prior), prior)
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
-    return choice.score(score)
+    chosen = choice.score(score)
+    return chosen, line(chosen)
 
 
 def full_procedure(
@@ -222,6 +227,7 @@ def full_procedure(
     finished: Mapping[int, tuple[float, float]] | None = None,
     keep: Callable[[int, tuple[float, float]], None] | None = None,
     progress: Progress | None = None,
+    keep_risks: Callable[[int | None, np.ndarray], None] | None = None,
 ) -> FullProcedure:
     """Bootstrap callers through the whole procedure.
 
@@ -244,6 +250,9 @@ def full_procedure(
     keep : callable, optional
         Called with the number and both values of each finished bootstrap.
     progress : callable, optional
+    keep_risks : callable, optional
+        Called with the number of each bootstrap that is run (None: all callers, always run) and its model's
+        risks of all calls, in the order of `check_calls`; see `instability`.
 
     Returns
     -------
@@ -260,7 +269,11 @@ def full_procedure(
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
     everything = np.ones(len(plain), dtype=bool)
-    score = learn_and_score(plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed)
+    score, risk = learn_and_score(
+        plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed
+    )
+    if keep_risks is not None:
+        keep_risks(None, risk)
     apparent = metric(y, score)
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     out_of_bag, gaps = [], []
@@ -279,7 +292,9 @@ def full_procedure(
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
             seed = seed_of(Stream.WHOLE_PROCEDURE, settings.seed, b)
-            scores = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
+            scores, risk = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
+            if keep_risks is not None:
+                keep_risks(b, risk[len(bag) :])
             on_all = scores[len(bag) :]
             out_of_bag.append(metric(y[left_out], on_all[left_out]))
             gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))

@@ -297,12 +297,12 @@ def test_one_class_only_is_an_error():
 
 def test_unusable_settings_name_their_key():
     for settings, message in (
-        ({"engine": "xgboost"}, "boost.engine is 'xgboost'"),
+        ({"engine": "xgboost"}, "boost.engine must be one of native, mboost, not 'xgboost'"),
         ({"mstop": -1}, "boost.mstop is -1"),
         ({"nu": 0.0}, "boost.nu is 0.0"),
         ({"df": 2}, "boost.df is 2"),
         ({"knots": 0}, "boost.knots is 0"),
-        ({"outside": "drop"}, "boost.outside is 'drop'"),
+        ({"outside": "drop"}, "boost.outside must be one of extrapolate, clamp, not 'drop'"),
         ({"brandom": "yes"}, "boost.brandom is 'yes'"),
     ):
         with pytest.raises(ModelError, match=message):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 CLIP = 1e-6
 STEEPEST = 20.0
@@ -28,7 +29,7 @@ class ClassRecalibration:
 
     def __call__(self, p_raw: np.ndarray) -> np.ndarray:
         """Return the risks, shape (n, k), that belong to raw scores of that shape."""
-        return _softmax(self.slope * _log(p_raw) + self.offsets)
+        return np.asarray(softmax(self.slope * _log(p_raw) + self.offsets, axis=1))
 
 
 def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -> ClassRecalibration:
@@ -66,7 +67,7 @@ def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         offsets = np.concatenate([[0.0], theta[1:]])
-        log_p = _log_softmax(theta[0] * x + offsets)
+        log_p = log_softmax(theta[0] * x + offsets, axis=1)
         residual = (np.exp(log_p) - target) * w[:, None]
         gradient = np.concatenate([[(residual * x).sum()], residual.sum(axis=0)[1:]])
         gradient[0] += prior * (theta[0] - 1.0)
@@ -85,12 +86,3 @@ def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -
 
 def _log(p: np.ndarray) -> np.ndarray:
     return np.log(np.clip(p, CLIP, 1.0))
-
-
-def _log_softmax(z: np.ndarray) -> np.ndarray:
-    top = z - z.max(axis=1, keepdims=True)
-    return np.asarray(top - np.log(np.exp(top).sum(axis=1, keepdims=True)))
-
-
-def _softmax(z: np.ndarray) -> np.ndarray:
-    return np.exp(_log_softmax(z))

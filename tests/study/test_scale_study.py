@@ -1,0 +1,171 @@
+"""Studies of grades and of a number, from the study file to the report and a saved model."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.study.small_scale import SETTINGS, graded_frames
+from voicerisk.errors import ModelError, StudyError, VoiceriskError
+from voicerisk.models import read_model
+from voicerisk.models.saved.scale import read_scale_model
+from voicerisk.pipeline.tables import read_table
+from voicerisk.study import load_study, run_study
+from voicerisk.study.audit.run import run_audit
+from voicerisk.study.check import check_study
+from voicerisk.study.external import validate_externally
+from voicerisk.study.scoring import score
+
+QUICK = SETTINGS + 'designs = ["loco"]\nfamily = ["linear", "curves"]\n'
+NUMBER = QUICK.replace('"grade"', '"phq"').replace('"ordinal"', '"continuous"').replace("middle = [2]\n", "")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A study of grades and one of a number, run."""
+    import soundfile
+
+    done = {}
+    for name, settings in (("ordinal", QUICK), ("continuous", NUMBER)):
+        folder = tmp_path_factory.mktemp(name)
+        calls, frames = graded_frames(32)
+        for n, file in enumerate(calls["file"]):
+            sound = np.zeros(16_000)
+            sound[1000 + 100 * n] = 0.01
+            soundfile.write(folder / file, sound, 8000, subtype="PCM_16")
+        calls.to_csv(folder / "calls.csv", index=False)
+        frames.to_csv(folder / "markers.csv", index=False)
+        (folder / "study.toml").write_text(settings, encoding="utf-8")
+        study = load_study(folder / "study.toml")
+        done[name] = study, run_study(study, folder / "results"), calls
+    return done
+
+
+def test_grades_run_from_end_to_end(ran) -> None:
+    _, result, calls = ran["ordinal"]
+    home = result.folder
+    rows = read_table(home, "predictions_scale").merge(calls[["call_id", "grade"]], on="call_id")
+    assert (rows["y"] == rows["grade"]).all() and len(rows) == 32
+    found = result.metrics.set_index("metric")["estimate"]
+    assert found["ordinal_c"] > 0.65 and found["rps"] < found["rps_of_shares"]
+    grades = read_table(home, "scale/calibration")
+    assert grades["n_events"].tolist() == [int((calls["grade"] >= k).sum()) for k in range(1, 5)]
+    spectrum = read_table(home, "scale/spectrum").set_index("calls")
+    assert spectrum.loc["without the middle", "n"] == int((calls["grade"] != 2).sum())
+    assert spectrum.loc["everyone", "n_events"] == int((calls["grade"] > 2).sum())
+    for name in ("figures/predicted_observed.png", "figures/grade_calibration.svg", "tables/spectrum.html"):
+        assert (home / name).is_file()
+    page = re.sub(r"\s+", " ", (home / "report.html").read_text(encoding="utf-8"))
+    assert "Of two calls of unlike grades" in page and "The spectrum effect" in page
+    manifest = json.loads((home / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["settings"]["cohort"]["scale"] == "ordinal"
+    assert not (home / "metrics.csv").exists() and not (home / "gamm").exists()
+
+
+def test_a_number_runs_from_end_to_end(ran) -> None:
+    _, result, calls = ran["continuous"]
+    found = result.metrics.set_index("metric")["estimate"]
+    # 36 of 45 units of variance are of the marker: R2 0.8 at best
+    assert 0.5 < found["r2"] < 0.9
+    assert found["rmse"] == pytest.approx(np.sqrt((1 - found["r2"]) * calls["phq"].var(ddof=0)))
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "of the variance of the outcome" in page
+    missing = read_table(result.folder, "missing")
+    assert set(missing["outcome"]) == {0, 1}
+
+
+def test_a_second_run_does_nothing(ran, told) -> None:
+    study, result, _ = ran["ordinal"]
+    reporter = told()
+    run_study(study, result.folder, reporter=reporter)
+    assert reporter.ran == []
+
+
+@pytest.mark.parametrize("name", ["ordinal", "continuous"])
+def test_the_saved_model_scores_as_it_was_learned(ran, name) -> None:
+    study, result, calls = ran[name]
+    table = pd.read_csv(study.folder / "markers.csv").merge(calls[["call_id", "sex"]], on="call_id")
+    source = study.folder / f"again_{name}.csv"
+    table.to_csv(source, index=False)
+    told = score(result.folder / "scale/model.json", source).calls.set_index("call_id")
+    y = calls.set_index("call_id")["grade" if name == "ordinal" else "phq"].loc[told.index]
+    assert np.corrcoef(told["predicted"], y)[0, 1] > 0.7
+    model = read_scale_model(result.folder / "scale/model.json")
+    again = model.of_scores(told["score"].to_numpy())
+    np.testing.assert_array_equal(again["predicted"], told["predicted"])
+    if name == "ordinal":
+        above = told[[f"at_least_{k}" for k in range(1, 5)]].to_numpy()
+        assert (np.diff(above, axis=1) <= 0).all()
+        # on the calls learned from, weighted as the study is, the shares are met
+        assert above.mean(axis=0) == pytest.approx([(y >= k).mean() for k in range(1, 5)], abs=0.08)
+    else:
+        assert told["predicted"].mean() == pytest.approx(y.mean(), abs=0.5)
+    with pytest.raises(ModelError, match="has no use for it"):
+        score(result.folder / "scale/model.json", source, prevalence=0.1)
+
+
+def test_a_damaged_model_is_refused(ran, tmp_path) -> None:
+    file = ran["ordinal"][1].folder / "scale/model.json"
+    with pytest.raises(ModelError, match="of grades or of a number, not of two classes"):
+        read_model(file)
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    stored["model"]["line"]["thresholds"].reverse()
+    other = tmp_path / "model.json"
+    other.write_text(json.dumps(stored), encoding="utf-8")
+    with pytest.raises(ModelError, match="damaged or was edited"):
+        read_scale_model(other)
+
+
+def test_what_is_of_two_classes_is_refused(ran) -> None:
+    study, result, _ = ran["ordinal"]
+    with pytest.raises(StudyError, match="`voicerisk audit` is of two classes"):
+        run_audit(study, result.folder)
+    with pytest.raises(StudyError, match="`voicerisk validate` is of two classes"):
+        validate_externally(result.folder / "scale/model.json", study, result.folder)
+    with pytest.raises(StudyError, match="add nested to"):
+        run_study(study, result.folder, protocols=("published",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('family = ["linear", "curves"]', 'family = ["gamboost"]', "name a member such as curves"),
+        ("seed = 3", "seed = 3\nprevalence = 0.1", "leave prior and prevalence out"),
+        ('scale = "ordinal"', 'scale = "grades"', "scale must be one of binary, ordinal, continuous"),
+        ("middle = [2]", "middle = [2, 4]", "neighbouring grades"),
+        ('outcome = "grade"', 'outcome = "phq"', "a grade, a whole number from 0 to 100, or empty"),
+        ('scale = "ordinal"\nmiddle = [2]', 'scale = "continuous"\nmiddle = [2]', "middle is for an ordinal"),
+        ('scale = "ordinal"\nmiddle = [2]', "", "0, 1 or empty"),
+    ],
+)
+def test_bad_settings_are_named(write_study, old, new, said) -> None:
+    calls, frames = graded_frames(12)
+    path = write_study(calls, frames, QUICK.replace(old, new))
+    findings = check_study(path).findings
+    assert findings.loc[findings["kind"] == "mend", "found"].str.contains(said, regex=False).any()
+
+
+def test_check_counts_the_grades(write_study) -> None:
+    calls, frames = graded_frames(24)
+    found = check_study(write_study(calls, frames, QUICK)).findings
+    said = " ".join(found["found"])
+    n = int((calls["grade"] == 4).sum())
+    assert f"{n} calls of {n} callers have grade 4" in said and "fits 96 models" in said
+    found = check_study(write_study(calls, frames, NUMBER, "number")).findings
+    assert f"mean {calls['phq'].mean():.4g}" in " ".join(found["found"])
+
+
+def test_cssrs_ratings_keep_their_middle(write_study) -> None:
+    calls, frames = graded_frames(24)
+    calls = calls.assign(cssrs=calls["grade"] + 1)
+    settings = QUICK.replace('outcome = "grade"', 'cssrs = "cssrs"').replace("middle = [2]\n", "")
+    study = load_study(write_study(calls, frames, settings))
+    assert study.cohort.extremes == ((1, 2), (5, 6))
+    from voicerisk.cohort import load_cohort
+
+    cohort = load_cohort(study.cohort, study.folder)
+    assert sorted(cohort.calls["outcome"].unique()) == [1, 2, 3, 4, 5] and len(cohort.calls) == 24
+    with pytest.raises(VoiceriskError, match="C-SSRS ratings are ordinal"):
+        load_study(write_study(calls, frames, settings.replace('"ordinal"', '"continuous"'), "other"))
