@@ -48,8 +48,9 @@ def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[st
     sentences = []
     if honest is not None:
         sentences.append(_whom("the honest model", honest))
-        if honest.get(FOLDS_CONSTANT, 0.0) > TOO_MANY:
-            sentences.append(_too_small(honest[FOLDS_CONSTANT], metrics))
+        share = _share_constant(metrics)
+        if share > TOO_MANY:
+            sentences.append(_too_small(share, metrics))
     if recipe is not None:
         subject = "the published recipe on the same calls" if honest is not None else "the published recipe"
         claim = _whom(subject, recipe)
@@ -73,6 +74,13 @@ def _found(calls: pd.DataFrame) -> dict[str, float] | None:
                 **{str(name): float(value) for name, value in values.items()},
             }
     return None
+
+
+def _share_constant(metrics: pd.DataFrame) -> float:
+    """Return the share of folds that learned nothing in the design that is shown first."""
+    rows = metrics[(metrics["protocol"] == "nested") & (metrics["metric"] == FOLDS_CONSTANT)]
+    shares = rows.drop_duplicates("design").set_index("design")["estimate"]
+    return next((float(shares[design]) for design in DESIGN_ORDER if design in shares.index), 0.0)
 
 
 def _too_small(share: float, metrics: pd.DataFrame) -> str:
