@@ -130,7 +130,7 @@ vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
     x <- as.numeric(newdata[[effect$marker]])
     if (identical(effect$of, "spread")) {
       if (!call %in% names(newdata)) refuse("the new rows have no column \"", call, "\" that says which call they are of.")
-      x <- abs(x - stats::ave(x, newdata[[call]], FUN = function(of_call) mean(of_call, na.rm = TRUE)))
+      x <- (x - stats::ave(x, newdata[[call]], FUN = function(of_call) mean(of_call, na.rm = TRUE)))^2
     }
     mine <- which(effect$sex == "all" | sexes == effect$sex)
     parts[mine, effect$marker] <- parts[mine, effect$marker] + model_curve(effect, x[mine], model$outside)

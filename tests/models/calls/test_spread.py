@@ -40,10 +40,10 @@ def fit(cohort):
     )
 
 
-def test_a_spread_is_the_distance_from_the_mean_of_the_call(cohort):
+def test_a_spread_is_the_squared_distance_from_the_mean_of_the_call(cohort):
     frames, _, _ = cohort
     rows = pd.DataFrame({"call": frames.call, "x": frames.columns["x"]})
-    expected = (rows["x"] - rows.groupby("call")["x"].transform("mean")).abs()
+    expected = (rows["x"] - rows.groupby("call")["x"].transform("mean")) ** 2
     np.testing.assert_allclose(frames.columns[spread_of("x")], expected)
 
 

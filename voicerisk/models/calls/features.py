@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.saved.spread import distances
+from voicerisk.models.saved.spread import squared_distances
 from voicerisk.models.splines import Grid, basis_weights, difference_matrix
 from voicerisk.types import Floats
 
@@ -130,7 +130,7 @@ class CallFrames:
 
 
 def with_spreads(columns: Mapping[str, Floats], call: NDArray[np.int64], n_calls: int) -> dict[str, Floats]:
-    """Return the columns, and beside each how far its frames lie from the mean of their call.
+    """Return the columns, and beside each the squared distance of its frames from the mean of their call.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def with_spreads(columns: Mapping[str, Floats], call: NDArray[np.int64], n_calls
     >>> made[spread_of("pitch")].tolist()
     [1.0, 1.0, 0.0]
     """
-    spreads = {spread_of(name): distances(x, call, n_calls) for name, x in columns.items()}
+    spreads = {spread_of(name): squared_distances(x, call, n_calls) for name, x in columns.items()}
     twice = sorted(set(columns) & set(spreads))
     if twice:
         raise ModelError(f"A marker is named {twice[0]!r}, which stands for what another spreads; rename it.")

@@ -14,7 +14,7 @@ from scipy.special import expit
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.saved.procedure import Procedure
-from voicerisk.models.saved.spread import distances
+from voicerisk.models.saved.spread import squared_distances
 from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
@@ -38,7 +38,7 @@ class Effect:
     polynomials : ndarray, shape (intervals + 3, 4)
         Powers 0..3 of t per cell, log-odds: the intervals, the empty cell, below, above.
     spread : bool
-        Whether it is of each row's distance from the mean of its call, in place of the row's value.
+        Whether it is of each row's squared distance from the mean of its call, not of the row's value.
     """
 
     marker: str
@@ -142,7 +142,7 @@ class AdditiveModel:
         for (marker, grid, spread), of_levels in curves.items():
             part, column = parts[self.markers.index(marker)], columns[marker]
             if spread and call is not None:
-                column = distances(column, call, int(call.max(initial=-1)) + 1)
+                column = squared_distances(column, call, int(call.max(initial=-1)) + 1)
             for start in range(0, n, _ROWS):
                 rows = slice(start, start + _ROWS)
                 part[rows] += _evaluate(

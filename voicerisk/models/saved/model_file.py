@@ -25,7 +25,7 @@ SCALE = (
     "log-odds; each row of polynomials: powers 0..3 of the position within a knot interval; the last three "
     "rows: missing, below and above the knots. A call's score is the mean probability of its rows; of "
     "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; "
-    "an effect of 'spread' is of a row's distance from the call's mean of the marker; "
+    "an effect of 'spread' is of a row's squared distance from the call's mean; "
     "logit risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
 )
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; a model of all markers takes some 200 kB

@@ -1,4 +1,4 @@
-"""How far the rows of a call lie from the call's mean: what a marker spreads within a call."""
+"""Squared distances of the rows of a call from its mean: what a marker spreads within a call."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from voicerisk.types import Floats
 
 
-def distances(x: Floats, call: NDArray[np.int64], n_calls: int) -> Floats:
-    """Return the distance of each row's value from the mean of its call.
+def squared_distances(x: Floats, call: NDArray[np.int64], n_calls: int) -> Floats:
+    """Return the squared distance of each row's value from the mean of its call.
 
     Parameters
     ----------
@@ -23,10 +23,10 @@ def distances(x: Floats, call: NDArray[np.int64], n_calls: int) -> Floats:
 
     Examples
     --------
-    >>> distances(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 0, 0, 1]), 2).tolist()
-    [1.0, 1.0, nan, 0.0]
+    >>> squared_distances(np.array([1.0, 5.0, np.nan, 5.0]), np.array([0, 0, 0, 1]), 2).tolist()
+    [4.0, 4.0, nan, 0.0]
     """
     known = ~np.isnan(x)
     size = np.bincount(call[known], minlength=n_calls)
     mean = np.bincount(call[known], x[known], n_calls) / np.maximum(size, 1)
-    return np.abs(x - mean[call])
+    return np.asarray((x - mean[call]) ** 2)
