@@ -79,8 +79,8 @@ def _found(calls: pd.DataFrame) -> dict[str, float] | None:
 def _share_constant(metrics: pd.DataFrame) -> float:
     """Return the share of folds that learned nothing in the design that is shown first."""
     rows = metrics[(metrics["protocol"] == "nested") & (metrics["metric"] == FOLDS_CONSTANT)]
-    shares = rows.drop_duplicates("design").set_index("design")["estimate"]
-    return next((float(shares[design]) for design in DESIGN_ORDER if design in shares.index), 0.0)
+    shares = dict(zip(rows["design"], rows["estimate"], strict=True))
+    return next((float(shares[design]) for design in DESIGN_ORDER if design in shares), 0.0)
 
 
 def _too_small(share: float, metrics: pd.DataFrame) -> str:
