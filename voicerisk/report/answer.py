@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import NO_VOICE
 from voicerisk.figures.wording import number, one_interval, only_rivals, rival_name, whole_group
 
 DESIGN_ORDER = ("grouped_kfold", "loco")
@@ -90,10 +91,10 @@ def _too_small(share: float, metrics: pd.DataFrame) -> str:
         "there is nothing to find"
     )
     rows = only_rivals(whole_group(metrics))
-    areas = rows[rows["metric"] == "auroc"].drop_duplicates("model")
+    areas = rows[(rows["metric"] == "auroc") & (rows["model"] != NO_VOICE)].drop_duplicates("model")
     if areas.empty:
         return f"{said}."
-    best = areas.loc[areas["estimate"].idxmax()]
+    best = areas.sort_values("estimate").iloc[-1]
     who, area = rival_name(best["model"]), number(best["estimate"])
     return f"{said}. Of the simple models {who} came furthest, to AUROC {area}."
 
