@@ -58,6 +58,11 @@ class Check:
         (Hz), channels, format, spans (chosen labels), spoken_s (their seconds). Empty where the table of
         calls
         cannot be read.
+
+    Examples
+    --------
+    >>> check = check_study("study.toml")  # doctest: +SKIP
+    >>> check.findings.query("kind == 'mend'")  # doctest: +SKIP
     """
 
     findings: pd.DataFrame
@@ -85,13 +90,18 @@ def check_study(path: Path | str) -> Check:
     Check
         What is wrong with the study file or the table of calls ends the search; broken recordings and label
         tracks are all named.
+
+    Examples
+    --------
+    >>> check_study("study.toml").findings  # doctest: +SKIP
     """
     found: list[Finding] = []
     calls = pd.DataFrame(columns=list(CALL_COLUMNS))
     try:
         study = load_study(path)
         found.append((FINE, "study file", f"{study.path.name} can be read", ""))
-        found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
+        if not is_scale(study):
+            found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
         calls = _calls(study)
         broken = calls[calls["why_not"] != ""]
         found += [(MEND, "recordings and tracks", why, "") for why in broken["why_not"]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
 
 # name -> how many things it may learn beyond a line for each marker; simpler members come first
-MEMBERS: Mapping[str, int] = {"linear": 0, "sparse": 1, "by_level": 1, "curves": 1, "curves_by_level": 2}
+MEMBERS: Mapping[str, int] = {
+    "linear": 0,
+    "sparse": 1,
+    "spread": 1,
+    "by_level": 1,
+    "curves": 1,
+    "sparse_spread": 2,
+    "curves_by_level": 2,
+}
 COMMON = "all"  # curves of a level that was not learned from
 PENALTY = 0.25  # prior variance of a call's log-odds is 1 / PENALTY: 2 log-odds either way
 COMMON_SHARE = 0.5  # variance of what levels share, beside 1 of what is a level's own
@@ -147,7 +156,7 @@ def mixed(models: Sequence[CallModel], weights: Sequence[float]) -> CallModel:
     )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class CallFit:
     """The members of the family on one training set.
 
@@ -156,12 +165,16 @@ class CallFit:
     names : tuple of str
     link : ndarray, shape (n_calls, members)
         Log-odds of all calls given, also of those that were not learned from.
-    models : tuple of CallModel
     """
 
     names: tuple[str, ...]
     link: Floats
-    models: tuple[CallModel, ...]
+    _made: tuple[Callable[[], CallModel], ...] = field(repr=False)
+
+    @cached_property
+    def models(self) -> tuple[CallModel, ...]:
+        """The members as additive models, made when they are asked for: inner folds need scores alone."""
+        return tuple(make() for make in self._made)
 
 
 def fit_calls(
@@ -173,6 +186,7 @@ def fit_calls(
     weights: Floats,
     members: Sequence[str] = tuple(MEMBERS),
     penalty: float = PENALTY,
+    spreads: Sequence[str] = (),
     loss: Loss | None = None,
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
@@ -192,6 +206,8 @@ def fit_calls(
     members : sequence of str
         Of `MEMBERS`.
     penalty : float
+    spreads : sequence of str
+        Those of `markers` that are spreads within calls; only members named `...spread` take them.
     loss : Loss, optional
         Of grades or of a number; two classes by default.
 
@@ -231,13 +247,16 @@ def fit_calls(
     turn, features = _standardised(features, train, share)
 
     residual, variance = about.residual(outcome, share)
-    links, models = [], []
+    of_markers = np.array([float(name not in spreads) for name in names])
+    links, made = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
-        size = np.ones(len(names))
-        if name == "sparse":
-            size = _beyond_chance(part[train, :, 0], residual, weights, variance)
-        part = part * np.sqrt(size)[:, None]
+        size = np.ones(len(names)) if name.endswith("spread") else of_markers
+        if name.startswith("sparse"):
+            size = size * _beyond_chance(part[train, :, 0], residual, weights, variance)
+        kept = np.flatnonzero(size > 0)
+        root = np.sqrt(size[kept])[:, None]
+        part = part[:, kept] * root
         flat = part.reshape(len(part), -1)
         columns = [flat]
         if name.endswith("by_level") and len(levels) > 1:
@@ -248,25 +267,44 @@ def fit_calls(
         design = design / unit
         intercept, beta = about.fit(design[train], outcome, weights, penalty)
         links.append(intercept + design @ beta)
-        beta = beta / unit
         widths = np.cumsum([column.shape[1] for column in columns])[:-1]
-        *curves, shift = np.split(beta, widths)
-        theta = [part_.reshape(part.shape[1:]) * np.sqrt(size)[:, None] for part_ in curves]
-        if len(theta) == 1:
-            by_level = [theta[0]] * (len(levels) + 1)
-        else:
-            common = np.sqrt(COMMON_SHARE) * theta[0]
-            by_level = [*(common + one for one in theta[1:]), common]
-        risks = np.sqrt(LEVEL_SHARE) * shift if len(levels) > 1 else np.zeros(len(levels))
-        models.append(
-            CallModel(
-                intercept,
-                dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
-                _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
-                tuple(markers),
+        *curves, shift = np.split(beta / unit, widths)
+        theta = []
+        for one in curves:
+            theta.append(np.zeros((len(names), part.shape[2])))
+            theta[-1][kept] = one.reshape(part.shape[1:]) * root
+        made.append(
+            partial(
+                _model, float(intercept), theta, shift, levels, names, grids, turn, centres, tuple(markers)
             )
         )
-    return CallFit(tuple(members), np.stack(links, axis=1), tuple(models))
+    return CallFit(tuple(members), np.stack(links, axis=1), tuple(made))
+
+
+def _model(
+    intercept: float,
+    theta: Sequence[Floats],
+    shift: Floats,
+    levels: Sequence[str],
+    names: Sequence[str],
+    grids: Sequence[Grid],
+    turn: Floats,
+    centres: Floats,
+    markers: tuple[str, ...],
+) -> CallModel:
+    """Return the additive model of fitted coefficients: `theta` of what is common and of each level."""
+    if len(theta) == 1:
+        by_level = [theta[0]] * (len(levels) + 1)
+    else:
+        common = np.sqrt(COMMON_SHARE) * theta[0]
+        by_level = [*(common + one for one in theta[1:]), common]
+    risks = np.sqrt(LEVEL_SHARE) * shift if len(levels) > 1 else np.zeros(len(levels))
+    return CallModel(
+        intercept,
+        dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
+        _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
+        markers,
+    )
 
 
 def _filled(features: Floats, train: NDArray[np.int64], share: Floats) -> Floats:
