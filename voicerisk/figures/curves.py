@@ -166,7 +166,7 @@ def partial_effects(
     >>> table = load_example()
     >>> model = GamBoost(markers=["x1", "x2"], mstop=30).fit(table, table["outcome"])
     >>> figure = partial_effects(model.partial_effects())
-    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    >>> [axes.get_xlabel() for axes in figure.axes]
     ['x1', 'x2']
     """
     need(effects, ["marker", "sex", "x", "estimate"], "partial effects")

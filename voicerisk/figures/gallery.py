@@ -48,7 +48,6 @@ def draw(
 
     Where the labels name `call` and `caller` (as sessions and users), the figure says these. Of the options
     it takes those that it has.
-    Where the labels name `call` and `caller` (as sessions and users), the figure says these.
 
     Examples
     --------
