@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from voicerisk.figures.differences import auroc_gap
-from voicerisk.figures.wording import GIVEN_SCORES, one_interval
+from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
@@ -127,7 +127,7 @@ def print_summary(result: RunResult, console: "Console") -> None:
     if optimism:
         console.print(optimism, highlight=False)
     console.print(
-        f"{GIVEN_SCORES}\n"
+        f"{given_scores(one_interval(calls)) or GIVEN_SCORES}\n"
         f"{_whole_procedure(result)}\n"
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",
