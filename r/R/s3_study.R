@@ -59,6 +59,9 @@ summary.vr_study <- function(object, ...) {
   rows <- metrics$unit == "call" & metrics$metric %in% wanted
   if ("subgroup" %in% names(metrics)) rows <- rows & metrics$subgroup %in% c("all", "", NA)
   metrics <- metrics[rows, ]
+  # Simple models on the nested protocol's folds go by their own names.
+  rival <- metrics$protocol == "rival"
+  if (any(rival)) metrics$protocol[rival] <- metrics$model[rival]
   # One interval a metric: that of the caller bootstrap, widened for what learning adds where the study has it.
   key <- do.call(paste, metrics[intersect(c("protocol", "model", "target", "design", "class", "metric"), names(metrics))])
   preferred <- paste0("caller_bootstrap_", c("widened", "percentile"), "_given_scores")

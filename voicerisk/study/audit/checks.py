@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from voicerisk.biomarkers.catalogue import telephone
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import Cohort
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.tables import read_table
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import degenerate_scores, plausibility_bound, riley_sample_size
@@ -27,6 +29,7 @@ from voicerisk.validation.audit.findings import LADDER, Finding
 from voicerisk.validation.audit.plausibility import expected_shrinkage
 
 SERVICE = "service"
+SURVIVES = 0.5  # concordance after GSM below which a marker is spoken of as lost
 # What R's lower-case conventions of calls.csv hold that is the outcome itself, or a name.
 NOT_CHECKED = ("call_id", "caller_id", "y", "outcome", "path", "file", "labels", "n_frames")
 
@@ -68,6 +71,7 @@ def check_study(
         findings += channel_findings(channel, calls)
         measured = channel_table(channel, calls)
     findings += _of_earlier_run(folder)
+    findings += _fragile(study, folder)
     sizes, enough = _sample_size(study, tables)
     bounds, possible = _plausibility(study, tables, folder)
     return Checked(
@@ -186,6 +190,26 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def _fragile(study: Study, folder: ResultsFolder) -> list[Finding]:
+    """Name the markers of the screening that a GSM line makes other markers of."""
+    if study.biomarkers.frames is not None or not has_table(folder.path, "screening"):
+        return []
+    kept = read_table(folder.path, "screening").query("selected")["marker"]
+    survives = telephone().set_index("marker")["gsm"].reindex(kept)
+    lost = survives[survives < SURVIVES]
+    if lost.empty:
+        return []
+    return [
+        Finding(
+            "fragile_markers", "note",
+            f"{len(lost)} of {len(kept)} markers kept do not survive a GSM line: {', '.join(lost.index)}.",
+            "concordance of calls before and after GSM 06.10 on 72 real calls: "
+            + ", ".join(f"{name} {value:.2f}" for name, value in lost.items()),
+            "Do not pool lines or score calls of another line with them; see docs/telephone.md.",
+        )
+    ]  # fmt: skip
+
+
 def _sample_size(study: Study, tables: ModelTables) -> tuple[pd.DataFrame, list[Finding]]:
     """Compare the callers of the study with what Riley's criteria ask of its candidate terms."""
     by_caller = tables.calls.groupby("caller_id")["y"].max()
@@ -247,6 +271,7 @@ def _plausibility(
     shown = read_table(folder.path, "metrics").query(
         "metric == 'auroc' and unit == 'call' and subgroup == 'all'"
     )
+    shown = shown[shown["protocol"] != RIVAL]
     shown = shown[shown["method"].str.contains("percentile")]
     table = shown[["protocol", "design", "estimate", "lower", "upper"]].assign(
         r2=r2,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import CohortSettings
 from voicerisk.figures.wording import one_interval
 from voicerisk.files import write_csv
@@ -205,6 +206,7 @@ def _performance(metrics: pd.DataFrame) -> str:
     shown = one_interval(metrics)
     shown = shown[
         (shown["unit"] == "call")
+        & (shown["protocol"] != RIVAL)
         & (shown["subgroup"] == "all")
         & shown["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
     ]

@@ -117,7 +117,8 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        metrics = stages.metrics(shown)
+        rivals = stages.rivals(tables, "nested" in shown)
+        metrics = stages.metrics(shown, rivals)
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)

@@ -64,6 +64,11 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     # A shift of one frame SD, 40 frames a call, caller SD 0.3. The published protocol may stay far below: of
     # 12 callers, leaving one out moves the offset against them.
     assert (auroc.loc[auroc["protocol"] == "nested", "estimate"] > 0.8).all()
+    simple = result.metrics.query("protocol == 'rival' and unit == 'call' and metric == 'auroc'")
+    assert set(simple["model"]) == {"ridge_means", "elastic_net", "ridge_segments"}
+    assert (simple["estimate"] > 0.7).all()
+    pairs = pd.read_csv(out / "comparisons.csv").query("metric == 'auroc' and other_protocol == 'rival'")
+    assert set(pairs["other_model"]) == set(simple["model"]) and set(pairs["design"]) == {"grouped_kfold"}
 
     provenance = json.loads((out / "provenance.json").read_text())
     everyone = set(provenance["nested"]["callers"])
@@ -95,7 +100,8 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     (tmp_path / "study" / "study.toml").write_text(text)
     third = told()
     run_study(load_study(tmp_path / "study" / "study.toml"), out, reporter=third)
-    assert third.unchanged == ["Biomarkers", "Lasso screening", "GAMM (mgcv)"]
+    simple = "Simple models on the same folds"
+    assert third.unchanged == ["Biomarkers", "Lasso screening", "GAMM (mgcv)", simple]
     # A changed input runs everything again.
     frames_table = pd.read_csv(tmp_path / "study" / "markers.csv")
     frames_table.loc[0, "x"] += 0.5
@@ -110,12 +116,13 @@ def test_one_protocol_leaves_no_stale_results_of_the_other(write_study, tmp_path
     out = tmp_path / "out"
     run_study(load_study(file), out, protocols=("published",))
     assert not (out / "predictions_nested.parquet").exists()
+    assert not (out / "predictions_rivals.parquet").exists()
     assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"published"}
     file.write_text(SETTINGS.replace("mstop = 10", "mstop = 9"))
     run_study(load_study(file), out, protocols=("nested",))
     # The published predictions were made with mstop = 10: beside the new ones they would mislead.
     assert not (out / "predictions_published.parquet").exists()
-    assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"nested"}
+    assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"nested", "rival"}
 
 
 def test_markers_without_information_leave_an_empty_set_and_say_so(write_study, tmp_path, told):
