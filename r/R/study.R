@@ -2,7 +2,7 @@
 
 #' Read the results folder of a study
 #'
-#' Reads every CSV and every RDS file below the folder, and the boosted model `boost/model.json`, with base R alone.
+#' Reads every CSV and every RDS file below the folder, and the models `boost/model.json` and `scale/model.json`, with base R.
 #' Identifiers stay text, so that a caller "007" keeps its zeros and a caller "NA" is one. Parquet files are read where the package nanoparquet
 #' or arrow is installed; otherwise they are named when the study is printed (`voicerisk export-r` writes them as RDS).
 #'
@@ -23,7 +23,8 @@ vr_read_study <- function(path, encoding = "UTF-8") {
   if (!dir.exists(path)) refuse("there is no folder ", path, ".")
   if (!encoding %in% c("UTF-8", "latin1")) refuse("encoding is \"", encoding, "\"; it must be \"UTF-8\" or \"latin1\".")
   files <- list.files(path, pattern = "\\.(csv|rds|parquet)$", recursive = TRUE)
-  if (file.exists(file.path(path, "boost", "model.json"))) files <- c(files, "boost/model.json")
+  models <- c("boost/model.json", "scale/model.json")
+  files <- c(files, models[file.exists(file.path(path, models))])
   if (!any(!grepl("\\.parquet$", files))) {
     refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
   }

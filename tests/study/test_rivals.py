@@ -6,7 +6,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from voicerisk.study.design import ModelTables
-from voicerisk.study.rivals import LAMBDAS, MIX, RIDGES, elastic_net_path, ridge_path, simple_models
+from voicerisk.study.rivals import (
+    LAMBDAS,
+    MIX,
+    RIDGES,
+    elastic_net_path,
+    ridge_path,
+    simple_models,
+    without_voice,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +72,17 @@ def test_rows_are_means_spreads_and_segments_of_the_frames():
     }
     assert summaries.rows["x (SD)"].iloc[0] == pytest.approx(np.std([1, 2, 6], ddof=1))
     assert segments.rows.query("call_id == 'b'")["x"].tolist() == [1.5, 6.0]
+
+
+def test_the_model_without_voice_is_given_no_marker():
+    calls = pd.DataFrame(
+        {"call_id": list("abc"), "caller_id": list("abc"), "y": [1, 0, 1], "n_frames": 3,
+         "sex": ["female", "male", "female"], "age": [30.0, np.nan, 50.0], "country": "DE",
+         "service": ["x", "y", "z"]}
+    )  # fmt: skip
+    frames = pd.DataFrame({"call_id": list("abc"), "segment": 0, "x": [1.0, 2.0, 3.0]})
+    tables = ModelTables(calls, frames, frames, ("x",))
+    rows = without_voice(tables, ["sex", "age", "sex", "country", "service"]).rows
+    assert sorted(rows) == ["age", "call_id", "service = x", "service = y", "service = z", "sex = male"]
+    assert rows["sex = male"].tolist() == [0.0, 1.0, 0.0] and np.isnan(rows["age"].iloc[1])
+    assert without_voice(tables, ["country", "unknown"]) is None

@@ -1,6 +1,7 @@
 """A whole study on markers of its own: outputs, what runs again when, what does not depend on jobs."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -259,7 +260,11 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_result(write_study, tmp_pat
         "-j",
         "1",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Nothing of the surroundings is part of a result: another seed of hashes, locale and clock, two jobs.
+    surroundings = {**os.environ, "PYTHONHASHSEED": "77", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
+    )
     folds = stopped / ".state" / "checkpoints" / "nested"
     for _ in range(30_000):  # five minutes: a busy machine is slow to start
         if process.poll() is not None or len(list(folds.rglob("*.npz"))) > 5:
@@ -274,6 +279,6 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_result(write_study, tmp_pat
     kept = len(list(folds.rglob("*.npz")))
     assert kept > 5
 
-    run_study(load_study(file), stopped, protocols=("nested",))
+    run_study(load_study(file), stopped, protocols=("nested",), jobs=2)
     pd.testing.assert_frame_equal(_predictions(stopped, "nested"), _predictions(whole, "nested"))
     assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()

@@ -6,7 +6,7 @@ from unicodedata import category
 
 import pandas as pd
 
-from voicerisk.callers.schema import RIVAL
+from voicerisk.callers.schema import NO_VOICE, RIVAL
 from voicerisk.errors import ReportError
 
 SAVED = "saved"
@@ -15,6 +15,7 @@ RIVALS = {
     "ridge_means": "ridge on call means",
     "elastic_net": "elastic net on call summaries",
     "ridge_segments": "ridge on segments",
+    NO_VOICE: "covariates without voice",
 }
 DESIGNS = {
     "loco": "leave one caller out",

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import StudyError
+from voicerisk.files import read_parquet
 
 # Written as a number and no other way: 001, 1_000 and nan are text.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -217,7 +218,7 @@ def _read_parquet(
     path: Path, columns: Sequence[str] | None, filters: Sequence[tuple[str, str, Any]] | None
 ) -> pd.DataFrame:
     try:
-        return pd.read_parquet(
+        return read_parquet(
             path, columns=None if columns is None else list(columns), filters=filters and list(filters)
         )
     except (OSError, ValueError) as problem:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import RBridgeError
-from voicerisk.files import PRIVATE, replacing, write_text
+from voicerisk.files import PRIVATE, read_json, replacing, write_text
 from voicerisk.pipeline.tables import read_table
 from voicerisk.rbridge.fit_script import HEAD, LASSO, SAVED, boost_part, gamm_part
 from voicerisk.rbridge.found import source_folder
@@ -73,8 +73,11 @@ def export_r(
     for name in ("manifest.json", "calls.csv", "frames.parquet", "segments.parquet", "gamm/notes.json"):
         if not (source / name).is_file():
             raise RBridgeError(f"{source} holds no {name}; export_r needs the folder of a finished run.")
-    manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
-    settings = manifest["settings"]
+    manifest = read_json(source / "manifest.json", RBridgeError)
+    settings = manifest.get("settings")
+    rooms = ("cohort", "biomarkers", "gamm", "screening", "boost")
+    if not isinstance(settings, dict) or not all(isinstance(settings.get(room), dict) for room in rooms):
+        raise RBridgeError(f"{source / 'manifest.json'} lacks settings of the study; run the study again.")
     frames, segments = _tables(source, settings)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     models = [path for name in _MODELS if (path := source / "gamm" / name).is_file()]
@@ -179,7 +182,7 @@ def _script(
         callers = frames["caller_id"].groupby(frames[columns[0]].astype(str)).nunique()
         plain = bool((callers >= settings["cohort"].get("level_callers", 1)).all())
     as_in_the_paper = plain and columns == ["sex"] and set(frames["sex"]) <= {"female", "male"}
-    notes = json.loads((source / "gamm" / "notes.json").read_text(encoding="utf-8"))
+    notes = read_json(source / "gamm" / "notes.json", RBridgeError)
     kept = list(notes["kept"])
     for i, (path, spec) in enumerate(specs.items()):
         model = "without_random_intercepts" if spec["covariance"] != "model" else "with_random_intercepts"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from voicerisk.callers.schema import RIVAL
+from voicerisk.callers.schema import NO_VOICE, RIVAL
 from voicerisk.figures.differences import one_difference
 from voicerisk.figures.wording import (
     DESIGNS,
@@ -54,31 +54,45 @@ def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) 
     areas = calls[calls["metric"] == "auroc"].drop_duplicates("model").set_index("model")["estimate"]
     if areas.empty:
         return ""
-    told = [f"{rival_name(name)} had AUROC {number(value)}" for name, value in areas.items()]
-    listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
     design = str(calls["design"].iloc[0])
-    said = f"On the same folds ({DESIGNS[design]}) {listed}"
-    if comparisons is None or comparisons.empty:
-        return f"{said}."
-    best = areas.idxmax()
+    compared = None if comparisons is None or comparisons.empty else comparisons
+    voices = areas.drop(NO_VOICE, errors="ignore")
+    said = []
+    if len(voices):
+        told = [f"{rival_name(name)} had AUROC {number(value)}" for name, value in voices.items()]
+        listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+        best = voices.idxmax()
+        whom = "it" if len(voices) == 1 else f"the best of them, {rival_name(best)}"
+        said.append(f"On the same folds ({DESIGNS[design]}) {listed}{_gap(compared, design, best, whom)}.")
+    if NO_VOICE in areas:
+        gap = _gap(compared, design, NO_VOICE, "that: so much the voice adds")
+        said.append(
+            f"{rival_name(NO_VOICE).capitalize()} had AUROC {number(areas[NO_VOICE])} on these folds{gap}."
+        )
+    return " ".join(said)
+
+
+def _gap(comparisons: pd.DataFrame | None, design: str, model: object, whom: str) -> str:
+    """Say how far the nested model lies from another; empty where nothing compares them."""
+    if comparisons is None:
+        return ""
     gap = one_difference(comparisons)
     gap = gap[
         (gap["other_protocol"] == RIVAL)
-        & (gap["other_model"] == best)
+        & (gap["other_model"] == model)
         & (gap["design"] == design)
         & (gap["metric"] == "auroc")
     ]
     if gap.empty:
-        return f"{said}."
+        return ""
     row = gap.iloc[0]
     side = "above" if row["difference"] >= 0 else "below"
-    whom = "it" if len(areas) == 1 else f"the best of them, {rival_name(best)}"
     ends = (
         ""
         if pd.isna(row["lower"])
         else f" (95% interval of the difference {number(row['lower'])} to {number(row['upper'])})"
     )
-    return f"{said}; the nested model lies {number(abs(row['difference']))} {side} {whom}{ends}."
+    return f"; the nested model lies {number(abs(row['difference']))} {side} {whom}{ends}"
 
 
 def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.schema import NO_VOICE
 from voicerisk.files import write_parquet
 from voicerisk.models.calls.ridge import ridge_logistic
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.study.covariates import covariate_columns
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
@@ -48,6 +50,28 @@ def simple_models(tables: ModelTables) -> tuple[Rival, ...]:
     )
 
 
+def without_voice(tables: ModelTables, names: Sequence[str]) -> Rival | None:
+    """Return the model that hears no voice: a ridge logistic on covariates and the moderator alone.
+
+    Parameters
+    ----------
+    tables : ModelTables
+    names : sequence of str
+        Columns of the calls: numbers, or text whose values become columns of 0 and 1.
+
+    Returns
+    -------
+    Rival or None
+        None where no column has two values.
+    """
+    calls = tables.calls
+    known = [name for name in dict.fromkeys(names) if name in calls and calls[name].nunique() > 1]
+    if not known:
+        return None
+    rows = covariate_columns(calls, known)
+    return Rival(NO_VOICE, rows.assign(call_id=calls["call_id"]), ridge_path)
+
+
 def ridge_path(known: Floats, y: Floats, weights: Floats, new: Floats) -> Floats:
     """Learn ridge logistic regressions, strongest penalty first; return the log-odds of new rows."""
     fits = [ridge_logistic(known, y, weights, penalty) for penalty in RIDGES]
@@ -80,7 +104,9 @@ def run_rivals_stage(
     designs = study.validation.designs
     headline = "grouped_kfold" if "grouped_kfold" in designs else designs[0]
     settings = replace(study.validation, designs=(headline,))
-    rivals = simple_models(tables)
+    names = [study.cohort.moderator_column, *study.cohort.covariates, *study.boost.covariates]
+    alone = without_voice(tables, [name for name in names if name is not None])
+    rivals = (*simple_models(tables), *([alone] if alone is not None else []))
     write_parquet(folder.file(f"{PREDICTIONS}.parquet"), judged(rivals, calls, settings, move))
     return [f"{PREDICTIONS}.parquet"], []
 

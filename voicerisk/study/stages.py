@@ -233,7 +233,8 @@ class StudyStages(Stages):
             extract=self.marks["extract"],
             levels=study.biomarkers.levels,
             strata=study.cohort.strata,
-            covariates=study.boost.covariates,
+            covariates=(study.cohort.covariates, study.boost.covariates),
+            moderator=study.cohort.moderator_column,
             validation=plain(replace(study.validation, protocols=PROTOCOLS)),
             code=code_of(run_rivals_stage),
         )

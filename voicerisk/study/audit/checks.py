@@ -1,6 +1,5 @@
 """Checks of an audit that need no refit: the study's tables, its recordings, and what an earlier run left."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ import pandas as pd
 from voicerisk.biomarkers.catalogue import telephone
 from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import Cohort
+from voicerisk.errors import StudyError
+from voicerisk.files import read_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import ModelTables, candidate_df
@@ -168,7 +169,7 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
     """Read what `voicerisk run` left: who each learned object saw, and whether the scores say anything."""
     file = folder.file("provenance.json")
     if file.is_file():
-        for protocol, provenance in json.loads(file.read_text(encoding="utf-8")).items():
+        for protocol, provenance in read_json(file, StudyError).items():
             for one in group_overlap(provenance):
                 concerns = LADDER if protocol == "published" else one.concerns
                 yield Finding(

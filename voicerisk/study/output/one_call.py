@@ -1,6 +1,5 @@
 """One call to look at and listen to: its sound, its markers, and what adds up to its score."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy.special import expit
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
+from voicerisk.files import read_json
 from voicerisk.models.calls.model import COMMON, mixed
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.pipeline.tables import read_table
@@ -298,4 +298,4 @@ def _protocol_notes(results: Path, protocol: str) -> dict[str, Any]:
     path = results / part_of(protocol) / "notes.json"
     if not path.is_file():
         raise StudyError(f"{results} lacks {path.relative_to(results)}; run the study again.")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return read_json(path, StudyError)
