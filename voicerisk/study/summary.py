@@ -118,16 +118,16 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
-    rivals = rivals_line(result.metrics, read_table(result.folder, "comparisons"))
+    compared = read_table(result.folder, "comparisons") if has_table(result.folder, "comparisons") else None
+    rivals = rivals_line(result.metrics, compared)
     if rivals:
         console.print(rivals, highlight=False, markup=False)
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
-    if has_table(result.folder, "comparisons"):
-        gap = auroc_gap(read_table(result.folder, "comparisons"))
-        if gap:
-            console.print(gap, highlight=False)
+    gap = auroc_gap(compared)
+    if gap:
+        console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)
