@@ -51,6 +51,7 @@ METRICS = {
     "ici": "Integrated calibration index",
     "net_benefit": "Net benefit",
     "f1": "F1",
+    "folds_constant": "Folds that learned nothing",
     "log_loss": "Log loss",
 }
 MINUS = "\u2212"
