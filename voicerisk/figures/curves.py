@@ -221,7 +221,7 @@ def difference_curves(
     >>> x = np.linspace(0, 1, 20)
     >>> table = pd.DataFrame({"marker": "entropy", "x": x, "estimate": x, "lower": x - .2, "upper": x + .2})
     >>> figure = difference_curves(table, {"entropy": "Entropy"})
-    >>> figure.axes[0].get_title(loc="left")
+    >>> figure.axes[0].get_xlabel()
     'Entropy'
     """
     need(differences, ["marker", "x", "estimate", "lower", "upper"], "difference curves")
