@@ -67,12 +67,13 @@ def test_captions_say_sizes_and_what_intervals_leave_out(made):
     from voicerisk.figures.captions import caption
 
     points = figures.curve_points(made.predictions())
-    said = caption("roc", figures.DRAWINGS["roc"], points, {"call": "session", "caller": "user"})
+    units, parts = {"call": "session", "caller": "user"}, {"metrics": made.metrics()}
+    said = caption("roc", figures.DRAWINGS["roc"], points, units, parts)
     row = points.iloc[0]
     assert f"{row['n']} sessions, {row['n_events']} with the outcome." in said
     assert "Intervals resample users, given these scores." in said and "cover 79 to 91%" in said
-    saved = caption("roc", figures.DRAWINGS["roc"], points.assign(protocol="saved"), {})
-    assert "given these scores" not in saved
+    # Without intervals there is nothing to say of them.
+    assert "given these scores" not in caption("roc", figures.DRAWINGS["roc"], points, {})
 
 
 def test_figures_of_single_calls_are_private(folder):

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.figures.gallery_drawings import Drawing
-from voicerisk.figures.wording import GIVEN_SCORES, SAVED, given_scores, in_units, said_of
+from voicerisk.figures.wording import GIVEN_SCORES, SAVED, given_scores, in_units, one_interval, said_of
 
 # What a reader must know beside the one sentence of the figure; abbreviations are spelled out here.
+NO_PARTS: Mapping[str, pd.DataFrame] = {}
 READ: Mapping[str, str] = {
     "exclusion_flow": "Boxes at the left say what stays, boxes at the right what leaves and why. A frame is "
     "a short piece of sound of fixed length; a span is a stretch of the caller's speech.",
@@ -59,7 +60,13 @@ READ: Mapping[str, str] = {
 }
 
 
-def caption(kind: str, known: Drawing, table: pd.DataFrame, labels: Mapping[str, str]) -> str:
+def caption(
+    kind: str,
+    known: Drawing,
+    table: pd.DataFrame,
+    labels: Mapping[str, str],
+    parts: Mapping[str, pd.DataFrame] = NO_PARTS,
+) -> str:
     """Return the caption of a figure as text.
 
     Parameters
@@ -71,11 +78,13 @@ def caption(kind: str, known: Drawing, table: pd.DataFrame, labels: Mapping[str,
         What the figure is drawn from.
     labels : mapping of str to str
         Where they name `call` and `caller`, the caption says these.
+    parts : mapping of str to DataFrame
+        The figure's further tables.
     """
-    parts = [f"{known.title}.", known.says, READ[kind], _sizes(table), _intervals(kind, table)]
+    said = [f"{known.title}.", known.says, READ[kind], _sizes(table), _intervals(kind, table, parts)]
     if "note" in table and table["note"].notna().any():
-        parts.append(str(table["note"].dropna().iloc[0]))
-    return in_units(" ".join(part for part in parts if part), labels)
+        said.append(str(table["note"].dropna().iloc[0]))
+    return in_units(" ".join(one for one in said if one), labels)
 
 
 def _sizes(table: pd.DataFrame) -> str:
@@ -86,9 +95,12 @@ def _sizes(table: pd.DataFrame) -> str:
     return f"{row['n']:.0f} calls, {row['n_events']:.0f} with the outcome."
 
 
-def _intervals(kind: str, table: pd.DataFrame) -> str:
+def _intervals(kind: str, table: pd.DataFrame, parts: Mapping[str, pd.DataFrame]) -> str:
+    """Say what the intervals of a figure leave out; those of curves' numbers are the metrics' own."""
     if kind in ("roc", "precision_recall"):
-        return GIVEN_SCORES if not _is_fixed(table) else ""
+        metric = "auroc" if kind == "roc" else "average_precision"
+        used = parts["metrics"][parts["metrics"]["metric"] == metric] if "metrics" in parts else table
+        return given_scores(one_interval(used)) if {"method", "lower"} <= set(used) else ""
     if kind in ("calibration", "decision_curves") and "lower" in table and not _is_fixed(table):
         return said_of(table)
     if kind == "audit_ladder" and "lower" in table:

@@ -133,13 +133,20 @@ def make(
     figure = draw(name, table, parts, read_labels(folder), style=chosen, width_mm=width_mm)
     mode = PRIVATE if known.private else PUBLIC
     written = save(figure, table, folder / name, formats, dpi, parts=parts, style=chosen, mode=mode)
-    return [*written, _write_caption(name, table, read_labels(folder), folder)]
+    return [*written, _write_caption(name, table, parts, read_labels(folder), folder)]
 
 
-def _write_caption(name: str, table: pd.DataFrame, labels: Mapping[str, str], folder: Path) -> Path:
+def _write_caption(
+    name: str,
+    table: pd.DataFrame,
+    parts: Mapping[str, pd.DataFrame],
+    labels: Mapping[str, str],
+    folder: Path,
+) -> Path:
     kind, known = drawing_of(name)
     path = caption_path(folder / name)
-    write_text(path, caption(kind, known, table, labels) + "\n", PRIVATE if known.private else PUBLIC)
+    text = caption(kind, known, table, labels, parts) + "\n"
+    write_text(path, text, PRIVATE if known.private else PUBLIC)
     return path
 
 
@@ -248,7 +255,7 @@ def redraw(
         figure = draw(name, table, parts, labels, style=chosen, width_mm=width_mm, options=options)
         mode = PRIVATE if drawing_of(name)[1].private else PUBLIC
         written += write_figure(figure, place / name, formats, dpi, style=chosen, mode=mode)
-        written.append(_write_caption(name, table, labels, place))
+        written.append(_write_caption(name, table, parts, labels, place))
         for stale in set(FORMATS) - set(formats):
             place.joinpath(f"{name}.{stale}").unlink(missing_ok=True)
         if progress is not None:

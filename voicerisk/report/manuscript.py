@@ -246,10 +246,10 @@ def _audit(results: Results) -> tuple[str, ...]:
 
 
 def _legends(results: Results) -> tuple[str, ...]:
-    tables = {name.split("--")[0]: table for name, (table, _) in reversed(results.figures.items())}
+    drawn = {name.split("--")[0]: found for name, found in reversed(results.figures.items())}
     kinds = dict.fromkeys(name.split("--")[0] for name in results.figures)
     return tuple(
-        caption(kind, DRAWINGS[kind], tables[kind], results.labels)
+        caption(kind, DRAWINGS[kind], drawn[kind][0], results.labels, drawn[kind][1])
         for kind in kinds
         if kind in DRAWINGS and not DRAWINGS[kind].private
     )
