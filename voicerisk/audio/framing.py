@@ -76,6 +76,12 @@ def frames(samples: Floats, starts: Ints, window: int) -> Floats:
         Evenly spaced first samples, as `frame_starts` gives them (or a slice of them).
     window : int
         Samples of a frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frames(np.arange(6.0), np.array([0, 2]), window=4).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
     """
     if len(starts) == 0:
         return np.empty((0, window), dtype=np.float64)

@@ -60,6 +60,15 @@ def audit_ladder(
     ------
     ReportError
         If columns are missing, a rung has two rows for a metric, or none of the metrics is there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ladder = pd.DataFrame({"rung": [0, 1], "name": ["honest", "screened on all"], "metric": "auroc",
+    ...                        "estimate": [0.71, 0.84]})
+    >>> figure = audit_ladder(ladder)
+    >>> len(figure.axes)
+    1
     """
     ladder = _long(ladder)
     wanted = shown or [metric for metric in SHOWN if (ladder["metric"] == metric).any()]
@@ -182,6 +191,13 @@ def permutation_null(
     ------
     ReportError
         If columns are missing, a value is missing, or a kind has several observed values.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> null = np.random.default_rng(1).normal(0.5, 0.1, 50)
+    >>> len(permutation_null(pd.DataFrame({"value": null, "observed": 0.8})).axes)
+    1
     """
     need(draws, ["value", "observed"], "permutation null")
     table = draws.assign(kind=draws["kind"].astype(str) if "kind" in draws else "")

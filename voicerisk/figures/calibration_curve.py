@@ -50,6 +50,13 @@ def calibration_points(
     ------
     ReportError
         If no call has a value of p, or a call has an evaluation weight other than 1.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> curve, strip = calibration_points(load_example("predictions"), bootstraps=20)
+    >>> len(strip)
+    60
     """
     need(predictions, ["protocol", "design", "repeat", "unit", "caller_id", "y", "p"], "calibration")
     calls = predictions[(predictions["unit"] == "call") & predictions["p"].notna()]
@@ -184,6 +191,14 @@ def calibration(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> curve, strip = calibration_points(load_example("predictions"), bootstraps=20)
+    >>> figure = calibration(curve, strip=strip)
+    >>> len(figure.axes)
+    2
     """
     need(curve, ["protocol", "layer", "p", "observed", "lower", "upper"], "calibration")
     protocols = ordered(curve["protocol"])

@@ -135,6 +135,15 @@ def partial_effects(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import GamBoost, load_example
+    >>> table = load_example()
+    >>> model = GamBoost(markers=["x1", "x2"], mstop=30).fit(table, table["outcome"])
+    >>> figure = partial_effects(model.partial_effects())
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['x1', 'x2']
     """
     need(effects, ["marker", "sex", "x", "estimate"], "partial effects")
     return _small_multiples(
@@ -181,6 +190,15 @@ def difference_curves(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> x = np.linspace(0, 1, 20)
+    >>> table = pd.DataFrame({"marker": "entropy", "x": x, "estimate": x, "lower": x - .2, "upper": x + .2})
+    >>> figure = difference_curves(table, {"entropy": "Entropy"})
+    >>> figure.axes[0].get_title(loc="left")
+    'Entropy'
     """
     need(differences, ["marker", "x", "estimate", "lower", "upper"], "difference curves")
     contrast = str(differences["contrast"].iloc[0]) if "contrast" in differences else "women minus men"

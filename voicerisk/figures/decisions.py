@@ -50,6 +50,13 @@ def threshold_distribution(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cuts = pd.DataFrame({"protocol": "nested", "threshold": [0.41, 0.44, 0.43, 0.47]})
+    >>> len(threshold_distribution(cuts).axes)
+    1
     """
     need(thresholds, ["protocol", "threshold"], "thresholds")
     table = thresholds
@@ -139,6 +146,12 @@ def call_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     ------
     ReportError
         If there are no call rows.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> call_scores(load_example("predictions")).columns.tolist()
+    ['protocol', 'design', 'call_id', 'caller_id', 'y', 'p_raw', 'threshold', 'decision', 'wrong']
     """
     need(
         predictions,
@@ -197,6 +210,14 @@ def score_dots(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.figures import call_scores
+    >>> figure = score_dots(call_scores(load_example("predictions")))
+    >>> len(figure.axes)
+    1
     """
     need(scores, ["protocol", "call_id", "y", "p_raw", "threshold", "wrong"], "call scores")
     protocols = ordered(scores["protocol"])

@@ -46,6 +46,12 @@ def curve_points(predictions: pd.DataFrame) -> pd.DataFrame:
     ------
     ReportError
         If there are no call rows, a score is missing, or a group has one class only.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> curve_points(load_example("predictions")).columns[:4].tolist()
+    ['protocol', 'model', 'design', 'repeat']
     """
     calls = _calls(predictions)
     parts = []
@@ -131,6 +137,13 @@ def roc(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> figure = roc(curve_points(load_example("predictions")))
+    >>> figure.axes[0].get_xlabel()
+    '1 − specificity'
     """
     need(points, ["protocol", "design", "repeat", "false_positive_rate", "sensitivity"], "ROC")
     return _panels(points, labels, metrics, "auroc", "roc", width_mm, style)
@@ -162,6 +175,14 @@ def precision_recall(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.figures import curve_points
+    >>> figure = precision_recall(curve_points(load_example("predictions")))
+    >>> figure.axes[0].get_ylabel()
+    'precision (positive predictive value)'
     """
     need(
         points, ["protocol", "design", "repeat", "precision", "sensitivity", "prevalence"], "precision-recall"

@@ -61,6 +61,13 @@ def exclusion_flow(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> flow = pd.DataFrame({"step": ["listed", "outcome"], "unit": "call", "reason": ["", "no rating"],
+    ...                      "n": [0, 3], "remaining": [40, 37]})
+    >>> figure = exclusion_flow(flow)
     """
     need(flow, ["step", "unit", "reason", "n", "remaining"], "exclusion flow")
     page = _Page(width_mm or style.two_columns_mm, style)

@@ -189,6 +189,13 @@ def draw(
     """Draw a figure by name from its main table and its parts; see the function of that name.
 
     Where the labels name `call` and `caller` (as sessions and users), the figure says these.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cuts = pd.DataFrame({"protocol": "nested", "threshold": [0.41, 0.44, 0.43, 0.47]})
+    >>> len(draw("threshold_distribution", cuts).axes)
+    1
     """
     kind, known = drawing_of(name)
     unknown = sorted(set(parts or {}) - set(known.parts))
@@ -240,6 +247,16 @@ def make(
     -------
     list of Path
         The files written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> cuts = pd.DataFrame({"protocol": "nested", "threshold": [0.41, 0.44, 0.43, 0.47]})
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> [file.name for file in make("threshold_distribution", cuts, folder, formats=["svg"])]
+    ['threshold_distribution.svg', 'threshold_distribution.csv']
     """
     chosen = read_style(style)
     _, known = drawing_of(name)
@@ -324,6 +341,10 @@ def redraw(
     ------
     ReportError
         If the folder has no table of a figure, a name is unknown, or a style cannot be read.
+
+    Examples
+    --------
+    >>> redraw("results/figures", style="nature", width_mm=89)  # doctest: +SKIP
     """
     folder = study_dir / "figures" if (study_dir / "figures").is_dir() else study_dir
     chosen = read_style(style)

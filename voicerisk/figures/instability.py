@@ -42,6 +42,11 @@ def instability(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> figure = instability(voicerisk.read_table("results", "audit/instability"))  # doctest: +SKIP
     """
     need(table, ["risk", "q025", "q975", "mape"], "instability")
     figure, (left, right) = panels(2, style, width_mm, panel_mm=60.0, ratio=0.9, extra_mm=8.0)

@@ -31,6 +31,14 @@ def missing_table(
     -------
     DataFrame
         Columns marker, group ('all' or the column's name), level_name, n, n_missing, share (0..1).
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> table = load_example()
+    >>> counted = missing_table(table.assign(x1=table["x1"].where(table["x1"] < 1)), ["x1"], ["sex"])
+    >>> dict(zip(counted["level_name"], counted["n_missing"]))
+    {'all': 74, 'female': 44, 'male': 30}
     """
     need(table, [*markers, *groups], "missing values")
     splits = [("all", pd.Series("all", index=table.index))]
@@ -87,6 +95,14 @@ def missing_values(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> table = load_example()
+    >>> counted = missing_table(table.assign(x1=table["x1"].where(table["x1"] < 1)), ["x1"], ["sex"])
+    >>> len(missing_values(counted).axes)
+    2
     """
     need(table, ["marker", "group", "level_name", "share"], "missing values")
     groups = ordered(table["group"])

@@ -54,6 +54,15 @@ def decision_curves(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> curve = pd.DataFrame({"threshold": [0.1, 0.2, 0.3] * 2, "strategy": ["model"] * 3 + ["all"] * 3,
+    ...     "net_benefit": [0.25, 0.22, 0.2, 0.22, 0.12, 0.0], "lower": [0.2, 0.17, 0.15] + [0.1, 0.0, -0.1],
+    ...     "upper": [0.3, 0.27, 0.25] + [0.3, 0.2, 0.1]})
+    >>> decision_curves(curve).axes[0].get_ylabel()
+    'net benefit'
     """
     need(curve, ["threshold", "strategy", "net_benefit"], "decision curves")
     table = curve.assign(protocol=curve["protocol"].astype(str) if "protocol" in curve else "model")

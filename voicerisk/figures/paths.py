@@ -56,6 +56,14 @@ def lasso_path(
     ------
     ReportError
         If columns are missing or a lambda is not positive.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> path = pd.DataFrame({"lambda": [0.3, 0.1, 0.03], "deviance": [1.39, 1.2, 1.25], "se": 0.05,
+    ...                      "n_nonzero": [0, 1, 2], "x1": [0.0, 0.4, 0.8], "x2": [0.0, 0.0, -0.2]})
+    >>> len(lasso_path(path, lambda_min=0.1).axes)
+    2
     """
     need(path, ["lambda", "deviance", "se", "n_nonzero"], "Lasso path")
     rows = path.sort_values("lambda", ascending=False)
@@ -198,6 +206,13 @@ def risk_path(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> path = pd.DataFrame({"step": [0, 1, 2, 3], "deviance": [1.39, 1.2, 1.1, 1.15], "mstop": 2})
+    >>> len(risk_path(path).axes)
+    1
     """
     need(path, ["step", "deviance"], "risk path")
     path = _with_stops(path)

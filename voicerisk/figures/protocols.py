@@ -77,6 +77,16 @@ def protocols_compared(
     ------
     ReportError
         If columns are missing, or the table has none of the metrics.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50)
+    >>> figure = protocols_compared(metrics)
+    >>> len(figure.axes)
+    5
     """
     need(
         metrics, ["protocol", "design", "unit", "metric", "estimate", "lower", "upper"], "protocols compared"

@@ -32,6 +32,11 @@ def selection_table(
     -------
     DataFrame
         Columns protocol, stage, marker, n_selected, n_folds, frequency.
+
+    Examples
+    --------
+    >>> selection_table([["x1", "x2"], ["x1"], []], ["x1", "x2", "x3"])["frequency"].round(2).tolist()
+    [0.67, 0.33, 0.0]
     """
     sets = [set(one) for one in chosen]
     if not sets:
@@ -82,6 +87,14 @@ def selection_frequencies(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> table = selection_table([["x1", "x2"], ["x1"], []], ["x1", "x2", "x3"], "nested")
+    >>> table["frequency"].round(2).tolist()
+    [0.67, 0.33, 0.0]
+    >>> len(selection_frequencies(table).axes)
+    1
     """
     need(table, ["marker", "frequency"], "selection frequencies")
     rows = table.assign(

@@ -186,6 +186,11 @@ def read_style(source: str | Path | Style) -> Style:
     ------
     ReportError
         If there is no such style or file, or a key or value is unknown; the message names it.
+
+    Examples
+    --------
+    >>> read_style("nature").one_column_mm
+    89.0
     """
     import difflib
 

@@ -62,6 +62,16 @@ def subgroup_forest(
     ------
     ReportError
         If columns are missing, or there is no subgroup.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50, subgroups=["sex"])
+    >>> figure = subgroup_forest(metrics)
+    >>> len(figure.axes)
+    3
     """
     need(
         metrics,

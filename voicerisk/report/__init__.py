@@ -29,26 +29,16 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "CallInReport",
     "PublicationTable",
-    "audit_table",
-    "biomarker_table",
     "cohort_characteristics",
-    "comparison_table",
     "estimate",
     "export_study",
-    "findings_list",
-    "gamm_table",
     "interval",
-    "missed_calls",
     "p_value",
     "performance_table",
-    "procedure_table",
     "reporting_evidence",
-    "thresholds_table",
     "to_html",
     "to_latex",
-    "write_docx",
     "write_report",
     "write_table",
 ]

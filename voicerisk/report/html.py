@@ -150,6 +150,10 @@ def write_report(
     ReportError
         If the folder holds no finished study, one of its files cannot be read, or the calls have more sound
         than a page can carry.
+
+    Examples
+    --------
+    >>> write_report("results", "results/report.html")  # doctest: +SKIP
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup

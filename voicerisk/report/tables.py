@@ -68,6 +68,13 @@ class PublicationTable:
         Footnotes, in order.
     private : bool
         It shows single calls: its files are for their owner alone.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cells = pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74 (0.61 to 0.87)"]})
+    >>> PublicationTable("performance", "Discrimination", cells).title
+    'Discrimination'
     """
 
     name: str
@@ -264,6 +271,15 @@ def performance_table(
     ------
     ReportError
         If columns are missing, none of the metrics is there, or two rows claim one cell.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50)
+    >>> performance_table(metrics).cells.iloc[0, 0]
+    'Calls'
     """
     need(
         metrics,

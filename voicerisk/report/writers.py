@@ -86,7 +86,16 @@ def _visible(value: object) -> str:
 
 
 def to_html(table: PublicationTable) -> str:
-    """Return a table as an HTML fragment, escaped, with a caption and header cells that name their scope."""
+    """Return a table as an HTML fragment, escaped, with a caption and header cells that name their scope.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> "<caption>A table" in to_html(table)
+    True
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
@@ -120,7 +129,16 @@ def _columns(table: PublicationTable) -> str:
 
 
 def to_latex(table: PublicationTable) -> str:
-    """Return a table as a LaTeX `table` environment (needs the package booktabs)."""
+    """Return a table as a LaTeX `table` environment (needs the package booktabs).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> "toprule" in to_latex(table)
+    True
+    """
     lines = [
         r"\begin{table}",
         rf"\caption{{{latex_text(table.title)}}}",
@@ -201,6 +219,16 @@ def write_table(table: PublicationTable, folder: Path, formats: Sequence[str] = 
     ------
     ReportError
         If a format is unknown, or Word is asked for without python-docx.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> [file.name for file in write_table(table, Path(tempfile.mkdtemp()), ["csv", "html"])]
+    ['a.csv', 'a.html']
     """
     mode = PRIVATE if table.private else PUBLIC
     writers: dict[str, Callable[[Path], None]] = {

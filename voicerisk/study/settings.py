@@ -40,6 +40,13 @@ class Study:
         Free text by checklist item.
     digest : str
         SHA-256 of the file's bytes.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
+    >>> study.boost.mstop  # doctest: +SKIP
+    100
     """
 
     path: Path

@@ -42,6 +42,18 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     ------
     ModelError
         Where the model holds what no file may, for example a curve that is not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from voicerisk import GamBoost, load_example
+    >>> table = load_example()
+    >>> model = GamBoost(markers=["x1", "x2"], mstop=20).fit(table, table["outcome"]).scoring_model()
+    >>> file = Path(tempfile.mkdtemp()) / "model.json"
+    >>> write_model(file, model)
+    >>> read_model(file).offset == model.offset
+    True
     """
     content = content_of(model, path.name)
     write_json(
@@ -117,6 +129,18 @@ def read_model(path: Path) -> AdditiveModel:
     ------
     ModelError
         If the file is not such a model, of a newer version, damaged, or holds a part that no model has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from voicerisk import GamBoost, load_example
+    >>> table = load_example()
+    >>> model = GamBoost(markers=["x1", "x2"], mstop=20).fit(table, table["outcome"])
+    >>> file = Path(tempfile.mkdtemp()) / "model.json"
+    >>> model.save(file)
+    >>> read_model(file).markers
+    ('x1', 'x2')
     """
     path = Path(path)
     stored = json_of(path)
