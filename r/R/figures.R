@@ -207,7 +207,12 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
     differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers,
       observed = optional("figures/difference_curves.observed")),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
-    roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x)), note = note),
+    roc = {
+      points <- need("figures/roc")
+      # Models that stand beside the protocols have no curve.
+      said <- if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))
+      figure("roc", points, said = said[said$protocol %in% points$protocol, ], note = note)
+    },
     calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip"), note = note),
     decision = figure("decision", need("figures/decision_curves"), note = note),
     dots = {
