@@ -68,9 +68,10 @@ summary.vr_study <- function(object, ...) {
   # Simple models on the nested protocol's folds go by their own names.
   rival <- metrics$protocol == "rival"
   if (any(rival)) metrics$protocol[rival] <- metrics$model[rival]
-  # One interval a metric: that of the caller bootstrap where there are several.
+  # One interval a metric: that of the caller bootstrap, widened for what learning adds where the study has it.
   key <- do.call(paste, metrics[intersect(c("protocol", "model", "target", "design", "class", "metric"), names(metrics))])
-  first <- order(key, metrics$method != "caller_bootstrap_percentile_given_scores", method = "radix")
+  preferred <- paste0("caller_bootstrap_", c("widened", "percentile"), "_given_scores")
+  first <- order(key, match(metrics$method, preferred, nomatch = 3L), method = "radix")
   metrics <- metrics[sort(first[!duplicated(key[first])]), ]
   columns <- c("protocol", "design", "metric", "estimate", "lower", "upper", "method", "n", "n_events", "n_callers")
   # The study's own protocols first, and of designs grouped k-fold, as in every table.

@@ -189,8 +189,9 @@ def _validation(settings: Mapping[str, Any]) -> tuple[str, ...]:
         "callers)."
         f"{learned} The published one chooses markers, curves and cut with all callers in view; it is shown "
         "for comparison only.",
-        "Intervals are 95% percentile intervals of a bootstrap of callers that takes the scores as given, "
-        "unless said otherwise.",
+        "Intervals are 95% percentile intervals of a bootstrap of callers, given scores; for callers left "
+        "out in turn they are widened for the variance of learning (Nadeau and Bengio 2003), unless said "
+        "otherwise.",
     )
 
 

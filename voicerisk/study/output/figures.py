@@ -13,6 +13,7 @@ import pandas as pd
 from voicerisk.biomarkers import catalogue
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import StudyError
+from voicerisk.models.calls.features import spread_of
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import FRAME_KEYS
@@ -137,6 +138,7 @@ def marker_labels(levels: str = "frame") -> dict[str, str]:
         str(name): f"{text} ({unit})" if unit else str(text)
         for name, text, unit in zip(table["name"], table["label"], table["unit"], strict=True)
     }
+    label |= {spread_of(name): f"{text}, spread within calls" for name, text in label.items()}
     if levels == "both":
         for name, text in list(label.items()):
             label[f"{name}_segment"] = f"{text}, segment mean"
