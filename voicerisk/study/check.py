@@ -355,7 +355,7 @@ def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[F
     low, high = expected_interval(zero + one, MODEST_AUROC, one / (zero + one))
     what = (
         f"{one} callers with outcome 1 and {zero} with outcome 0: an AUROC of {MODEST_AUROC} would have a "
-        f"95 % "
+        f"95% "
         f"interval of about {low:.2f} to {high:.2f} with one call a caller"
     )
     yield (LOOK if smaller < FEW_CALLERS else FINE), "sample size", what, ""
