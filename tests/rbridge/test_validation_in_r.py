@@ -160,9 +160,16 @@ def test_the_cut_of_a_service(worker, kind, value, midpoints):
     line = Recalibration(0.4, 1.3, False, False)
     ours = rule_cut(CutRule(kind, value), score, y, weights, prevalence=0.2, midpoints=midpoints, line=line)
     theirs = worker.call(
-        "bridge_rule_cut", kind=kind, value=value, score=score, y=y, weights=weights, prevalence=0.2, midpoints=midpoints,
+        "bridge_rule_cut",
+        kind=kind,
+        value=value,
+        score=score,
+        y=y,
+        weights=weights,
+        prevalence=0.2,
+        midpoints=midpoints,
         line=[line.intercept, line.slope],
-    ).value  # fmt: skip
+    ).value
     assert float(theirs[0]) == pytest.approx(ours, abs=1e-12)
 
 
