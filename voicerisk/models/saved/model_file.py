@@ -25,6 +25,7 @@ SCALE = (
     "log-odds; each row of polynomials: powers 0..3 of the position within a knot interval; the last three "
     "rows: missing, below and above the knots. A call's score is the mean probability of its rows; of "
     "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; "
+    "an effect of 'spread' is of a row's squared distance from the call's mean; "
     "logit risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
 )
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; a model of all markers takes some 200 kB
@@ -72,7 +73,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
 def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
     """Return what a file keeps of a model, checked; `name` is the file's, for errors."""
     procedure = model.procedure
-    content = {
+    content: dict[str, Any] = {
         "member": {
             "kind": "calls" if model.unit == CALL else "boosting",
             "unit": model.unit,
@@ -89,6 +90,7 @@ def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
                     "high": effect.grid.high,
                     "intervals": effect.grid.intervals,
                     "polynomials": effect.polynomials.tolist(),
+                    **({"of": "spread"} if effect.spread else {}),
                 }
                 for effect in model.effects
             ],
@@ -179,6 +181,7 @@ def model_of(content: Content) -> AdditiveModel:
                 curve.level,
                 Grid(float(curve.low), float(curve.high), curve.intervals),
                 np.array(curve.polynomials, np.float64),
+                curve.of == "spread",
             )
             for curve in member.effects
         ),
