@@ -124,7 +124,7 @@ def changed(path: Path, folder: Path, edit) -> Path:
         (lambda s: s["model"]["notes"].update(steps=1), "damaged or was edited"),
         (lambda s: s.update(sha256="0" * 64), "damaged or was edited"),
         (lambda s: s.pop("model"), "damaged or was edited"),
-        (lambda s: s.update(version=3), "has version 3; this package reads versions 1 and 2"),
+        (lambda s: s.update(version=3), "has version 3; this package reads version 2 of voicerisk-model"),
         (lambda s: s.update(format="other"), "is no model of voicerisk"),
     ],
 )
