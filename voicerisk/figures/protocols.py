@@ -20,6 +20,7 @@ from voicerisk.figures.wording import (
     RIVALS,
     UNITS,
     given_scores,
+    in_figure,
     inside,
     metric_name,
     name_of,
@@ -142,7 +143,7 @@ def protocols_compared(
         "without information",
     )
     legend(figure, [*entries, without])
-    said = [text for text in (given_scores(table), auroc_gap(comparisons)) if text]
+    said = [text for text in (in_figure(given_scores(table)), auroc_gap(comparisons)) if text]
     if said:
         foot_note(figure, " ".join(said), style)
     return figure

@@ -14,6 +14,7 @@ from voicerisk.figures.wording import (
     PERCENTILE,
     UNITS,
     WILSON,
+    given_scores,
     metric_name,
     need,
     number,
@@ -330,7 +331,8 @@ def performance_table(
         if "level" in table
         else ""
     )
-    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    said = given_scores(table) or GIVEN_SCORES
+    note = said if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",
