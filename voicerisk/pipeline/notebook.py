@@ -13,7 +13,7 @@ LEAST_SECONDS = 0.5  # between two updates of a bar
 
 
 def usual_reporter() -> Reporter:
-    """Return what tells of progress where nobody asked for anything: bars in a notebook, elsewhere nothing."""
+    """Return what tells of progress by default: bars in a notebook, elsewhere nothing."""
     kernel = sys.modules.get("IPython")
     shell = None if kernel is None else kernel.get_ipython()
     return InNotebook() if shell is not None and hasattr(shell, "kernel") else Silent()
@@ -34,7 +34,8 @@ class InNotebook:
             if now - last >= LEAST_SECONDS or done == total:
                 last = now
                 shown(
-                    f"{escape(title)} <progress value='{done}' max='{max(total, 1)}'></progress> {done}/{total}"
+                    f"{escape(title)} <progress value='{done}' max='{max(total, 1)}'></progress> "
+                    f"{done}/{total}"
                 )
 
         yield move
