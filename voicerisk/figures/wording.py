@@ -236,6 +236,26 @@ def given_scores(table: pd.DataFrame) -> str:
     return WIDER if methods.eq(WIDENED).any() else said_of(table)
 
 
+def sizes_said(metrics: pd.DataFrame) -> str:
+    """Say how many calls, events and callers stand behind the metrics of calls; '' where the table does not know.
+
+    Examples
+    --------
+    >>> sizes_said(pd.DataFrame([{"unit": "call", "n": 60, "n_events": 15, "n_callers": 48}]))
+    '60 calls, 15 with the outcome, of 48 callers.'
+    """
+    if not {"unit", "n", "n_events", "n_callers"} <= set(metrics):
+        return ""
+    calls = whole_group(metrics)
+    calls = calls[calls["unit"] == "call"]
+    if calls.empty:
+        return ""
+    row = calls.iloc[0]
+    of_one = "class" not in calls or calls["class"].astype(str).eq("1").all()
+    events = f" {row['n_events']:.0f} with the outcome," if of_one else ""
+    return f"{row['n']:.0f} calls,{events} of {row['n_callers']:.0f} callers."
+
+
 def said_of(table: pd.DataFrame) -> str:
     """Return what intervals given the scores leave out: of models of several classes, or of one outcome.
 
