@@ -237,7 +237,12 @@ def given_scores(table: pd.DataFrame) -> str:
 
 
 def sizes_said(metrics: pd.DataFrame) -> str:
-    """Say how many calls, events and callers stand behind the metrics of calls; '' where the table does not know.
+    """Say how many calls, events and callers stand behind the metrics of calls of one outcome.
+
+    Returns
+    -------
+    str
+        '' where the table does not know, and for several classes.
 
     Examples
     --------
@@ -248,12 +253,10 @@ def sizes_said(metrics: pd.DataFrame) -> str:
         return ""
     calls = whole_group(metrics)
     calls = calls[calls["unit"] == "call"]
-    if calls.empty:
+    if calls.empty or ("class" in calls and calls["class"].astype(str).ne("1").any()):
         return ""
     row = calls.iloc[0]
-    of_one = "class" not in calls or calls["class"].astype(str).eq("1").all()
-    events = f" {row['n_events']:.0f} with the outcome," if of_one else ""
-    return f"{row['n']:.0f} calls,{events} of {row['n_callers']:.0f} callers."
+    return f"{row['n']:.0f} calls, {row['n_events']:.0f} with the outcome, of {row['n_callers']:.0f} callers."
 
 
 def said_of(table: pd.DataFrame) -> str:
