@@ -3,7 +3,7 @@
     python benchmarks/evidence/honest.py linear:20:200 noise:40:200 ... [--out found.csv] [--first 0]
 
 Each argument is truth:callers:cohorts. Cohorts are tables of frames with 12 markers, ICC 0.3, 12 frames in 4
-spans a call, one call a caller, 40 % with the outcome, sex balanced. Truths: `linear` (every marker moves by
+spans a call, one call a caller, 40% with the outcome, sex balanced. Truths: `linear` (every marker moves by
 0.25), `u` (four markers spread more, one moves by 0.2), `by_sex` (six markers move by 0.4, in women up where
 in men down), `sparse` (two markers move by 0.5), `noise`. A cohort has one grouped k-fold with inner folds.
 

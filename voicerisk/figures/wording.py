@@ -211,6 +211,7 @@ COVERAGE = (
     "94 to 98% (docs/validation.md)."
 )
 GIVEN_SCORES = f"Intervals resample callers, given these scores. {COVERAGE}"
+GIVEN_SHORT = "Intervals resample callers, given these scores."  # inside a figure; its caption says the rest
 WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/validation.md)."
 # COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
 GIVEN_MODELS = (
@@ -267,6 +268,11 @@ def said_of(table: pd.DataFrame) -> str:
     if "class" in table and ("metric" not in table or table["class"].astype(str).ne("1").any()):
         return GIVEN_MODELS
     return GIVEN_SCORES
+
+
+def in_figure(note: str) -> str:
+    """Return the sentence that stands inside a figure; its caption has the whole."""
+    return GIVEN_SHORT if note == GIVEN_SCORES else note
 
 
 def rival_name(model: object) -> str:
