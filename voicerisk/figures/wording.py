@@ -213,6 +213,7 @@ COVERAGE = (
 GIVEN_SCORES = f"Intervals resample callers, given these scores. {COVERAGE}"
 GIVEN_SHORT = "Intervals resample callers, given these scores."  # inside a figure; its caption says the rest
 WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/validation.md)."
+WIDER_SHORT = "Intervals resample callers and are widened for what learning adds."
 # COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
 GIVEN_MODELS = (
     "Intervals: bootstrap of callers that takes the fitted models as given; what learning anew would add is "
@@ -272,7 +273,7 @@ def said_of(table: pd.DataFrame) -> str:
 
 def in_figure(note: str) -> str:
     """Return the sentence that stands inside a figure; its caption has the whole."""
-    return GIVEN_SHORT if note == GIVEN_SCORES else note
+    return {GIVEN_SCORES: GIVEN_SHORT, WIDER: WIDER_SHORT}.get(note, note)
 
 
 def rival_name(model: object) -> str:
