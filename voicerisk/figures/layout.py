@@ -26,7 +26,7 @@ class ShownFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        with rc_context(self._settings):
+        with rc_context(self._settings):  # type: ignore[arg-type]
             self.savefig(buffer, format="png", dpi=150)
         return buffer.getvalue()
 

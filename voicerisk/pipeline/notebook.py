@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from voicerisk.pipeline.progress import Reporter, Silent
@@ -52,7 +53,10 @@ class InNotebook:
 
 def _display(text: str) -> Callable[[str], None]:
     """Show a line of HTML; return what replaces it."""
-    from IPython.display import HTML, display
+    notebook: Any = import_module("IPython.display")  # there only where a notebook runs
+    handle = notebook.display(notebook.HTML(text), display_id=True)
 
-    handle: Any = display(HTML(text), display_id=True)
-    return lambda later: handle.update(HTML(later))
+    def replace(later: str) -> None:
+        handle.update(notebook.HTML(later))
+
+    return replace
