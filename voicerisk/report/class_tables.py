@@ -10,6 +10,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.wording import (
     GIVEN_MODELS,
     PERCENTILE,
+    WILSON,
     in_units,
     metric_name,
     need,
@@ -96,9 +97,11 @@ def any_table(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> P
         Display names of models.
     """
     of = ("auroc", "sensitivity", "specificity", "ppv", "npv")
-    rows = metrics[(metrics["unit"] == "call") & (metrics["method"] == PERCENTILE)]
+    rows = metrics[(metrics["unit"] == "call") & metrics["method"].isin([PERCENTILE, WILSON])]
     lines = []
     for (protocol, model, group), part in rows.groupby(["protocol", "model", "subgroup"], sort=False):
+        # Where resamples end at 0 or 1 they give no interval, and Wilson's stands beside them.
+        part = part.sort_values("lower", key=lambda values: values.isna(), kind="stable")
         here = {str(row["metric"]): row for row in part.drop_duplicates("metric").to_dict("records")}
         first = next(iter(here.values()))
         cells = [_cell(here.get(name)) for name in of]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from voicerisk.deep.chats.study import TITLES, TextResult
 from voicerisk.validation.metrics.classes.decisions import MACRO, PERCENTILE
+from voicerisk.validation.metrics.compute import WILSON
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,11 +45,16 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
 def any_missed(any_class: pd.DataFrame) -> list[str]:
     """Say how many sessions of any class but the first each model takes for the first."""
     rows = any_class[(any_class["metric"] == "sensitivity") & (any_class["subgroup"] == "all")]
-    rows = rows[rows["method"] == PERCENTILE]
+    # Where resamples end at 0 or 1 they give no interval, and Wilson's stands beside them.
+    rows = rows[rows["method"].isin([PERCENTILE, WILSON])]
+    rows = rows.sort_values("lower", key=lambda values: values.isna(), kind="stable")
+    rows = rows.drop_duplicates(["protocol", "model"])
     said = []
     for row in rows.to_dict("records"):
         name = f"{row['protocol']}, {TITLES.get(str(row['model']), str(row['model']))}"
-        missed = f"{1 - row['estimate']:.0%} ({1 - row['upper']:.0%} to {1 - row['lower']:.0%})"
+        missed = f"{1 - row['estimate']:.0%}"
+        if row["lower"] == row["lower"]:
+            missed += f" ({1 - row['upper']:.0%} to {1 - row['lower']:.0%})"
         said.append(f"{name}: {missed} of sessions of any class but the first are taken for the first.")
     return said
 
