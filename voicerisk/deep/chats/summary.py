@@ -72,8 +72,8 @@ def print_text_summary(result: TextResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
-    for row in any_missed(result.any_class):
-        console.print(row, highlight=False)
+    for sentence in any_missed(result.any_class):
+        console.print(sentence, highlight=False)
     console.print(
         "Intervals take the fitted models as given: what learning anew would add is left out, and no "
         "coverage was measured for them. A research tool: no triage device, never the sole basis of a "
