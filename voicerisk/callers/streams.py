@@ -44,6 +44,7 @@ class Stream(IntEnum):
     CHAT_EXPLANATIONS = 109
     GRADES = 113
     SERVICES_OUT = 127
+    SCORED_ALSO = 137
 
 
 def generator(stream: Stream, seed: int, *place: int) -> np.random.Generator:

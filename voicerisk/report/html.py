@@ -28,7 +28,7 @@ from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
-from voicerisk.report.scale_tables import scale_tables
+from voicerisk.report.scale_tables import decisions_table, scale_tables, spectrum_effect_table
 from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
     PublicationTable,
@@ -322,6 +322,13 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
             performance_tables(results)
             if several
             else [performance_table(results.metrics, flow=flow_of(results))]
+        )
+    if len(results.of_middle) == 3:
+        made.setdefault("performance", []).extend(
+            [
+                spectrum_effect_table(results.of_middle["spectrum"]),
+                decisions_table(results.of_middle["decisions"], results.of_middle["flagged"]),
+            ]
         )
     if results.of_scale:
         made["performance"] = scale_tables(results.of_scale)

@@ -10,6 +10,7 @@ from voicerisk.figures.wording import GIVEN_SCORES, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
+from voicerisk.report.scale_tables import middle_sentence
 from voicerisk.report.spectrum import spectrum_note
 from voicerisk.study.run_study import RunResult
 from voicerisk.study.saved_models import spoken_optimism
@@ -119,6 +120,9 @@ def print_summary(result: RunResult, console: "Console") -> None:
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "also/decisions"):
+        tables = (read_table(result.folder, f"also/{name}") for name in ("spectrum", "decisions"))
+        console.print(middle_sentence(*tables), highlight=False)
     if has_table(result.folder, "comparisons"):
         gap = auroc_gap(read_table(result.folder, "comparisons"))
         if gap:
