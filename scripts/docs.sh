@@ -35,6 +35,17 @@ for file in vignettes/*.Rmd r/vignettes/*.Rmd; do
   fi
 done
 
+# The R package's own site, where pkgdown is.
+site=$build/html/r
+if Rscript --vanilla -e 'quit(status = !requireNamespace("pkgdown", quietly = TRUE))' 2>/dev/null; then
+  if [ ! -e "$site/index.html" ] || [ -n "$(find r scripts/r_site.R -newer "$site/index.html" -print -quit)" ]; then
+    rm -rf "$site"
+    Rscript --vanilla scripts/r_site.R "$site" >"$build/r_site.log" 2>&1 || { tail -30 "$build/r_site.log" >&2; exit 1; }
+  fi
+else
+  echo "The site of the R package is left out: pkgdown is not installed (apt install r-cran-pkgdown)."
+fi
+
 sphinx-build --quiet --fail-on-warning --keep-going -b html -c docs -d "$build/doctrees" . "$build/html"
 echo '<!doctype html><meta http-equiv="refresh" content="0; url=docs/index.html"><a href="docs/index.html">voicerisk</a>' \
   > "$build/html/index.html"

@@ -7,9 +7,12 @@ help <- lapply(list.files("r/man", "\\.Rd$", full.names = TRUE), function(file) 
   text <- utils::capture.output(tools::Rd2txt(rd, fragment = FALSE))
   list(name = tag("\\name"), title = tag("\\title"), text = text[-(1:2)])
 })
+site <- if (requireNamespace("pkgdown", quietly = TRUE)) {
+  c("<p>The same pages, with articles and news, are a <a href=\"../../r/index.html\">site of their own</a>.</p>", "")
+}
 lines <- c(
   "# R functions", "",
-  "The help pages of the R package in `r/`, which needs no Python. [What they compute](../r.md).", "",
+  "The help pages of the R package in `r/`, which needs no Python. [What they compute](../r.md).", "", site,
   "| function | what it does |", "| --- | --- |",
   vapply(help, function(one) sprintf("| [`%s`](#%s) | %s |", one$name, one$name, one$title), ""), "",
   unlist(lapply(help, function(one) c(paste0("## ", one$name), "", "```text", one$text, "```", "")))

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from voicerisk.simulate.example import load_example
     from voicerisk.study.audit.run import run_audit as audit
     from voicerisk.study.external import validate_externally as validate
-    from voicerisk.study.run_study import run_study
     from voicerisk.study.scoring import score
     from voicerisk.study.settings import load_study
+    from voicerisk.study.whole_run import run_study
     from voicerisk.validation.metrics.compute import compute_metrics
     from voicerisk.version import __version__
 

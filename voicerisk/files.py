@@ -62,6 +62,23 @@ def write_json(path: Path, value: Any, mode: int = PUBLIC) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode)
 
 
+def read_json(path: Path, error: type[Exception]) -> dict[str, Any]:
+    """Read a JSON file of a results folder, a table of names and values.
+
+    Raises
+    ------
+    error
+        Of this type, where the file is damaged or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path}: not readable as JSON ({problem}); run the study again.") from problem
+    if not isinstance(content, dict):
+        raise error(f"{path}: holds no table of names and values; run the study again.")
+    return content
+
+
 def is_formula(text: str) -> bool:
     """Say whether a spreadsheet would run a cell.
 
@@ -108,6 +125,30 @@ def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:
     """Write a table as Parquet. Tables of frames and predictions are private by default."""
     with replacing(path, mode) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a Parquet table; whatever a damaged file makes the reader raise becomes a ValueError.
+
+    Parameters
+    ----------
+    path : Path
+    **options
+        As `pandas.read_parquet`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is no whole Parquet table.
+    """
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, **options)
+    except (KeyError, TypeError, AttributeError, NotImplementedError, pa.ArrowException) as problem:
+        raise ValueError(str(problem) or type(problem).__name__) from problem
 
 
 def sha256_file(path: Path) -> str:

@@ -1,13 +1,13 @@
 """How often intervals of every metric of the nested protocol hold the truth, by grouped k-fold.
 
     python benchmarks/evidence/metric_intervals.py [--family default|gamboost] [--null] [--cohorts 200]
-        [--callers 60] [--repeats 3] [--first 0] [--minutes 20] [--keep FILE]
+        [--callers 60] [--repeats 1] [--first 0] [--minutes 20] [--keep FILE]
 
 Cohorts of `simulate_markers` (6 markers, 8 rows a caller, on average a third with the outcome; three markers
 move, or none) through the very procedure of a study: family or gamboost, inner folds, recalibration, cut. The
-truth is the mean over cohorts of what the procedure, run once on all callers of a cohort, keeps on 1,000 new
+truth is the mean over cohorts of what the procedure, run once on all callers of a cohort, keeps on 400 new
 callers.
-Smaller than the default: 5 inner folds, 100 bootstraps of the cut, 3 repeats. Nothing here is asserted in
+Smaller than the default: 5 inner folds, 100 bootstraps of the cut, one repeat. Nothing here is asserted in
 tests; docs/validation.md has the results.
 """
 
@@ -36,7 +36,7 @@ from voicerisk.validation.metrics.units import rows_of
 from voicerisk.validation.protocols.fold_plan import plan_whole
 from voicerisk.validation.protocols.outer_fold import finish_fold
 
-NEW, ROWS, MARKERS, DRAWS = 1000, 8, 6, 500
+NEW, ROWS, MARKERS, DRAWS = 400, 8, 6, 500
 SHARE, LEAST = 1 / 3, 6  # of callers with the outcome; fewer callers of a class leave too few inner folds
 FAMILIES = {"default": ValidationSettings().family, "gamboost": ("gamboost",)}
 SHOWN: tuple[Name, ...] = (
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--null", action="store_true")
     parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--callers", type=int, default=60)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=20.0, help="of CPU")
     parser.add_argument("--keep", type=Path, help="a .npz for all draws")

@@ -35,6 +35,10 @@ gg <- function(figure) {
     calibration = gg_calibration(figure), decision = gg_decision(figure), dots = gg_dots(figure),
     path = gg_path(figure), risk = gg_risk(figure)
   )
+  if (length(figure$note)) {
+    said <- c(strwrap(paste(figure$note, collapse = " "), 125L), drawn$labels$caption)
+    drawn <- drawn + ggplot2::labs(caption = paste(said, collapse = "\n"))
+  }
   drawn + ggplot2::theme_classic(9) + ggplot2::theme(
     legend.position = "top", legend.justification = "left", strip.background = ggplot2::element_blank(),
     strip.text = ggplot2::element_text(face = "bold", hjust = 0), legend.key.width = ggplot2::unit(22, "pt")
@@ -42,8 +46,7 @@ gg <- function(figure) {
 }
 
 # Scales of colour and line for the series of a column, whose names are words.
-gg_series <- function(names) {
-  looks <- series_look(names)
+gg_series <- function(names, looks = series_look(names)) {
   list(
     ggplot2::scale_colour_manual(NULL, values = stats::setNames(looks$colour, looks$name), labels = looks$words, breaks = looks$name),
     ggplot2::scale_fill_manual(NULL, values = stats::setNames(looks$colour, looks$name), labels = looks$words, breaks = looks$name),
@@ -64,12 +67,27 @@ gg_curves <- function(figure) {
     if (!low %in% names(table)) return(NULL)
     ggplot2::geom_ribbon(ggplot2::aes(ymin = .data[[low]], ymax = .data[[high]], fill = .data$sex), alpha = alpha, na.rm = TRUE)
   }
-  drawn <- ggplot2::ggplot(table, ggplot2::aes(.data$x, .data$estimate)) +
-    ggplot2::geom_hline(yintercept = 0, colour = figure_colours[["neutral"]], linewidth = 0.3) +
+  looks <- series_look(unique(table$sex))
+  one <- figure$kind == "differences" && nrow(looks) == 1L
+  apart <- if (one) do.call(rbind, lapply(split(table, table$panel), function(rows) {
+    half <- diff(rows$x[1:2]) / 2
+    data.frame(panel = rows$panel, from = rows$x - half, to = rows$x + half)[leaves_zero(rows), ]
+  }))
+  if (one) looks$colour <- figure_colours[["1"]]
+  drawn <- ggplot2::ggplot(table, ggplot2::aes(.data$x, .data$estimate))
+  if (NROW(apart)) {
+    drawn <- drawn + ggplot2::geom_rect(
+      ggplot2::aes(xmin = .data$from, xmax = .data$to, ymin = -Inf, ymax = Inf), apart, inherit.aes = FALSE,
+      fill = figure_colours[["accent"]], alpha = 0.14
+    )
+  }
+  drawn <- drawn + ggplot2::geom_hline(yintercept = 0, colour = figure_colours[["neutral"]], linewidth = 0.3) +
     band("lower_simultaneous", "upper_simultaneous", 0.12) + band("lower", "upper", 0.2) +
     ggplot2::geom_line(ggplot2::aes(colour = .data$sex, linetype = .data$sex), linewidth = 0.6) +
     ggplot2::facet_wrap(~panel, scales = if (figure$kind == "derivatives") "free" else "free_x") +
-    gg_series(unique(table$sex)) + ggplot2::labs(x = NULL, y = curve_axis[[figure$kind]], caption = figure$note)
+    gg_series(looks = looks) + ggplot2::labs(
+      x = NULL, y = curve_axis[[figure$kind]], caption = if (NROW(apart)) "shaded: the band excludes 0"
+    )
   limits <- curve_limits(table, figure$observed)
   if (figure$kind != "derivatives") drawn <- drawn + ggplot2::coord_cartesian(ylim = limits)
   if (!is.null(figure$observed) && figure$kind == "curves") {
@@ -124,7 +142,7 @@ gg_calibration <- function(figure) {
     ggplot2::geom_pointrange(ggplot2::aes(ymin = .data$lower, ymax = .data$upper), groups, shape = 22, fill = "white", size = 0.3, linewidth = 0.3) +
     ggplot2::facet_wrap(~protocol, labeller = ggplot2::as_labeller(in_words)) +
     gg_series(unique(figure$table$protocol)) + ggplot2::coord_cartesian(xlim = 0:1, ylim = c(-0.1, 1)) +
-    ggplot2::labs(x = "predicted risk", y = "observed share with outcome 1", caption = "lowess with band; squares: groups of calls; ticks below: outcome 1 up, 0 down")
+    ggplot2::labs(x = "predicted risk p", y = "observed share positive", caption = "lowess with band; squares: groups of calls; ticks below: outcome 1 up, 0 down")
   if (is.null(figure$strip)) return(drawn)
   strip <- figure$strip
   strip$end <- ifelse(strip$y == 1, -0.03, -0.09)
@@ -138,12 +156,13 @@ gg_decision <- function(figure) {
   if ("lower" %in% names(table)) {
     drawn <- drawn + ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$lower, ymax = .data$upper, fill = .data$protocol), model, alpha = 0.2, show.legend = FALSE)
   }
-  drawn + ggplot2::geom_line(ggplot2::aes(linetype = .data$strategy), linewidth = 0.5) +
+  drawn + ggplot2::geom_line(ggplot2::aes(linetype = .data$strategy), table[table$strategy != "model", ], linewidth = 0.4, colour = figure_colours[["0"]]) +
+    ggplot2::geom_line(ggplot2::aes(colour = .data$protocol), model, linewidth = 0.6, show.legend = FALSE) +
     ggplot2::facet_wrap(~protocol, labeller = ggplot2::as_labeller(in_words)) +
-    ggplot2::scale_linetype_manual(NULL, values = c(model = 1, all = 3, none = 2), labels = c(model = "model", all = "treat all", none = "treat none")) +
-    ggplot2::scale_fill_manual(values = figure_colours) +
+    ggplot2::scale_linetype_manual(NULL, values = c(all = 2, none = 1), labels = c(all = "act on all", none = "act on none")) +
+    ggplot2::scale_fill_manual(values = figure_colours) + ggplot2::scale_colour_manual(values = figure_colours) +
     ggplot2::coord_cartesian(ylim = c(-0.05, max(0.1, table$net_benefit, table$upper, na.rm = TRUE))) +
-    ggplot2::labs(x = "risk threshold", y = "net benefit")
+    ggplot2::labs(x = "risk from which one acts", y = "net benefit")
 }
 
 gg_dots <- function(figure) {

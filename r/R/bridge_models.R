@@ -68,3 +68,7 @@ bridge_cut <- function(score, y, caller, counts, midpoints) bootstrap_youden(sco
 bridge_recalibrate <- function(score, y, weights, prior) as.list(recalibrate(score, y, weights, prior))
 
 bridge_risk <- function(path, newdata, call, prevalence = NULL) vr_risk(vr_read_model(path), newdata, call, prevalence)
+
+bridge_scale <- function(path, newdata, call = "call_id") vr_scale(vr_read_model(path), newdata, call)
+
+bridge_study_summary <- function(path) summary.vr_study(vr_read_study(path))

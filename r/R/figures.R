@@ -95,7 +95,7 @@ observed_values <- function(fit) {
   parts <- lapply(which(!index$random), function(i) {
     rows <- if (index$sex[i] == "all") rep(TRUE, nrow(data)) else data[[fit$spec$sex]] == index$sex[i]
     data.frame(
-      marker = index$term[i], sex = curve_sex(fit, index$term[i], index$sex[i]),
+      marker = said(fit, index$term[i]), sex = curve_sex(fit, index$term[i], index$sex[i]),
       x = data[[index$term[i]]][rows]
     )
   })
@@ -128,12 +128,14 @@ figure_of.vr_cv <- function(x, which = NULL, ...) {
   rows <- x$predictions
   first <- rows[rows$`repeat` == rows$`repeat`[1L], ]
   switch(which,
-    roc = figure("roc", roc_points(rows), said = auroc_words(x$metrics)),
-    calibration = figure("calibration", calibration_points(first), strip = first[c("protocol", "p", "y")]),
+    roc = figure("roc", roc_points(rows), said = auroc_words(x$metrics), note = given_scores),
+    calibration = figure("calibration", calibration_points(first), strip = first[c("protocol", "p", "y")], note = given_scores),
     decision = figure("decision", decision_points(first)),
     dots = figure("dots", cbind(first, wrong = !is.na(first$threshold) & (first$p_raw >= first$threshold) != (first$y == 1)))
   )
 }
+
+given_scores <- "Intervals: bootstrap of callers, given these scores; the variance of refitting is left out, so they are too short."
 
 # Sensitivity and false positive rate at every distinct score.
 roc_points <- function(rows) {
@@ -175,7 +177,7 @@ calibration_points <- function(rows, bins = 5L, level = 0.95) {
   )
 }
 
-# Net benefit of the model, of treating all and of treating none at each threshold.
+# Net benefit of the model, of acting on all calls and of acting on none, at each threshold.
 decision_points <- function(rows, thresholds = seq(0.02, 0.8, 0.02)) {
   event <- rows$y == 1
   odds <- thresholds / (1 - thresholds)
@@ -198,14 +200,16 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
   }
   optional <- function(...) if (!is.null(name <- first(...))) tables[[name]]
   if (is.null(labels) && !is.null(known <- optional("figures/labels"))) labels <- stats::setNames(known$label, known$marker)
+  note <- if (is.data.frame(tables$metrics) && any(grepl("given_scores", tables$metrics$method))) given_scores
   switch(which,
     curves = figure("curves", one_model(need("figures/gamm_curves", "gamm/curves")), labels = labels, markers = markers,
       smooths = believed(one_model(optional("figures/gamm_curves.smooths", "gamm/smooths"))), observed = optional("figures/gamm_curves.observed")),
-    differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers),
+    differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers,
+      observed = optional("figures/difference_curves.observed")),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
-    roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))),
-    calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip")),
-    decision = figure("decision", need("figures/decision_curves")),
+    roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x)), note = note),
+    calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip"), note = note),
+    decision = figure("decision", need("figures/decision_curves"), note = note),
     dots = {
       dots <- lapply(grep("^figures/score_dots", names(tables), value = TRUE), function(name) tables[[name]])
       if (!length(dots)) need("figures/score_dots--nested")
@@ -231,7 +235,7 @@ one_model <- function(table) {
 }
 
 auroc_words <- function(rows) {
-  rows <- rows[rows$metric == "auroc", ]
+  rows <- rows[rows$metric == "auroc" & rows$protocol %in% c("published", "nested"), ]
   data.frame(
     protocol = rows$protocol, design = rows$design,
     words = sprintf("%s: AUROC %.2f (%.2f to %.2f)", rows$protocol, rows$estimate, rows$lower, rows$upper)

@@ -2,18 +2,20 @@
 
 #' Read a model that the Python side saved
 #'
-#' Reads `boost/model.json` of a study with base R alone. The file holds each marker's effect by level of the moderator
+#' Reads `boost/model.json` of a study, or `scale/model.json` of a study of grades or of a number, with base R alone. The file holds each marker's effect by level of the moderator
 #' as a piecewise cubic, and what makes a risk and a decision of a call's score; [vr_score()] and [vr_risk()] apply it.
 #' Its SHA-256 is made again and compared, so that a damaged or edited file is refused.
 #'
-#' @param path The file, of version 2 or 1.
+#' @param path The file.
 #' @return A list of class `vr_model`: `offset`, `sex_effect` (one number a level of the moderator, or `all`), `markers`,
 #'   `may_be_missing`, `needs_sex` (whether there is a moderator), `moderator` (its name), `levels`, `unit` (what it was
 #'   learned on: frame, segment or call; version 2), `outside`, `effects`
 #'   (one a marker and level: `marker`, `sex`, `low`, `high`, `intervals`, `polynomials`, a matrix with powers 0 to 3 of
 #'   the position within an interval), `ranges` (lowest and highest value of each marker that it was learned on),
-#'   `procedure` (protocol, recalibration, cut, prevalence; `NULL` in version 1), `notes`. All in log-odds.
-#' @seealso [vr_score()], [vr_risk()]
+#'   `procedure` (protocol, recalibration, cut, prevalence; `NULL` in version 1), `notes`. All in log-odds. A model of grades
+#'   or of a number is a `vr_scale_model` besides: with `scale` ("ordinal" or "continuous") and `line` (what its score says
+#'   of the outcome), for [vr_scale()].
+#' @seealso [vr_score()], [vr_risk()], [vr_scale()]
 #' @export
 #' @examples
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
@@ -23,21 +25,23 @@ vr_read_model <- function(path) {
   file <- json_read(path)
   part <- function(name) if (file$kind == "object") file$value[[name]]
   says <- function(name) if (!is.null(part(name))) json_plain(part(name))
-  formats <- c("voicerisk-gamboost" = 1, "voicerisk-model" = 2)
+  formats <- c("voicerisk-gamboost" = 1, "voicerisk-model" = 2, "voicerisk-scale-model" = 1)
   named <- says("format")
   if (!is.character(named) || length(named) != 1L || !named %in% names(formats)) {
     refuse(path, " is no model of voicerisk; it does not say format \"voicerisk-model\".")
   }
   version <- says("version")
   if (!identical(version, formats[[named]])) {
-    refuse(path, " has version ", format(version), "; this package reads versions 1 and 2.")
+    refuse(path, " has version ", format(version), "; this package reads version ", formats[[named]], " of ", named, ".")
   }
   content <- part("model")
   if (is.null(content) || !identical(sha256(charToRaw(enc2utf8(json_canonical(content)))), says("sha256"))) {
     refuse(path, " is damaged or was edited: its content does not match its SHA-256; save it again.")
   }
   plain <- json_plain(content)
-  model <- if (version == 1) model_of_version_1(plain) else model_of_version_2(plain, path)
+  graded <- named == "voicerisk-scale-model"
+  model <- if (graded) model_of_version_2(plain$score, path) else if (version == 1) model_of_version_1(plain) else
+    model_of_version_2(plain, path)
   model$markers <- as.character(model$markers)
   model$may_be_missing <- as.character(model$may_be_missing)
   if (!isTRUE(model$outside %in% c("clamp", "extrapolate"))) {
@@ -54,7 +58,7 @@ vr_read_model <- function(path) {
     effect
   })
   class(model) <- "vr_model"
-  model
+  if (graded) scale_model(model, plain, path) else model
 }
 
 model_of_version_1 <- function(plain) {
@@ -158,6 +162,7 @@ vr_score <- function(model, newdata, sex = model$moderator) {
 #' @export
 vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = model$moderator) {
   if (!inherits(model, "vr_model")) refuse("vr_risk needs what vr_read_model gives, not a ", class(model)[1L], ".")
+  if (inherits(model, "vr_scale_model")) refuse("this model tells grades or a number, not the risk of an outcome; use vr_scale().")
   use <- model$procedure
   if (is.null(use$recalibration)) {
     refuse("this model holds no recalibration, so that its score is no risk; use boost/model.json of the nested protocol.")
@@ -170,7 +175,7 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   }
   scored <- vr_score(model, newdata, sex)
   of <- factor(newdata[[call]], unique(newdata[[call]]))
-  score <- if (identical(model$unit, "call")) score_of_calls(model, newdata, scored, of) else
+  score <- if (identical(model$unit, "call")) stats::plogis(link_of_calls(model, newdata, scored, of)) else
     as.vector(tapply(scored$p_raw, of, mean))
   link <- use$recalibration$intercept + use$recalibration$slope * stats::qlogis(pmin(pmax(score, 1e-6), 1 - 1e-6))
   out <- data.frame(call = unique(newdata[[call]]), p_raw = score, n_rows = as.vector(table(of)))
@@ -179,24 +184,29 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   out$prevalence <- here
   out$cut <- if (is.null(use$cut)) NA_real_ else use$cut
   out$flagged <- !is.na(out$cut) & round(score, 12L) >= out$cut
+  beyond_training(out, model, newdata, scored, of)
+}
+
+# Calls with the largest share of a marker's values beyond the training range.
+beyond_training <- function(calls, model, newdata, scored, of) {
   shares <- lapply(names(model$ranges), function(marker) {
     known <- tapply(!is.na(newdata[[marker]]), of, sum)
     as.vector(tapply(scored[[paste0(marker, "_outside")]], of, sum) / pmax(known, 1))
   })
-  out$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(out))
-  out$beyond_training <- out$most_outside > 0.1
-  out
+  calls$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(calls))
+  calls$beyond_training <- calls$most_outside > 0.1
+  calls
 }
 
 # A model of calls adds, marker by marker, the mean contribution of the rows that have a value; none adds nothing.
-score_of_calls <- function(model, newdata, scored, of) {
+link_of_calls <- function(model, newdata, scored, of) {
   link <- as.vector(tapply(scored$base, of, mean))
   for (marker in model$markers) {
     part <- ifelse(is.na(newdata[[marker]]), NA, scored[[marker]])
     mine <- as.vector(tapply(part, of, mean, na.rm = TRUE))
     link <- link + ifelse(is.na(mine), 0, mine)
   }
-  stats::plogis(link)
+  link
 }
 
 # The levels as text, sexes spelt out; a level that the model does not know is refused.

@@ -35,13 +35,22 @@ draw <- function(figure) {
     calibration = draw_calibration(figure), decision = draw_decision(figure), dots = draw_dots(figure),
     path = draw_path(figure), risk = draw_risk(figure)
   )
+  if (length(figure$note)) {
+    graphics::par(fig = c(0, 1, 0, 1), oma = c(0, 0, 0, 0), mar = c(0, 0, 0, 0), new = TRUE)
+    graphics::plot.new()
+    graphics::text(0, 0, paste(note_lines(figure), collapse = "\n"), adj = c(0, 0), cex = 0.6, col = "grey30")
+  }
   invisible(figure$table)
 }
 
-# A grid of n panels under a legend of `legend` entries (a series_look table with more rows).
-panels <- function(n, columns = min(n, 3L)) {
+# What must be known of the figure, in lines that fit below it.
+note_lines <- function(figure) strwrap(paste(figure$note, collapse = " "), 125L)
+
+# A grid of n panels, below a legend and above the note of the figure.
+panels <- function(figure, n, columns = min(n, 3L)) {
+  below <- 0.6 + if (length(figure$note)) 0.4 + 0.7 * length(note_lines(figure)) else 0
   graphics::par(
-    mfrow = c(ceiling(n / columns), columns), mar = c(3.2, 2.6, 2.6, 0.8), oma = c(0.6, 1.8, 2, 0.2), mgp = c(1.9, 0.5, 0),
+    mfrow = c(ceiling(n / columns), columns), mar = c(3.2, 2.6, 2.6, 0.8), oma = c(below, 1.8, 2, 0.2), mgp = c(1.9, 0.5, 0),
     tcl = -0.25, bty = "l", las = 1, cex = 0.8
   )
 }
@@ -69,7 +78,7 @@ draw_curves <- function(figure) {
   looks <- series_look(unique(table$sex))
   one <- figure$kind == "differences" && nrow(looks) == 1L
   if (one) looks$colour <- figure_colours[["1"]]
-  panels(length(markers))
+  panels(figure, length(markers))
   limits <- if (figure$kind != "derivatives") curve_limits(table, figure$observed)
   has <- function(column) column %in% names(table) && any(is.finite(table[[column]]))
   for (marker in markers) {
@@ -99,9 +108,14 @@ draw_curves <- function(figure) {
   bands <- c("pointwise band", "simultaneous band")[c(has("lower"), has("lower_simultaneous"))]
   if (has("level") && length(bands)) bands <- paste0(100 * table$level[1L], " % ", bands)
   words <- if (figure$kind == "differences") contrast_words(looks$name) else looks$words
+  fill <- c("#00000040", "#0000001F")[seq_along(bands)]
+  if (one) {
+    bands <- c(bands, "band excludes 0")
+    fill <- c(fill, grDevices::adjustcolor(figure_colours[["accent"]], 0.14))
+  }
   legend_above(
     c(words, bands), col = c(looks$colour, rep(NA, length(bands))), lty = c(looks$line, rep(NA, length(bands))), lwd = 1.8,
-    fill = c(rep(NA, nrow(looks)), c("#00000040", "#0000001F")[seq_along(bands)]), border = NA
+    fill = c(rep(NA, nrow(looks)), fill), border = NA
   )
 }
 
@@ -113,11 +127,15 @@ contrast_words <- function(contrast) {
   ifelse(contrast %in% names(known), known[contrast], contrast)
 }
 
-# Where the interval of a difference leaves 0.
-shade_apart <- function(rows) {
+# Whether the interval of a difference leaves 0.
+leaves_zero <- function(rows) {
   low <- if (any(is.finite(rows$lower_simultaneous))) rows$lower_simultaneous else rows$lower
   high <- if (any(is.finite(rows$upper_simultaneous))) rows$upper_simultaneous else rows$upper
-  apart <- low > 0 | high < 0
+  (low > 0 | high < 0) %in% TRUE
+}
+
+shade_apart <- function(rows) {
+  apart <- leaves_zero(rows)
   if (!any(apart)) return(invisible())
   half <- diff(rows$x[1:2]) / 2
   edge <- graphics::par("usr")
@@ -135,7 +153,7 @@ draw_rug <- function(x, colour, row) {
 draw_roc <- function(figure) {
   table <- figure$table
   looks <- series_look(unique(table$protocol))
-  panels(length(unique(table$design)))
+  panels(figure, length(unique(table$design)))
   for (design in unique(table$design)) {
     here <- table[table$design == design, ]
     graphics::plot(0:1, 0:1, type = "n", asp = 1, xlab = "1 - specificity", ylab = "")
@@ -181,12 +199,12 @@ mean_roc <- function(repeats) {
 draw_calibration <- function(figure) {
   table <- figure$table
   looks <- series_look(unique(table$protocol))
-  panels(nrow(looks))
+  panels(figure, nrow(looks))
   for (i in seq_len(nrow(looks))) {
     rows <- table[table$protocol == looks$name[i], ]
     smooth <- rows[rows$layer == "smooth", ]
     groups <- rows[rows$layer == "group", ]
-    graphics::plot(0:1, 0:1, type = "n", xlab = "predicted risk", ylab = "", ylim = c(-0.12, 1))
+    graphics::plot(0:1, 0:1, type = "n", xlab = "predicted risk p", ylab = "", ylim = c(-0.12, 1))
     graphics::lines(0:1, 0:1, col = figure_colours[["neutral"]], lwd = 0.8)
     ribbon(smooth$p, smooth$lower, smooth$upper, looks$colour[i], 0.2)
     graphics::lines(smooth$p, smooth$observed, col = looks$colour[i], lty = looks$line[i], lwd = 1.8)
@@ -200,34 +218,35 @@ draw_calibration <- function(figure) {
     }
     graphics::title(main = looks$words[i], adj = 0, line = 1.1, cex.main = 0.95)
   }
-  graphics::mtext("observed share with outcome 1", 2L, 0.4, outer = TRUE, las = 0, cex = 0.8)
+  graphics::mtext("observed share positive", 2L, 0.4, outer = TRUE, las = 0, cex = 0.8)
   legend_above(c("lowess with band", "groups of calls", "outcome 1 up, 0 down"), lty = c(1, NA, NA), pch = c(NA, 22, 124), lwd = c(1.8, 1, 1))
 }
 
 draw_decision <- function(figure) {
   table <- figure$table[figure$table$strategy %in% c("model", "all", "none"), ]
   looks <- series_look(unique(table$protocol))
-  panels(nrow(looks))
+  panels(figure, nrow(looks))
   for (i in seq_len(nrow(looks))) {
     rows <- table[table$protocol == looks$name[i], ]
     model <- rows[rows$strategy == "model", ]
-    graphics::plot(range(rows$threshold), c(-0.05, max(0.1, rows$net_benefit, rows$upper, na.rm = TRUE)), type = "n", xlab = "risk threshold", ylab = "")
+    graphics::plot(range(rows$threshold), c(-0.05, max(0.1, rows$net_benefit, rows$upper, na.rm = TRUE)), type = "n", xlab = "risk from which one acts", ylab = "")
     if ("lower" %in% names(model)) ribbon(model$threshold, model$lower, model$upper, looks$colour[i], 0.2)
     for (other in c("all", "none")) {
       one <- rows[rows$strategy == other, ]
-      graphics::lines(one$threshold, one$net_benefit, col = figure_colours[["0"]], lty = if (other == "all") 3 else 1)
+      graphics::lines(one$threshold, one$net_benefit, col = figure_colours[["0"]], lty = if (other == "all") 2 else 1)
     }
     graphics::lines(model$threshold, model$net_benefit, col = looks$colour[i], lty = looks$line[i], lwd = 1.8)
     graphics::title(main = looks$words[i], adj = 0, line = 1.1, cex.main = 0.95)
   }
   graphics::mtext("net benefit", 2L, 0.4, outer = TRUE, las = 0, cex = 0.8)
-  legend_above(c("model", "treat all", "treat none"), col = figure_colours[c("1", "0", "0")], lty = c(1, 3, 1), lwd = c(1.8, 1, 1))
+  legend_above(c(paste("model,", looks$name), "act on all", "act on none"), col = c(looks$colour, figure_colours[c("0", "0")]),
+    lty = c(looks$line, 2, 1), lwd = c(rep(1.8, nrow(looks)), 1, 1))
 }
 
 draw_dots <- function(figure) {
   table <- figure$table
   protocols <- unique(table$protocol)
-  panels(length(protocols), 1L)
+  panels(figure, length(protocols), 1L)
   for (protocol in protocols) {
     rows <- table[table$protocol == protocol, ]
     rows <- rows[order(rows$p_raw), ]
@@ -248,7 +267,7 @@ draw_dots <- function(figure) {
 
 draw_path <- function(figure) {
   path <- figure$table
-  panels(1L)
+  panels(figure, 1L)
   x <- log(path$lambda)
   graphics::plot(x, path$deviance, type = "n", xlab = "log(lambda)", ylab = "", ylim = range(path$deviance - path$se, path$deviance + path$se))
   graphics::segments(x, path$deviance - path$se, x, path$deviance + path$se, col = "grey70")
@@ -259,7 +278,7 @@ draw_path <- function(figure) {
 }
 
 draw_risk <- function(figure) {
-  panels(1L)
+  panels(figure, 1L)
   graphics::plot(figure$table$step, figure$table$risk, type = "l", xlab = "step", ylab = "", lwd = 1.8)
   graphics::mtext("risk (negative log-likelihood)", 2L, 0.4, outer = TRUE, las = 0, cex = 0.8)
 }

@@ -8,7 +8,7 @@
 #' @param row.names,optional As in [as.data.frame()].
 #' @return `print` shows one screen; `summary` a data frame: how well calls were told apart, one row a protocol, design
 #'   and metric (AUROC, average precision, sensitivity, specificity, calibration slope, Brier score) with the interval of
-#'   the caller bootstrap; `as.data.frame` one table; `tidy` all metrics with broom's column names; `glance` one row.
+#'   the caller bootstrap (of a study of grades or of a number the metrics of `scale/metrics`); `as.data.frame` one table; `tidy` all metrics with broom's column names; `glance` one row.
 #' @name vr_study-methods
 #' @examples
 #' study <- vr_read_study(system.file("extdata", "study", package = "voicerisk"))
@@ -24,6 +24,11 @@ print.vr_study <- function(x, ...) {
   if (!is.null(headline) && nrow(headline)) {
     cat("\nAUROC of calls (", headline$n[1L], " calls, ", headline$n_events[1L], " with outcome 1, ", headline$n_callers[1L], " callers)\n", sep = "")
     print_few(rounded(headline[c("protocol", "design", "estimate", "lower", "upper")]), 6L, "summary(study)")
+  }
+  if (is_graded(x)) {
+    metrics <- summary.vr_study(x)
+    cat("\nPredictions of grades or of a number (", metrics$n[1L], " calls, ", metrics$n_callers[1L], " callers held out in turn)\n", sep = "")
+    print_few(rounded(metrics[c("design", "metric", "estimate", "lower", "upper")]), 12L, "summary(study)")
   }
   is_table <- vapply(unclass(x), is.data.frame, TRUE)
   at_top <- is_table & !grepl("/", names(x))
@@ -54,11 +59,15 @@ print.vr_study <- function(x, ...) {
 #' @rdname vr_study-methods
 #' @export
 summary.vr_study <- function(object, ...) {
+  if (is_graded(object)) return(study_table(object, "scale/metrics"))
   metrics <- study_table(object, "metrics")
   wanted <- c("auroc", "average_precision", "sensitivity", "specificity", "calibration_slope", "brier")
   rows <- metrics$unit == "call" & metrics$metric %in% wanted
   if ("subgroup" %in% names(metrics)) rows <- rows & metrics$subgroup %in% c("all", "", NA)
   metrics <- metrics[rows, ]
+  # Simple models on the nested protocol's folds go by their own names.
+  rival <- metrics$protocol == "rival"
+  if (any(rival)) metrics$protocol[rival] <- metrics$model[rival]
   # One interval a metric: that of the caller bootstrap where there are several.
   key <- do.call(paste, metrics[intersect(c("protocol", "model", "target", "design", "class", "metric"), names(metrics))])
   first <- order(key, metrics$method != "caller_bootstrap_percentile_given_scores", method = "radix")
@@ -68,6 +77,9 @@ summary.vr_study <- function(object, ...) {
   rownames(out) <- NULL
   out
 }
+
+# Whether a study is of grades or of a number, which has metrics of its own.
+is_graded <- function(study) is.data.frame(unclass(study)[["scale/metrics"]])
 
 study_table <- function(study, name) {
   table <- unclass(study)[[name]]
@@ -83,7 +95,7 @@ as.data.frame.vr_study <- function(x, row.names = NULL, optional = FALSE, what =
 #' @rdname vr_study-methods
 #' @exportS3Method generics::tidy
 tidy.vr_study <- function(x, ...) {
-  metrics <- study_table(x, "metrics")
+  metrics <- study_table(x, if (is_graded(x)) "scale/metrics" else "metrics")
   names <- c(metric = "term", lower = "conf.low", upper = "conf.high")
   found <- names(metrics) %in% names(names)
   names(metrics)[found] <- names[names(metrics)[found]]
@@ -94,9 +106,9 @@ tidy.vr_study <- function(x, ...) {
 #' @exportS3Method generics::glance
 glance.vr_study <- function(x, ...) {
   headline <- summary.vr_study(x)
-  headline <- headline[headline$metric == "auroc", ]
+  if (!is_graded(x)) headline <- headline[headline$metric == "auroc", ]
   data.frame(
-    calls = headline$n[1L], events = headline$n_events[1L], callers = headline$n_callers[1L],
+    calls = headline$n[1L], events = if (is_graded(x)) NA_integer_ else headline$n_events[1L], callers = headline$n_callers[1L],
     tables = sum(vapply(unclass(x), is.data.frame, TRUE)), skipped = length(attr(x, "skipped"))
   )
 }

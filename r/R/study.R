@@ -2,8 +2,8 @@
 
 #' Read the results folder of a study
 #'
-#' Reads every CSV and every RDS file below the folder, and the boosted model `boost/model.json`, with base R alone.
-#' Identifiers stay text, so that a caller "007" keeps its zeros. Parquet files are read where the package nanoparquet
+#' Reads every CSV and every RDS file below the folder, and the models `boost/model.json` and `scale/model.json`, with base R.
+#' Identifiers stay text, so that a caller "007" keeps its zeros and a caller "NA" is one. Parquet files are read where the package nanoparquet
 #' or arrow is installed; otherwise they are named when the study is printed (`voicerisk export-r` writes them as RDS).
 #'
 #' An RDS file can hold code. Read only folders that you trust.
@@ -23,7 +23,8 @@ vr_read_study <- function(path, encoding = "UTF-8") {
   if (!dir.exists(path)) refuse("there is no folder ", path, ".")
   if (!encoding %in% c("UTF-8", "latin1")) refuse("encoding is \"", encoding, "\"; it must be \"UTF-8\" or \"latin1\".")
   files <- list.files(path, pattern = "\\.(csv|rds|parquet)$", recursive = TRUE)
-  if (file.exists(file.path(path, "boost", "model.json"))) files <- c(files, "boost/model.json")
+  models <- c("boost/model.json", "scale/model.json")
+  files <- c(files, models[file.exists(file.path(path, models))])
   if (!any(!grepl("\\.parquet$", files))) {
     refuse(path, " holds neither a CSV nor an RDS file; is it the results folder of a study?")
   }
@@ -38,7 +39,7 @@ vr_read_study <- function(path, encoding = "UTF-8") {
   read <- function(file) {
     full <- file.path(path, file)
     switch(sub(".*\\.", "", file), rds = readRDS(full), json = vr_read_model(full), parquet = parquet(full),
-      csv = study_csv(full, encoding))
+      csv = study_csv(full, encoding, study_kinds[[file]]))
   }
   structure(
     stats::setNames(lapply(files, read), sub("\\.(csv|rds|json|parquet)$", "", files)), class = "vr_study",
@@ -46,25 +47,55 @@ vr_read_study <- function(path, encoding = "UTF-8") {
   )
 }
 
-# A CSV file of the study: identifiers as text, Python's True and False as R's.
-study_csv <- function(file, encoding) {
+# A CSV file of the study, read as the Python package reads it: by the kinds of its columns. Without any, what ends in _id is
+# text, and another column is numbers only where every value is written as one (001 and NA are text).
+study_csv <- function(file, encoding, kinds = NULL) {
   if (file.size(file) <= 1L) return(data.frame())
-  read <- function(...) utils::read.csv(file, check.names = FALSE, encoding = encoding, ...)
-  header <- names(read(nrows = 1L))
-  ids <- intersect(header, c("call_id", "caller_id", "label", "file"))
-  table <- read(colClasses = stats::setNames(rep("character", length(ids)), ids))
+  table <- utils::read.csv(
+    file, check.names = FALSE, encoding = encoding, colClasses = "character", na.strings = character(), strip.white = FALSE
+  )
   names(table) <- sub("^\ufeff", "", names(table))
-  for (name in names(table)) {
-    if (!is.character(table[[name]])) next
-    broken <- which(!validUTF8(table[[name]]) & encoding == "UTF-8")
+  for (place in seq_along(table)) {
+    name <- names(table)[place]
+    broken <- which(!validUTF8(table[[place]]) & encoding == "UTF-8")
     if (length(broken)) {
       refuse(file, ", row ", broken[1L], ", column ", name, " is not UTF-8 text; read it with encoding = \"latin1\".")
     }
-    if (all(table[[name]] %in% c("True", "False", "", NA)) && any(nzchar(table[[name]]), na.rm = TRUE)) {
-      table[[name]] <- unname(c(True = TRUE, False = FALSE)[table[[name]]])
-    }
+    kind <- if (is.null(kinds)) if (endsWith(name, "_id")) "text" else "any" else
+      if (name %in% names(kinds)) kinds[[name]] else kinds[["*"]]
+    table[[place]] <- as_kind(table[[place]], kind, name, file)
   }
   table
+}
+
+# Text as its kind; empty is missing.
+as_kind <- function(text, kind, name, file) {
+  given <- nzchar(text)
+  flags <- c(True = TRUE, False = FALSE)
+  if (kind == "any") {
+    written <- grepl("^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$", text[given])
+    kind <- if (length(text) && all(text %in% names(flags))) "flag" else if (any(given) && all(written)) "number" else "text"
+  }
+  text[!given] <- NA
+  if (kind == "text") return(text)
+  if (kind == "flag") {
+    out <- unname(flags[text])
+    broken <- given & is.na(out)
+  } else {
+    out <- suppressWarnings(as.numeric(text))
+    broken <- given & is.na(out) & tolower(text) != "nan"
+    if (kind == "whole") broken <- broken | (given & !is.na(out) & out %% 1 != 0)
+    whole <- all(is.na(out) | (out %% 1 == 0 & abs(out) <= .Machine$integer.max))
+    if (whole && !any(grepl("[.eE]", text[given]))) out <- as.integer(out)
+  }
+  if (any(broken)) {
+    refuse(
+      file, ", row ", which(broken)[1L], ": ", name, " is \"", text[broken][1L], "\", not ",
+      c(flag = "True or False", whole = "a whole number", number = "a number")[[kind]],
+      "; the file was changed, run the study again."
+    )
+  }
+  out
 }
 
 # The function that reads a Parquet file, NULL where no package does.

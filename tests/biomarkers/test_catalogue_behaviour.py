@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -246,3 +247,17 @@ def test_short_sounds_at_any_rate_give_values_in_range_or_nan(rate, n_frames, re
                 if rows.loc[name, "unit"] != "Hz":  # frequencies reach further at higher rates
                     low, high = rows.loc[name, "minimum"], rows.loc[name, "maximum"]
                     assert values.between(low - 1e-6, high + 1e-6).all(), name
+
+
+def test_every_marker_has_its_row_in_the_telephone_table():
+    from voicerisk.biomarkers.catalogue import chosen, telephone
+
+    table = telephone()
+    assert table["marker"].tolist() == list(chosen("all", "published"))
+    assert table.drop(columns="marker").apply(lambda column: column.between(-1, 1)).to_numpy().all()
+    page = (Path(__file__).parents[2] / "docs" / "telephone.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    # The page and the table that the audit reads say the same.
+    for row in table.to_dict("records"):
+        cells = [cell.split("(")[0].strip() for cell in rows[row["marker"]].split("|")[2:9]]
+        assert [float(cell) for cell in cells] == [row[name] for name in table.columns[1:]], row["marker"]

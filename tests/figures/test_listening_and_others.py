@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from voicerisk import figures
 from voicerisk.errors import ReportError
@@ -130,3 +131,18 @@ def test_names_that_begin_with_an_underscore_stay_in_legends(made):
     one = contributions[contributions["term"] == "dom"].assign(term="_secret")
     figure = figures.draw("listening", envelope, {"contributions": one})
     assert figure.axes[1].get_legend().get_texts()[0].get_text() == "_secret"
+
+
+def test_the_call_score_is_the_one_that_was_judged_and_not_the_mean_of_frames(made):
+    _, _, scores = made.call_frames()
+    envelope, _ = figures.sound_tables(*made.call_sound(), columns=60, bands=8)
+
+    def said(table) -> str:
+        figure = figures.draw("listening", envelope, {"scores": table})
+        return " ".join(text.get_text() for text in figure.findobj(Text))
+
+    judged = said(scores.assign(call_score=0.125, protocol="nested"))
+    assert "call score 0.12" in judged and "out-of-fold: the model fitted without this caller" in judged
+    assert "not the saved one" in judged
+    bare = said(scores)
+    assert "call score" not in bare and f"mean of frames {scores['p_raw'].mean():.2f}" in bare

@@ -208,3 +208,16 @@ def test_default_colours_differ_in_grey_or_in_form():
     for names in (("female", "male"), ("published", "nested"), ("0", "1")):
         first, second = (look(name, DEFAULT) for name in names)
         assert first.line != second.line and first.marker != second.marker and first.filled != second.filled
+
+
+def test_panels_beyond_the_alphabet_have_two_letters():
+    import matplotlib.pyplot as plt
+
+    from voicerisk.figures.layout import letter
+    from voicerisk.figures.style import read_style
+
+    sheet, axes = plt.subplots()
+    for index in (0, 25, 26, 51, 52):
+        letter(axes, index, read_style("default"))
+    plt.close(sheet)
+    assert [text.get_text() for text in axes.texts] == ["a", "z", "aa", "az", "ba"]

@@ -16,12 +16,20 @@ from voicerisk.audio import read_recording, sound_length
 from voicerisk.cohort import CohortSettings, load_cohort
 from voicerisk.cohort.labels import read_track
 from voicerisk.cohort.where import parse_where
+from voicerisk.deep.multitask.cases import load_cases
+from voicerisk.deep.multitask.settings import MultitaskSettings
 from voicerisk.models import GamBoost, read_model
 from voicerisk.models.saved.model_file import _digest
+from voicerisk.pipeline.tables import read_table
+from voicerisk.report.gather import gather
 from voicerisk.study import load_study
 from voicerisk.study.extraction.calls import read_marker_table
+from voicerisk.study.fusion import fuse_files
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import TextSettings
+from voicerisk.text.tfidf import load_tfidf
+from voicerisk.text.vectors import read_vectors
+from voicerisk.text.words import read_lexicons
 
 RATE = 8000
 
@@ -67,6 +75,15 @@ def readers() -> Iterator[dict[str, Reader]]:
             "chats": Reader(
                 _chats(), lambda path: load_text_cohort(TextSettings(messages=path.name), path.parent)
             ),
+            "cases": Reader(
+                _cases(),
+                lambda path: load_cases(
+                    MultitaskSettings(cases=path.name, text_encoders={"E": "encoder"}), path.parent
+                ),
+            ),
+            "results": Reader(_results(), _read_results),
+            "scores": Reader({"scores.parquet": _scores()}, _fuse),
+            "words": Reader(_words(), _read_words),
             "filter": Reader(
                 {"where.txt": b"outcome == 1 and (age >= 30 or sex in ['F', \"M\"]) and not call_id == '2'"},
                 lambda path: parse_where(path.read_bytes().decode("utf-8", "replace")).evaluate(columns),
@@ -207,3 +224,83 @@ def _chats() -> dict[str, bytes]:
         "m.jsonl": table.to_json(orient="records", lines=True).encode(),
         "m.parquet": buffer.getvalue(),
     }
+
+
+def _cases() -> dict[str, bytes]:
+    table = pd.DataFrame(
+        {"case_id": [f"p{n}" for n in range(12)], "person_id": [f"a{n}" for n in range(12)],
+         "transcript": ["weiß nicht", "doch", "ja"] * 4, "hamd17": [2, 12, 30] * 4,
+         "sad_persons": [1, 5] * 6, "age": 30, "sex": "F"}
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    table.to_parquet(buffer)
+    return {"cases.csv": table.to_csv(index=False).encode(), "cases.parquet": buffer.getvalue()}
+
+
+def _results() -> dict[str, bytes]:
+    metrics = pd.DataFrame(
+        {"protocol": "nested", "model": "gamboost", "target": "outcome", "design": "loco", "unit": "call",
+         "class": "1", "subgroup": "all", "metric": ["auroc", "brier"], "threshold": [np.nan, 0.5],
+         "estimate": [0.71, 0.2], "lower": 0.1, "upper": 0.9, "level": 0.95, "method": "wilson", "n": 12,
+         "n_events": 6, "n_callers": 12}
+    )  # fmt: skip
+    segments = pd.DataFrame(
+        {"call_id": ["1", "2"], "caller_id": ["a", "b"], "segment": 0, "start_s": 0.5, "end_s": 1.5,
+         "label": "caller", "n_frames": 3, "n_silent": 0, "pitch": [100.0, 150.0]}
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    segments.to_parquet(buffer)
+    manifest = {"protocols": ["nested"], "settings": {"cohort": {"labels": ["caller"]}}, "stages": {}}
+    return {
+        "metrics.csv": metrics.to_csv(index=False).encode(),
+        "segments.parquet": buffer.getvalue(),
+        "manifest.json": json.dumps(manifest).encode(),
+    }
+
+
+def _read_results(path: Path) -> None:
+    if path.suffix == ".json":
+        gather(path.parent)
+    else:
+        read_table(path.parent, path.stem)
+
+
+def _scores() -> bytes:
+    calls = [f"s{n}" for n in range(12)]
+    table = pd.DataFrame(
+        {"protocol": "nested", "model": "m", "target": "outcome", "design": "loco", "repeat": 0,
+         "fold": range(12), "unit": "call", "call_id": calls, "caller_id": calls, "segment": None,
+         "frame": None, "time_s": None, "y": [0, 1] * 6, "p_raw": np.linspace(0.2, 0.9, 12),
+         "p": np.linspace(0.2, 0.9, 12), "threshold": 0.5, "weight": 1.0}
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    table.to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _fuse(path: Path) -> None:
+    sound = path.with_name("sound.parquet")
+    sound.write_bytes(_scores())
+    with tempfile.TemporaryDirectory() as out:
+        fuse_files([f"a={path}", f"b={sound}"], Path(out) / "fused", bootstraps=20)
+
+
+def _words() -> dict[str, bytes]:
+    model = {
+        "kind": "tfidf", "format": 1, "classes": ["NS", "SI"], "terms": ["nicht", "mehr"], "idf": [1.5, 1.0],
+        "coefficients": [[0.1, -0.1], [0.2, -0.3]], "intercepts": [0.1, -0.1], "penalty_c": 1.0,
+    }  # fmt: skip
+    return {
+        "model.json": json.dumps(model).encode(),
+        "words.vec": b"3 2\nnicht 0.5 1\nmehr 1e-3 2\nich 1 1\n",
+        "lexicon.csv": b"category,word\nsad,nicht\nsad,mehr\nglad,ja\n",
+    }
+
+
+def _read_words(path: Path) -> None:
+    if path.suffix == ".json":
+        load_tfidf(path.parent).logits([["ich", "nicht"]])
+    elif path.suffix == ".vec":
+        read_vectors(path, ["nicht", "mehr", "ich"])
+    else:
+        read_lexicons(path)

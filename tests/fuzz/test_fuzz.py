@@ -9,7 +9,10 @@ from tests.fuzz.fuzz import attempt, damaged, once
 from tests.fuzz.readers import Reader, readers
 from voicerisk.errors import VoiceriskError
 
-READERS = ("sound", "labels", "calls", "study", "model", "markers", "chats", "filter")
+READERS = (
+    *("sound", "labels", "calls", "study", "model", "markers", "chats", "filter"),
+    *("cases", "results", "scores", "words"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,15 @@ import pytest
 import voicerisk
 from voicerisk.errors import StudyError
 from voicerisk.files import write_csv, write_parquet
-from voicerisk.pipeline.tables import has_table, read_as_written, read_table, schemas, schemas_markdown
+from voicerisk.pipeline.tables import (
+    has_table,
+    read_as_written,
+    read_table,
+    schemas,
+    schemas_in_r,
+    schemas_markdown,
+)
+from voicerisk.rbridge.found import source_folder
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tables.md"
 IDS = ["001", "1.0", "NA", "None", "1e3", "007"]
@@ -121,3 +129,8 @@ def test_the_page_prints_every_schema():
     # `schemas_markdown` writes what the page must hold.
     assert schemas_markdown() in PAGE.read_text(encoding="utf-8")
     assert all(column.holds for schema in schemas().values() for column in schema.columns)
+
+
+def test_r_reads_by_the_same_schema():
+    # `schemas_in_r` writes what the file must hold.
+    assert schemas_in_r() == (source_folder() / "schema.R").read_text(encoding="utf-8")

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 import voicerisk
 from voicerisk.cli import app
 from voicerisk.errors import RBridgeError
-from voicerisk.models import GamBoost, GammSettings, fit_gamm
+from voicerisk.models import GamBoost, GammSettings, Procedure, fit_gamm, scoring_model, write_model
 from voicerisk.rbridge import Worker, export_r, import_rds
+from voicerisk.study.scoring import score
 
 pytestmark = pytest.mark.r
 MARKERS = ["dom", "loudness", "entropy"]
@@ -70,6 +71,8 @@ def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
     model = GamBoost(mstop=20).fit(known[[*MARKERS, "sex"]], known["outcome"])
     risk = pd.DataFrame({"step": np.arange(21), "risk": model.path_.risk})
     risk.to_csv(folder / "boost" / "risk_path_published.csv", index=False)
+    saved = scoring_model(model.path_, 20, {}, Procedure("nested", 0.1, 1.3, cut=0.5, prevalence=0.4))
+    write_model(folder / "boost" / "model.json", saved)
     return folder
 
 
@@ -98,6 +101,12 @@ def test_fit_r_gives_the_numbers_of_the_study(exported):
         "GAMM without random intercepts",
     }
     assert len(told) >= 6
+    [of_model] = [line for line in ran.stdout.splitlines() if line.startswith("model.json on the calls")]
+    known = pd.read_parquet(exported.parent / "frames.parquet").drop(columns="time_s")
+    known = known.merge(pd.read_csv(exported.parent / "calls.csv", dtype=str)[["call_id", "sex"]])
+    known.to_parquet(exported / "again.parquet")
+    ours = score(exported / "model.json", exported / "again.parquet").calls
+    assert f"24 calls, mean risk {ours['risk'].mean():.6f}, {ours['flagged'].sum()} flagged" in of_model
     if "mboost is not installed" not in ran.stdout:
         assert any(line.startswith("Boosting") for line in told)
 

@@ -106,6 +106,24 @@ def test_the_saved_model_scores_as_it_was_learned(ran, name) -> None:
         score(result.folder / "scale/model.json", source, prevalence=0.1)
 
 
+@pytest.mark.r
+@pytest.mark.parametrize("name", ["ordinal", "continuous"])
+def test_r_reads_the_study_and_tells_calls_the_same(ran, name, worker, tmp_path) -> None:
+    study, result, calls = ran[name]
+    table = pd.read_csv(study.folder / "markers.csv").merge(calls[["call_id", "sex"]], on="call_id")
+    source = tmp_path / "again.csv"
+    table.to_csv(source, index=False)
+    told = score(result.folder / "scale/model.json", source).calls
+    model = worker.call("bridge_scale", path=str(result.folder / "scale/model.json"), newdata=table).value
+    np.testing.assert_array_equal(model["call_id"], told["call_id"])
+    shared = ["score", "predicted", *(column for column in told if column.startswith("at_least_"))]
+    np.testing.assert_allclose(model[shared], told[shared], rtol=0, atol=1e-10)  # one sum in another order
+    found = worker.call("bridge_study_summary", path=str(result.folder)).value
+    mine = read_table(result.folder, "scale/metrics")
+    np.testing.assert_allclose(found["estimate"], mine["estimate"], rtol=1e-15)
+    assert found["metric"].tolist() == mine["metric"].tolist()
+
+
 def test_a_damaged_model_is_refused(ran, tmp_path) -> None:
     file = ran["ordinal"][1].folder / "scale/model.json"
     with pytest.raises(ModelError, match="of grades or of a number, not of two classes"):

@@ -12,8 +12,8 @@ from voicerisk.pipeline.tables import read_table
 from voicerisk.study import load_study, run_study
 from voicerisk.study.also import assigned, decisions, middle_of, score_by_folds
 from voicerisk.study.protocols import procedure_of
-from voicerisk.study.run_study import forget
 from voicerisk.study.stages import StudyStages, open_results
+from voicerisk.study.whole_run import forget
 from voicerisk.validation.contract import TrainingSet
 from voicerisk.validation.protocols.fold_plan import OuterFold
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from voicerisk.figures.wording import GIVEN_SCORES
 from voicerisk.report.tables import performance_table
-from voicerisk.study.run_study import RunResult
 from voicerisk.study.summary import METHOD, print_summary
+from voicerisk.study.whole_run import RunResult
 
 
 def test_the_console_prints_the_coverage_and_the_whole_procedure_where_an_audit_has_it(tmp_path):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from tests.text.sessions_of_words import OF_CLASS, make_messages
 from voicerisk.errors import ModelError, TextError
 from voicerisk.text.probabilities import balanced_log_loss, contrasts
 from voicerisk.text.splits import oversample, repeated_splits
-from voicerisk.text.tfidf import GRID, fit_tfidf, load_tfidf, terms_of
+from voicerisk.text.tfidf import GRID, TfidfModel, fit_tfidf, load_tfidf, terms_of
 
 CLASSES = ("NS", "SI", "ASE")
 
@@ -145,3 +147,21 @@ def test_contrasts_do_not_depend_on_a_shift_of_all_logits():
     logits = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(contrasts(logits), contrasts(logits + 7.0), atol=1e-12)
     np.testing.assert_allclose(softmax(logits + 700.0, axis=1).sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("idf", [1.0]), ("idf", ["a", "b"]), ("coefficients", [[0.1, 0.2]]), ("coefficients", 7),
+        ("intercepts", [0.1, None]), ("classes", 3), ("terms", None), ("penalty_c", []), ("kind", "t_mlp"),
+    ],
+)  # fmt: skip
+def test_a_saved_baseline_whose_parts_do_not_belong_together_is_refused(tmp_path, key, value):
+    model = TfidfModel(
+        ("NS", "SI"), ("nicht", "mehr"), np.ones(2), np.array([[0.1, 0.2], [0.3, 0.4]]), np.zeros(2), 1.0
+    )
+    model.save(tmp_path)
+    stored = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**stored, key: value}))
+    with pytest.raises(ModelError, match=r"model\.json"):
+        load_tfidf(tmp_path)

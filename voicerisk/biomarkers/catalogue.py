@@ -93,6 +93,30 @@ def catalogue() -> pd.DataFrame:
     return pd.DataFrame([[getattr(m, c) for c in columns] for m in markers().values()], columns=columns)
 
 
+@lru_cache(maxsize=1)
+def _telephone() -> pd.DataFrame:
+    with files("voicerisk.biomarkers").joinpath("telephone.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+def telephone() -> pd.DataFrame:
+    """Return how well each marker survives a telephone, measured on 72 real calls (docs/telephone.md).
+
+    Returns
+    -------
+    DataFrame
+        marker, then Lin's concordance of calls before and after a change: mu_law, gsm (06.10), opus
+        (9 kbit/s), band (300 to 3400 Hz), noise_20, noise_10, noise_0 (white, dB below the speech).
+
+    Examples
+    --------
+    >>> table = telephone().set_index("marker")
+    >>> bool(table.loc["pitch", "gsm"] > 0.95 and table.loc["CPP", "gsm"] < 0.5)
+    True
+    """
+    return _telephone().copy()
+
+
 def catalogue_markdown() -> str:
     """Return the catalogue as Markdown, one section a tier; the documentation holds the same text."""
     titles = {

@@ -13,6 +13,8 @@ COLUMNS = (
 )  # fmt: skip
 KEY = ("protocol", "model", "target", "design", "repeat", "unit", "call_id", "segment", "frame")
 RUN = ("protocol", "model", "target", "design")
+NO_VOICE = "no_voice"  # the model of covariates alone
+RIVAL = "rival"  # protocol of models that stand beside the nested one, on its folds; `model` names them
 UNITS = ("frame", "segment", "call")
 DESIGNS = ("loco", "grouped_kfold", "holdout", "external")
 CALL_COLUMNS = ("call_id", "caller_id", "y", "n_frames")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.wording import DESIGNS, PROTOCOLS, number
+from voicerisk.callers.schema import RIVAL
+from voicerisk.figures.wording import DESIGNS, PROTOCOLS, number, rival_name
 
 BOOTSTRAP = "paired_caller_bootstrap_given_scores"
 RUNS = ("protocol", "model", "other_protocol", "other_model")
@@ -20,6 +21,8 @@ def pair_name(row: Mapping[Any, Any]) -> str:
     'Nested minus published protocol'
     """
     one, other = str(row["protocol"]), str(row["other_protocol"])
+    if other == RIVAL:
+        return f"{one.capitalize()} minus {rival_name(row['other_model'])}"
     if one == other:
         return f"{row['model']} minus {row['other_model']}"
     return f"{one.capitalize()} minus {PROTOCOLS.get(other, other)}"

@@ -168,9 +168,10 @@ def rug(axes: Axes, values: ArrayLike, colour: str, style: Style, *, row: int = 
 
 
 def letter(axes: Axes, index: int, style: Style) -> None:
-    """Write the panel's letter (a, b, c, ...) above its upper left corner."""
+    """Write the panel's letter (a, b, ..., z, aa, ab, ...) above its upper left corner."""
+    rounds, place = divmod(index, 26)
     axes.annotate(
-        chr(ord("a") + index),
+        (chr(ord("a") + rounds - 1) if rounds else "") + chr(ord("a") + place),
         (0, 1),
         xycoords="axes fraction",
         xytext=(-12, 6),

@@ -142,8 +142,9 @@ def listening(
         Columns term, time_s, value: additive contributions in log-odds. Beyond the six largest terms, the
         rest is summed as 'other terms'.
     scores : DataFrame, optional
-        Columns time_s, p_raw; a constant column threshold is drawn as the cut, a constant column protocol
-        names the protocol whose leave-one-caller-out model it is.
+        Columns time_s, p_raw; a constant column call_score is drawn as the call's score (without it the mean
+        of its frames, named so), threshold as the cut; protocol names the protocol whose
+        leave-one-caller-out model it is.
     title : str
         Name of the call, as it may be shown.
     width_mm : float, optional
@@ -203,7 +204,10 @@ def listening(
             protocol = str(scores["protocol"].iloc[0])
             name = PROTOCOLS.get(protocol, plain(protocol))
             of = axes[-2] if contributions is not None else panel
-            of.set_title(f"{name}: the model fitted without this caller", fontsize=style.font_pt)
+            of.set_title(
+                f"{name}, out-of-fold: the model fitted without this caller, not the saved one",
+                fontsize=style.font_pt,
+            )
     if spans is not None:
         _spans(axes, spans, style)
     middle = envelope["time_s"].to_numpy(float)
@@ -335,8 +339,9 @@ def _scores(panel: Axes, table: pd.DataFrame, style: Style) -> None:
     panel.plot(
         x, y, color=style.nested, linewidth=style.line_pt * 0.8, marker=".", markersize=1.2, label="frame"
     )
-    mean = float(table["p_raw"].mean())
-    panel.axhline(mean, color="black", linewidth=style.line_pt, label=f"call score {number(mean)}")
+    own = only(table, "call_score", "scores")
+    score, name = (float(table["p_raw"].mean()), "mean of frames") if own is None else (own, "call score")
+    panel.axhline(score, color="black", linewidth=style.line_pt, label=f"{name} {number(score)}")
     cut = only(table, "threshold", "scores")
     if cut is not None:
         panel.axhline(

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from voicerisk.callers.schema import RIVAL
 from voicerisk.errors import ReportError
 from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
@@ -16,6 +17,7 @@ from voicerisk.figures.wording import (
     DESIGNS,
     PERCENTILE,
     PROTOCOLS,
+    RIVALS,
     UNITS,
     given_scores,
     inside,
@@ -45,7 +47,7 @@ def protocols_compared(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw each metric under both protocols with its interval, by design and unit.
+    """Draw each metric under both protocols with its interval, by design and unit, simple models beside them.
 
     Parameters
     ----------
@@ -81,13 +83,17 @@ def protocols_compared(
     )
     table = one_interval(whole_group(metrics), method)
     table = pd.concat([table, _turned(table, shown)], ignore_index=True)
+    rival = table["protocol"] == RIVAL
+    if rival.any():
+        named = table["protocol"].where(~rival, table["model"])
+        table = table.assign(protocol=named)[~rival | table["unit"].eq("call")]
     table = table[table["metric"].isin(list(shown))]
     if table.empty:
         raise ReportError(
             f"protocols compared: the metrics table has none of {', '.join(shown)} for all callers."
         )
     names = [metric for metric in shown if (table["metric"] == metric).any()]
-    protocols = sorted(ordered(table["protocol"]), key=lambda name: (not name.startswith("published"), name))
+    protocols = sorted(ordered(table["protocol"]), key=_place_of)
     rows = _rows(table)
     width = width_mm or style.two_columns_mm
     line = (style.small_pt * 1.5 * len(protocols) + 4) / 72 * 25.4
@@ -155,7 +161,12 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _protocol_name(name: str) -> str:
     base = name.removesuffix(TURNED)
-    return PROTOCOLS.get(base, plain(base)) + name[len(base) :]
+    return (PROTOCOLS | RIVALS).get(base, plain(base)) + name[len(base) :]
+
+
+def _place_of(series: str) -> tuple[bool, ...]:
+    """Return what puts published first, then nested, then what stands beside it."""
+    return not series.startswith("published"), not series.startswith("nested")
 
 
 def _places(rows: list[tuple[str, str]]) -> dict[tuple[str, str], float]:

@@ -6,10 +6,17 @@ from unicodedata import category
 
 import pandas as pd
 
+from voicerisk.callers.schema import NO_VOICE, RIVAL
 from voicerisk.errors import ReportError
 
 SAVED = "saved"
 PROTOCOLS = {"published": "published protocol", "nested": "nested protocol", SAVED: "saved model, as it is"}
+RIVALS = {
+    "ridge_means": "ridge on call means",
+    "elastic_net": "elastic net on call summaries",
+    "ridge_segments": "ridge on segments",
+    NO_VOICE: "covariates without voice",
+}
 DESIGNS = {
     "loco": "leave one caller out",
     "grouped_kfold": "grouped k-fold",
@@ -232,6 +239,21 @@ def said_of(table: pd.DataFrame) -> str:
     if "class" in table and ("metric" not in table or table["class"].astype(str).ne("1").any()):
         return GIVEN_MODELS
     return GIVEN_SCORES
+
+
+def rival_name(model: object) -> str:
+    """Return what a model that stands beside the nested protocol is called in text."""
+    return RIVALS.get(str(model), str(model).replace("_", " "))
+
+
+def without_rivals(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a metrics table that are of the study's own protocols."""
+    return metrics[metrics["protocol"] != RIVAL]
+
+
+def only_rivals(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a metrics table that are of models beside the nested protocol."""
+    return metrics[metrics["protocol"] == RIVAL]
 
 
 def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:

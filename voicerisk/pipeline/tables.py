@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import StudyError
+from voicerisk.files import read_parquet
 
 # Written as a number and no other way: 001, 1_000 and nan are text.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -186,6 +187,27 @@ def schemas_markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def schemas_in_r() -> str:
+    """Return the kinds of all columns of CSV files as R code, for `r/R/schema.R`.
+
+    Returns
+    -------
+    str
+    """
+    files = {one.file: one for one in schemas().values() if one.file.endswith(".csv")}
+    tables = []
+    for schema in files.values():
+        kinds = {column.name: column.kind for column in schema.columns}
+        kinds["*"] = schema.others[0] if schema.others else "any"
+        pairs = ", ".join(f'"{name}" = "{kind}"' for name, kind in kinds.items())
+        tables.append(f'  "{schema.file}" = c({pairs})')
+    head = (
+        "# The kind of each column of a results folder's CSV files, as the Python package knows it:\n"
+        "# its `schemas_in_r` writes this file. study.R says what a kind means.\n\nstudy_kinds <- list(\n"
+    )
+    return head + ",\n".join(tables) + "\n)\n"
+
+
 def _schema(name: str) -> Schema:
     if name not in schemas():
         raise StudyError(f"There is no table {name!r} in a results folder; there are {', '.join(schemas())}.")
@@ -196,7 +218,7 @@ def _read_parquet(
     path: Path, columns: Sequence[str] | None, filters: Sequence[tuple[str, str, Any]] | None
 ) -> pd.DataFrame:
     try:
-        return pd.read_parquet(
+        return read_parquet(
             path, columns=None if columns is None else list(columns), filters=filters and list(filters)
         )
     except (OSError, ValueError) as problem:

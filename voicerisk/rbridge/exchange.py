@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import RBridgeError
-from voicerisk.files import PRIVATE, replacing, write_text
+from voicerisk.files import PRIVATE, read_json, replacing, write_text
 from voicerisk.pipeline.tables import read_table
-from voicerisk.rbridge.fit_script import HEAD, LASSO, boost_part, gamm_part
+from voicerisk.rbridge.fit_script import HEAD, LASSO, SAVED, boost_part, gamm_part
 from voicerisk.rbridge.found import source_folder
 from voicerisk.rbridge.request import Rds
 from voicerisk.rbridge.worker import Worker
@@ -29,6 +29,8 @@ _COPIES = {
     "screening.csv": "study_screening.csv",
     "lasso_path.csv": "study_lasso_path.csv",
     "boost/risk_path_published.csv": "study_risk_path.csv",
+    "boost/model.json": "model.json",
+    "boost/model_published.json": "model_published.json",
 }
 
 
@@ -50,9 +52,10 @@ def export_r(
     Returns
     -------
     Path
-        The folder: `frames.rds`, `segments.rds` (with sex and outcome joined), the fitted models,
-        `voicerisk.R` (the functions of the R package), the study's own numbers to compare with
-        (`study_*.csv`), and `fit.R`.
+        The folder: `frames.rds`, `segments.rds` (with sex and outcome joined), the fitted models, the saved
+        ones (`model.json`, the nested procedure on all callers, and `model_published.json`), `voicerisk.R`
+        (the functions of the R package), the study's own numbers to compare with (`study_*.csv`), and
+        `fit.R`.
 
     Raises
     ------
@@ -70,8 +73,11 @@ def export_r(
     for name in ("manifest.json", "calls.csv", "frames.parquet", "segments.parquet", "gamm/notes.json"):
         if not (source / name).is_file():
             raise RBridgeError(f"{source} holds no {name}; export_r needs the folder of a finished run.")
-    manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
-    settings = manifest["settings"]
+    manifest = read_json(source / "manifest.json", RBridgeError)
+    settings = manifest.get("settings")
+    rooms = ("cohort", "biomarkers", "gamm", "screening", "boost")
+    if not isinstance(settings, dict) or not all(isinstance(settings.get(room), dict) for room in rooms):
+        raise RBridgeError(f"{source / 'manifest.json'} lacks settings of the study; run the study again.")
     frames, segments = _tables(source, settings)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     models = [path for name in _MODELS if (path := source / "gamm" / name).is_file()]
@@ -176,7 +182,7 @@ def _script(
         callers = frames["caller_id"].groupby(frames[columns[0]].astype(str)).nunique()
         plain = bool((callers >= settings["cohort"].get("level_callers", 1)).all())
     as_in_the_paper = plain and columns == ["sex"] and set(frames["sex"]) <= {"female", "male"}
-    notes = json.loads((source / "gamm" / "notes.json").read_text(encoding="utf-8"))
+    notes = read_json(source / "gamm" / "notes.json", RBridgeError)
     kept = list(notes["kept"])
     for i, (path, spec) in enumerate(specs.items()):
         model = "without_random_intercepts" if spec["covariance"] != "model" else "with_random_intercepts"
@@ -187,6 +193,15 @@ def _script(
             text += f"\n# {path.name} is not refitted: its moderator is none, crossed, or has small levels.\n"
             continue
         text += f"\n# {path.name}" + gamm_part(spec, model, "frames" if by_frame else "segments", i == 0)
+    saved = source / "boost" / "model.json"
+    if saved.is_file():
+        markers = json.loads(saved.read_text(encoding="utf-8"))["model"]["member"]["markers"]
+        if plain and set(markers) <= set(frames.columns):
+            text += SAVED
+        else:
+            text += (
+                "\n# model.json is not applied here: its levels or covariates are no columns of the frames.\n"
+            )
     if settings["screening"]["unit"] == "segment" and (source / "lasso_path.csv").is_file():
         terms = read_table(source, "screening")["term"]
         if all(name in segments.columns and not segments[name].isna().any() for name in terms):

@@ -40,6 +40,16 @@ compare <- function(what, new, old, tolerance) {{
 }}
 """
 
+SAVED = """
+## The model that is handed out: the nested procedure run once on all callers --------------------------------
+saved <- voicerisk$vr_read_model("model.json")
+risk <- voicerisk$vr_risk(saved, frames)
+cat(sprintf(
+  "model.json on the calls it was learned from: %d calls, mean risk %.6f, %d flagged\\n",
+  nrow(risk), mean(risk$risk), sum(risk$flagged)
+))
+"""
+
 ROWS = """
 ## The GAMM ------------------------------------------------------------------------------------------------
 library(mgcv)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
     from voicerisk.report.calls import CallInReport
     from voicerisk.report.cohort_table import cohort_characteristics
-    from voicerisk.report.comparison_table import comparison_table
+    from voicerisk.report.comparisons import comparison_table
     from voicerisk.report.export import export_study
     from voicerisk.report.formats import estimate, interval, p_value
     from voicerisk.report.html import write_report

@@ -9,10 +9,11 @@ from typing import Any
 
 from pandas import DataFrame
 
-from voicerisk.figures.wording import metric_name, number, one_interval, whole_group
+from voicerisk.figures.wording import metric_name, number, one_interval, whole_group, without_rivals
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.gather import Results
+from voicerisk.report.rivals import rivals_line
 from voicerisk.report.tables import PublicationTable
 
 NOT_REPORTED = "NOT REPORTED"
@@ -168,7 +169,7 @@ def _candidates(results: Results) -> int:
 
 
 def _performance(metrics: DataFrame) -> Iterator[tuple[str, str, str]]:
-    table = one_interval(metrics)
+    table = one_interval(without_rivals(metrics))
     whole = whole_group(table)
     for protocol, rows in whole[(whole["unit"] == "call") & (whole["design"] == "loco")].groupby(
         "protocol", sort=False
@@ -187,6 +188,8 @@ def _performance(metrics: DataFrame) -> Iterator[tuple[str, str, str]]:
         ]
         if shown:
             yield f"Performance of calls, {protocol} protocol", "; ".join(shown) + ".", "measured"
+    if said := rivals_line(metrics):
+        yield "Performance of simple models", said, "measured"
     if "subgroup" in table:
         groups = [group for group in table["subgroup"].dropna().unique() if group not in ("", "all")]
         text = "Metrics by " + ", ".join(map(str, groups)) if groups else NOT_REPORTED

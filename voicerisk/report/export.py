@@ -32,6 +32,8 @@ CALL_COLUMNS = ("call_id", "caller_id", "sex", "outcome", "n_segments", "duratio
 TABLES = (
     "flow.csv",
     "missing.csv",
+    "repeatability.csv",
+    "settling.csv",
     "metrics.csv",
     "comparisons.csv",
     "screening.csv",

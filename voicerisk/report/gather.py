@@ -1,6 +1,5 @@
 """What a study folder holds, read for a report."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 
 from voicerisk.errors import ReportError, StudyError
 from voicerisk.figures.gallery import read_labels, stored
+from voicerisk.files import read_json
 from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
 OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
@@ -79,6 +79,11 @@ def gather(study_dir: Path) -> Results:
     manifest = _json(study_dir / "manifest.json")
     if manifest is None:
         raise ReportError(f"{study_dir}: there is no manifest.json here; run the study to its end first.")
+    known = [manifest.get(name, {}) for name in ("settings", "stages")]
+    if isinstance(known[0], dict):
+        known += [known[0].get(room, {}) for room in ("cohort", "report")]
+    if not all(isinstance(part, dict) for part in known):
+        raise ReportError(f"{study_dir / 'manifest.json'} is damaged; run the study again.")
     manifest.pop("recordings", None)
     notes = _json(study_dir / "gamm" / "notes.json") or {}
     smooths, terms = (_csv(study_dir, f"gamm/{name}") for name in ("smooths", "terms"))
@@ -122,15 +127,7 @@ def _readable(table: pd.DataFrame | None, notes: dict[str, Any]) -> pd.DataFrame
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: not readable as JSON ({error}); run the study again.") from error
-    if not isinstance(content, dict):
-        raise ReportError(f"{path}: holds no table of names and values; run the study again.")
-    return content
+    return read_json(path, ReportError) if path.is_file() else None
 
 
 def _csv(study_dir: Path, name: str) -> pd.DataFrame | None:

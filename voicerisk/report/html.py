@@ -23,11 +23,12 @@ from voicerisk.report.checklist import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.comparison_table import comparison_table
+from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
+from voicerisk.report.rivals import rivals_table
 from voicerisk.report.scale_tables import decisions_table, scale_tables, spectrum_effect_table
 from voicerisk.report.secrets import secrets_of
 from voicerisk.report.tables import (
@@ -323,6 +324,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
             if several
             else [performance_table(results.metrics, flow=flow_of(results))]
         )
+        simple = rivals_table(results.metrics)
+        made["performance"] += [simple] if simple is not None else []
     if len(results.of_middle) == 3:
         made.setdefault("performance", []).extend(
             [

@@ -9,12 +9,13 @@ import pandas as pd
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.gallery import DRAWINGS
-from voicerisk.figures.wording import DESIGNS, one_interval, whole_group
+from voicerisk.figures.wording import DESIGNS, one_interval, whole_group, without_rivals
 from voicerisk.files import PRIVATE, replacing, write_text
 from voicerisk.report.answer import answer
 from voicerisk.report.class_tables import has_classes
 from voicerisk.report.formats import count, estimate, median_iqr
 from voicerisk.report.gather import Results, gather
+from voicerisk.report.rivals import rivals_line
 from voicerisk.report.writers import latex_text
 
 FORMATS = (".md", ".docx", ".tex")
@@ -216,7 +217,7 @@ def _who(results: Results) -> tuple[str, ...]:
 
 def _performance(results: Results, metrics: pd.DataFrame) -> tuple[str, ...]:
     paragraphs = [" ".join(answer(metrics, results.ladder))]
-    rows = one_interval(whole_group(metrics))
+    rows = one_interval(whole_group(without_rivals(metrics)))
     rows = rows[rows["unit"] == "call"]
     for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
         found = part.drop_duplicates("metric").set_index("metric").to_dict("index")
@@ -228,6 +229,7 @@ def _performance(results: Results, metrics: pd.DataFrame) -> tuple[str, ...]:
         if values:
             place = DESIGNS.get(str(design), str(design))
             paragraphs.append(f"{str(protocol).capitalize()} protocol, {place}: {_listed(values)}.")
+    paragraphs += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     paragraphs.append(gap("what these numbers mean for a service, and for whom they do not hold"))
     return tuple(paragraphs)
 

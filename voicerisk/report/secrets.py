@@ -4,7 +4,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,6 +21,7 @@ OUR_WORDS = frozenset(
         other text label labels file calls.csv study.toml results data home audio sound wav""",
     )
 )
+_RUN = re.compile(r"\w+")  # what str.isalnum() takes, and the underscore
 _LEAST = 2  # letters of a name that is looked for
 _NUMBERED = re.compile(
     r"(?i)\b(?:calls?|callers?|ids?|sessions?|users?)\b[ :(#'\"]*((?:[\w-]+['\"]?(?:, ?| and )?['\"]?)+)"
@@ -44,22 +45,46 @@ class Secrets:
     words: tuple[str, ...]
     cells: frozenset[str]
     numbers: frozenset[str]
+    _by_start: dict[str, dict[int, set[str]]] = field(init=False, repr=False, compare=False)
+    _odd: list[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the words by the letters and digits they begin with, so that a text is walked once for all."""
+        by_start: dict[str, dict[int, set[str]]] = {}
+        odd = []
+        for one in self.words:
+            start = _RUN.match(one)
+            if start is None:
+                odd.append(one)
+            else:
+                by_start.setdefault(start[0], {}).setdefault(len(one), set()).add(one)
+        object.__setattr__(self, "_by_start", by_start)
+        object.__setattr__(self, "_odd", odd)
 
     def found_in(self, text: str) -> str | None:
-        """Return the first of the secrets that a text holds as a word of its own; None without one."""
-        for one in self.words:
+        """Return a secret that a text holds as a word of its own; None without one."""
+        for run in _RUN.finditer(text) if self._by_start else ():
+            for length, words in self._by_start.get(run[0], {}).items():
+                one = text[run.start() : run.start() + length]
+                if one in words and _ends(one, text, run.start() + length):
+                    return one
+        for one in self._odd:
             place = text.find(one)
             while place >= 0:
-                around = text[max(0, place - 1) : place], text[place + len(one) : place + len(one) + 1]
-                if not (_joins(around[0]) and _joins(one[0])) and not (_joins(around[1]) and _joins(one[-1])):
+                if _ends(one, text, place + len(one)):
                     return one
                 place = text.find(one, place + 1)
         if self.numbers:
             for match in _NUMBERED.finditer(text):
-                for one in re.findall(r"[\w-]+", match[1]):
-                    if one in self.numbers:
-                        return one
+                for number in re.findall(r"[\w-]+", match[1]):
+                    if number in self.numbers:
+                        return number
         return None
+
+
+def _ends(word: str, text: str, end: int) -> bool:
+    """Say whether a word that stands in a text ends there, and does not go on."""
+    return not (_joins(word[-1]) and _joins(text[end : end + 1]))
 
 
 def _joins(sign: str) -> bool:

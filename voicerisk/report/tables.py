@@ -20,6 +20,7 @@ from voicerisk.figures.wording import (
     one_interval,
     ordered,
     whole_group,
+    without_rivals,
 )
 from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
 from voicerisk.report.spectrum import spectrum_note
@@ -269,7 +270,7 @@ def performance_table(
         ["protocol", "design", "unit", "metric", "estimate", "lower", "upper", "n", "n_events", "n_callers"],
         "performance table",
     )
-    table = one_interval(whole_group(metrics), method)
+    table = one_interval(whole_group(without_rivals(metrics)), method)
     table = table[table["metric"].isin(list(shown))]
     single = _one_call_each(table)
     if single:

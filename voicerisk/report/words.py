@@ -6,11 +6,20 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.differences import auroc_gap
-from voicerisk.figures.wording import DESIGNS, GIVEN_SCORES, HEADLINE, number, one_interval, whole_group
+from voicerisk.figures.wording import (
+    DESIGNS,
+    GIVEN_SCORES,
+    HEADLINE,
+    number,
+    one_interval,
+    whole_group,
+    without_rivals,
+)
 from voicerisk.report import class_report, class_tables
 from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
+from voicerisk.report.rivals import rivals_line
 from voicerisk.report.scale_tables import middle_sentence, scale_answer
 from voicerisk.report.spectrum import spectrum_note
 
@@ -46,7 +55,7 @@ def in_short(results: Results) -> list[str]:
     if class_tables.has_classes(metrics):
         return class_tables.in_short(metrics, results.labels)
     lines += answer(metrics, results.ladder)
-    table = one_interval(whole_group(metrics))
+    table = one_interval(whole_group(without_rivals(metrics)))
     calls = table[table["unit"] == "call"]
     if len(calls):
         row = calls.iloc[0]
@@ -73,6 +82,7 @@ def in_short(results: Results) -> list[str]:
                 "With the direction chosen from the same scores, as R's pROC does, this would read "
                 f"{number(auto)}."
             )
+    lines += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     if len(found):
         lines += _intervals(results)
     gap = auroc_gap(results.comparisons)

@@ -9,8 +9,8 @@ from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
     from voicerisk.study.check import Check, check_study
-    from voicerisk.study.run_study import RunResult, run_study
     from voicerisk.study.settings import Study, load_study
+    from voicerisk.study.whole_run import RunResult, run_study
 
 __all__ = ["Check", "RunResult", "Study", "check_study", "load_study", "run_study"]
 

@@ -91,7 +91,8 @@ def check_study(path: Path | str) -> Check:
     try:
         study = load_study(path)
         found.append((FINE, "study file", f"{study.path.name} can be read", ""))
-        found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
+        if not is_scale(study):
+            found += [(MEND, "R", why, "") for why in missing_in_r(*r_packages(study))]
         calls = _calls(study)
         broken = calls[calls["why_not"] != ""]
         found += [(MEND, "recordings and tracks", why, "") for why in broken["why_not"]]

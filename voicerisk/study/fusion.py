@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.errors import StudyError
-from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet, write_text
+from voicerisk.files import PRIVATE, read_parquet, write_csv, write_json, write_parquet, write_text
 from voicerisk.validation import ValidationSettings, compute_metrics
 from voicerisk.validation.fusion.join import fused_predictions, join_sources
 from voicerisk.validation.fusion.rescue import compare_sources, false_alarm_rate, rescue_sentences
@@ -116,7 +116,7 @@ def _source(given: str, protocol: str, positive: Sequence[str]) -> Source:
     if not path.is_file():
         raise StudyError(f"There is no predictions table {path}.")
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
     except (OSError, ValueError) as problem:
         raise StudyError(f"{path} is no Parquet file: {str(problem).splitlines()[0]}.") from None
     several = any(str(column).startswith("p_raw_") for column in table.columns)

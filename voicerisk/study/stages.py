@@ -29,6 +29,7 @@ from voicerisk.study.extraction.calls import (
 from voicerisk.study.ratings import write_ratings
 from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
+from voicerisk.validation.metrics.repeatability import repeatability
 
 PROTOCOLS = ("published", "nested")
 REPORT = "report.html"
@@ -141,7 +142,8 @@ class StudyStages(Stages):
         by = ["outcome", *study.cohort.groups]
         labelled = found.frames.merge(halved(cohort.calls, study)[["call_id", *by]], on="call_id", how="left")
         write_csv(folder.file("missing.csv"), missing_counts(labelled, by, found.markers))
-        names = ["calls", "flow", "exclusions", "channel", "missing"]
+        write_csv(folder.file("repeatability.csv"), repeatability(found.segments, found.markers))
+        names = ["calls", "flow", "exclusions", "channel", "missing", "repeatability"]
         ratings = write_ratings(cohort, study, folder)
         return [*(f"{name}.csv" for name in names), "frames.parquet", "segments.parquet", *ratings], notes
 
@@ -219,13 +221,38 @@ class StudyStages(Stages):
         )
         return True
 
-    def metrics(self, wanted: Sequence[str]) -> pd.DataFrame:
-        """Measure the predictions of the protocols."""
+    def rivals(self, tables: ModelTables, wanted: bool) -> list[str]:
+        """Judge the simple models on the folds of the nested protocol, where it was run; name the stage."""
+        from voicerisk.study.rivals import run_rivals_stage
+
+        if not wanted:
+            self.folder.forget("rivals")
+            return []
+        study = self.study
+        mark = fingerprint(
+            extract=self.marks["extract"],
+            levels=study.biomarkers.levels,
+            strata=study.cohort.strata,
+            covariates=(study.cohort.covariates, study.boost.covariates),
+            moderator=study.cohort.moderator_column,
+            validation=plain(replace(study.validation, protocols=PROTOCOLS)),
+            code=code_of(run_rivals_stage),
+        )
+        self.run(
+            "rivals",
+            "Simple models on the same folds",
+            mark,
+            lambda move: run_rivals_stage(study, tables, self.folder, move),
+        )
+        return ["rivals"]
+
+    def metrics(self, wanted: Sequence[str], rivals: Sequence[str]) -> pd.DataFrame:
+        """Measure the predictions of the protocols, and of simple models where they were judged."""
         from voicerisk.study.output.metrics import write_metrics
 
         study = self.study
         mark = fingerprint(
-            protocols={name: self.marks[name] for name in wanted},
+            protocols={name: self.marks[name] for name in (*wanted, *rivals)},
             validation=plain(study.validation),
             code=code_of(write_metrics),
         )

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from voicerisk.figures.differences import auroc_gap
-from voicerisk.figures.wording import GIVEN_SCORES, one_interval
+from voicerisk.figures.wording import GIVEN_SCORES, one_interval, without_rivals
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
+from voicerisk.report.rivals import rivals_line
 from voicerisk.report.scale_tables import middle_sentence
 from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.run_study import RunResult
 from voicerisk.study.saved_models import spoken_optimism
 from voicerisk.study.stages import REPORT
+from voicerisk.study.whole_run import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,8 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
         Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
         the scores as given.
     """
-    rows = one_interval(metrics[(metrics["unit"] == "call") & (metrics["subgroup"] == "all")], METHOD)
+    of_calls = (metrics["unit"] == "call") & (metrics["subgroup"] == "all")
+    rows = one_interval(without_rivals(metrics[of_calls]), METHOD)
     columns = {}
     for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
         cells = {row["metric"]: _cell(row) for row in part.to_dict("records")}
@@ -117,6 +119,9 @@ def print_summary(result: RunResult, console: "Console") -> None:
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
+    rivals = rivals_line(result.metrics, read_table(result.folder, "comparisons"))
+    if rivals:
+        console.print(rivals, highlight=False, markup=False)
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)

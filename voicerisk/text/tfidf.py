@@ -103,13 +103,17 @@ def load_tfidf(folder: Path) -> TfidfModel:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["kind"] != "tfidf" or content["format"] != FORMAT:
             raise ModelError(f"{path} holds no TF-IDF model of format {FORMAT}.")
-        return TfidfModel(
-            tuple(content["classes"]), tuple(content["terms"]), np.array(content["idf"]),
-            np.array(content["coefficients"]), np.array(content["intercepts"]), float(content["penalty_c"]),
-        )  # fmt: skip
+        classes, terms = (tuple(map(str, content[key])) for key in ("classes", "terms"))
+        numbers = [np.array(content[key], dtype=np.float64) for key in ("idf", "coefficients", "intercepts")]
+        shapes = [(len(terms),), (len(classes), len(terms)), (len(classes),)]
+        if [one.shape for one in numbers] != shapes or not all(np.isfinite(one).all() for one in numbers):
+            raise ValueError("numbers that do not belong to its classes and terms")
+        idf, coefficients, intercepts = numbers
+        penalty_c = float(content["penalty_c"])
+        return TfidfModel(classes, terms, idf, coefficients, intercepts, penalty_c)
     except FileNotFoundError:
         raise ModelError(f"There is no {path}.") from None
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelError(f"{path} is not readable as a TF-IDF model.") from None
 
 

@@ -96,3 +96,26 @@ test_that("three levels of a moderator have three curves, and EDF and P of each"
   expect_equal(nrow(on_a_device(plot(fit, draws = 0L))), 300L)
   expect_true(all(paste(c("callback", "chat", "line"), "EDF") %in% names(voicerisk:::wide_smooths(vr_tables(fit)$smooths, TRUE))))
 })
+
+test_that("figures say what their intervals leave out, and shade where a difference leaves 0, in both systems", {
+  study <- example_study()
+  expect_equal(voicerisk:::figure_of(study, "roc")$note, voicerisk:::given_scores)
+  study$metrics$method <- "exact"
+  expect_null(voicerisk:::figure_of(study, "roc")$note)
+  skip_if_not_installed("ggplot2")
+  expect_match(ggplot2::autoplot(example_study(), "calibration")$labels$caption, "the variance of refitting is left out")
+  rows <- data.frame(
+    marker = "dom", contrast = "male - female", x = 1:5, estimate = 1, lower = c(-1, 0.1, 0.2, NA, -1), upper = 2, lower_simultaneous = NA,
+    upper_simultaneous = NA, level = 0.95
+  )
+  drawn <- voicerisk:::gg(voicerisk:::figure("differences", rows))
+  shades <- Filter(function(layer) inherits(layer$geom, "GeomRect") && !inherits(layer$geom, "GeomRibbon"), drawn$layers)
+  expect_equal(shades[[1L]]$data$from, c(1.5, 2.5))
+})
+
+test_that("the rug is drawn also where a column has an odd name", {
+  rows <- calls_example
+  names(rows)[names(rows) == "dom"] <- "dom (Hz)"
+  fit <- vr_gamm(rows, "dom (Hz)", k = 4, random = character(), covariance = "caller_jackknife", engine = "gam")
+  expect_equal(unique(voicerisk:::figure_of(fit, draws = 0L)$observed$marker), "dom (Hz)")
+})

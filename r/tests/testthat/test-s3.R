@@ -120,3 +120,25 @@ test_that("Parquet files that cannot be read are named, and text that is not UTF
   expect_equal(vr_read_study(folder, encoding = "latin1")$calls$town, "K\u00f6ln")
   expect_error(vr_read_study(folder, encoding = "utf8"), "must be")
 })
+
+test_that("columns of a study are what the schema says, and what no schema knows is a number only as one is written", {
+  folder <- tempfile("study")
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  writeLines(c(
+    "call_id,caller_id,sex,outcome,file,site,age", "1,NA,female,1,a.wav,001,30", "02,007,F,0,\"b,c.wav\",002,", "3,8,male,,d.wav,NA,31.5"
+  ), file.path(folder, "calls.csv"))
+  writeLines(c("user_id,kept,value", "12,True,1e3", "13,False,-0.5"), file.path(folder, "elsewhere.csv"))
+  study <- vr_read_study(folder)
+  calls <- study$calls
+  expect_equal(calls$call_id, c("1", "02", "3"))
+  expect_equal(calls$caller_id, c("NA", "007", "8"))
+  expect_equal(calls$sex, c("female", "F", "male"))
+  expect_equal(calls$outcome, c(1, 0, NA))
+  expect_equal(calls$file[2L], "b,c.wav")
+  expect_equal(calls$site, c("001", "002", "NA"))
+  expect_equal(calls$age, c(30, NA, 31.5))
+  expect_equal(study$elsewhere, data.frame(user_id = c("12", "13"), kept = c(TRUE, FALSE), value = c(1000, -0.5)))
+  writeLines(c("step,n", "a,1", "b,0.5"), file.path(folder, "flow.csv"))
+  expect_error(vr_read_study(folder), "flow.csv, row 2: n is \"0.5\", not a whole number")
+})

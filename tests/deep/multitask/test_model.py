@@ -163,6 +163,12 @@ def test_a_model_file_gives_the_same_bits_back(tmp_path):
     for task, (raw, p) in model.predict(data.features.blocks).items():
         np.testing.assert_array_equal(again.predict(data.features.blocks)[task][0], raw)
         np.testing.assert_array_equal(again.predict(data.features.blocks)[task][1], p)
+    whole = file.read_bytes()
+    for part in (b"layers", b"scaling.W.mean", b"network."):
+        assert part in whole
+        file.write_bytes(whole.replace(part, b"x" * len(part)))
+        with pytest.raises(MultitaskError, match="damaged multitask model"):
+            load_model_file(file)
     file.write_bytes(b"nothing")
     with pytest.raises(MultitaskError, match="not readable as safetensors"):
         load_model_file(file)

@@ -178,6 +178,21 @@ def test_separation_is_said_and_the_marker_found_without_intercept(worker, tmp_p
 
 
 @pytest.mark.r
+def test_intercepts_that_separate_are_left_out_where_they_would_take_minutes(worker, tmp_path, monkeypatch):
+    rows = cohort(mixed=False)
+    alone = fit_gamm(rows, ["x1", "x2"], GammSettings(k=5), worker=worker).readable
+    monkeypatch.setattr("voicerisk.models.gamm.fit.MOST_SEPARATED", 2 * 2 * 4 + 30 - 1)  # curves, callers
+    fit = fit_gamm(rows, ["x1", "x2"], GammSettings(k=5), rds_path=tmp_path / "model.rds", worker=worker)
+    assert fit.model == WITHOUT and fit.separated and fit.beside is None and fit.readable is fit
+    assert fit.notes[0].startswith("Separation: all 30 callers have one outcome each")
+    assert "it was not made" in fit.notes[0]
+    pd.testing.assert_frame_equal(fit.smooths, alone.smooths)
+    assert (tmp_path / "model.rds").is_file() and set(fit.table("curves")["model"]) == {WITHOUT}
+    monkeypatch.setattr("voicerisk.models.gamm.fit.MOST_SEPARATED", 2 * 2 * 4 + 30)
+    assert fit_gamm(rows, ["x1", "x2"], GammSettings(k=5), worker=worker).model == WITH
+
+
+@pytest.mark.r
 def test_no_separation_without_constant_outcomes(worker):
     fit = fit_gamm(cohort(), ["x1"], GammSettings(k=5), worker=worker)
     assert not fit.separated

@@ -78,6 +78,9 @@ def test_contributions_add_up_to_the_held_out_score(finished, protocol):
     stored = pd.read_parquet(results / f"predictions_{protocol}.parquet")
     stored = stored.query("unit == 'frame' and design == 'loco' and call_id == @call").set_index("time_s")
     np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), stored["p_raw"][log_odds.index], atol=1e-6)
+    whole = pd.read_parquet(results / f"predictions_{protocol}.parquet")
+    whole = whole.query("unit == 'call' and design == 'loco' and call_id == @call")["p_raw"].iloc[0]
+    assert heard.parts["scores"]["call_score"].eq(whole).all()
     assert set(parts["term"]) <= {"start and sex", "rms_db", "f2_freq", "roughness", "dom"}
     # Everything is in the recording's own time.
     length = len(heard.recording.samples) / heard.recording.sample_rate

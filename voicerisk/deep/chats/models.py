@@ -298,7 +298,7 @@ def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identit
         kind, classes = about["kind"], tuple(about["classes"])
     except FileNotFoundError:
         raise ModelError(f"There is no {folder / 'model.json'}.") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{folder / 'model.json'} is not readable as a text model.") from None
     if kind == "tfidf":
         return load_tfidf(folder)
@@ -312,16 +312,18 @@ def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identit
         raise ModelError(
             f"{folder / 'model.json'} is of kind {kind!r}, format {about.get('format')!r}: not known."
         )
-    settings = NetworkSettings(**about["network"])
     try:
+        settings = NetworkSettings(**about["network"])
         weights = load_file(folder / "model.safetensors")
         if kind == "t_mlp":
             network: Any = MessageNetwork(about["dimension"], len(classes), settings)
         else:
             network = WordNetwork(torch.zeros_like(weights["vectors"]), len(classes), settings)
         network.load_state_dict(weights)
-    except (SafetensorError, KeyError, RuntimeError, OSError) as problem:
-        raise ModelError(f"{folder / 'model.safetensors'} cannot be loaded: {problem}") from problem
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as problem:
+        raise ModelError(
+            f"{folder / 'model.safetensors'} (or model.json beside it) cannot be loaded: {problem}"
+        ) from problem
     network.eval()
     if kind == "w2v_mlp":
         return WordModel(classes, network, tuple(about["words"]), about["max_words"], settings)

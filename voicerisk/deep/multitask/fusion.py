@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.errors import MultitaskError
+from voicerisk.files import read_parquet
 from voicerisk.validation.fusion.join import FUSED, join_sources
 from voicerisk.validation.fusion.rescue import compare_sources, false_alarm_rate
 from voicerisk.validation.fusion.sources import Source, read_source
@@ -35,7 +36,14 @@ def read_voice_scores(path: Path, protocol: str) -> Source:
     """
     if not path.is_file():
         raise MultitaskError(f"There is no predictions file {path}; check [multitask] voice_scores.")
-    return read_source(pd.read_parquet(path), VOICE, protocol=protocol)
+    try:
+        table = read_parquet(path)
+    except (OSError, ValueError) as problem:
+        said = str(problem).split("\n")[0]
+        raise MultitaskError(
+            f"{path} is no Parquet file ({said}); check [multitask] voice_scores."
+        ) from problem
+    return read_source(table, VOICE, protocol=protocol)
 
 
 def late_fusion(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,10 +53,7 @@ def load_model_file(path: Path) -> MultitaskModel:
     MultitaskError
         For a missing file, or one that is no such model.
     """
-    import torch
     from safetensors import SafetensorError, safe_open
-
-    from voicerisk.deep.multitask.network import SharedNetwork
 
     if not Path(path).is_file():
         raise MultitaskError(f"There is no model file {path}.")
@@ -63,10 +61,22 @@ def load_model_file(path: Path) -> MultitaskModel:
         with safe_open(path, framework="np") as file:
             head = json.loads((file.metadata() or {}).get("model", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as problem:
+    except (SafetensorError, ValueError, RecursionError) as problem:
         raise MultitaskError(f"{path} is not readable as safetensors ({problem}).") from None
-    if head.get("format") != FORMAT:
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise MultitaskError(f"{path} holds no multitask model of the format {FORMAT}.")
+    try:
+        return _built(head, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
+        raise MultitaskError(f"{path} is a damaged multitask model ({problem}); save it again.") from problem
+
+
+def _built(head: dict[str, Any], tensors: dict[str, Any]) -> MultitaskModel:
+    """Return the model that a file describes."""
+    import torch
+
+    from voicerisk.deep.multitask.network import SharedNetwork
+
     symbols = tuple(head["symbols"])
     scalings = {s: Scaling(tensors[f"scaling.{s}.mean"], tensors[f"scaling.{s}.sd"]) for s in symbols}
     sizes = {task: len(names) for task, names in head["classes"].items()}

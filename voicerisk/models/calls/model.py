@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def mixed(models: Sequence[CallModel], weights: Sequence[float]) -> CallModel:
     )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class CallFit:
     """The members of the family on one training set.
 
@@ -156,12 +157,16 @@ class CallFit:
     names : tuple of str
     link : ndarray, shape (n_calls, members)
         Log-odds of all calls given, also of those that were not learned from.
-    models : tuple of CallModel
     """
 
     names: tuple[str, ...]
     link: Floats
-    models: tuple[CallModel, ...]
+    _made: tuple[Callable[[], CallModel], ...] = field(repr=False)
+
+    @cached_property
+    def models(self) -> tuple[CallModel, ...]:
+        """The members as additive models, made when they are asked for: inner folds need scores alone."""
+        return tuple(make() for make in self._made)
 
 
 def fit_calls(
@@ -231,7 +236,7 @@ def fit_calls(
     turn, features = _standardised(features, train, share)
 
     residual, variance = about.residual(outcome, share)
-    links, models = [], []
+    links, made = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
         size = np.ones(len(names))
@@ -248,25 +253,41 @@ def fit_calls(
         design = design / unit
         intercept, beta = about.fit(design[train], outcome, weights, penalty)
         links.append(intercept + design @ beta)
-        beta = beta / unit
         widths = np.cumsum([column.shape[1] for column in columns])[:-1]
-        *curves, shift = np.split(beta, widths)
+        *curves, shift = np.split(beta / unit, widths)
         theta = [part_.reshape(part.shape[1:]) * np.sqrt(size)[:, None] for part_ in curves]
-        if len(theta) == 1:
-            by_level = [theta[0]] * (len(levels) + 1)
-        else:
-            common = np.sqrt(COMMON_SHARE) * theta[0]
-            by_level = [*(common + one for one in theta[1:]), common]
-        risks = np.sqrt(LEVEL_SHARE) * shift if len(levels) > 1 else np.zeros(len(levels))
-        models.append(
-            CallModel(
-                intercept,
-                dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
-                _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
-                tuple(markers),
+        made.append(
+            partial(
+                _model, float(intercept), theta, shift, levels, names, grids, turn, centres, tuple(markers)
             )
         )
-    return CallFit(tuple(members), np.stack(links, axis=1), tuple(models))
+    return CallFit(tuple(members), np.stack(links, axis=1), tuple(made))
+
+
+def _model(
+    intercept: float,
+    theta: Sequence[Floats],
+    shift: Floats,
+    levels: Sequence[str],
+    names: Sequence[str],
+    grids: Sequence[Grid],
+    turn: Floats,
+    centres: Floats,
+    markers: tuple[str, ...],
+) -> CallModel:
+    """Return the additive model of fitted coefficients: `theta` of what is common and of each level."""
+    if len(theta) == 1:
+        by_level = [theta[0]] * (len(levels) + 1)
+    else:
+        common = np.sqrt(COMMON_SHARE) * theta[0]
+        by_level = [*(common + one for one in theta[1:]), common]
+    risks = np.sqrt(LEVEL_SHARE) * shift if len(levels) > 1 else np.zeros(len(levels))
+    return CallModel(
+        intercept,
+        dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
+        _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
+        markers,
+    )
 
 
 def _filled(features: Floats, train: NDArray[np.int64], share: Floats) -> Floats:

@@ -19,7 +19,14 @@ import pandas as pd
 from voicerisk.errors import ModelError, RBridgeError
 from voicerisk.files import PRIVATE, replacing
 from voicerisk.models.gamm.p_values import benjamini_hochberg, holm
-from voicerisk.models.gamm.settings import MOSTLY_CONSTANT, GammSettings, check_table, separation_text
+from voicerisk.models.gamm.settings import (
+    MOST_CURVED,
+    MOST_SEPARATED,
+    MOSTLY_CONSTANT,
+    GammSettings,
+    check_table,
+    separation_text,
+)
 from voicerisk.rbridge import Kept, Worker
 
 __all__ = ["CURVES", "SMOOTHS", "WITH", "WITHOUT", "GammFit", "GammSettings", "fit_gamm"]
@@ -78,7 +85,9 @@ class GammFit:
     notes, warnings : tuple of str
         What a reader must know in plain words, and R's own warnings word for word.
     separated : bool
-        Whether a random intercept can explain the outcome completely (constant within every group).
+        Whether a random intercept can explain the outcome completely (constant within every group). Where
+        that fit would have more than `MOST_SEPARATED` coefficients (bam), it is not made: this fit is then
+        the one without random intercepts, and `beside` is None.
     kept : tuple of str
         Markers that stay: all, or with `drop` those with p <= 0.05 for some sex.
     rds_path : Path or None
@@ -151,7 +160,9 @@ def fit_gamm(
     Where the outcome never changes within a caller (every caller has one label), an intercept per caller
     separates the data: its fit is returned as asked, with a note that says why its curves shrink to nothing,
     and `GammFit.beside` holds the same smooths without that intercept, whose tests and intervals take the
-    caller as the unit (one-step leave-one-caller-out jackknife).
+    caller as the unit (one-step leave-one-caller-out jackknife). Where intercepts and curves together have
+    more than 500 coefficients (bam), the separating fit would take minutes; it is left out with a note, and
+    the fit without the intercept is returned.
 
     Parameters
     ----------
@@ -250,6 +261,16 @@ def fit_gamm(
         ).value
         separated = bool((separation["share"] >= MOSTLY_CONSTANT).any())
 
+        # Intercepts that separate take very many iterations, to a fit that is not to be believed.
+        hopeless = (
+            separated
+            and settings.engine == "bam"
+            and random_sd is None
+            and min(MOST_CURVED, _coefficients(settings, data, len(markers), sex))
+            + int(separation["groups"].sum())
+            > MOST_SEPARATED
+        )
+
         def fit(model: str, random: Sequence[str], path: Path | None) -> GammFit:
             mine = {**arguments, "random": list(random)}
             if model == WITHOUT:
@@ -272,6 +293,10 @@ def fit_gamm(
                 time_limit,
             )
 
+        if hopeless:
+            alone = fit(WITHOUT, (), rds_path)
+            notes = (separation_text(separation, left_out=True), *alone.notes)
+            return replace(alone, notes=notes, separated=True, kept=_kept(alone, markers, settings))
         model = WITH if settings.random else WITHOUT
         try:
             main = fit(model, settings.random, rds_path)
@@ -293,10 +318,13 @@ def _discrete(settings: GammSettings, data: pd.DataFrame, markers: Sequence[str]
     """
     if settings.engine != "bam":
         return False
-    coefficients = len(markers) * data[sex].nunique() * (settings.k - 1)
-    return (
-        settings.level == "frame" or len(data) <= _LOSSLESS_ROWS or len(data) * coefficients**2 > _EXACT_WORK
-    )
+    work = len(data) * _coefficients(settings, data, len(markers), sex) ** 2
+    return settings.level == "frame" or len(data) <= _LOSSLESS_ROWS or work > _EXACT_WORK
+
+
+def _coefficients(settings: GammSettings, data: pd.DataFrame, markers: int, sex: str) -> int:
+    """Return the number of coefficients that the curves would have with k as it is asked for."""
+    return markers * data[sex].nunique() * (settings.k - 1)
 
 
 def _fit_one(

@@ -102,16 +102,26 @@ def check_table(
 
 # From this share of groups without a change of outcome on, intercepts explain labels, not markers.
 MOSTLY_CONSTANT = 0.5
+# Coefficients up to which a fit whose intercepts separate ends within half a minute (bam, 45,000 rows).
+MOST_SEPARATED = 500
+MOST_CURVED = 400  # coefficient_limit of the R package, which lowers k to stay below it
 
 
-def separation_text(separation: pd.DataFrame) -> str:
-    """Say in plain words what a separating random intercept does to the fit."""
+def separation_text(separation: pd.DataFrame, left_out: bool = False) -> str:
+    """Say in plain words what a separating random intercept does to the fit, or why it was left out."""
     names = {"caller": "caller", "call": "call", "segment": "segment"}
     told = []
     for row in separation.to_dict("records"):
         if row["share"] >= MOSTLY_CONSTANT:
             how_many = "all" if row["constant"] == row["groups"] else f"{row['constant']} of"
             told.append(f"{how_many} {row['groups']} {names[str(row['group'])]}s have one outcome each")
+    if left_out:
+        return (
+            f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the "
+            "outcome, and the markers are left with nothing to explain. With so many intercepts and curves "
+            f"(more than {MOST_SEPARATED} coefficients) such a fit takes minutes and says nothing: it was "
+            "not made. The fit is without random intercepts and with caller-clustered intervals."
+        )
     return (
         f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the outcome, "
         "and the markers are left with nothing to explain: their curves shrink towards zero and their tests "

@@ -1,6 +1,5 @@
 """Checks of an audit that need no refit: the study's tables, its recordings, and what an earlier run left."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from voicerisk.biomarkers.catalogue import telephone
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import Cohort
+from voicerisk.errors import StudyError
+from voicerisk.files import read_json
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.tables import read_table
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import degenerate_scores, plausibility_bound, riley_sample_size
@@ -27,6 +30,7 @@ from voicerisk.validation.audit.findings import LADDER, Finding
 from voicerisk.validation.audit.plausibility import expected_shrinkage
 
 SERVICE = "service"
+SURVIVES = 0.5  # concordance after GSM below which a marker is spoken of as lost
 # What R's lower-case conventions of calls.csv hold that is the outcome itself, or a name.
 NOT_CHECKED = ("call_id", "caller_id", "y", "outcome", "path", "file", "labels", "n_frames")
 
@@ -68,6 +72,7 @@ def check_study(
         findings += channel_findings(channel, calls)
         measured = channel_table(channel, calls)
     findings += _of_earlier_run(folder)
+    findings += _fragile(study, folder)
     sizes, enough = _sample_size(study, tables)
     bounds, possible = _plausibility(study, tables, folder)
     return Checked(
@@ -164,7 +169,7 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
     """Read what `voicerisk run` left: who each learned object saw, and whether the scores say anything."""
     file = folder.file("provenance.json")
     if file.is_file():
-        for protocol, provenance in json.loads(file.read_text(encoding="utf-8")).items():
+        for protocol, provenance in read_json(file, StudyError).items():
             for one in group_overlap(provenance):
                 concerns = LADDER if protocol == "published" else one.concerns
                 yield Finding(
@@ -184,6 +189,26 @@ def _of_earlier_run(folder: ResultsFolder) -> Iterator[Finding]:
                     "Do not read this AUROC in either direction.",
                     LADDER if protocol == "published" else "the study",
                 )  # fmt: skip
+
+
+def _fragile(study: Study, folder: ResultsFolder) -> list[Finding]:
+    """Name the markers of the screening that a GSM line makes other markers of."""
+    if study.biomarkers.frames is not None or not has_table(folder.path, "screening"):
+        return []
+    kept = read_table(folder.path, "screening").query("selected")["marker"]
+    survives = telephone().set_index("marker")["gsm"].reindex(kept)
+    lost = survives[survives < SURVIVES]
+    if lost.empty:
+        return []
+    return [
+        Finding(
+            "fragile_markers", "note",
+            f"{len(lost)} of {len(kept)} markers kept do not survive a GSM line: {', '.join(lost.index)}.",
+            "concordance of calls before and after GSM 06.10 on 72 real calls: "
+            + ", ".join(f"{name} {value:.2f}" for name, value in lost.items()),
+            "Do not pool lines or score calls of another line with them; see docs/telephone.md.",
+        )
+    ]  # fmt: skip
 
 
 def _sample_size(study: Study, tables: ModelTables) -> tuple[pd.DataFrame, list[Finding]]:
@@ -247,6 +272,7 @@ def _plausibility(
     shown = read_table(folder.path, "metrics").query(
         "metric == 'auroc' and unit == 'call' and subgroup == 'all'"
     )
+    shown = shown[shown["protocol"] != RIVAL]
     shown = shown[shown["method"].str.contains("percentile")]
     table = shown[["protocol", "design", "estimate", "lower", "upper"]].assign(
         r2=r2,

@@ -20,6 +20,7 @@ from voicerisk.biomarkers import extract_file
 from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.cohort import Cohort
 from voicerisk.files import PRIVATE, write_parquet
+from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.settings import Study
@@ -231,13 +232,15 @@ def controls_beside(
     if not sounds:
         return tuple(one for one in found if len(one.columns.columns) > 1)
     file = place / "other_sound.parquet"
-    if not file.is_file():
+    kept = place / "other_sound.json"
+    if kept_step(kept) is None:
         # A table of the user's own markers names markers that no recording here can give again.
         own = study.biomarkers.frames is not None
         markers = chosen("all", "published") if own else tuple(study.biomarkers.markers)
         preset = "published" if own else study.biomarkers.preset
         with reporter.stage("Sound outside the caller's speech") as move:
             write_parquet(file, other_sound(cohort, study.audio, markers, preset, jobs, move), PRIVATE)
+        keep_step(kept, sorted(markers), file)
     table = pd.read_parquet(file)
     for kind, what in WHAT.items():
         columns = table[table["kind"] == kind].drop(columns=["kind", "n_frames"])

@@ -15,6 +15,7 @@ from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.protocols import joined, part_of
+from voicerisk.study.rivals import PREDICTIONS
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
 from voicerisk.validation.metrics.compute import ONE_CLASS
@@ -46,9 +47,22 @@ def write_metrics(
         prevalence=study.validation.prevalence,
         progress=move,
     )
+    every = [str(note) for note in metrics.attrs.get("notes", ())]
+    rivals = rivals_at_study_prevalence(study, folder, protocols)
+    if rivals is not None:
+        of_rivals = compute_metrics(
+            rivals,
+            study.validation,
+            bootstrap_strata=study.validation.strata,
+            units=("call",),
+            prevalence=study.validation.prevalence,
+        )
+        metrics = pd.concat([metrics, of_rivals], ignore_index=True)
     write_csv(folder.file("metrics.csv"), metrics)
     comparisons = paired_differences(
-        predictions, seed=study.validation.seed, bootstrap_strata=study.validation.strata
+        predictions if rivals is None else pd.concat([predictions, rivals], ignore_index=True),
+        seed=study.validation.seed,
+        bootstrap_strata=study.validation.strata,
     )
     write_csv(folder.file("comparisons.csv"), comparisons)
     out_of_bag = cut_stability(predictions, study.validation)
@@ -77,7 +91,6 @@ def write_metrics(
         )
     alarms = degenerate_scores(predictions)
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
-    every = [str(note) for note in metrics.attrs.get("notes", ())]
     write_json(folder.file("metrics_notes.json"), every)
     resamples = [note for note in every if "of the resamples" in note]
     alone = [note for note in every if ONE_CLASS in note]
@@ -101,6 +114,15 @@ def write_metrics(
         *(["settling.csv"] if len(settled) else []),
     ]
     return names, list(dict.fromkeys(notes))
+
+
+def rivals_at_study_prevalence(
+    study: Study, folder: ResultsFolder, protocols: Sequence[str]
+) -> pd.DataFrame | None:
+    """Return the predictions of the simple models; None where the nested protocol was not run."""
+    if "nested" not in protocols:
+        return None
+    return at_study_prevalence(read_table(folder.path, PREDICTIONS), study.validation.prior)[0]
 
 
 def settled_calls(
@@ -142,7 +164,7 @@ def at_study_prevalence(predictions: pd.DataFrame, prior: float | None) -> tuple
     """
     if prior is None:
         return predictions, []
-    calls = (predictions["protocol"] == "nested") & (predictions["unit"] == "call")
+    calls = (predictions["protocol"] != "published") & (predictions["unit"] == "call")
     share = float(predictions.loc[calls].drop_duplicates("call_id")["y"].mean()) if calls.any() else prior
     moved = predictions.copy()
     moved.loc[calls, "p"] = shift_prevalence(predictions.loc[calls, "p"].to_numpy(), prior, share)

@@ -1,6 +1,5 @@
 """One call to look at and listen to: its sound, its markers, and what adds up to its score."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy.special import expit
 
 from voicerisk.audio import Recording, read_recording
 from voicerisk.errors import StudyError
+from voicerisk.files import read_json
 from voicerisk.models.calls.model import COMMON, mixed
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.pipeline.tables import read_table
@@ -46,7 +46,7 @@ class HeardCall:
     parts : mapping of str to DataFrame
         spectrogram, spans (start_s, end_s, label), tracks (marker, time_s, value), contributions (term,
         time_s, value in log-odds; in every frame they sum to the log-odds of p_raw), scores (time_s, p_raw,
-        threshold, protocol).
+        call_score, threshold, protocol).
     """
 
     call_id: str
@@ -155,7 +155,7 @@ def listen_to(study: Study, results: Path, call_id: str, protocol: str | None = 
         "spans": spans.reset_index(drop=True),
         "tracks": frame_tracks(mine, strongest[:SHOWN_MARKERS]),
         "contributions": contributions,
-        "scores": scores[["time_s", "p_raw", "threshold", "protocol"]],
+        "scores": scores[["time_s", "p_raw", "call_score", "threshold", "protocol"]],
     }
     return HeardCall(call_id, protocol, recording, envelope, parts)
 
@@ -185,6 +185,10 @@ def _scores(results: Path, protocol: str, call_id: str) -> pd.DataFrame:
         )
     if rows["time_s"].isna().any():
         raise StudyError(f"The frames of call {call_id!r} have no times (time_s): there is nothing to draw.")
+    # A call's score need not be the mean of its frames': of call models it is not.
+    whole = [("unit", "==", "call"), *chosen[1:]]
+    own = read_table(results, f"predictions_{protocol}", filters=whole)["p_raw"]
+    rows = rows.assign(call_score=float(own.iloc[0]))
     return rows.sort_values(["segment", "frame"], kind="stable").reset_index(drop=True)
 
 
@@ -294,4 +298,4 @@ def _protocol_notes(results: Path, protocol: str) -> dict[str, Any]:
     path = results / part_of(protocol) / "notes.json"
     if not path.is_file():
         raise StudyError(f"{results} lacks {path.relative_to(results)}; run the study again.")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return read_json(path, StudyError)

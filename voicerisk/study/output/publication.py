@@ -20,6 +20,7 @@ from voicerisk.report import (
     performance_table,
     thresholds_table,
 )
+from voicerisk.report.rivals import rivals_table
 from voicerisk.report.scale_tables import decisions_table, spectrum_effect_table
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.settings import Study
@@ -100,7 +101,11 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
         yield replace(table, notes=(*table.notes, *_fit_notes(fit[fit["model"] == readable].iloc[0], study)))
     if has_table(folder.path, "gamm/caller_split"):
         yield _split_table(read_table(folder.path, "gamm/caller_split"), labels, moderator)
-    yield performance_table(read_table(folder.path, "metrics"), flow=read_table(folder.path, "flow"))
+    metrics = read_table(folder.path, "metrics")
+    yield performance_table(metrics, flow=read_table(folder.path, "flow"))
+    simple = rivals_table(metrics)
+    if simple is not None:
+        yield simple
     comparisons = read_table(folder.path, "comparisons")
     if len(comparisons):
         yield comparison_table(comparisons)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import CohortSettings
 from voicerisk.files import write_csv
 from voicerisk.models import read_model
+from voicerisk.models.saved.additive import CALL
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
@@ -95,7 +97,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "(metrics.csv)",
         "measures": ", ".join(sorted(set(metrics["metric"]))),
         "updating": "nested: logistic recalibration on inner out-of-fold scores, thresholds.csv",
-        "prediction": "mean probability of a call's frames, recalibrated; boost/model.json",
+        "prediction": _prediction(folder),
         "class_imbalance": f"nested: training weights hold the class prior at {prior:.3f}; p is a risk at it",
         "threshold": f"{validation.threshold}, {validation.bootstraps} bootstraps; thresholds.csv",
         "train_evaluation": "the same study, by callers left out; another study: voicerisk validate",
@@ -150,6 +152,19 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
     return facts
 
 
+def _prediction(folder: ResultsFolder) -> str:
+    """Say how the model that is handed out makes a call's risk."""
+    file = folder.file("boost/model.json")
+    if not file.is_file():
+        return "mean probability of a call's frames, not recalibrated; boost/model_published.json"
+    how = (
+        "log-odds of a call: offset, its level, and for each marker the mean of its curve over the frames"
+        if read_model(file).unit == CALL
+        else "mean probability of a call's frames"
+    )
+    return f"{how}, recalibrated; boost/model.json"
+
+
 def _full_model(folder: ResultsFolder) -> str:
     """Say what file lets others use the model that was validated, and what it holds."""
     file = folder.file("boost/model.json")
@@ -189,6 +204,7 @@ def _settings(values: Any) -> str:
 def _performance(metrics: pd.DataFrame) -> str:
     shown = metrics[
         (metrics["unit"] == "call")
+        & (metrics["protocol"] != RIVAL)
         & (metrics["subgroup"] == "all")
         & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
         & metrics["method"].str.contains("percentile", na=False)

@@ -120,7 +120,8 @@ def run_study(
         shown = [
             protocol for protocol in PROTOCOLS if stages.protocol(protocol, tables, kept, protocol in wanted)
         ]
-        metrics = stages.metrics(shown)
+        rivals = stages.rivals(tables, "nested" in shown)
+        metrics = stages.metrics(shown, rivals)
         forget(folder, ["scale", "scale_model"])
         if study.cohort.score_also and "nested" in shown:
             score_also(stages, tables, kept)

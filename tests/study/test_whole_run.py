@@ -1,6 +1,7 @@
 """A whole study on markers of its own: outputs, what runs again when, what does not depend on jobs."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,11 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     # A shift of one frame SD, 40 frames a call, caller SD 0.3. The published protocol may stay far below: of
     # 12 callers, leaving one out moves the offset against them.
     assert (auroc.loc[auroc["protocol"] == "nested", "estimate"] > 0.8).all()
+    simple = result.metrics.query("protocol == 'rival' and unit == 'call' and metric == 'auroc'")
+    assert set(simple["model"]) == {"ridge_means", "elastic_net", "ridge_segments"}
+    assert (simple["estimate"] > 0.7).all()
+    pairs = pd.read_csv(out / "comparisons.csv").query("metric == 'auroc' and other_protocol == 'rival'")
+    assert set(pairs["other_model"]) == set(simple["model"]) and set(pairs["design"]) == {"grouped_kfold"}
 
     provenance = json.loads((out / "provenance.json").read_text())
     everyone = set(provenance["nested"]["callers"])
@@ -95,7 +101,8 @@ def test_both_protocols_write_every_output_and_find_the_planted_marker(write_stu
     (tmp_path / "study" / "study.toml").write_text(text)
     third = told()
     run_study(load_study(tmp_path / "study" / "study.toml"), out, reporter=third)
-    assert third.unchanged == ["Biomarkers", "Lasso screening", "GAMM (mgcv)"]
+    simple = "Simple models on the same folds"
+    assert third.unchanged == ["Biomarkers", "Lasso screening", "GAMM (mgcv)", simple]
     # A changed input runs everything again.
     frames_table = pd.read_csv(tmp_path / "study" / "markers.csv")
     frames_table.loc[0, "x"] += 0.5
@@ -110,12 +117,13 @@ def test_one_protocol_leaves_no_stale_results_of_the_other(write_study, tmp_path
     out = tmp_path / "out"
     run_study(load_study(file), out, protocols=("published",))
     assert not (out / "predictions_nested.parquet").exists()
+    assert not (out / "predictions_rivals.parquet").exists()
     assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"published"}
     file.write_text(SETTINGS.replace("mstop = 10", "mstop = 9"))
     run_study(load_study(file), out, protocols=("nested",))
     # The published predictions were made with mstop = 10: beside the new ones they would mislead.
     assert not (out / "predictions_published.parquet").exists()
-    assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"nested"}
+    assert set(pd.read_csv(out / "metrics.csv")["protocol"]) == {"nested", "rival"}
 
 
 def test_markers_without_information_leave_an_empty_set_and_say_so(write_study, tmp_path, told):
@@ -252,7 +260,11 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_result(write_study, tmp_pat
         "-j",
         "1",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Nothing of the surroundings is part of a result: another seed of hashes, locale and clock, two jobs.
+    surroundings = {**os.environ, "PYTHONHASHSEED": "77", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
+    )
     folds = stopped / ".state" / "checkpoints" / "nested"
     for _ in range(30_000):  # five minutes: a busy machine is slow to start
         if process.poll() is not None or len(list(folds.rglob("*.npz"))) > 5:
@@ -267,6 +279,6 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_result(write_study, tmp_pat
     kept = len(list(folds.rglob("*.npz")))
     assert kept > 5
 
-    run_study(load_study(file), stopped, protocols=("nested",))
+    run_study(load_study(file), stopped, protocols=("nested",), jobs=2)
     pd.testing.assert_frame_equal(_predictions(stopped, "nested"), _predictions(whole, "nested"))
     assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
