@@ -43,6 +43,7 @@ TABLES = (
     "gamm/curves.csv",
     "boost/partial_effects.csv",
     "boost/importance.csv",
+    "service_cuts.csv",
     "also/spectrum.csv",
     "also/decisions.csv",
     "also/flagged.csv",

@@ -44,6 +44,8 @@ class Results:
         metrics, calibration and spectrum of a study of grades or of a number.
     of_middle : dict
         spectrum, decisions and flagged, where the left-out middle was scored.
+    service_cuts : DataFrame or None
+        Cuts by several rules side by side.
     """
 
     manifest: dict[str, Any]
@@ -66,6 +68,7 @@ class Results:
     of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
     of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
     of_middle: dict[str, pd.DataFrame] = field(default_factory=dict)
+    service_cuts: pd.DataFrame | None = None
 
 
 def gather(study_dir: Path) -> Results:
@@ -107,6 +110,7 @@ def gather(study_dir: Path) -> Results:
         ladder=_csv(study_dir, "audit/ladder"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
+        service_cuts=_csv(study_dir, "service_cuts"),
         of_middle={
             name: table for name in OF_MIDDLE if (table := _csv(study_dir, f"also/{name}")) is not None
         },

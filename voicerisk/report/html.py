@@ -31,6 +31,7 @@ from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.rivals import rivals_table
 from voicerisk.report.scale_tables import decisions_table, scale_tables, spectrum_effect_table
 from voicerisk.report.secrets import secrets_of
+from voicerisk.report.service_cuts import service_cuts_table
 from voicerisk.report.tables import (
     PublicationTable,
     gamm_table,
@@ -339,6 +340,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         made.setdefault("performance", []).append(comparison_table(results.comparisons))
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
+    if results.service_cuts is not None:
+        made.setdefault("calls", []).append(service_cuts_table(results.service_cuts))
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
     if scores:
         spans = results.segments if show_labels else None
