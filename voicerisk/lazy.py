@@ -1,7 +1,9 @@
 """Faces of rooms: a public name is imported when it is first used.
 
-A face lists its names under `if TYPE_CHECKING`, where editors and type checkers read them; `attach` reads the
-same lines, so that no second list can disagree with them. Nothing is read before a name is asked for.
+A face lists under `if TYPE_CHECKING` what it lends to other rooms, where editors and type checkers read it;
+`attach` reads the same lines, so that no second list can disagree with them. Nothing is read before a name is
+asked for. `__all__` is what a user reaches for: documented with an example, listed by `dir` and in the
+reference.
 """
 
 from __future__ import annotations
@@ -50,10 +52,10 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
     homes: dict[str, tuple[str, str]] = {}
 
     def get(name: str) -> Any:
-        if name in face.__all__:
-            if not homes:
-                with open(file, encoding="utf-8") as source:  # noqa: PTH123 - pathlib is slow to import
-                    homes.update(homes_of(source.read()))
+        if not homes and (name in face.__all__ or not name.startswith("__")):
+            with open(file, encoding="utf-8") as source:  # noqa: PTH123 - pathlib is slow to import
+                homes.update(homes_of(source.read()))
+        if name in homes:
             module, inside = homes[name]
             found = import_module(f"{package}.{name}") if module == package else None
             found = getattr(import_module(module), inside) if found is None else found

@@ -3,7 +3,7 @@
     python benchmarks/evidence/honest.py linear:20:200 noise:40:200 ... [--out found.csv] [--first 0]
 
 Each argument is truth:callers:cohorts. Cohorts are tables of frames with 12 markers, ICC 0.3, 12 frames in 4
-spans a call, one call a caller, 40 % with the outcome, sex balanced. Truths: `linear` (every marker moves by
+spans a call, one call a caller, 40% with the outcome, sex balanced. Truths: `linear` (every marker moves by
 0.25), `u` (four markers spread more, one moves by 0.2), `by_sex` (six markers move by 0.4, in women up where
 in men down), `sparse` (two markers move by 0.5), `noise`. A cohort has one grouped k-fold with inner folds.
 
@@ -88,7 +88,7 @@ def within_folds(rows: pd.DataFrame) -> float:
     return right / pairs if pairs else np.nan
 
 
-def measure(truth: str, n: int, seed: int) -> list[dict[str, object]]:
+def measure(truth: str, n: int, seed: int, only: str = "") -> list[dict[str, object]]:
     """Judge the nested default and the simple models on one cohort."""
     tables = cohort(truth, n, seed)
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", "sex"]]
@@ -97,6 +97,8 @@ def measure(truth: str, n: int, seed: int) -> list[dict[str, object]]:
     found = []
     rivals = {rival.name: rival for rival in simple_models(tables)}
     for name in ("nested", *rivals):
+        if only and name != only:
+            continue
         started = time.process_time()
         run = (
             run_nested(calls, fitter, settings)
@@ -142,6 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("honest.csv"))
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--show", type=Path)
+    parser.add_argument("--only", default="", help="one model: nested, ridge_means, ...")
     args = parser.parse_args()
     if args.show:
         with pd.option_context("display.width", 250, "display.max_columns", 30, "display.max_rows", 200):
@@ -150,7 +153,7 @@ def main() -> None:
     for cell in args.cells:
         truth, n, cohorts = cell.split(":")
         for seed in range(args.first, args.first + int(cohorts)):
-            rows = pd.DataFrame(measure(truth, int(n), seed))
+            rows = pd.DataFrame(measure(truth, int(n), seed, args.only))
             rows.to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
 
 

@@ -21,6 +21,7 @@ from scipy.stats import norm
 
 from voicerisk.validation.metrics.discrimination import delong
 from voicerisk.validation.metrics.logistic import logit
+from voicerisk.validation.metrics.widening import widened, widening
 
 FRAMES, ICC, MOVING = 30, 0.3, 3
 SPREAD = np.sqrt(ICC + (1 - ICC) / FRAMES)
@@ -160,6 +161,14 @@ def one_cohort(
     put("given scores, percentile", "k-fold, 10 repeats", tuple(np.quantile(of_given.mean(0), LEVELS)))
     put("given scores, percentile", "loco", tuple(np.quantile(areas(loco, y, given), LEVELS)))
     put("given scores, DeLong", "loco", delong(y, loco).wald())
+    k = int(folds[0].max()) + 1
+    for centre, values, parts in (
+        ("k-fold", of_given[0], k),
+        ("k-fold, 10 repeats", of_given.mean(0), k),
+        ("loco", areas(loco, y, given), n),
+    ):
+        low, high = (float(end) for end in np.quantile(values, LEVELS))
+        put("given scores, widened", centre, widened("auroc", estimates[centre], low, high, widening(parts)))
     bags = given[:n_boot]
     models = ridge_fits(X, y, bags, (bags @ y) / n)
     out_of_bag = areas(linear(models, X), y, (bags == 0).astype(float))

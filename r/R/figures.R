@@ -135,6 +135,7 @@ figure_of.vr_cv <- function(x, which = NULL, ...) {
   )
 }
 
+widened_intervals <- "Intervals resample callers and are widened for what learning anew would add."
 given_scores <- "Intervals: bootstrap of callers, given these scores; the variance of refitting is left out, so they are too short."
 
 # Sensitivity and false positive rate at every distinct score.
@@ -207,7 +208,13 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
     differences = figure("differences", need("figures/difference_curves", "gamm/differences"), labels = labels, markers = markers,
       observed = optional("figures/difference_curves.observed")),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
-    roc = figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x)), note = note),
+    roc = {
+      points <- need("figures/roc")
+      # Models that stand beside the protocols have no curve.
+      said <- if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))
+      wider <- !is.null(note) && any(grepl("widened", tables$metrics$method))
+      figure("roc", points, said = said[said$protocol %in% points$protocol, ], note = if (wider) widened_intervals else note)
+    },
     calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip"), note = note),
     decision = figure("decision", need("figures/decision_curves"), note = note),
     dots = {

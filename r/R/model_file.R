@@ -94,6 +94,8 @@ model_of_version_2 <- function(plain, path) {
 #' @param newdata Data frame with the markers and, where the model has one, the moderator (of sex: female, male, F or M
 #'   in any case).
 #' @param sex Name of the moderator in `newdata`.
+#' @param call Name of the column that says which rows are one call; needed where the model looks at how far rows lie from
+#'   the mean of their call.
 #' @return Data frame, one row a row of `newdata`: p_raw, log_odds, base (offset and level), one column a marker with its
 #'   contribution in log-odds, n_outside (markers beyond the range of the training rows), and `<marker>_outside`. A
 #'   row's p_raw is no risk of a call: [vr_risk()] gives that.
@@ -102,7 +104,7 @@ model_of_version_2 <- function(plain, path) {
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
 #' head(vr_score(model, calls_example))
 #' @export
-vr_score <- function(model, newdata, sex = model$moderator) {
+vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
   if (!inherits(model, "vr_model")) refuse("vr_score needs what vr_read_model gives, not a ", class(model)[1L], ".")
   once(newdata, c(model$markers, if (model$needs_sex) sex))
   n <- nrow(newdata)
@@ -126,6 +128,10 @@ vr_score <- function(model, newdata, sex = model$moderator) {
   }
   for (effect in model$effects) {
     x <- as.numeric(newdata[[effect$marker]])
+    if (identical(effect$of, "spread")) {
+      if (!call %in% names(newdata)) refuse("the new rows have no column \"", call, "\" that says which call they are of.")
+      x <- (x - stats::ave(x, newdata[[call]], FUN = function(of_call) mean(of_call, na.rm = TRUE)))^2
+    }
     mine <- which(effect$sex == "all" | sexes == effect$sex)
     parts[mine, effect$marker] <- parts[mine, effect$marker] + model_curve(effect, x[mine], model$outside)
   }
@@ -173,7 +179,7 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   if (!is.numeric(here) || length(here) != 1L || !isTRUE(here > 0 && here < 1)) {
     refuse("prevalence is ", format(here), "; it must be a share above 0 and below 1.")
   }
-  scored <- vr_score(model, newdata, sex)
+  scored <- vr_score(model, newdata, sex, call)
   of <- factor(newdata[[call]], unique(newdata[[call]]))
   score <- if (identical(model$unit, "call")) stats::plogis(link_of_calls(model, newdata, scored, of)) else
     as.vector(tapply(scored$p_raw, of, mean))

@@ -36,6 +36,18 @@ def test_a_model_that_learned_nothing_is_called_so():
     assert len(said) == 1
 
 
+def test_folds_that_learned_nothing_are_said_with_what_simple_models_found():
+    made = metrics_of(nested=("loco", 0.52, 0.4, 0.6), rival=("loco", 0.64, 0.5, 0.7))
+    made.loc[made["protocol"] == "rival", "model"] = "ridge_means"
+    row = made.iloc[0].to_dict() | {"metric": "folds_constant", "method": "count"}
+    few, many = (pd.concat([made, pd.DataFrame([row | {"estimate": share}])]) for share in (0.2, 0.4))
+    assert len(answer(few)) == 1
+    assert answer(many)[1] == (
+        "In 40% of the folds it learned nothing: the study is too small for this procedure, or there is "
+        "nothing to find. Of the simple models ridge on call means came furthest, to AUROC 0.64."
+    )
+
+
 def test_no_cut_is_no_decision():
     said = answer(metrics_of(nested=("loco", 0.5, float("nan"), float("nan"))))
     assert said == ["Of 20 calls with the outcome the honest model found none: it learned no cut."]

@@ -95,3 +95,12 @@ def test_the_headline_figure_names_them(metrics):
     assert [text for text in texts if not text.startswith(("published", "without"))] == [
         "nested protocol", "elastic net on call summaries", "ridge on call means"
     ]  # fmt: skip
+
+
+def test_the_model_without_voice_looks_like_no_other(metrics):
+    from voicerisk.figures.style import DEFAULT, looks
+
+    shown = looks(
+        ["published", "nested", "elastic_net", "no_voice", "ridge_means", "ridge_segments"], DEFAULT
+    )
+    assert len({(one.colour, one.marker) for one in shown.values()}) == len(shown)

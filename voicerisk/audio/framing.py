@@ -1,4 +1,4 @@
-"""Cutting samples into 40 ms frames with 50 % overlap.
+"""Cutting samples into 40 ms frames with 50% overlap.
 
 The layout is soundgen 2.5.1's: frames start at 0, hop, 2 hop, ..., nothing is padded, and the last frame may
 not end on the last sample.
@@ -76,6 +76,12 @@ def frames(samples: Floats, starts: Ints, window: int) -> Floats:
         Evenly spaced first samples, as `frame_starts` gives them (or a slice of them).
     window : int
         Samples of a frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frames(np.arange(6.0), np.array([0, 2]), window=4).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
     """
     if len(starts) == 0:
         return np.empty((0, window), dtype=np.float64)

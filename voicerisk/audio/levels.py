@@ -193,6 +193,12 @@ def pre_emphasise(samples: Floats, coefficient: float) -> Floats:
 
     The first sample is treated as if the sound before it had stood still: keeping it whole would put a click
     at the start of every span, and that click would set the peak of the extent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pre_emphasise(np.array([1.0, 1.0, 0.0]), 0.5).tolist()
+    [0.5, 0.5, -0.5]
     """
     if coefficient == 0.0 or len(samples) == 0:
         return samples
@@ -204,5 +210,11 @@ def pre_emphasise(samples: Floats, coefficient: float) -> Floats:
 
 
 def dbfs(amplitude: float) -> float:
-    """Return 20 log10(amplitude) re full scale = 1; -inf for 0."""
+    """Return 20 log10(amplitude) re full scale = 1; -inf for 0.
+
+    Examples
+    --------
+    >>> dbfs(0.5), dbfs(0.0)
+    (-6.020599913279624, -inf)
+    """
     return 20.0 * float(np.log10(amplitude)) if amplitude > 0 else -np.inf

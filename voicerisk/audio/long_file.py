@@ -275,6 +275,10 @@ def prepare_file(
     ------
     AudioError
         As `read_recording` and `prepare`.
+
+    Examples
+    --------
+    >>> prepare_file("call.wav", [(0.5, 12.0)])  # doctest: +SKIP
     """
     path, settings = Path(path), settings or AudioSettings()
     with opened(path, settings.channel) as (file, _):

@@ -231,7 +231,14 @@ class SoundHash:
 
 
 def content_hash(samples: Floats, sample_rate: int) -> str:
-    """Return the SHA-256 of decoded samples (float64, little endian) and their rate, as hexadecimal text."""
+    """Return the SHA-256 of decoded samples (float64, little endian) and their rate, as hexadecimal text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> content_hash(np.zeros(3), 8000) == content_hash(np.zeros(3), 16000)
+    False
+    """
     digest = SoundHash(sample_rate)
     digest.update(samples)
     return digest.hexdigest()

@@ -113,6 +113,15 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         unit or design, missing ids, y that is not a class, scores that are NaN or outside 0-1, a `p` on frame
         rows, weights that are not positive, duplicate keys, a call of two callers or with two outcomes, a
         caller whose calls lie in more than one fold of a repeat (they would be in training and test at once).
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> table = load_example("predictions")
+    >>> check_predictions(table)
+    >>> check_predictions(table.assign(p_raw=2.0))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    voicerisk.errors.ValidationError: ...
     """
     classes = classes_of(predictions)
     score_columns = tuple(f"{kind}_{c}" for kind in ("p_raw", "p") for c in classes) or ("p_raw", "p")

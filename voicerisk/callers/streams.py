@@ -43,6 +43,7 @@ class Stream(IntEnum):
     FUSION_RESCUE = 107
     CHAT_EXPLANATIONS = 109
     GRADES = 113
+    POWER = 149
     SERVICES_OUT = 127
     SCORED_ALSO = 137
 

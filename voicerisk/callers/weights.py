@@ -56,6 +56,11 @@ def training_weights(
     ------
     ValidationError
         Where one class is absent or `prior` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> training_weights(["a", "a", "b", "c"], [1, 1, 0, 0], prior=0.5).round(2).tolist()
+    [0.75, 0.75, 0.75, 0.75]
     """
     if prior is not None and not 0.0 < prior < 1.0:
         raise ValidationError(f"The class prior must lie strictly between 0 and 1, not {prior!r}.")

@@ -26,8 +26,17 @@ def plan(
     icc: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Correlation between calls of one caller.")
     ] = 0.5,
+    simulate: Annotated[
+        int,
+        typer.Option(min=0, help="Simulated studies of each size, to learn the nested procedure on."),
+    ] = 0,
+    markers: Annotated[int, typer.Option(min=1, help="Markers of a simulated study; a third move.")] = 12,
+    callers: Annotated[
+        list[int] | None, typer.Option("--callers", help="Callers of a simulated study; may be repeated.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for plan.csv, plan.md, intervals.csv.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for plan.csv, plan.md and other tables."),
     ] = None,
 ) -> None:
     """Say how many callers a study needs, to learn a model and to validate it."""
@@ -35,6 +44,7 @@ def plan(
     from rich.table import Table
 
     from voicerisk.study.plan import plan_study, write_plan
+    from voicerisk.study.power import SIZES, power_curve, spoken_power
 
     found = plan_study(
         prevalence, auroc, parameters, nagelkerke=r2, threshold=threshold, sensitivity=sensitivity,
@@ -50,6 +60,10 @@ def plan(
     for row in found.intervals.itertuples(index=False):
         screen.print(f"{row.callers:>5} callers: AUROC {auroc:.2f} ({row.lower:.2f} to {row.upper:.2f})")
     screen.print(found.paragraph, highlight=False, markup=False)
+    curve = None
+    if simulate:
+        curve = power_curve(auroc, prevalence, markers=markers, sizes=callers or SIZES, cohorts=simulate)
+        screen.print(spoken_power(curve, auroc, markers), highlight=False, markup=False)
     if out is not None:
-        write_plan(found, out)
+        write_plan(found, out, curve)
         screen.print(f"Written: {out}", highlight=False, soft_wrap=True, markup=False)

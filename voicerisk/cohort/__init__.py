@@ -16,11 +16,7 @@ from voicerisk.cohort.textgrid import read_textgrid
 from voicerisk.cohort.where import Where, parse_where
 
 __all__ = [
-    "Cohort",
     "CohortSettings",
-    "CssrsCoding",
-    "Rating",
-    "Where",
     "cssrs_to_outcome",
     "describe_cohort",
     "load_cohort",

@@ -37,6 +37,15 @@ def read_audacity(path: Path) -> pd.DataFrame:
     ------
     CohortError
         If a line is not of this form, a time is not a finite number, or a label ends before it starts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> track = Path(tempfile.mkdtemp()) / "call.txt"
+    >>> _ = track.write_text("0.5\t2.0\tcaller\n2.0\t3.1\tcounsellor\n")
+    >>> read_audacity(track)[["start_s", "end_s", "label"]].values.tolist()
+    [[0.5, 2.0, 'caller'], [2.0, 3.1, 'counsellor']]
     """
     rows, ranges = _audacity(path, read_text(path, CohortError))
     return pd.DataFrame(

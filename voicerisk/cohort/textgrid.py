@@ -96,6 +96,10 @@ def read_textgrid(path: Path, tier: str | None = None) -> pd.DataFrame:
     ------
     CohortError
         If the file is not a TextGrid, is cut off, has no such tier, or an interval ends before it starts.
+
+    Examples
+    --------
+    >>> read_textgrid("call.TextGrid", tier="caller")  # doctest: +SKIP
     """
     rows = textgrid_rows(path, read_text(path, CohortError), tier)
     return pd.DataFrame(

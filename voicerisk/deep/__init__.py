@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "CachedEncoder",
-    "EmbeddingCache",
-    "EncoderSettings",
     "TextEncoder",
-    "Trained",
-    "TrainingSettings",
-    "deterministic",
-    "train",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

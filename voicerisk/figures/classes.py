@@ -43,6 +43,14 @@ def confusion(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"model": "text", "true": ["no", "no", "yes", "yes"],
+    ...                       "predicted": ["no", "yes", "no", "yes"], "n": [8, 2, 3, 7]})
+    >>> len(confusion(table).axes)
+    1
     """
     need(table, ["model", "true", "predicted", "n"], "confusion")
     models, classes = ordered(table["model"]), ordered(table["true"])
@@ -102,6 +110,14 @@ def training_curves(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"model": "network", "protocol": "nested", "repeat": 0, "step": [1, 2, 3],
+    ...     "train_loss": [0.7, 0.5, 0.3], "log_loss": [0.7, 0.6, 0.65], "chosen": [False, True, False]})
+    >>> len(training_curves(table).axes)
+    1
     """
     need(
         table, ["model", "protocol", "repeat", "step", "train_loss", "log_loss", "chosen"], "training curves"

@@ -9,7 +9,22 @@ from voicerisk.callers.schema import RIVAL
 from voicerisk.figures.wording import DESIGNS, PROTOCOLS, number, rival_name
 
 BOOTSTRAP = "paired_caller_bootstrap_given_scores"
+WIDENED = "paired_caller_bootstrap_widened_given_scores"
 RUNS = ("protocol", "model", "other_protocol", "other_model")
+
+
+def one_difference(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a pair, design and metric: with the wider interval where there is one.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        comparisons.csv.
+    """
+    rows = comparisons[comparisons["method"].isin([BOOTSTRAP, WIDENED])]
+    key = [name for name in (*RUNS, "target", "design", "metric", "threshold") if name in rows]
+    kept = rows.sort_values("method", key=lambda methods: methods != WIDENED, kind="stable")
+    return kept.drop_duplicates(key).sort_index()
 
 
 def pair_name(row: Mapping[Any, Any]) -> str:
@@ -48,11 +63,8 @@ def auroc_gap(comparisons: pd.DataFrame | None, other: str = "published") -> str
     """
     if comparisons is None or comparisons.empty:
         return ""
-    rows = comparisons[
-        (comparisons["other_protocol"] == other)
-        & (comparisons["metric"] == "auroc")
-        & (comparisons["method"] == BOOTSTRAP)
-    ]
+    rows = one_difference(comparisons)
+    rows = rows[(rows["other_protocol"] == other) & (rows["metric"] == "auroc")]
     if rows.empty:
         return ""
     row: dict[Any, Any] = rows.iloc[0].to_dict()

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import foot_note, legend, line_entry, panels, unit_limits
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels, unit_limits
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import (
     DESIGNS,
     PROTOCOLS,
     given_scores,
+    in_figure,
     inside,
     name_of,
     need,
@@ -25,6 +26,7 @@ from voicerisk.figures.wording import (
 )
 
 NO_LABELS: Mapping[str, str] = {}
+NARROWEST_MM = 55.0  # of a panel beside another one, at 6 points
 
 
 def curve_points(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -46,6 +48,12 @@ def curve_points(predictions: pd.DataFrame) -> pd.DataFrame:
     ------
     ReportError
         If there are no call rows, a score is missing, or a group has one class only.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> curve_points(load_example("predictions")).columns[:4].tolist()
+    ['protocol', 'model', 'design', 'repeat']
     """
     calls = _calls(predictions)
     parts = []
@@ -131,6 +139,13 @@ def roc(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> figure = roc(curve_points(load_example("predictions")))
+    >>> figure.axes[0].get_xlabel()
+    '1 − specificity'
     """
     need(points, ["protocol", "design", "repeat", "false_positive_rate", "sensitivity"], "ROC")
     return _panels(points, labels, metrics, "auroc", "roc", width_mm, style)
@@ -162,6 +177,14 @@ def precision_recall(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.figures import curve_points
+    >>> figure = precision_recall(curve_points(load_example("predictions")))
+    >>> figure.axes[0].get_ylabel()
+    'precision (positive predictive value)'
     """
     need(
         points, ["protocol", "design", "repeat", "precision", "sensitivity", "prevalence"], "precision-recall"
@@ -183,17 +206,29 @@ def _panels(
     designs = ordered(table["design"])
     series = ordered(table["series"])
     width = width_mm or (style.one_column_mm if len(designs) == 1 else 0.75 * style.two_columns_mm)
-    figure, axes = panels(len(designs), style, width, columns=len(designs), ratio=0.94, extra_mm=9.0)
+    # Two panels side by side need room for the line of numbers above each.
+    beside = max(1, int(width // (NARROWEST_MM * style.small_pt / 6)))
+    lines = len(series) if metrics is not None else 0
+    figure, axes = panels(
+        len(designs),
+        style,
+        width,
+        columns=min(len(designs), beside),
+        ratio=0.94 + 0.03 * lines,
+        extra_mm=9.0,
+    )
+    written: list[list[tuple[str, str]]] = []
     for panel, design in zip(axes, designs, strict=True):
         here = table[table["design"].astype(str) == design]
-        notes = []
+        notes: list[tuple[str, str]] = []
         for position, name in enumerate(series):
             rows = here[here["series"] == name]
             if rows.empty:
                 continue
             drawn = look(name, style, position)
             (_roc_lines if kind == "roc" else _pr_lines)(panel, rows, drawn, style, name)
-            notes.append(_note(metrics, metric, name, str(rows["model"].iloc[0]), design))
+            note = _note(metrics, metric, name, str(rows["model"].iloc[0]), design)
+            notes += [(note, ink(drawn.colour))] if note else []
         if kind == "roc":
             panel.plot([0, 1], [0, 1], color=style.neutral, linewidth=style.thin_pt, zorder=0)
             panel.set_xlabel("1 \u2212 specificity")
@@ -207,18 +242,12 @@ def _panels(
         unit_limits(panel)
         panel.set_aspect("equal")
         panel.set_title(DESIGNS.get(design, plain(design)))
-        written = [note for note in notes if note]
-        if written:
-            panel.text(
-                0.97 if kind == "roc" else 0.03,
-                0.03,
-                "\n".join(written),
-                transform=panel.transAxes,
-                ha="right" if kind == "roc" else "left",
-                va="bottom",
-                fontsize=style.small_pt,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
-            )
+        written.append(notes)
+    most = max(map(len, written))
+    for panel, notes in zip(axes, written, strict=True):
+        # Titles of panels with fewer lines stand as high as the others.
+        above(panel, [("", "black")] * (most - len(notes)) + notes, style)
+    lettered(axes, style)
     legend(
         figure,
         [
@@ -229,7 +258,7 @@ def _panels(
     if metrics is not None:
         used = one_interval(metrics[metrics["metric"] == metric])
         if given_scores(used):
-            foot_note(figure, given_scores(used), style)
+            foot_note(figure, in_figure(given_scores(used)), style)
     return figure
 
 

@@ -29,6 +29,16 @@ def grade_points(predictions: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         grade, p, observed, lower, upper, n, level; intervals over bootstrapped callers.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(1)
+    >>> p = rng.random(60)
+    >>> table = pd.DataFrame({"design": "loco", "repeat": 0, "caller_id": [f"c{i}" for i in range(60)],
+    ...     "y": (rng.random(60) < p).astype(int), "at_least_1": p})
+    >>> grade_points(table)["n"].sum()
+    np.int64(60)
     """
     rows = first_design(predictions)
     callers = rows["caller_id"].to_numpy(str)
@@ -78,6 +88,16 @@ def grade_calibration(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(1)
+    >>> p = rng.random(60)
+    >>> table = pd.DataFrame({"design": "loco", "repeat": 0, "caller_id": [f"c{i}" for i in range(60)],
+    ...     "y": (rng.random(60) < p).astype(int), "at_least_1": p})
+    >>> len(grade_calibration(grade_points(table)).axes)
+    1
     """
     need(points, ["grade", "p", "observed", "lower", "upper", "n"], "calibration of grades")
     grades = sorted(points["grade"].unique())
@@ -129,6 +149,13 @@ def predicted_observed(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> calls = pd.DataFrame({"y": [0, 1, 2, 3, 3], "predicted": [0.2, 1.1, 1.5, 2.4, 3.0]})
+    >>> len(predicted_observed(calls).axes)
+    1
     """
     need(calls, ["y", "predicted"], "predicted and observed")
     figure, (panel,) = panels(1, style, width_mm, ratio=0.9)

@@ -42,6 +42,11 @@ def instability(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> figure = instability(voicerisk.read_table("results", "audit/instability"))  # doctest: +SKIP
     """
     need(table, ["risk", "q025", "q975", "mape"], "instability")
     figure, (left, right) = panels(2, style, width_mm, panel_mm=60.0, ratio=0.9, extra_mm=8.0)
@@ -62,7 +67,7 @@ def instability(
         figure,
         [
             point_entry(drawn, "a call (left: mean of the models)", style),
-            line_entry(Look(style.neutral, "-", ""), "95 % of the models", style),
+            line_entry(Look(style.neutral, "-", ""), "95% of the models", style),
             line_entry(Look(drawn.colour, ":", ""), f"mean of all calls, {table['mape'].mean():.2f}", style),
         ],
     )

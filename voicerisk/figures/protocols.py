@@ -12,7 +12,7 @@ from voicerisk.callers.schema import RIVAL
 from voicerisk.errors import ReportError
 from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, looks
 from voicerisk.figures.wording import (
     DESIGNS,
     PERCENTILE,
@@ -20,6 +20,7 @@ from voicerisk.figures.wording import (
     RIVALS,
     UNITS,
     given_scores,
+    in_figure,
     inside,
     metric_name,
     name_of,
@@ -77,6 +78,16 @@ def protocols_compared(
     ------
     ReportError
         If columns are missing, or the table has none of the metrics.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50)
+    >>> figure = protocols_compared(metrics)
+    >>> len(figure.axes)
+    5
     """
     need(
         metrics, ["protocol", "design", "unit", "metric", "estimate", "lower", "upper"], "protocols compared"
@@ -98,6 +109,7 @@ def protocols_compared(
     width = width_mm or style.two_columns_mm
     line = (style.small_pt * 1.5 * len(protocols) + 4) / 72 * 25.4
     figure = new_figure(width, 24.0 + line * (len(rows) + 0.6 * (len({design for design, _ in rows}) - 1)))
+    drawn_as = looks(protocols, style)
     axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
     places = _places(rows)
     for panel, metric in zip(axes, names, strict=True):
@@ -109,7 +121,7 @@ def protocols_compared(
                     [chance] * 2, [y - 0.4, y + 0.4], color=style.neutral, linewidth=style.line_pt, zorder=1
                 )
         for position, protocol in enumerate(protocols):
-            drawn = look(protocol, style, position)
+            drawn = drawn_as[protocol]
             half = 0.0 if len(protocols) == 1 else 0.22 if len(protocols) == 2 else 0.3
             offset = half - 2 * half * position / max(1, len(protocols) - 1)
             here = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
@@ -124,15 +136,14 @@ def protocols_compared(
     _row_names(axes[0], places, labels, style)
     axes[0].set_ylim(min(places.values()) - 0.6, max(places.values()) + 0.9)
     entries = [
-        point_entry(look(name, style, i), labels.get(name, _protocol_name(name)), style)
-        for i, name in enumerate(protocols)
+        point_entry(drawn_as[name], labels.get(name, _protocol_name(name)), style) for name in protocols
     ]
     without = (
         Line2D([], [], color=style.neutral, linestyle="none", marker="|", markersize=8),
         "without information",
     )
     legend(figure, [*entries, without])
-    said = [text for text in (given_scores(table), auroc_gap(comparisons)) if text]
+    said = [text for text in (in_figure(given_scores(table)), auroc_gap(comparisons)) if text]
     if said:
         foot_note(figure, " ".join(said), style)
     return figure

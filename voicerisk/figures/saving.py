@@ -143,6 +143,18 @@ def save(
     ------
     ReportError
         If a format is unknown or the resolution out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from voicerisk.figures import threshold_distribution
+    >>> cuts = pd.DataFrame({"protocol": "nested", "threshold": [0.41, 0.44, 0.43, 0.47]})
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> written = save(threshold_distribution(cuts), cuts, folder / "cuts", formats=["svg"])
+    >>> sorted(file.name for file in folder.iterdir())
+    ['cuts.csv', 'cuts.svg']
     """
     written = write_figure(fig, stem, formats, dpi, style=style, mode=mode)
     tables = {stem.with_name(f"{stem.name}.csv"): table}

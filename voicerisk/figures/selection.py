@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, new_figure, point_entry
+from voicerisk.figures.layout import legend, lettered, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
 from voicerisk.figures.wording import name_of, need, ordered, plain
 
@@ -32,6 +32,11 @@ def selection_table(
     -------
     DataFrame
         Columns protocol, stage, marker, n_selected, n_folds, frequency.
+
+    Examples
+    --------
+    >>> selection_table([["x1", "x2"], ["x1"], []], ["x1", "x2", "x3"])["frequency"].round(2).tolist()
+    [0.67, 0.33, 0.0]
     """
     sets = [set(one) for one in chosen]
     if not sets:
@@ -82,6 +87,14 @@ def selection_frequencies(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> table = selection_table([["x1", "x2"], ["x1"], []], ["x1", "x2", "x3"], "nested")
+    >>> table["frequency"].round(2).tolist()
+    [0.67, 0.33, 0.0]
+    >>> len(selection_frequencies(table).axes)
+    1
     """
     need(table, ["marker", "frequency"], "selection frequencies")
     rows = table.assign(
@@ -119,6 +132,7 @@ def selection_frequencies(
         if stage:
             panel.set_title(plain(stage))
     axes[0].set_yticks(range(len(order)), [name_of(marker, labels, 34) for marker in order])
+    lettered(axes, style)
     if len(protocols) > 1:
         legend(
             figure,

@@ -42,6 +42,11 @@ def settling(
     ------
     ReportError
         If columns are missing or the table is empty.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> figure = settling(voicerisk.read_table("results", "settling"))  # doctest: +SKIP
     """
     need(table, ["seconds", "median_change", "q90_change", "within_call_sd", "same_decision"], "settling")
     figure, (left, right) = panels(2, style, width_mm, panel_mm=60.0, ratio=0.8, extra_mm=8.0)

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 import numpy as np
 from matplotlib.figure import Figure
 
+from voicerisk.callers.schema import NO_VOICE
 from voicerisk.errors import ReportError
 
 MM_PER_INCH = 25.4
@@ -186,6 +187,11 @@ def read_style(source: str | Path | Style) -> Style:
     ------
     ReportError
         If there is no such style or file, or a key or value is unknown; the message names it.
+
+    Examples
+    --------
+    >>> read_style("nature").one_column_mm
+    89.0
     """
     import difflib
 
@@ -282,6 +288,7 @@ def look(name: str, style: Style, position: int = 0) -> Look:
         "women minus men": Look(style.positive, LINES[0], "o"),
         "published": Look(style.published, LINES[1], "D", filled=False),
         "nested": Look(style.nested, LINES[0], "o"),
+        NO_VOICE: Look(style.neutral, LINES[2], "X"),
         "1": Look(style.positive, LINES[0], "^"),
         "0": Look(style.negative, LINES[1], "o", filled=False),
     }

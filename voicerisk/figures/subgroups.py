@@ -12,6 +12,7 @@ from voicerisk.figures.wording import (
     PERCENTILE,
     PROTOCOLS,
     given_scores,
+    in_figure,
     inside,
     metric_name,
     need,
@@ -62,6 +63,16 @@ def subgroup_forest(
     ------
     ReportError
         If columns are missing, or there is no subgroup.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50, subgroups=["sex"])
+    >>> figure = subgroup_forest(metrics)
+    >>> len(figure.axes)
+    3
     """
     need(
         metrics,
@@ -142,7 +153,7 @@ def subgroup_forest(
         ],
     )
     if given_scores(table):
-        foot_note(figure, given_scores(table), style)
+        foot_note(figure, in_figure(given_scores(table)), style)
     return figure
 
 

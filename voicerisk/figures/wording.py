@@ -51,6 +51,7 @@ METRICS = {
     "ici": "Integrated calibration index",
     "net_benefit": "Net benefit",
     "f1": "F1",
+    "folds_constant": "Folds that learned nothing",
     "log_loss": "Log loss",
 }
 MINUS = "\u2212"
@@ -197,6 +198,7 @@ def metric_name(metric: str) -> str:
 
 
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
+WIDENED = "caller_bootstrap_widened_given_scores"
 WILSON = "wilson_callers"
 IDENTITY = ("protocol", "model", "target", "design", "unit", "class", "subgroup", "metric")
 # Designs in the order in which they are told: leave-one-out leans against what it holds out.
@@ -209,6 +211,8 @@ COVERAGE = (
     "94 to 98% (docs/validation.md)."
 )
 GIVEN_SCORES = f"Intervals resample callers, given these scores. {COVERAGE}"
+GIVEN_SHORT = "Intervals resample callers, given these scores."  # inside a figure; its caption says the rest
+WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/validation.md)."
 # COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
 GIVEN_MODELS = (
     "Intervals: bootstrap of callers that takes the fitted models as given; what learning anew would add is "
@@ -228,7 +232,9 @@ def given_scores(table: pd.DataFrame) -> str:
     if not methods.str.contains("given_scores").any():
         return ""
     fixed = "design" in table and table["design"].eq("external").all()
-    return FIXED_MODEL if fixed else said_of(table)
+    if fixed:
+        return FIXED_MODEL
+    return WIDER if methods.eq(WIDENED).any() else said_of(table)
 
 
 def said_of(table: pd.DataFrame) -> str:
@@ -239,6 +245,11 @@ def said_of(table: pd.DataFrame) -> str:
     if "class" in table and ("metric" not in table or table["class"].astype(str).ne("1").any()):
         return GIVEN_MODELS
     return GIVEN_SCORES
+
+
+def in_figure(note: str) -> str:
+    """Return the sentence that stands inside a figure; its caption has the whole."""
+    return GIVEN_SHORT if note == GIVEN_SCORES else note
 
 
 def rival_name(model: object) -> str:
@@ -266,20 +277,31 @@ def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
 def one_interval(metrics: pd.DataFrame, method: str = PERCENTILE) -> pd.DataFrame:
     """Return the rows of one interval method, where a metrics table has several for the same estimate.
 
+    Of a percentile interval of cross-validated scores the wider one is taken, where the table has it.
     A proportion whose bootstrap ends at 0 or 1 gets Wilson's interval over callers, where the table has it:
     no resample of callers who were all right holds one who was wrong.
     """
     if "method" not in metrics or not (metrics["method"] == method).any():
         return metrics
     shown = metrics[metrics["method"] == method]
-    key = [name for name in IDENTITY if name in metrics]
+    if method == PERCENTILE:
+        shown = _replaced(shown, metrics[metrics["method"] == WIDENED], WIDENED)
     others = metrics[metrics["method"] == WILSON]
+    agree = shown["lower"].isna() & shown["estimate"].isin([0.0, 1.0])  # in every resample
+    ends = (shown["lower"] <= 0.0) | (shown["upper"] >= 1.0) | agree
+    return _replaced(shown, others, WILSON, ends)
+
+
+def _replaced(
+    shown: pd.DataFrame, others: pd.DataFrame, named: str, where: pd.Series | None = None
+) -> pd.DataFrame:
+    """Return rows of metrics with the ends of other rows about the same estimate."""
     if others.empty:
         return shown
-    agree = shown["lower"].isna() & shown["estimate"].isin([0.0, 1.0])  # in every resample
-    ends = shown[(shown["lower"] <= 0.0) | (shown["upper"] >= 1.0) | agree]
-    closed = ends.reset_index().merge(others[[*key, "lower", "upper"]], on=key, suffixes=("_open", ""))
+    key = [name for name in (*IDENTITY, "threshold") if name in shown]
+    rows = shown if where is None else shown[where]
+    found = rows.reset_index().merge(others[[*key, "lower", "upper"]], on=key, suffixes=("_open", ""))
     shown = shown.copy()
-    shown.loc[closed["index"], ["lower", "upper"]] = closed[["lower", "upper"]].to_numpy()
-    shown.loc[closed["index"], "method"] = WILSON
+    shown.loc[found["index"], ["lower", "upper"]] = found[["lower", "upper"]].to_numpy()
+    shown.loc[found["index"], "method"] = named
     return shown

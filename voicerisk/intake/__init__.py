@@ -12,15 +12,8 @@ from voicerisk.intake.places import find_file, is_there, leads_out, same_but_for
 from voicerisk.intake.sheet import Sheet, read_sheet
 
 __all__ = [
-    "Sheet",
     "clean",
-    "find_file",
-    "is_missing",
-    "is_there",
-    "leads_out",
     "look_alikes",
     "near_key",
     "read_sheet",
-    "read_text",
-    "same_but_for_case",
 ]

@@ -182,7 +182,7 @@ def read_sheet(
     text: Sequence[str] = ("call_id",),
     quote_names: bool = True,
 ) -> Sheet:
-    """Read a table that a person brings.
+    r"""Read a table that a person brings.
 
     Parameters
     ----------
@@ -211,6 +211,16 @@ def read_sheet(
         If the file is of another kind, a column is missing, has no name or occurs twice, or a row has
         another number of
         cells than the header; with file and row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from voicerisk.errors import CohortError
+    >>> file = Path(tempfile.mkdtemp()) / "calls.csv"
+    >>> _ = file.write_text("call_id;age\n001;31,5\n")
+    >>> read_sheet(file, CohortError, required=["call_id"]).cells["call_id"].tolist()
+    ['001']
     """
     suffix = path.suffix.lower()
     if suffix in REFUSED:

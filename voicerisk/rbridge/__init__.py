@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from voicerisk.rbridge.session import call_here
     from voicerisk.rbridge.worker import Worker, call
 
-__all__ = [
-    "Check", "ImportedModel", "Kept", "RResult", "Rds", "Worker", "call", "call_here", "check", "export_r",
-    "import_rds", "missing_in_r",
-]  # fmt: skip
+__all__ = ["Worker", "call", "check", "export_r", "import_rds", "missing_in_r"]
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -25,32 +25,24 @@ if TYPE_CHECKING:
         thresholds_table,
     )
     from voicerisk.report.tripod_items import reporting_evidence
+    from voicerisk.report.what_if import write_what_if
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 
 __all__ = [
-    "CallInReport",
     "PublicationTable",
-    "audit_table",
-    "biomarker_table",
     "cohort_characteristics",
-    "comparison_table",
     "estimate",
     "export_study",
-    "findings_list",
-    "gamm_table",
     "interval",
-    "missed_calls",
     "p_value",
     "performance_table",
-    "procedure_table",
     "reporting_evidence",
-    "thresholds_table",
     "to_html",
     "to_latex",
-    "write_docx",
     "write_report",
     "write_table",
+    "write_what_if",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from voicerisk.figures.wording import number, one_interval, whole_group
+from voicerisk.callers.schema import NO_VOICE
+from voicerisk.figures.wording import number, one_interval, only_rivals, rival_name, whole_group
 
 DESIGN_ORDER = ("grouped_kfold", "loco")
 ALIKE = 0.02  # difference of two AUROCs that nobody would act on
 LEARNED_NOTHING = 0.55
+FOLDS_CONSTANT = "folds_constant"
+TOO_MANY = 0.2  # share of folds that learn nothing, above which a study is too small for the procedure
 
 
 def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[str]:
@@ -25,8 +28,8 @@ def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[st
     Returns
     -------
     list of str
-        At most two sentences: one for the nested protocol, one that sets the published protocol beside it.
-        A protocol that was not run gives none.
+        A sentence for the nested protocol, one more where many of its folds learned nothing, and one that
+        sets the published protocol beside it. A protocol that was not run gives none.
 
     Examples
     --------
@@ -46,6 +49,9 @@ def answer(metrics: pd.DataFrame, ladder: pd.DataFrame | None = None) -> list[st
     sentences = []
     if honest is not None:
         sentences.append(_whom("the honest model", honest))
+        share = _share_constant(metrics)
+        if share > TOO_MANY:
+            sentences.append(_too_small(share, metrics))
     if recipe is not None:
         subject = "the published recipe on the same calls" if honest is not None else "the published recipe"
         claim = _whom(subject, recipe)
@@ -69,6 +75,28 @@ def _found(calls: pd.DataFrame) -> dict[str, float] | None:
                 **{str(name): float(value) for name, value in values.items()},
             }
     return None
+
+
+def _share_constant(metrics: pd.DataFrame) -> float:
+    """Return the share of folds that learned nothing in the design that is shown first."""
+    rows = metrics[(metrics["protocol"] == "nested") & (metrics["metric"] == FOLDS_CONSTANT)]
+    shares = dict(zip(rows["design"], rows["estimate"], strict=True))
+    return next((float(shares[design]) for design in DESIGN_ORDER if design in shares), 0.0)
+
+
+def _too_small(share: float, metrics: pd.DataFrame) -> str:
+    """Say that the study is too small for the procedure, and what the best simple model found."""
+    said = (
+        f"In {share:.0%} of the folds it learned nothing: the study is too small for this procedure, or "
+        "there is nothing to find"
+    )
+    rows = only_rivals(whole_group(metrics))
+    areas = rows[(rows["metric"] == "auroc") & (rows["model"] != NO_VOICE)].drop_duplicates("model")
+    if areas.empty:
+        return f"{said}."
+    best = areas.sort_values("estimate").iloc[-1]
+    who, area = rival_name(best["model"]), number(best["estimate"])
+    return f"{said}. Of the simple models {who} came furthest, to AUROC {area}."
 
 
 def _whom(who: str, found: Mapping[str, float]) -> str:

@@ -38,6 +38,13 @@ def cohort_characteristics(
     ------
     ReportError
         If columns are missing or there is no call.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> calls = load_example().drop_duplicates("call_id")
+    >>> cohort_characteristics(calls).cells.columns.tolist()
+    ['Characteristic', 'All', 'Outcome 1, women', 'Outcome 1, men', 'Outcome 0, women', 'Outcome 0, men']
     """
     need(calls, ["call_id", "caller_id", "sex", "outcome", *columns], "cohort characteristics")
     groups: dict[str, pd.DataFrame] = {"All": calls}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.differences import BOOTSTRAP, RUNS, pair_name
+from voicerisk.figures.differences import RUNS, WIDENED, one_difference, pair_name
 from voicerisk.figures.wording import DESIGNS, metric_name, need
 from voicerisk.report.formats import MISSING, count, estimate
 from voicerisk.report.tables import PublicationTable
@@ -31,7 +31,7 @@ def comparison_table(comparisons: pd.DataFrame) -> PublicationTable:
         If columns are missing or the table is empty.
     """
     need(comparisons, [*RUNS, "design", "metric", "difference", "lower", "upper", "n"], "comparison table")
-    table = comparisons[comparisons["method"] == BOOTSTRAP]
+    table = one_difference(comparisons)
     shown = [metric for metric in SHOWN if (table["metric"] == metric).any()]
     rows = []
     for _, part in table.groupby([*RUNS, "design"], sort=False):
@@ -42,12 +42,17 @@ def comparison_table(comparisons: pd.DataFrame) -> PublicationTable:
         cells = [_cell(by_metric.get(metric), metric) for metric in shown]
         rows.append([pair_name(row), design, sizes, *cells])
     head = ["Difference", "Design", "n (events; callers)", *[metric_name(metric) for metric in shown]]
+    wide = ", and the interval is widened for what learning adds" if _is_wide(table) else ""
     notes = (
         f"Calls. {100 * float(table['level'].iloc[0]):g}% intervals of the difference in brackets: both "
-        "models are measured under the same resamples of callers, their scores as given.",
+        f"models are measured under the same resamples of callers, their scores as given{wide}.",
     )
     title = "Models on the same calls, differences"
     return PublicationTable("comparisons", title, pd.DataFrame(rows, columns=head), notes)
+
+
+def _is_wide(table: pd.DataFrame) -> bool:
+    return bool(table["method"].eq(WIDENED).any())
 
 
 def _cell(row: Mapping[Any, Any] | None, metric: str) -> str:

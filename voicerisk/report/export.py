@@ -129,6 +129,11 @@ def export_study(
         If `out` lies in the study or is not empty, a column is unknown or tells who is who, or the folder
         holds no finished study, or one of chats; and if an id, a name of a file or a label text is found in
         what was written, which is then removed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> export_study(Path("results"), Path("shared"))  # doctest: +SKIP
     """
     if out.resolve().is_relative_to(study_dir.resolve()):
         raise ReportError(f"{out}: lies inside the study; choose a folder outside it.")

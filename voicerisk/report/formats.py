@@ -14,7 +14,13 @@ THIN = "\u2009"
 
 
 def interval(lower: float, upper: float, digits: int = 2) -> str:
-    """Return an interval as 'a to b'; an en dash where an end is missing."""
+    """Return an interval as 'a to b'; an en dash where an end is missing.
+
+    Examples
+    --------
+    >>> interval(0.612, 0.874)
+    '0.61 to 0.87'
+    """
     if pd.isna(lower) or pd.isna(upper):
         return MISSING
     return f"{inside(lower, digits)} to {inside(upper, digits)}"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
+from voicerisk.figures.captions import caption
 from voicerisk.figures.gallery import DRAWINGS
 from voicerisk.figures.wording import DESIGNS, one_interval, whole_group, without_rivals
 from voicerisk.files import PRIVATE, replacing, write_text
@@ -189,8 +190,9 @@ def _validation(settings: Mapping[str, Any]) -> tuple[str, ...]:
         "callers)."
         f"{learned} The published one chooses markers, curves and cut with all callers in view; it is shown "
         "for comparison only.",
-        "Intervals are 95% percentile intervals of a bootstrap of callers that takes the scores as given, "
-        "unless said otherwise.",
+        "Intervals are 95% percentile intervals of a bootstrap of callers, given scores; for callers left "
+        "out in turn they are widened for the variance of learning (Nadeau and Bengio 2003), unless said "
+        "otherwise.",
     )
 
 
@@ -244,9 +246,10 @@ def _audit(results: Results) -> tuple[str, ...]:
 
 
 def _legends(results: Results) -> tuple[str, ...]:
+    drawn = {name.split("--")[0]: found for name, found in reversed(results.figures.items())}
     kinds = dict.fromkeys(name.split("--")[0] for name in results.figures)
     return tuple(
-        f"{DRAWINGS[kind].title}. {DRAWINGS[kind].says}"
+        caption(kind, DRAWINGS[kind], drawn[kind][0], results.labels, drawn[kind][1])
         for kind in kinds
         if kind in DRAWINGS and not DRAWINGS[kind].private
     )

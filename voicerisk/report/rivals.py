@@ -3,12 +3,13 @@
 import pandas as pd
 
 from voicerisk.callers.schema import NO_VOICE, RIVAL
-from voicerisk.figures.differences import BOOTSTRAP
+from voicerisk.figures.differences import one_difference
 from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
     HEADLINE,
     RIVALS,
+    given_scores,
     number,
     one_interval,
     only_rivals,
@@ -50,6 +51,8 @@ def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) 
     'On the same folds (leave one caller out) ridge on call means had AUROC 0.70.'
     """
     calls = _of_calls(metrics)
+    if calls.empty:
+        return ""
     areas = calls[calls["metric"] == "auroc"].drop_duplicates("model").set_index("model")["estimate"]
     if areas.empty:
         return ""
@@ -75,12 +78,12 @@ def _gap(comparisons: pd.DataFrame | None, design: str, model: object, whom: str
     """Say how far the nested model lies from another; empty where nothing compares them."""
     if comparisons is None:
         return ""
-    gap = comparisons[
-        (comparisons["other_protocol"] == RIVAL)
-        & (comparisons["other_model"] == model)
-        & (comparisons["design"] == design)
-        & (comparisons["metric"] == "auroc")
-        & (comparisons["method"] == BOOTSTRAP)
+    gap = one_difference(comparisons)
+    gap = gap[
+        (gap["other_protocol"] == RIVAL)
+        & (gap["other_model"] == model)
+        & (gap["design"] == design)
+        & (gap["metric"] == "auroc")
     ]
     if gap.empty:
         return ""
@@ -117,7 +120,7 @@ def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:
     notes = (
         f"{DESIGNS[design].capitalize()}, the same folds for all. Penalties are chosen, and risks "
         "recalibrated, inside the folds.",
-        GIVEN_SCORES,
+        given_scores(calls) or GIVEN_SCORES,
     )
     cells = pd.DataFrame(rows, columns=["Model", *HEADS.values()])
     return PublicationTable(
@@ -129,6 +132,8 @@ def _of_calls(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of calls of simple models, in the design that is told first."""
     table = one_interval(whole_group(only_rivals(metrics)))
     table = table[table["unit"] == "call"]
+    if table.empty:
+        return table
     designs = [one for one in HEADLINE if (table["design"] == one).any()]
     known = list(RIVALS)
     order = table["model"].map(lambda name: known.index(name) if name in known else len(known))

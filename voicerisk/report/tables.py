@@ -14,6 +14,7 @@ from voicerisk.figures.wording import (
     PERCENTILE,
     UNITS,
     WILSON,
+    given_scores,
     metric_name,
     need,
     number,
@@ -68,6 +69,13 @@ class PublicationTable:
         Footnotes, in order.
     private : bool
         It shows single calls: its files are for their owner alone.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cells = pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74 (0.61 to 0.87)"]})
+    >>> PublicationTable("performance", "Discrimination", cells).title
+    'Discrimination'
     """
 
     name: str
@@ -264,6 +272,15 @@ def performance_table(
     ------
     ReportError
         If columns are missing, none of the metrics is there, or two rows claim one cell.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> from voicerisk.validation import ValidationSettings
+    >>> table = voicerisk.load_example("predictions")
+    >>> metrics = voicerisk.compute_metrics(table, ValidationSettings(), n_boot=50)
+    >>> performance_table(metrics).cells.iloc[0, 0]
+    'Calls'
     """
     need(
         metrics,
@@ -314,7 +331,8 @@ def performance_table(
         if "level" in table
         else ""
     )
-    note = GIVEN_SCORES if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
+    said = given_scores(table) or GIVEN_SCORES
+    note = said if method == PERCENTILE else f"Intervals: {method.replace('_', ' ')}."
     notes = (
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",

@@ -10,6 +10,7 @@ from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
     HEADLINE,
+    given_scores,
     number,
     one_interval,
     whole_group,
@@ -96,7 +97,10 @@ def _intervals(results: Results) -> list[str]:
     from voicerisk.report.audit_tables import whole_procedure_line
 
     whole = "" if results.procedure is None else whole_procedure_line(results.procedure)
-    return [whole, GIVEN_SCORES] if whole else [GIVEN_SCORES]
+    said = GIVEN_SCORES
+    if results.metrics is not None:
+        said = given_scores(one_interval(results.metrics)) or GIVEN_SCORES
+    return [whole, said] if whole else [said]
 
 
 def flags(results: Results) -> list[str]:

@@ -86,7 +86,16 @@ def _visible(value: object) -> str:
 
 
 def to_html(table: PublicationTable) -> str:
-    """Return a table as an HTML fragment, escaped, with a caption and header cells that name their scope."""
+    """Return a table as an HTML fragment, escaped, with a caption and header cells that name their scope.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> "<caption>A table" in to_html(table)
+    True
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
@@ -120,7 +129,16 @@ def _columns(table: PublicationTable) -> str:
 
 
 def to_latex(table: PublicationTable) -> str:
-    """Return a table as a LaTeX `table` environment (needs the package booktabs)."""
+    """Return a table as a LaTeX `table` environment (needs the package booktabs).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> "toprule" in to_latex(table)
+    True
+    """
     lines = [
         r"\begin{table}",
         rf"\caption{{{latex_text(table.title)}}}",
@@ -162,7 +180,9 @@ def write_docx(tables: Sequence[PublicationTable], path: Path, mode: int = PUBLI
     section.orientation = WD_ORIENT.LANDSCAPE
     section.page_width, section.page_height = section.page_height, section.page_width
     for number, table in enumerate(tables, start=1):
-        document.add_paragraph(_visible(f"Table {number}. {table.title}"), style="Caption")
+        # A table that stands alone is numbered by whoever puts it into a manuscript.
+        numbered = f"Table {number}. " if len(tables) > 1 else ""
+        document.add_paragraph(_visible(f"{numbered}{table.title}"), style="Caption")
         rows = [tuple(table.cells.columns), *table.cells.itertuples(index=False, name=None)]
         grid = document.add_table(rows=len(rows), cols=table.cells.shape[1], style="Light List")
         for position, row in enumerate(rows):
@@ -201,6 +221,16 @@ def write_table(table: PublicationTable, folder: Path, formats: Sequence[str] = 
     ------
     ReportError
         If a format is unknown, or Word is asked for without python-docx.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from voicerisk.report import PublicationTable
+    >>> table = PublicationTable("a", "A table", pd.DataFrame({"metric": ["AUROC"], "nested": ["0.74"]}))
+    >>> [file.name for file in write_table(table, Path(tempfile.mkdtemp()), ["csv", "html"])]
+    ['a.csv', 'a.html']
     """
     mode = PRIVATE if table.private else PUBLIC
     writers: dict[str, Callable[[Path], None]] = {

@@ -11,13 +11,9 @@ from voicerisk.screening.settings import ScreeningSettings
 from voicerisk.screening.stability import Stability, selection_frequency, stability
 
 __all__ = [
-    "LassoPath",
-    "Screening",
     "ScreeningSettings",
-    "Stability",
     "caller_folds",
     "fit_path",
     "screen",
-    "selection_frequency",
     "stability",
 ]

@@ -25,6 +25,11 @@ class ScreeningSettings:
     ------
     ScreeningError
         When a value is not one of those above.
+
+    Examples
+    --------
+    >>> ScreeningSettings(rule="1se")
+    ScreeningSettings(unit='segment', rule='1se')
     """
 
     unit: str = "segment"

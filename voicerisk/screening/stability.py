@@ -87,6 +87,13 @@ def stability(
     Notes
     -----
     Meinshausen & Bühlmann (2010), JRSS B 72: 417; Shah & Samworth (2013), JRSS B 75: 55.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> table = load_example()
+    >>> found = stability(table, ["x1", "x4"], table["outcome"], table["caller_id"])  # doctest: +SKIP
+    >>> found.table  # doctest: +SKIP
     """
     values = marker_values(table, markers)
     outcome = np.asarray(y, dtype=np.float64)

@@ -7,4 +7,7 @@ from voicerisk.simulate.cohort import simulate
 from voicerisk.simulate.markers import MarkerCohort, simulate_markers
 from voicerisk.simulate.truth import Truth
 
-__all__ = ["MarkerCohort", "Truth", "simulate", "simulate_markers"]
+__all__ = [
+    "simulate",
+    "simulate_markers",
+]

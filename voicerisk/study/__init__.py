@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from voicerisk.study.settings import Study, load_study
     from voicerisk.study.whole_run import RunResult, run_study
 
-__all__ = ["Check", "RunResult", "Study", "check_study", "load_study", "run_study"]
+__all__ = [
+    "Check",
+    "RunResult",
+    "Study",
+    "check_study",
+    "load_study",
+    "run_study",
+]
 
 __getattr__, __dir__ = attach(__name__, __file__)

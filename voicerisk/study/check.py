@@ -58,6 +58,11 @@ class Check:
         (Hz), channels, format, spans (chosen labels), spoken_s (their seconds). Empty where the table of
         calls
         cannot be read.
+
+    Examples
+    --------
+    >>> check = check_study("study.toml")  # doctest: +SKIP
+    >>> check.findings.query("kind == 'mend'")  # doctest: +SKIP
     """
 
     findings: pd.DataFrame
@@ -85,6 +90,10 @@ def check_study(path: Path | str) -> Check:
     Check
         What is wrong with the study file or the table of calls ends the search; broken recordings and label
         tracks are all named.
+
+    Examples
+    --------
+    >>> check_study("study.toml").findings  # doctest: +SKIP
     """
     found: list[Finding] = []
     calls = pd.DataFrame(columns=list(CALL_COLUMNS))
@@ -346,7 +355,7 @@ def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[F
     low, high = expected_interval(zero + one, MODEST_AUROC, one / (zero + one))
     what = (
         f"{one} callers with outcome 1 and {zero} with outcome 0: an AUROC of {MODEST_AUROC} would have a "
-        f"95 % "
+        f"95% "
         f"interval of about {low:.2f} to {high:.2f} with one call a caller"
     )
     yield (LOOK if smaller < FEW_CALLERS else FINE), "sample size", what, ""

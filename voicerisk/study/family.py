@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from voicerisk.callers.moderator import Moderator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import StudyError
-from voicerisk.models.calls.features import CallFrames
+from voicerisk.models.calls.features import CallFrames, spread_of, with_spreads
 from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, fit_calls, mixed
 from voicerisk.study.design import FRAME_KEYS, ModelTables
 from voicerisk.study.fitters import GamboostFitter
@@ -34,7 +34,7 @@ def call_frames(tables: ModelTables) -> CallFrames:
         return kept[3]
     code = pd.Index(calls).get_indexer(pd.Index(tables.frames["call_id"])).astype(np.int64)
     columns = {name: tables.frames[name].to_numpy(np.float64) for name in tables.inputs}
-    made = CallFrames(columns, code, len(calls))
+    made = CallFrames(with_spreads(columns, code, len(calls)), code, len(calls))
     _LAST["frames"] = (tables.frames, calls, tables.inputs, made)
     return made
 
@@ -114,7 +114,16 @@ class FamilyFitter:
         if asked.weighted:
             weights = training_weights(caller.astype(str), y[train], asked.class_prior, n_frames)
         weights = weights * (len(asked.train) / weights.sum())
-        return fit_calls(frames, self.tables.inputs, self.level, y, train, weights, self.members)
+        return fit_calls(
+            frames,
+            tuple(frames.columns),
+            self.level,
+            y,
+            train,
+            weights,
+            self.members,
+            spreads=[spread_of(name) for name in self.tables.inputs],
+        )
 
     def _path(self, asked: TrainingSet, frames: CallFrames, beside: FittedPath | None) -> FittedPath:
         fit = self._fitted(asked, frames)

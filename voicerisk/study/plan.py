@@ -27,7 +27,7 @@ class StudyPlan:
     table : DataFrame
         purpose ('develop' or 'validate'), criterion, callers, events, calls.
     intervals : DataFrame
-        callers, lower, upper: the 95 % interval that an AUROC would have at that many callers.
+        callers, lower, upper: the 95% interval that an AUROC would have at that many callers.
     paragraph : str
     """
 
@@ -115,8 +115,10 @@ def plan_study(
     return StudyPlan(table[columns], intervals[["callers", "lower", "upper"]], paragraph)
 
 
-def write_plan(plan: StudyPlan, out: Path) -> None:
-    """Write `plan.csv`, `intervals.csv` and `plan.md`."""
+def write_plan(plan: StudyPlan, out: Path, power: pd.DataFrame | None = None) -> None:
+    """Write `plan.csv`, `intervals.csv` and `plan.md`, and `power.csv` of a simulation where there is one."""
     write_csv(out / "plan.csv", plan.table)
     write_csv(out / "intervals.csv", plan.intervals)
+    if power is not None:
+        write_csv(out / "power.csv", power)
     write_text(out / "plan.md", f"# How many callers\n\n{plan.paragraph}\n")

@@ -91,7 +91,10 @@ def fitter_for(study: Study, tables: ModelTables) -> ScaleFitter:
         if study.cohort.scale == ORDINAL
         else NumberScale.of(y, tables.calls["caller_id"].to_numpy(dtype=str))
     )
-    return ScaleFitter(tables, members_of(study.validation.family, tables.moderator), scale)
+    # The file of a scale's model has no place for what markers spread within calls.
+    known = members_of(study.validation.family, tables.moderator)
+    members = tuple(name for name in known if not name.endswith("spread"))
+    return ScaleFitter(tables, members or ("linear",), scale)
 
 
 def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:

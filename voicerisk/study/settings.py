@@ -41,6 +41,13 @@ class Study:
         Free text by checklist item.
     digest : str
         SHA-256 of the file's bytes.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> study = voicerisk.load_study("study.toml")  # doctest: +SKIP
+    >>> study.boost.mstop  # doctest: +SKIP
+    100
     """
 
     path: Path
@@ -92,7 +99,7 @@ def load_study(path: Path | str) -> Study:
     known = [*_ROOMS, *_OTHER_TABLES]
     for name, table in tables.items():
         if name not in known:
-            raise StudyError(f"{path.name} has the unknown table [{name}]{nearest(name, known)}.")
+            raise StudyError(f"{path.name} has the unknown table [{name}]{nearest(name, known)}")
         if not isinstance(table, dict):
             raise StudyError(f"{path.name}: {name} must be a table, written as [{name}].")
     if "cohort" not in tables:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from voicerisk.figures.differences import auroc_gap
-from voicerisk.figures.wording import GIVEN_SCORES, one_interval, without_rivals
+from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval, without_rivals
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
@@ -43,7 +43,7 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
+        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95% caller-bootstrap intervals that take
         the scores as given.
     """
     of_calls = (metrics["unit"] == "call") & (metrics["subgroup"] == "all")
@@ -112,14 +112,15 @@ def print_summary(result: RunResult, console: "Console") -> None:
     sizes = f"n = {first['n']:.0f}, of {first['n_callers']:.0f} callers, {first['n_events']:.0f} positive"
     table = Table(title=f"Calls: {sizes}")
     cells = side_by_side(result.metrics)
-    table.add_column("95 % interval over callers")
+    table.add_column("95% interval over callers")
     for column in cells.columns:
         table.add_column(column.replace(", ", ",\n"), justify="right")
     for name, row in cells.iterrows():
         table.add_row(str(name), *row)
     console.print()
     console.print(table)
-    rivals = rivals_line(result.metrics, read_table(result.folder, "comparisons"))
+    compared = read_table(result.folder, "comparisons") if has_table(result.folder, "comparisons") else None
+    rivals = rivals_line(result.metrics, compared)
     if rivals:
         console.print(rivals, highlight=False, markup=False)
     spectrum = spectrum_note(result.flow, int(first["n"]))
@@ -128,15 +129,14 @@ def print_summary(result: RunResult, console: "Console") -> None:
     if has_table(result.folder, "also/decisions"):
         tables = (read_table(result.folder, f"also/{name}") for name in ("spectrum", "decisions"))
         console.print(middle_sentence(*tables), highlight=False)
-    if has_table(result.folder, "comparisons"):
-        gap = auroc_gap(read_table(result.folder, "comparisons"))
-        if gap:
-            console.print(gap, highlight=False)
+    gap = auroc_gap(compared)
+    if gap:
+        console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)
     console.print(
-        f"{GIVEN_SCORES}\n"
+        f"{given_scores(one_interval(calls)) or GIVEN_SCORES}\n"
         f"{_whole_procedure(result)}\n"
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",

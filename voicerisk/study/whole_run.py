@@ -39,6 +39,12 @@ class RunResult:
         `thresholds.csv`.
     flow : DataFrame
         `flow.csv`.
+
+    Examples
+    --------
+    >>> import voicerisk
+    >>> result = voicerisk.run_study(voicerisk.load_study("study.toml"), "results")  # doctest: +SKIP
+    >>> result.metrics.query("unit == 'call' and metric == 'auroc'")  # doctest: +SKIP
     """
 
     folder: Path

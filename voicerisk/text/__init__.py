@@ -7,4 +7,8 @@ TF-IDF baseline (`tfidf`), word vectors (`vectors`), Shapley values (`shapley`),
 
 from voicerisk.text.settings import ExplainSettings, NetworkSettings, TextSettings
 
-__all__ = ["ExplainSettings", "NetworkSettings", "TextSettings"]
+__all__ = [
+    "ExplainSettings",
+    "NetworkSettings",
+    "TextSettings",
+]

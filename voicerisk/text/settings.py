@@ -41,6 +41,11 @@ class NetworkSettings:
         Adam (paper: not given).
     epochs, patience : int
         As in the paper.
+
+    Examples
+    --------
+    >>> NetworkSettings(epochs=20).patience
+    5
     """
 
     dense: int = 128
@@ -92,6 +97,11 @@ class ExplainSettings:
         Write the messages themselves into the explanations (private files); else messages are numbered.
     lexicons : str or None
         CSV with the columns category and word, of the study's own: importance is summed by category.
+
+    Examples
+    --------
+    >>> ExplainSettings(models=("tfidf",)).permutations
+    200
     """
 
     models: tuple[str, ...] = ()
@@ -171,6 +181,11 @@ class TextSettings:
     seed : int
     network, explain
         `[text.network]`, `[text.explain]`.
+
+    Examples
+    --------
+    >>> TextSettings(messages="messages.csv", models=("tfidf",)).max_words
+    600
     """
 
     messages: str

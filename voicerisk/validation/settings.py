@@ -11,7 +11,10 @@ PROTOCOLS = ("published", "nested")
 DESIGNS = ("loco", "grouped_kfold")
 DIRECTIONS = ("fixed", "auto")
 THRESHOLDS = ("bootstrap_youden", "youden")
-FAMILY = ("linear", "sparse", "by_level", "curves", "curves_by_level", "gamboost")
+FAMILY = (
+    *("linear", "sparse", "spread", "by_level", "curves", "sparse_spread", "curves_by_level"),
+    "gamboost",
+)
 METRIC_BOOTSTRAPS = 2000
 OUTER_FOLDS = 10
 # What is less makes no sense, and what is more would never end.
@@ -32,9 +35,10 @@ class ValidationSettings:
         Outer designs of the nested protocol. The published protocol is leave-one-caller-out by definition.
     repeats : int
         Repetitions of the stratified grouped k-fold, at least 1.
-    family : sequence of {'linear', 'sparse', 'by_level', 'curves', 'curves_by_level', 'gamboost'}
+    family : sequence of str
         Models of which each fold of the nested protocol takes a weighted mean, by caller-level loss in its
-        inner folds. All but gamboost learn from calls; ['gamboost'] is boosting on frames alone.
+        inner folds: linear, sparse, spread, by_level, curves, sparse_spread, curves_by_level, gamboost. All
+        but gamboost learn from calls; ['gamboost'] is boosting on frames alone.
     inner_folds : int
         Largest number of inner folds, at least 3; less where the smaller class has fewer callers.
     prior : float or None

@@ -67,7 +67,7 @@ def test_scores_are_offset_and_curves() -> None:
     for number, model in enumerate(found.models):
         # the same sums in another order
         np.testing.assert_allclose(model.call_link(frames, level), found.link[:, number], atol=1e-10)
-    weights = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
+    weights = np.linspace(0.05, 0.3, len(found.models))
     both = mixed(found.models, weights)
     np.testing.assert_allclose(both.call_link(frames, level), found.link @ weights, atol=1e-10)
     whole = CallFrames(frames.columns, np.arange(len(frames.call)), len(frames.call))

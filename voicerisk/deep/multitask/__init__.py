@@ -29,29 +29,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Cases",
-    "Features",
-    "Fold",
-    "MultitaskModel",
-    "MultitaskSettings",
-    "NetworkSettings",
-    "SoundSettings",
-    "TargetSettings",
     "classify",
-    "compare_models",
-    "demographics_only",
-    "fit_model",
-    "load_cases",
-    "load_model_file",
     "load_multitask_study",
-    "majority",
     "make_folds",
     "run_experiments",
     "run_multitask",
-    "save_model_file",
     "simulate_tasks",
-    "transfer_sentences",
-    "transfer_table",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

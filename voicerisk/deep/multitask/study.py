@@ -96,6 +96,10 @@ def run_multitask(
     ------
     VoiceriskError
         One sentence that says what was found, where, and what to do.
+
+    Examples
+    --------
+    >>> run_multitask(load_multitask_study("study.toml"), "results")  # doctest: +SKIP
     """
     if denoiser is not None and not isinstance(getattr(denoiser, "version", None), str):
         raise MultitaskError(

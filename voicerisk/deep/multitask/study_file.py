@@ -56,6 +56,10 @@ def load_multitask_study(path: Path | str, preset: str | None = None) -> Multita
     ------
     VoiceriskError
         If the file is missing, is no TOML, or has an unknown key or value.
+
+    Examples
+    --------
+    >>> load_multitask_study("study.toml").settings  # doctest: +SKIP
     """
     path, tables, digest = read_study_file(path)
     if not isinstance(tables.get("multitask"), dict):

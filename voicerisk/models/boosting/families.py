@@ -228,6 +228,16 @@ def fit_numeric(
     ------
     ModelError
         For an outcome that is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from voicerisk.models import BoostData, learners_for
+    >>> x = np.random.default_rng(1).normal(size=200)
+    >>> data = BoostData({"x": x}, None, None, np.arange(200))
+    >>> path = fit_numeric(data, 3.0 * x, learners_for(["x"], moderator=None), mstop=50)
+    >>> bool(path.risk[50] < 0.01 * path.risk[0])
+    True
     """
     y = np.asarray(outcome, np.float64)
     if y.shape != (data.n,) or not np.isfinite(y).all():

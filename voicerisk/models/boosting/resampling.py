@@ -79,6 +79,17 @@ def cvrisk(
     ------
     ModelError
         If a caller lies in two folds or there is one fold only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from voicerisk.models import BoostData, Lane, fit_lanes, learners_for
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=200)
+    >>> data = BoostData({"x": x}, None, (x > 0).astype(np.int8), np.repeat(np.arange(20), 10))
+    >>> found = cvrisk(data, learners_for(["x"], moderator=None), folds=data.caller % 5, mstop=20)
+    >>> found.mstop
+    20
     """
     fold = np.asarray(folds)
     if fold.shape != (data.n,):

@@ -104,6 +104,18 @@ def held_out_path(
         Mean over the group's rows of the probability of outcome 1.
     deviance : ndarray, shape (groups, M + 1)
         Mean over the group's rows of -2 log-likelihood.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from voicerisk.models import BoostData, Lane, fit_lanes, learners_for
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=200)
+    >>> data = BoostData({"x": x}, None, (x > 0).astype(np.int8), np.repeat(np.arange(20), 10))
+    >>> [path] = fit_lanes(data, [Lane("all", np.ones(200), learners_for(["x"], moderator=None))], mstop=20)
+    >>> score, deviance = held_out_path(path, [np.arange(10), np.arange(10, 20)])
+    >>> score.shape, bool(deviance[:, 20].sum() < deviance[:, 0].sum())
+    ((2, 21), True)
     """
     data = path.own_data(data)
     groups = [np.asarray(group, np.int64) for group in row_groups]

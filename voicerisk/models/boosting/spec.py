@@ -57,6 +57,14 @@ class BoostSettings:
     covariates : tuple of str
         Columns of [cohort] covariates that compete with the markers, the same for every level: a number as a
         smooth (a line where it has fewer than 6 values), a text as one 0/1 learner a value.
+
+    Examples
+    --------
+    >>> BoostSettings(mstop=200).nu
+    0.1
+    >>> BoostSettings(engine="xgboost")
+    Traceback (most recent call last):
+    voicerisk.errors.ModelError: boost.engine must be one of native, mboost, not 'xgboost'.
     """
 
     engine: str = "native"
@@ -302,6 +310,13 @@ class BoostData:
         Caller codes, >= 0.
     moderator : Moderator, optional
         What the levels are; None, by itself, where `level` is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([0.1, -0.4, 0.8, 0.3])
+    >>> BoostData({"dom": x}, None, np.array([0, 0, 1, 1]), np.arange(4)).n
+    4
     """
 
     columns: Mapping[str, Floats]
@@ -383,6 +398,12 @@ class Lane:
     y : ndarray of int8, shape (n,), optional
         Outcome 0/1 of this fit, for example a permuted one; None = that of the data. Its paths carry the data
         with this outcome.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Lane("all callers", np.ones(4), learners_for(["dom"], moderator=None)).key
+    'all callers'
     """
 
     key: str

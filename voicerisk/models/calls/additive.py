@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voicerisk.callers.moderator import Moderator
-from voicerisk.models.calls.features import CallFrames
+from voicerisk.models.calls.features import CallFrames, source_of
 from voicerisk.models.calls.model import COMMON, CallModel
 from voicerisk.models.saved.additive import ALL, CALL, AdditiveModel, Effect
 from voicerisk.models.saved.procedure import Procedure
@@ -37,14 +37,17 @@ def additive_model(
     -------
     AdditiveModel
         Of unit 'call': a call's log-odds are the sum over markers of the mean contribution of the rows where
-        the marker is available.
+        the marker is available. What a marker spreads within calls is part of its contribution.
     """
     levels = {ALL: COMMON} if moderator is None else {one: _known(model, one) for one in moderator.levels}
+    of_values = {effect.marker for effect in model.effects if effect.marker == source_of(effect.marker)}
     effects = tuple(
-        Effect(effect.marker, level, effect.grid, effect.polynomials)
+        Effect(
+            source_of(effect.marker), level, effect.grid, effect.polynomials, effect.marker not in of_values
+        )
         for level, source in levels.items()
         for effect in model.effects
-        if effect.level == source
+        if effect.level == source and (effect.marker in of_values or effect.coefficients.any())
     )
     return AdditiveModel(
         offset=model.offset,

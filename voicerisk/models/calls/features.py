@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
+from voicerisk.models.saved.spread import squared_distances
 from voicerisk.models.splines import Grid, basis_weights, difference_matrix
 from voicerisk.types import Floats
 
@@ -17,6 +18,7 @@ INTERVALS = 10
 DEGREE = 3
 BENDS = 4  # the smoothest of the directions in which a curve may leave a line
 SPAN = (0.05, 0.95)  # quantiles of each call; the knots span those of the calls learned from
+SPREAD = " (spread within calls)"
 _KEPT = 4096  # (marker, knots) pairs whose features are kept
 
 
@@ -74,7 +76,7 @@ class CallFrames:
     def grid(self, marker: str, calls: NDArray[np.int64]) -> Grid | None:
         """Return the knots that span a marker in some calls; None where it is constant or missing there.
 
-        They reach from the smallest 5 % quantile of these calls to the largest 95 % quantile: single extreme
+        They reach from the smallest 5% quantile of these calls to the largest 95% quantile: single extreme
         frames set no knot, and few calls do, so that most training sets share their knots.
         """
         if marker not in self._low:
@@ -125,6 +127,50 @@ class CallFrames:
             if len(known):
                 low[number], high[number] = np.quantile(known, SPAN)
         return low, high
+
+
+def with_spreads(columns: Mapping[str, Floats], call: NDArray[np.int64], n_calls: int) -> dict[str, Floats]:
+    """Return the columns, and beside each the squared distance of its frames from the mean of their call.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray of float64, shape (n,)
+        NaN = missing, and missing in the spread.
+    call : ndarray of int, shape (n,)
+        Number of each frame's call, 0 .. n_calls - 1.
+    n_calls : int
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The columns, then those named by `spread_of`.
+
+    Raises
+    ------
+    ModelError
+        If a column has the name of another one's spread.
+
+    Examples
+    --------
+    >>> made = with_spreads({"pitch": np.array([1.0, 3.0, 5.0])}, np.array([0, 0, 1]), 2)
+    >>> made[spread_of("pitch")].tolist()
+    [1.0, 1.0, 0.0]
+    """
+    spreads = {spread_of(name): squared_distances(x, call, n_calls) for name, x in columns.items()}
+    twice = sorted(set(columns) & set(spreads))
+    if twice:
+        raise ModelError(f"A marker is named {twice[0]!r}, which stands for what another spreads; rename it.")
+    return {**columns, **spreads}
+
+
+def spread_of(marker: str) -> str:
+    """Return the name of a marker's spread within a call."""
+    return f"{marker}{SPREAD}"
+
+
+def source_of(name: str) -> str:
+    """Return the marker whose spread a name stands for; the name itself where it is a marker's."""
+    return name.removesuffix(SPREAD)
 
 
 def stacked(

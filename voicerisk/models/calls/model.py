@@ -16,7 +16,15 @@ from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
 
 # name -> how many things it may learn beyond a line for each marker; simpler members come first
-MEMBERS: Mapping[str, int] = {"linear": 0, "sparse": 1, "by_level": 1, "curves": 1, "curves_by_level": 2}
+MEMBERS: Mapping[str, int] = {
+    "linear": 0,
+    "sparse": 1,
+    "spread": 1,
+    "by_level": 1,
+    "curves": 1,
+    "sparse_spread": 2,
+    "curves_by_level": 2,
+}
 COMMON = "all"  # curves of a level that was not learned from
 PENALTY = 0.25  # prior variance of a call's log-odds is 1 / PENALTY: 2 log-odds either way
 COMMON_SHARE = 0.5  # variance of what levels share, beside 1 of what is a level's own
@@ -178,6 +186,7 @@ def fit_calls(
     weights: Floats,
     members: Sequence[str] = tuple(MEMBERS),
     penalty: float = PENALTY,
+    spreads: Sequence[str] = (),
     loss: Loss | None = None,
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
@@ -197,6 +206,8 @@ def fit_calls(
     members : sequence of str
         Of `MEMBERS`.
     penalty : float
+    spreads : sequence of str
+        Those of `markers` that are spreads within calls; only members named `...spread` take them.
     loss : Loss, optional
         Of grades or of a number; two classes by default.
 
@@ -236,13 +247,16 @@ def fit_calls(
     turn, features = _standardised(features, train, share)
 
     residual, variance = about.residual(outcome, share)
+    of_markers = np.array([float(name not in spreads) for name in names])
     links, made = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
-        size = np.ones(len(names))
-        if name == "sparse":
-            size = _beyond_chance(part[train, :, 0], residual, weights, variance)
-        part = part * np.sqrt(size)[:, None]
+        size = np.ones(len(names)) if name.endswith("spread") else of_markers
+        if name.startswith("sparse"):
+            size = size * _beyond_chance(part[train, :, 0], residual, weights, variance)
+        kept = np.flatnonzero(size > 0)
+        root = np.sqrt(size[kept])[:, None]
+        part = part[:, kept] * root
         flat = part.reshape(len(part), -1)
         columns = [flat]
         if name.endswith("by_level") and len(levels) > 1:
@@ -255,7 +269,10 @@ def fit_calls(
         links.append(intercept + design @ beta)
         widths = np.cumsum([column.shape[1] for column in columns])[:-1]
         *curves, shift = np.split(beta / unit, widths)
-        theta = [part_.reshape(part.shape[1:]) * np.sqrt(size)[:, None] for part_ in curves]
+        theta = []
+        for one in curves:
+            theta.append(np.zeros((len(names), part.shape[2])))
+            theta[-1][kept] = one.reshape(part.shape[1:]) * root
         made.append(
             partial(
                 _model, float(intercept), theta, shift, levels, names, grids, turn, centres, tuple(markers)

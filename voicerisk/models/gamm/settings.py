@@ -38,6 +38,11 @@ class GammSettings:
     naive_p : bool
         Whether a study prints the P values of markers that the same outcomes selected. They are too small;
         by default there are none.
+
+    Examples
+    --------
+    >>> GammSettings(k=5, random=["caller", "call"]).random
+    ('caller', 'call')
     """
 
     engine: str = "bam"

@@ -14,6 +14,7 @@ from scipy.special import expit
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.saved.procedure import Procedure
+from voicerisk.models.saved.spread import squared_distances
 from voicerisk.models.splines import Grid
 from voicerisk.types import Floats
 
@@ -36,12 +37,15 @@ class Effect:
         Boundary knots and intervals.
     polynomials : ndarray, shape (intervals + 3, 4)
         Powers 0..3 of t per cell, log-odds: the intervals, the empty cell, below, above.
+    spread : bool
+        Whether it is of each row's squared distance from the mean of its call, not of the row's value.
     """
 
     marker: str
     level: str
     grid: Grid
     polynomials: Floats
+    spread: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,8 +89,17 @@ class AdditiveModel:
     unit: str
     notes: Mapping[str, Any]
 
+    @property
+    def takes_calls(self) -> bool:
+        """Whether what a row adds depends on the other rows of its call."""
+        return any(effect.spread for effect in self.effects)
+
     def contributions(
-        self, columns: Mapping[str, Floats], codes: NDArray[np.integer[Any]] | None, n: int
+        self,
+        columns: Mapping[str, Floats],
+        codes: NDArray[np.integer[Any]] | None,
+        n: int,
+        call: NDArray[np.int64] | None = None,
     ) -> tuple[Floats, Floats]:
         """Return what each marker adds to each row.
 
@@ -98,6 +111,8 @@ class AdditiveModel:
             Place of each row's level among the moderator's; None where the model has no moderator.
         n : int
             Number of rows.
+        call : ndarray of int, shape (n,), optional
+            Number of each row's call, from 0; needed where `takes_calls`.
 
         Returns
         -------
@@ -114,14 +129,20 @@ class AdditiveModel:
             base += np.array([self.level_effect.get(name, 0.0) for name in levels])[codes]
         for marker in self.markers:
             self._check_values(marker, columns[marker])
-        curves: dict[tuple[str, Grid], Floats] = {}
+        if self.takes_calls and call is None:
+            raise ModelError(
+                "The model looks at how far rows lie from the mean of their call; say each row's call."
+            )
+        curves: dict[tuple[str, Grid, bool], Floats] = {}
         for effect in self.effects:
             shape = (max(len(levels), 1), *effect.polynomials.shape)
-            of_levels = curves.setdefault((effect.marker, effect.grid), np.zeros(shape))
+            of_levels = curves.setdefault((effect.marker, effect.grid, effect.spread), np.zeros(shape))
             mine = slice(None) if effect.level == ALL else levels.index(effect.level)
             of_levels[mine] += effect.polynomials
-        for (marker, grid), of_levels in curves.items():
+        for (marker, grid, spread), of_levels in curves.items():
             part, column = parts[self.markers.index(marker)], columns[marker]
+            if spread and call is not None:
+                column = squared_distances(column, call, int(call.max(initial=-1)) + 1)
             for start in range(0, n, _ROWS):
                 rows = slice(start, start + _ROWS)
                 part[rows] += _evaluate(
@@ -133,9 +154,15 @@ class AdditiveModel:
                 )
         return parts, base
 
-    def link(self, columns: Mapping[str, Floats], codes: NDArray[np.integer[Any]] | None, n: int) -> Floats:
+    def link(
+        self,
+        columns: Mapping[str, Floats],
+        codes: NDArray[np.integer[Any]] | None,
+        n: int,
+        call: NDArray[np.int64] | None = None,
+    ) -> Floats:
         """Return the log-odds of each row, shape (n,)."""
-        parts, base = self.contributions(columns, codes, n)
+        parts, base = self.contributions(columns, codes, n, call)
         return base + parts.sum(0)
 
     def score(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -144,7 +171,8 @@ class AdditiveModel:
         Parameters
         ----------
         table : DataFrame
-            One row a frame (or segment), with the markers and, where the model has one, the moderator.
+            One row a frame (or segment), with the markers and, where the model has one, the moderator; with
+            `call_id` where the model looks at how far rows lie from the mean of their call (`takes_calls`).
 
         Returns
         -------
@@ -159,6 +187,7 @@ class AdditiveModel:
             Where a column is missing or not numeric, a level is unknown, or a value cannot be scored.
         """
         needed = [*self.markers, *([] if self.moderator is None else [self.moderator.name])]
+        needed += ["call_id"] if self.takes_calls else []
         for name in needed:
             if name not in table.columns:
                 raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
@@ -168,7 +197,8 @@ class AdditiveModel:
                 raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")
         columns = {name: table[name].to_numpy(np.float64, na_value=np.nan) for name in self.markers}
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
-            parts, base = self.contributions(columns, codes, len(table))
+            call = pd.factorize(table["call_id"])[0].astype(np.int64) if self.takes_calls else None
+            parts, base = self.contributions(columns, codes, len(table), call)
             link = base + parts.sum(0)
         wild = ~np.isfinite(link)
         if wild.any():

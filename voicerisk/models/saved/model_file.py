@@ -25,6 +25,7 @@ SCALE = (
     "log-odds; each row of polynomials: powers 0..3 of the position within a knot interval; the last three "
     "rows: missing, below and above the knots. A call's score is the mean probability of its rows; of "
     "kind calls its log-odds are offset, level and for each marker the mean effect over its available rows; "
+    "an effect of 'spread' is of a row's squared distance from the call's mean; "
     "logit risk = intercept + slope * logit score, at the prevalence; a score at or above the cut is flagged"
 )
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; a model of all markers takes some 200 kB
@@ -42,6 +43,18 @@ def write_model(path: Path, model: AdditiveModel) -> None:
     ------
     ModelError
         Where the model holds what no file may, for example a curve that is not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from voicerisk import GamBoost, load_example
+    >>> table = load_example()
+    >>> model = GamBoost(markers=["x1", "x2"], mstop=20).fit(table, table["outcome"]).scoring_model()
+    >>> file = Path(tempfile.mkdtemp()) / "model.json"
+    >>> write_model(file, model)
+    >>> read_model(file).offset == model.offset
+    True
     """
     content = content_of(model, path.name)
     write_json(
@@ -60,7 +73,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
 def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
     """Return what a file keeps of a model, checked; `name` is the file's, for errors."""
     procedure = model.procedure
-    content = {
+    content: dict[str, Any] = {
         "member": {
             "kind": "calls" if model.unit == CALL else "boosting",
             "unit": model.unit,
@@ -77,6 +90,7 @@ def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
                     "high": effect.grid.high,
                     "intervals": effect.grid.intervals,
                     "polynomials": effect.polynomials.tolist(),
+                    **({"of": "spread"} if effect.spread else {}),
                 }
                 for effect in model.effects
             ],
@@ -117,6 +131,18 @@ def read_model(path: Path) -> AdditiveModel:
     ------
     ModelError
         If the file is not such a model, of a newer version, damaged, or holds a part that no model has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from voicerisk import GamBoost, load_example
+    >>> table = load_example()
+    >>> model = GamBoost(markers=["x1", "x2"], mstop=20).fit(table, table["outcome"])
+    >>> file = Path(tempfile.mkdtemp()) / "model.json"
+    >>> model.save(file)
+    >>> read_model(file).markers
+    ('x1', 'x2')
     """
     path = Path(path)
     stored = json_of(path)
@@ -155,6 +181,7 @@ def model_of(content: Content) -> AdditiveModel:
                 curve.level,
                 Grid(float(curve.low), float(curve.high), curve.intervals),
                 np.array(curve.polynomials, np.float64),
+                curve.of == "spread",
             )
             for curve in member.effects
         ),

@@ -36,6 +36,7 @@ class Curve(_Part):
     high: Value
     intervals: Annotated[int, Field(ge=1, le=MOST_INTERVALS)]
     polynomials: list[Annotated[list[LogOdds], Field(min_length=4, max_length=4)]]
+    of: Literal["value", "spread"] = "value"
 
     @model_validator(mode="after")
     def _fits_its_knots(self) -> Self:
@@ -65,6 +66,8 @@ class Boosting(_Part):
     def _kind_fits_unit(self) -> Self:
         if (self.kind == "calls") != (self.unit == "call"):
             raise ValueError(f"a model of kind {self.kind} cannot have the unit {self.unit}")
+        if self.kind == "boosting" and any(curve.of == "spread" for curve in self.effects):
+            raise ValueError("a model of kind boosting cannot have curves of the spread within calls")
         return self
 
 
@@ -112,7 +115,9 @@ class Content(_Part):
         levels = [] if self.moderator is None else self.moderator.levels
         _no_twin("marker", member.markers)
         _no_twin("level", ["all", *levels])
-        _no_twin("curve", [f"{c.marker} {c.level} {c.low} {c.high} {c.intervals}" for c in member.effects])
+        _no_twin(
+            "curve", [f"{c.marker} {c.level} {c.low} {c.high} {c.intervals} {c.of}" for c in member.effects]
+        )
         _known("marker", "may_be_missing", member.may_be_missing, member.markers)
         _known("marker", "effects", (curve.marker for curve in member.effects), member.markers)
         _known("marker", "ranges", self.ranges, member.markers)

@@ -14,6 +14,7 @@ from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
+from voicerisk.study.output.too_small import constant_folds, how_many_callers
 from voicerisk.study.protocols import joined, part_of
 from voicerisk.study.rivals import PREDICTIONS
 from voicerisk.study.settings import Study
@@ -58,7 +59,7 @@ def write_metrics(
             units=("call",),
             prevalence=study.validation.prevalence,
         )
-        metrics = pd.concat([metrics, of_rivals], ignore_index=True)
+        metrics = pd.concat([metrics, of_rivals, constant_folds(folder, metrics)], ignore_index=True)
     write_csv(folder.file("metrics.csv"), metrics)
     comparisons = paired_differences(
         predictions if rivals is None else pd.concat([predictions, rivals], ignore_index=True),
@@ -91,6 +92,8 @@ def write_metrics(
         notes.append(
             f"Nested: on average {clamped.mean():.2%} of held-out values lay beyond the knots of their fold."
         )
+    curve, needed = how_many_callers(study, folder, metrics)
+    notes += needed
     alarms = degenerate_scores(predictions)
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
     write_json(folder.file("metrics_notes.json"), every)
@@ -114,6 +117,7 @@ def write_metrics(
         "folds.csv",
         "provenance.json",
         "metrics_notes.json",
+        *curve,
         *(["settling.csv"] if len(settled) else []),
     ]
     return names, list(dict.fromkeys(notes))

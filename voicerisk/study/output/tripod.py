@@ -7,6 +7,7 @@ import pandas as pd
 
 from voicerisk.callers.schema import RIVAL
 from voicerisk.cohort import CohortSettings
+from voicerisk.figures.wording import one_interval
 from voicerisk.files import write_csv
 from voicerisk.models import read_model
 from voicerisk.models.saved.additive import CALL
@@ -145,7 +146,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         for part in (
             f"{positive / curves:.2f} callers with the outcome for each candidate parameter, "
             f"{positive / candidates:.2f} for each degree of freedom",
-            "intervals given these scores are too short (docs/validation.md)",
+            "intervals are widened for the variance of learning by an approximation (docs/validation.md)",
             facts.get("audit_flags", "the audit was not run"),
         )
     )
@@ -202,27 +203,27 @@ def _settings(values: Any) -> str:
 
 
 def _performance(metrics: pd.DataFrame) -> str:
-    shown = metrics[
-        (metrics["unit"] == "call")
-        & (metrics["protocol"] != RIVAL)
-        & (metrics["subgroup"] == "all")
-        & metrics["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
-        & metrics["method"].str.contains("percentile", na=False)
+    shown = one_interval(metrics)
+    shown = shown[
+        (shown["unit"] == "call")
+        & (shown["protocol"] != RIVAL)
+        & (shown["subgroup"] == "all")
+        & shown["metric"].isin(["auroc", "average_precision", "brier", "calibration_slope"])
     ]
     values = _listed(
         f"{row['protocol']}, {row['design']}: {row['metric']} {_interval(row)}"
         for row in shown.dropna(subset="estimate").to_dict("records")
     )
-    return f"95 % intervals given these scores: {values}; all in metrics.csv" if values else ""
+    return f"95% intervals over callers: {values}; all in metrics.csv" if values else ""
 
 
 def _by_group(metrics: pd.DataFrame, but: str) -> str:
-    rows = metrics[
-        (metrics["unit"] == "call")
-        & (metrics["metric"] == "auroc")
-        & (metrics["subgroup"] != "all")
-        & metrics["method"].str.contains("percentile", na=False)
-        & (metrics["protocol"] == "nested")
+    rows = one_interval(metrics)
+    rows = rows[
+        (rows["unit"] == "call")
+        & (rows["metric"] == "auroc")
+        & (rows["subgroup"] != "all")
+        & (rows["protocol"] == "nested")
     ]
     if but:
         rows = rows[~rows["subgroup"].str.startswith(but)]

@@ -31,6 +31,12 @@ def degenerate_scores(predictions: pd.DataFrame, by_caller: bool = False) -> pd.
         the empty model's), alarm, copies (the scores are the empty model's: what they rank is who was left
         out, in reverse; an alarm without it says that the model learned next to nothing), finding. Rows of
         resampled designs only; repeats are taken together.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> len(degenerate_scores(load_example("predictions")))
+    1
     """
     check_predictions(predictions)
     columns = [*RUN, "sd_score", "sd_empty", "ratio", "correlation", "alarm", "copies", "finding"]

@@ -35,6 +35,7 @@ from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.metrics.risk import net_benefits, risk_metrics, smooth_metrics
 from voicerisk.validation.metrics.subsets import ALL, Cell, cells_of
 from voicerisk.validation.metrics.units import METRIC_UNITS, UnitRows
+from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widened_rows, widening
 from voicerisk.validation.metrics.youden import automatic_direction, bootstrap_youden
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS, ValidationSettings
 
@@ -45,6 +46,7 @@ METRIC_COLUMNS = (
 )  # fmt: skip
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 BCA = "caller_bootstrap_bca_given_scores"
+WIDENED = "caller_bootstrap_widened_given_scores"
 NAIVE = "delong_frames_as_independent"
 WILSON = "wilson_callers"
 # The folds' shares of the outcome add up to the study's, so that on the study's own callers they say nothing.
@@ -88,9 +90,11 @@ def compute_metrics(
     -------
     DataFrame
         The schema of metrics.csv, one row a metric and method. The first method is the percentile interval of
-        the caller bootstrap; it takes the scores as given. With several repeats a metric is the mean over
-        repeats under the same draws. `threshold` is empty where folds cut differently. `attrs['notes']` holds
-        what was left out and why (no caller rows where a caller has both outcomes, constant scores), and how
+        the caller bootstrap; it takes the scores as given. Of cross-validated binary scores it also comes
+        widened for what learning anew would add (`caller_bootstrap_widened_given_scores`). With several
+        repeats a metric is the mean over repeats under the same draws. `threshold` is empty where folds cut
+        differently. `attrs['notes']` holds what was left out and why (no caller rows where a caller has both
+        outcomes, constant scores), and how
         many calls had no cut: those are not flagged, and count.
 
     Raises
@@ -186,6 +190,9 @@ def _measure_run(
     for family in families.values():
         rows += [{**names, **row} for row in _macro_rows(family, draws, level)]
         rows += [{**names, **row} for row in _class_rows(family, draws, level)]
+    if names["design"] in CROSS_VALIDATED and not classes:
+        folds = calls.loc[calls["repeat"] == calls["repeat"].min(), "fold"].nunique()
+        rows += widened_rows(rows, PERCENTILE, WIDENED, widening(folds)) if folds > 1 else []
     return rows
 
 

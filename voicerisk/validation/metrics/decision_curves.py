@@ -201,6 +201,13 @@ def decision_curves(
     ------
     ValidationError
         Where the table is unusable, or only one of prior and prevalence is given.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> curve = decision_curves(load_example("predictions"), thresholds=[0.1, 0.3], n_boot=100)
+    >>> sorted(curve["strategy"].unique())[:2]
+    ['all', 'model']
     """
     check_predictions(predictions)
     if (prior is None) != (prevalence is None):

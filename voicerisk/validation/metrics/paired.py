@@ -13,9 +13,11 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.call_draws import BINARY, call_metrics
 from voicerisk.validation.metrics.discrimination import obuchowski_paired
 from voicerisk.validation.metrics.units import UnitRows, rows_of
+from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widened, widening
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS
 
 PAIRED = "paired_caller_bootstrap_given_scores"
+WIDENED_PAIRED = "paired_caller_bootstrap_widened_given_scores"
 CLUSTERED = "obuchowski_paired"
 PAIRED_COLUMNS = (
     "protocol", "model", "other_protocol", "other_model", "target", "design", "metric", "threshold",
@@ -56,8 +58,8 @@ def paired_differences(
         target, design, metric, threshold (of net benefit), estimate, other, difference (estimate - other),
         lower, upper, level, method, n, n_events, n_callers. The percentile interval of the caller bootstrap
         comes first; the AUROC also has DeLong's interval of a pair, for callers with several calls
-        Obuchowski's (`obuchowski_paired`). All take the scores as given. Empty where there is nothing to
-        compare.
+        Obuchowski's (`obuchowski_paired`). Both take the scores as given; of cross-validated scores the first
+        also comes widened (`widening`). Empty where there is nothing to compare.
 
     Raises
     ------
@@ -130,6 +132,8 @@ def _compared(
     own, others = (call_metrics(one, draws.counts) for one in repeats)
     n_callers = first["caller_id"].nunique()
     sizes = {"n": len(first), "n_events": int(first["y"].sum()), "n_callers": n_callers}
+    cross_validated = names["design"] in CROSS_VALIDATED
+    folds = mine.loc[mine["repeat"] == mine["repeat"].min(), "fold"].nunique()
     out = []
     for (metric, cut), values in own.items():
         if (metric, cut) not in others:
@@ -141,6 +145,10 @@ def _compared(
             "difference": gap[0], "level": level, **sizes,
         }  # fmt: skip
         out.append(row | {"lower": low, "upper": high, "method": PAIRED})
+        if cross_validated and folds > 1 and np.isfinite(low):
+            # No end of a range stands in a difference's way: its arms are lengthened as they are.
+            low, high = widened("difference", gap[0], low, high, widening(folds))
+            out.append(row | {"lower": low, "upper": high, "method": WIDENED_PAIRED})
         if metric == "auroc":
             out += [row | ends for ends in _clustered(repeats[0], repeats[1], level)]
     return out

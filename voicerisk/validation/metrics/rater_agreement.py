@@ -144,6 +144,13 @@ def agreement_table(
     ------
     ValidationError
         Where there are fewer than 2 recordings or raters, or a rating is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ratings = pd.DataFrame({"first": [0, 1, 2, 2, 1, 0], "second": [0, 1, 2, 1, 1, 0]})
+    >>> agreement_table(ratings, n_boot=100).set_index("metric")["estimate"].round(2)["light_kappa"]
+    np.float64(0.75)
     """
     values = ratings.to_numpy(dtype=np.float64)
     n, m = values.shape

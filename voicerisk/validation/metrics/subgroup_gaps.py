@@ -51,6 +51,13 @@ def fairness_gaps(
     ------
     ValidationError
         Where the table or the column cannot be used.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> gaps = fairness_gaps(load_example("predictions"), "sex", n_boot=100)
+    >>> sorted(gaps["subgroup"].unique())
+    ['sex=female', 'sex=male']
     """
     check_predictions(predictions)
     if classes_of(predictions):

@@ -127,6 +127,14 @@ def marker_shift(before: pd.DataFrame, after: pd.DataFrame, markers: Sequence[st
         before),
         outside (share of callers whose mean lies outside the range before), missing_before, missing_after,
         shifted (difference of 0.25 or more).
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> table = load_example()
+    >>> moved = table.assign(x1=table["x1"] + 1.0)
+    >>> marker_shift(table, moved, ["x1", "x2"]).set_index("marker")["shifted"].tolist()
+    [True, False]
     """
     missing = [m for m in markers if m not in before.columns or m not in after.columns]
     if missing:

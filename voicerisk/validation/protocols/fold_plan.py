@@ -170,6 +170,16 @@ def plan_size(calls: pd.DataFrame, settings: ValidationSettings) -> dict[str, in
     -------
     dict
         Protocol -> number of models to fit.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.validation import ValidationSettings, ridge_paths
+    >>> markers = load_example().groupby(["call_id", "caller_id"], as_index=False).mean(numeric_only=True)
+    >>> calls = markers.rename(columns={"outcome": "y"}).assign(n_frames=6)
+    >>> fit, calls = ridge_paths(calls, ["x1", "x2"]), calls[["call_id", "caller_id", "y", "n_frames"]]
+    >>> plan_size(calls, ValidationSettings(protocols=["published"]))
+    {'published': 60}
     """
     from voicerisk.callers.folds import caller_table
 

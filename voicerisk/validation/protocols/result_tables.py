@@ -158,6 +158,15 @@ def _tuned_to(one: FinishedFold) -> int | None:
     return None if one.choice.steps is None else one.mstop
 
 
+def _share_constant(finished: Sequence[FinishedFold]) -> dict[str, float]:
+    """Return by design the share of folds that learned nothing."""
+    designs = dict.fromkeys(one.plan.design for one in finished)
+    return {
+        design: float(np.mean([one.is_constant for one in finished if one.plan.design == design]))
+        for design in designs
+    }
+
+
 def _mean_weights(finished: Sequence[FinishedFold]) -> dict[str, float]:
     """Return by member the mean weight over the folds; empty where there is one model."""
     if not finished or not finished[0].choice.members:
@@ -195,6 +204,7 @@ def notes_of(
         "folds_at_last_step": sum(_tuned_to(one) == one.last > 0 for one in finished),
         "folds_at_step_0": sum(_tuned_to(one) == 0 < one.last for one in finished),
         "folds_constant": sum(one.is_constant for one in finished),
+        "share_constant": _share_constant(finished),
         "member_weights": _mean_weights(finished),
         "folds_with_flat_recalibration": sum(one.flat for one in calibrations),
         "folds_with_separated_recalibration": sum(one.separated for one in calibrations),

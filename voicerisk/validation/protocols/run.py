@@ -106,6 +106,17 @@ def run_published(
     ------
     ValidationError
         Where a class has fewer than 2 callers or a refit does not keep its contract.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.validation import ValidationSettings, ridge_paths
+    >>> markers = load_example().groupby(["call_id", "caller_id"], as_index=False).mean(numeric_only=True)
+    >>> calls = markers.rename(columns={"outcome": "y"}).assign(n_frames=6)
+    >>> fit, calls = ridge_paths(calls, ["x1", "x2"]), calls[["call_id", "caller_id", "y", "n_frames"]]
+    >>> found = run_published(calls, fit, ValidationSettings(bootstraps=50), model="ridge")
+    >>> found.predictions["design"].unique().tolist()
+    ['loco']
     """
     return run_protocol(calls, fit_paths, settings, PUBLISHED, ("loco",), progress, model, target)
 
@@ -142,6 +153,18 @@ def run_nested(
     ValidationError
         Where a class has fewer than 4 callers, a refit does not keep its contract, or a learned object saw a
         held-out caller.
+
+    Examples
+    --------
+    >>> from voicerisk import load_example
+    >>> from voicerisk.validation import ValidationSettings, ridge_paths
+    >>> markers = load_example().groupby(["call_id", "caller_id"], as_index=False).mean(numeric_only=True)
+    >>> calls = markers.rename(columns={"outcome": "y"}).assign(n_frames=6)
+    >>> fit, calls = ridge_paths(calls, ["x1", "x2"]), calls[["call_id", "caller_id", "y", "n_frames"]]
+    >>> settings = ValidationSettings(designs=["grouped_kfold"], repeats=1, bootstraps=50)
+    >>> found = run_nested(calls, fit, settings, model="ridge")
+    >>> found.predictions["p_raw"].groupby(found.predictions["y"]).mean().is_monotonic_increasing
+    True
     """
     return run_protocol(calls, fit_paths, settings, NESTED, tuple(settings.designs), progress, model, target)
 
