@@ -20,7 +20,7 @@ from voicerisk.cohort import Cohort, load_cohort
 from voicerisk.cohort.settings import ORDINAL
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, write_csv, write_parquet
-from voicerisk.models.calls.features import CallFrames
+from voicerisk.models.calls.features import CallFrames, with_spreads
 from voicerisk.models.calls.model import COMMON
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
@@ -221,7 +221,7 @@ def score_by_folds(
     )
     codes = pd.Index(made.calls["call_id"]).get_indexer(pd.Index(made.frames["call_id"])).astype(np.int64)
     columns = {name: made.frames[name].to_numpy(np.float64) for name in tables.inputs}
-    frames = CallFrames(columns, codes, len(made.calls))
+    frames = CallFrames(with_spreads(columns, codes, len(made.calls)), codes, len(made.calls))
     level = levels_of(made)
     fold_of = assigned(made.calls["caller_id"], planned, settings.seed)
     parts = []
@@ -356,6 +356,8 @@ def decisions(
             )
         )  # fmt: skip
     found = pd.concat(parts, ignore_index=True)
+    # a share that is alike in all resamples has no interval that they could tell
+    found.loc[found["lower"] == found["upper"], ["lower", "upper"]] = np.nan
     return found[["calls", "metric", "estimate", "lower", "upper", "n", "n_events", "n_flagged"]]
 
 
