@@ -1,5 +1,5 @@
 # Every target sets up what it needs; the second time that costs a fraction of a second.
-.PHONY: help setup demo test test-deep lint vignettes docs fuzz bench clean
+.PHONY: help setup demo test test-deep lint vignettes docs fuzz bench bench-all clean
 PY := .venv/bin/python
 JOBS ?= $(shell nproc)
 export OMP_NUM_THREADS := 1
@@ -39,7 +39,10 @@ docs: setup      ## build the documentation site (docs/_build/html); executes th
 fuzz: setup      ## damage files and read them for some minutes (FUZZ_ARGS="--minutes 30 --seed 7 --reader labels")
 	@$(PY) -m tests.fuzz.fuzz $(FUZZ_ARGS)
 
-bench: setup     ## measure speed; prints ratios against named peers
+bench: setup     ## one table of what voicerisk costs beside the peers that are installed (minutes)
+	@$(PY) benchmarks/speed/table.py
+
+bench-all: setup ## measure each part closely (half an hour and more)
 	@for file in extract boosting screening rbridge; do echo "# benchmarks/speed/$$file.py"; $(PY) benchmarks/speed/$$file.py; done
 	@echo "# benchmarks/evidence/validation.py scale"; $(PY) benchmarks/evidence/validation.py scale
 

@@ -102,7 +102,7 @@ def null_loco(cohorts: int) -> dict[str, tuple[float, float]]:
 
 
 def fixed_model(cohorts: int, effect: float = 0.35) -> dict[str, tuple[float, float]]:
-    """Coverage of 95 % intervals of a fixed model's AUROC on new callers (external validation)."""
+    """Coverage of 95% intervals of a fixed model's AUROC on new callers (external validation)."""
     learn = cohort(5, effect)
     beta = ridge_logistic(learn[MARKERS].to_numpy(), learn["y"].to_numpy(), np.ones(len(learn)), 1.0)
     large = cohort(6, effect, n=200_000, positive=54_800)
@@ -162,7 +162,7 @@ def coverage(cohorts: int, n_boot: int, effect: float = 0.0) -> dict[str, tuple[
 
 
 def size(cohorts: int, permutations: int) -> dict[str, tuple[float, float]]:
-    """Share of null cohorts in which the permutation test rejects at 5 %."""
+    """Share of null cohorts in which the permutation test rejects at 5%."""
     rejected, centre = [], []
     for s in range(cohorts):
         table = cohort(30_000 + s, n=60, positive=17)

@@ -67,6 +67,11 @@ bridge_cut <- function(score, y, caller, counts, midpoints) bootstrap_youden(sco
 
 bridge_recalibrate <- function(score, y, weights, prior) as.list(recalibrate(score, y, weights, prior))
 
+bridge_rule_cut <- function(kind, value, score, y, weights, prevalence, midpoints, line = NULL) {
+  rule <- threshold_rule(stats::setNames(list(value), kind))
+  rule_cut(rule, score, y, weights, prevalence, midpoints, if (!is.null(line)) c(intercept = line[[1L]], slope = line[[2L]]))
+}
+
 bridge_risk <- function(path, newdata, call, prevalence = NULL) vr_risk(vr_read_model(path), newdata, call, prevalence)
 
 bridge_scale <- function(path, newdata, call = "call_id") vr_scale(vr_read_model(path), newdata, call)

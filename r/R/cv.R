@@ -11,7 +11,7 @@
 #'   `mstop`), recalibrate the scores and learn the cut; markers are screened in each training set; rows are weighted so that every
 #'   caller counts the same and positives carry the share `prior`; values beyond the training range are set to its ends.
 #'
-#' A call's score `p_raw` is the mean probability of its rows. The cut is the mean of the Youden cuts of bootstrapped callers;
+#' A call's score `p_raw` is the mean probability of its rows. By default the cut is the mean of the Youden cuts of bootstrapped callers;
 #' `p` is the recalibrated risk (published: `p_raw`). Intervals are percentiles over a bootstrap of callers with the
 #' scores taken as given, and leave out the variance of refitting.
 #'
@@ -30,6 +30,10 @@
 #' @param prior Share of the weight of positives in training; by default the share of positive calls.
 #' @param repeats Repeats of the grouped folds.
 #' @param bootstraps Bootstraps of callers, for cuts and for intervals.
+#' @param threshold How the cut is learned: "bootstrap_youden" (the mean of the Youden cuts of bootstrapped callers), "youden", or the
+#'   rule of a service, one of `list(sensitivity = 0.95)` (the highest cut that flags at least this share of the calls with
+#'   the outcome), `list(cost = 10)` (a missed call costs as much as so many false alarms), `list(capacity = 20)` (at most so
+#'   many flags in 100 calls) and `list(risk = 0.3)` (flags calls whose recalibrated risk is at least this).
 #' @param progress Whether to print each outer fold.
 #' @param linear Names of the markers that enter as straight lines.
 #' @param shared Levels of the moderator that share the common curve.
@@ -50,7 +54,7 @@
 vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", call = "call_id",
                   protocol = c("published", "nested"), design = c("loco", "grouped_kfold"), screen = TRUE, mstop = NULL,
                   nu = 0.1, df = 4, knots = 20L, fold = NULL, inner = NULL, inner_folds = 10L, prior = NULL, repeats = 1L,
-                  bootstraps = 1000L, progress = FALSE, linear = "voiced", shared = character(), moderator = sex) {
+                  bootstraps = 1000L, threshold = "bootstrap_youden", progress = FALSE, linear = "voiced", shared = character(), moderator = sex) {
   sex <- moderator
   need_package("mboost")
   if (screen) need_package("glmnet")
@@ -67,7 +71,7 @@ vr_cv <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id
   spec <- list(
     markers = markers, protocol = protocol, design = design, screen = screen, mstop = as.integer(mstop), nu = nu, df = df,
     knots = knots, prior = prior, bootstraps = as.integer(bootstraps), inner_folds = as.integer(inner_folds), linear = linear,
-    shared = shared
+    shared = shared, threshold = threshold_rule(threshold)
   )
   plan <- cv_plan(callers, spec, fold, rows, inner, if (design == "loco") 1L else as.integer(repeats))
   everywhere <- if (!nested) cv_markers(rows, spec, NULL)

@@ -30,8 +30,8 @@ c_inner <- function(rows, calls, plan, spec) {
   steps <- which.min(colSums(weight * deviance)) - 1L
   chosen <- round(score[, steps + 1L], 12L)
   line <- recalibrate(chosen, calls$y, training_weights(calls$caller_id, calls$y, spec$prior), spec$prior)
-  counts <- draw_callers(calls$caller_id, calls$y, spec$bootstraps)
-  list(steps = steps, slope = line[["slope"]], intercept = line[["intercept"]], cut = bootstrap_youden(chosen, calls$y, calls$caller_id, counts, TRUE))
+  cut <- learn_cut(chosen, calls$y, calls$caller_id, spec, TRUE, line)
+  list(steps = steps, slope = line[["slope"]], intercept = line[["intercept"]], cut = cut)
 }
 
 # Markers that the Lasso keeps; with a prior, rows are weighted as in the nested protocol.

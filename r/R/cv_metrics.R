@@ -25,8 +25,7 @@ cv_result <- function(finished, plan, calls, spec) {
     thresholds <- do.call(rbind, lapply(unique(predictions$`repeat`), function(one) {
       mine <- predictions$`repeat` == one
       rows <- predictions[mine, ]
-      counts <- draw_callers(rows$caller_id, rows$y, spec$bootstraps)
-      cut <- bootstrap_youden(rows$p_raw, rows$y, rows$caller_id, counts, FALSE)
+      cut <- learn_cut(rows$p_raw, rows$y, rows$caller_id, spec, FALSE)
       predictions$threshold[mine] <<- cut$threshold
       cut_row(NA, one, cut, finished[[1L]])
     }))

@@ -209,9 +209,11 @@ figure_of.vr_study <- function(x, which = NULL, markers = NULL, labels = NULL, .
       observed = optional("figures/difference_curves.observed")),
     effects = figure("effects", need("figures/partial_effects", "boost/partial_effects"), labels = labels, markers = markers),
     roc = {
+      points <- need("figures/roc")
+      # Models that stand beside the protocols have no curve.
+      said <- if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x))
       wider <- !is.null(note) && any(grepl("widened", tables$metrics$method))
-      figure("roc", need("figures/roc"), said = if (is.data.frame(tables$metrics)) auroc_words(summary.vr_study(x)),
-        note = if (wider) widened_intervals else note)
+      figure("roc", points, said = said[said$protocol %in% points$protocol, ], note = if (wider) widened_intervals else note)
     },
     calibration = figure("calibration", need("figures/calibration"), strip = optional("figures/calibration.strip"), note = note),
     decision = figure("decision", need("figures/decision_curves"), note = note),

@@ -19,7 +19,7 @@ NULL
 #' @export
 print.vr_study <- function(x, ...) {
   cat("Results of a study in ", attr(x, "path"), "\n", sep = "")
-  headline <- if (is.data.frame(x[["metrics"]])) summary.vr_study(x)
+  headline <- if (!is_graded(x) && is.data.frame(unclass(x)[[metrics_of(x)]])) summary.vr_study(x)
   headline <- headline[headline$metric == "auroc", ]
   if (!is.null(headline) && nrow(headline)) {
     cat("\nAUROC of calls (", headline$n[1L], " calls, ", headline$n_events[1L], " with outcome 1, ", headline$n_callers[1L], " callers)\n", sep = "")
@@ -59,8 +59,8 @@ print.vr_study <- function(x, ...) {
 #' @rdname vr_study-methods
 #' @export
 summary.vr_study <- function(object, ...) {
-  if (is_graded(object)) return(study_table(object, "scale/metrics"))
-  metrics <- study_table(object, "metrics")
+  metrics <- study_table(object, metrics_of(object))
+  if (is_graded(object)) return(metrics)
   wanted <- c("auroc", "average_precision", "sensitivity", "specificity", "calibration_slope", "brier")
   rows <- metrics$unit == "call" & metrics$metric %in% wanted
   if ("subgroup" %in% names(metrics)) rows <- rows & metrics$subgroup %in% c("all", "", NA)
@@ -74,13 +74,23 @@ summary.vr_study <- function(object, ...) {
   first <- order(key, match(metrics$method, preferred, nomatch = 3L), method = "radix")
   metrics <- metrics[sort(first[!duplicated(key[first])]), ]
   columns <- c("protocol", "design", "metric", "estimate", "lower", "upper", "method", "n", "n_events", "n_callers")
-  out <- metrics[order(match(metrics$metric, wanted), metrics$protocol, metrics$design), columns]
+  # The study's own protocols first, and of designs grouped k-fold, as in every table.
+  own <- match(metrics$protocol, c("nested", "published", "saved"), nomatch = 4L)
+  first <- metrics$design != "grouped_kfold"
+  out <- metrics[order(match(metrics$metric, wanted), own, metrics$protocol, first, metrics$design), columns]
   rownames(out) <- NULL
   out
 }
 
+# Which table says what the scores are worth: also of grades, or of a model judged on another study.
+metrics_of <- function(study) {
+  names <- c("scale/metrics", "metrics", "external/metrics")
+  found <- names[vapply(names, function(name) is.data.frame(unclass(study)[[name]]), TRUE)]
+  if (length(found)) found[1L] else "metrics"
+}
+
 # Whether a study is of grades or of a number, which has metrics of its own.
-is_graded <- function(study) is.data.frame(unclass(study)[["scale/metrics"]])
+is_graded <- function(study) metrics_of(study) == "scale/metrics"
 
 study_table <- function(study, name) {
   table <- unclass(study)[[name]]
@@ -96,7 +106,7 @@ as.data.frame.vr_study <- function(x, row.names = NULL, optional = FALSE, what =
 #' @rdname vr_study-methods
 #' @exportS3Method generics::tidy
 tidy.vr_study <- function(x, ...) {
-  metrics <- study_table(x, if (is_graded(x)) "scale/metrics" else "metrics")
+  metrics <- study_table(x, metrics_of(x))
   names <- c(metric = "term", lower = "conf.low", upper = "conf.high")
   found <- names(metrics) %in% names(names)
   names(metrics)[found] <- names[names(metrics)[found]]

@@ -249,7 +249,7 @@ def test_what_phones_write_is_decoded_by_ffmpeg(tmp_path, suffix, container, cod
     # An encoder adds up to a packet at either end: 1024 samples of AAC, 20 ms of the others.
     assert 3.0 <= len(found.samples) / rate <= 3.08
     assert sound_length(path) == (len(found.samples) / rate, rate)
-    # The sound itself: its level, to what such a codec keeps of a tone (AMR at 4.75 kbit/s loses 12 %).
+    # The sound itself: its level, to what such a codec keeps of a tone (AMR at 4.75 kbit/s loses 12%).
     assert np.std(found.samples) == pytest.approx(np.std(sound), rel=0.15)
 
 

@@ -45,7 +45,7 @@ RANGES = {
     "roughness": (5, 40),
     "specSlope": (-22, -2),
 }
-HOSTILE = ("<script>alert(1)</script>", "=cmd()", "$a_1$ & 100 %", "_under_^{2}", "007")
+HOSTILE = ("<script>alert(1)</script>", "=cmd()", "$a_1$ & 100%", "_under_^{2}", "007")
 
 
 def calls(n: int = 60, seed: int = 1) -> pd.DataFrame:

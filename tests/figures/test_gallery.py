@@ -36,10 +36,44 @@ def test_redraw_changes_style_width_and_format(folder, tmp_path):
     seen = []
     written = figures.redraw(folder / "figures", "nature", 120, ("png",), dpi=100, names=["gamm_curves"],
                              progress=lambda done, total: seen.append((done, total)))  # fmt: skip
-    assert [path.name for path in written] == ["gamm_curves.png"] and seen == [(1, 1)]
+    assert [path.name for path in written] == ["gamm_curves.png", "gamm_curves.caption.txt"]
+    assert seen == [(1, 1)]
+    # No older drawing is left beside the new one; other figures stay.
+    left = {path.name for path in (folder / "figures").glob("*.svg")}
+    assert left == {"score_dots.svg", "lasso_path.svg"}
     with Image.open(written[0]) as image:
         assert image.width == pytest.approx(120 / MM_PER_INCH * 100, abs=1)
     written[0].unlink()
+
+
+def test_figures_go_to_a_folder_of_their_own_with_captions_that_stand_alone(folder, made, tmp_path):
+    before = {path.name for path in (folder / "figures").iterdir()}
+    options = {"scales": "free", "odds_ratios": True}
+    written = figures.redraw(folder, "jmir", 89, ("png",), 72, out=tmp_path / "new", options=options)
+    assert {path.name for path in (folder / "figures").iterdir()} == before
+    assert {path.parent for path in written} == {tmp_path / "new"} and len(written) == 6
+    said = (tmp_path / "new" / "gamm_curves.caption.txt").read_text(encoding="utf-8")
+    assert said.startswith("Markers and risk. ") and "EDF: effective degrees of freedom" in said
+    assert (tmp_path / "new" / "score_dots.caption.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_figure_says_how_to_read_it():
+    from voicerisk.figures.captions import READ
+
+    assert set(READ) == set(figures.DRAWINGS)
+
+
+def test_captions_say_sizes_and_what_intervals_leave_out(made):
+    from voicerisk.figures.captions import caption
+
+    points = figures.curve_points(made.predictions())
+    units, parts = {"call": "session", "caller": "user"}, {"metrics": made.metrics()}
+    said = caption("roc", figures.DRAWINGS["roc"], points, units, parts)
+    row = points.iloc[0]
+    assert f"{row['n']} sessions, {row['n_events']} with the outcome." in said
+    assert "Intervals resample users, given these scores." in said and "cover 79 to 91%" in said
+    # Without intervals there is nothing to say of them.
+    assert "given these scores" not in caption("roc", figures.DRAWINGS["roc"], points, {})
 
 
 def test_figures_of_single_calls_are_private(folder):

@@ -97,9 +97,7 @@ def test_gamm_curves_draw_the_table_they_are_given(made, drawn):
     panels = drawn["gamm"].axes
     assert len(panels) == len(made.MARKERS)
     for panel, marker in zip(panels, made.MARKERS, strict=True):
-        name, _, unit = made.LABELS[marker].partition(" (")
-        assert panel.get_title(loc="left").replace("\n", " ") == name
-        assert panel.get_xlabel() == unit.removesuffix(")")
+        assert panel.get_xlabel().replace("\n", " ") == made.LABELS[marker]
         lines = [line for line in panel.lines if len(line.get_xdata()) == 100]
         assert len(lines) == 2
         assert lines[0].get_linestyle() != lines[1].get_linestyle()
@@ -140,14 +138,19 @@ def test_tests_of_smooths_and_notes_are_printed(made):
 def test_intervals_say_that_they_take_scores_as_given(made):
     assert "given these scores" in figures.protocols_compared(made.metrics()).get_supxlabel()
     bare = one_interval(made.metrics()).assign(method="wilson")
-    assert figures.protocols_compared(bare, method="wilson").get_supxlabel() == ""
+    # What is left is how many there were.
+    said = figures.protocols_compared(bare, method="wilson").get_supxlabel()
+    assert " ".join(said.split()) == "60 calls, 15 with the outcome, of 48 callers."
 
 
 def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fixed(made):
-    from voicerisk.figures.wording import COVERAGE, FIXED_MODEL
+    from voicerisk.figures.captions import caption
+    from voicerisk.figures.wording import COVERAGE, FIXED_MODEL, GIVEN_SHORT
 
+    # In short below the figure, with the coverage in its caption.
     below = " ".join(figures.protocols_compared(made.metrics()).get_supxlabel().split())
-    assert below.endswith(COVERAGE) and "95%" in COVERAGE
+    said = caption("protocols_compared", figures.DRAWINGS["protocols_compared"], made.metrics(), {})
+    assert below.endswith(GIVEN_SHORT) and said.endswith(COVERAGE) and "95%" in COVERAGE
     elsewhere = made.metrics().query("protocol == 'nested' and design == 'loco'")
     elsewhere = elsewhere.assign(protocol="saved", design="external")
     forest = figures.subgroup_forest(elsewhere)
@@ -160,7 +163,7 @@ def test_measured_coverage_stands_below_intervals_but_not_where_the_model_is_fix
 
 
 def test_curves_of_several_classes_say_that_no_coverage_was_measured(made):
-    from voicerisk.figures.wording import COVERAGE, GIVEN_MODELS
+    from voicerisk.figures.wording import COVERAGE, GIVEN_MODELS, GIVEN_SHORT
 
     assert COVERAGE not in GIVEN_MODELS
     predictions = made.predictions().query("protocol == 'nested'")
@@ -174,9 +177,47 @@ def test_curves_of_several_classes_say_that_no_coverage_was_measured(made):
     }
     for draw, (table, parts) in drawn.items():
         alone = " ".join(draw(table, **parts).get_supxlabel().split())
-        assert alone.endswith(COVERAGE), draw
+        assert alone.endswith(GIVEN_SHORT), draw  # the caption says the rest
         several = draw(table.assign(**{"class": "SI"}), **parts).get_supxlabel()
         assert " ".join(several.split()) == GIVEN_MODELS, draw
+
+
+def test_calibration_prints_slope_and_intercept_with_their_intervals(made):
+    curve, strip = figures.calibration_points(made.predictions(), bootstraps=5)
+    rows = [
+        {"protocol": "nested", "design": design, "unit": "call", "subgroup": "all", "metric": name,
+         "estimate": value, "lower": value - 0.5, "upper": value + 0.5, "method": made.PERCENTILE}
+        for design, name, value in (
+            ("grouped_kfold", "calibration_slope", 3.0), ("loco", "calibration_slope", 0.8),
+            ("loco", "calibration_intercept", -0.1),
+        )
+    ]  # fmt: skip
+    figure = figures.calibration(curve, strip=strip, metrics=pd.DataFrame(rows))
+    said = [text.get_text() for text in figure.axes[0].texts]
+    # Of the folds that the curve is of, which are those that leave one caller out.
+    assert said == ["slope 0.80 (0.30 to 1.30)", "intercept \u22120.10 (\u22120.60 to 0.40)"]
+
+
+def test_a_single_cut_is_told_and_takes_no_panel(made):
+    figure = figures.threshold_distribution(made.thresholds())
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["nested protocol"]
+    assert figure.get_supxlabel().startswith("One cut for all calls: published protocol 0.")
+
+
+def test_odds_ratios_label_the_same_curves(made):
+    one = figures.gamm_curves(made.curves(), odds_ratios=True).axes[0]
+    other = figures.gamm_curves(made.curves()).axes[0]
+    np.testing.assert_array_equal(one.lines[1].get_ydata(), other.lines[1].get_ydata())
+    for label, at in zip(one.get_yticklabels(), one.get_yticks(), strict=True):
+        assert float(label.get_text()) == pytest.approx(np.exp(at))
+    with pytest.raises(ReportError, match="odds ratios need curves in log-odds"):
+        figures.gamm_curves(made.curves().assign(scale="points"), odds_ratios=True)
+
+
+def test_adjusted_p_stands_beside_p(made):
+    smooths = made.smooths().assign(p_selective=0.012, p_selective_holm=0.28)
+    panel = figures.gamm_curves(made.curves(), smooths=smooths).axes[0]
+    assert all(text.get_text().endswith("P=.01 (.28)") for text in panel.texts if "EDF" in text.get_text())
 
 
 def test_differences_shade_where_the_simultaneous_band_leaves_zero(made):
@@ -290,7 +331,7 @@ def test_every_wrong_call_is_ringed_and_named_by_its_display_name(made):
     for panel, (_, rows) in zip(figure.axes, scores.groupby("protocol", sort=False), strict=True):
         rings = [line for line in panel.lines if line.get_markerfacecolor() == "none"]
         assert len(rings[0].get_xdata()) == rows["wrong"].sum()
-        shown = {text.get_text() for text in panel.texts}
+        shown = {text.get_text() for text in panel.texts} - {"a", "b"}  # letters of the panels
         assert shown and all(text.startswith("call ") for text in shown)
 
 
@@ -349,10 +390,19 @@ def test_selection_table_counts_empty_folds_and_unknown_markers():
         figures.selection_table([["z"]], ["a"])
 
 
+def started(flow: pd.DataFrame, unit: str) -> str:
+    row = flow[flow["unit"] == unit].iloc[0]
+    return f"{row['n'] + row['remaining']:,}".replace(",", "\u2009")
+
+
 def test_flow_states_counts_before_and_after(made):
     figure = figures.exclusion_flow(made.flow(), groups=made.groups())
     text = [item.get_text() for item in figure.axes[0].texts]
     assert text[:3] == ["Listed", "96 calls", "77 callers"]
+    # What is counted later for the first time stands in the box that it leaves from.
+    assert (
+        f"{started(made.flow(), 'span')} spans" in text and f"{started(made.flow(), 'frame')} frames" in text
+    )
     for line in (
         "outcome is empty: 4 of 96 calls, 3 of 77 callers",
         "C-SSRS 0, which the study file does not map: 2 of 96",

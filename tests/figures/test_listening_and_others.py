@@ -45,6 +45,26 @@ def test_ladder_refuses_two_units_in_one_rung(made):
     assert names[0] == "honest nested protocol" and names[1] == "+ scaling and knots on all callers"
 
 
+def test_ladder_shades_the_rungs_that_have_seen_held_out_callers(made):
+    wide = made.wide_ladder()
+    plain = figures.audit_ladder(wide.assign(leaked=""))
+    leaked = [""] * (len(wide) - 1) + ["caller_effect"]
+    shaded = figures.audit_ladder(wide.assign(leaked=leaked))
+    for panel, before in zip(shaded.axes, plain.axes, strict=True):
+        assert len(panel.patches) == 1 and not before.patches
+        box = panel.patches[0].get_extents().transformed(panel.transData.inverted())
+        assert box.y0 < 1 - len(wide) < box.y1  # the last rung
+    # An estimate of 1 is drawn whole.
+    assert not [line for line in shaded.axes[0].lines if line.get_marker() == "o" and line.get_clip_on()]
+
+
+def test_few_shuffles_are_drawn_one_by_one(made):
+    few = pd.DataFrame({"value": np.linspace(0.4, 0.6, 19), "observed": 0.8})
+    panel = figures.permutation_null(few).axes[0]
+    assert not panel.patches and len(panel.lines[0].get_xdata()) == 19
+    assert figures.permutation_null(made.null_draws()).axes[0].patches
+
+
 def test_ladder_takes_the_audits_own_table(made, legible):
     wide = made.wide_ladder()
     figure = figures.audit_ladder(wide)
@@ -73,7 +93,7 @@ def test_labels_of_the_audits_own_rungs_do_not_touch(made, legible, effect):
 def test_permutation_p_value_counts_ties_and_the_observed_value(made):
     draws = pd.DataFrame({"value": [0.4, 0.5, 0.6, 0.6], "observed": 0.6})
     text = figures.permutation_null(draws).axes[0].get_xlabel()
-    assert "P = 0.6" in text and "over 4 permutations" in text and "mean 0.525" in text
+    assert "P=.60 (smallest possible .20)" in text and "over 4 permutations" in text and "mean 0.525" in text
     with pytest.raises(ReportError, match="2 observed values"):
         figures.permutation_null(draws.assign(observed=[0.6, 0.6, 0.6, 0.7]))
     with pytest.raises(ReportError, match="1 permutations have no value"):

@@ -16,7 +16,9 @@ from voicerisk.screening import ScreeningSettings
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
 from voicerisk.validation import ValidationSettings, compute_metrics, run_nested, run_published
-from voicerisk.validation.metrics.recalibration import recalibrate
+from voicerisk.validation.cut_rule import CutRule
+from voicerisk.validation.metrics.cut_rules import rule_cut
+from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.metrics.youden import bootstrap_youden
 from voicerisk.validation.protocols.fold_plan import plan_folds
 
@@ -135,6 +137,40 @@ def test_the_cut_of_the_same_bootstraps(worker, midpoints):
     assert theirs["threshold"] == pytest.approx(ours.threshold, abs=1e-12)
     assert theirs["q025"] == pytest.approx(ours.q025, abs=1e-12)
     assert theirs["spread_sd"] == pytest.approx(ours.sd, abs=1e-12)
+
+
+@pytest.mark.parametrize("midpoints", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("sensitivity", 0.9),
+        ("sensitivity", 1.0),
+        ("cost", 1.0),
+        ("cost", 8.0),
+        ("capacity", 20.0),
+        ("capacity", 1.0),
+        ("risk", 0.3),
+    ],
+)
+def test_the_cut_of_a_service(worker, kind, value, midpoints):
+    rng = np.random.default_rng(8)
+    y = rng.integers(0, 2, 40).astype(float)
+    score = np.round(rng.random(40) + 0.2 * y, 1)  # with ties
+    weights = rng.integers(0, 3, 40).astype(float)
+    line = Recalibration(0.4, 1.3, False, False)
+    ours = rule_cut(CutRule(kind, value), score, y, weights, prevalence=0.2, midpoints=midpoints, line=line)
+    theirs = worker.call(
+        "bridge_rule_cut",
+        kind=kind,
+        value=value,
+        score=score,
+        y=y,
+        weights=weights,
+        prevalence=0.2,
+        midpoints=midpoints,
+        line=[line.intercept, line.slope],
+    ).value
+    assert float(theirs[0]) == pytest.approx(ours, abs=1e-12)
 
 
 @pytest.mark.parametrize("case", ["overlapping", "separated", "inverted", "constant"])

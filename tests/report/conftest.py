@@ -1,6 +1,8 @@
 """The made-up study of the figures' tests."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +13,39 @@ from tests.figures import synthetic_tables
 from voicerisk.validation.metrics.paired import paired_differences
 
 SALT = "5a17" * 16
+PATIENCE_MS = 180_000  # a busy machine is slow, not broken
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def _missing(reason: str) -> None:
+    """Skip with the reason, or fail where VOICERISK_REQUIRE asks for a browser."""
+    if "browser" in os.environ.get("VOICERISK_REQUIRE", ""):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("playwright is not installed (pip install 'voicerisk[browser]')")
+    named = os.environ.get("VOICERISK_CHROMIUM")
+    path = named or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        _missing("no Chromium found (Debian: apt install chromium; or name it in VOICERISK_CHROMIUM)")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,10 @@ def test_frames_segments_and_calls(run, model, suffix):
         assert means["n_frames"].sum() == len(table)
         np.testing.assert_allclose(means[["base", "dom", "entropy"]].sum(axis=1), means["log_odds"])
     calls = pd.read_csv(out / "calls.csv")
-    assert f"call0: mean p_raw {calls['p_raw'][0]:.3f} over {calls['n_frames'][0]} frames" in result.output
+    assert (
+        f"call0: no decision, since the file holds no cut. Score {calls['p_raw'][0]:.3f}, "
+        f"{calls['n_frames'][0]} frames." in result.output
+    )
     assert "never the sole basis of a clinical decision" in result.output
 
 
@@ -84,7 +87,7 @@ def test_values_beyond_the_training_range_are_said_by_call(run):
     available = table.query("call_id == 'call1'")["dom"].notna().sum()
     assert outside.loc[("call1", "dom"), "n_values"] == available
     after = result.output[result.output.index("call2:") :]
-    assert "entropy: 100.0 % of values beyond the training range" in after
+    assert "entropy: 100.0% of values beyond the training range" in after
 
 
 def test_silent_frames_have_no_row_and_the_sex_may_come_from_the_command(run):

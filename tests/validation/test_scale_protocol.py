@@ -45,7 +45,7 @@ def test_probabilities_are_distributions_and_the_truth_is_found() -> None:
     assert p.shape == (300, 4) and (p >= 0).all()
     np.testing.assert_allclose(p.sum(axis=1), 1.0)
     np.testing.assert_allclose(found.predictions["predicted"], p @ grades_of(found.predictions), atol=1e-12)
-    # P(y >= 2) by the model that drew the grades; 300 callers fix slope and thresholds to about 10 %
+    # P(y >= 2) by the model that drew the grades; 300 callers fix slope and thresholds to about 10%
     truth = 1.0 / (1.0 + np.exp(-(2.0 * x)))
     own = found.predictions.set_index("call_id")["at_least_2"].loc[calls["call_id"]].to_numpy()
     assert np.abs(own - truth).mean() < 0.05

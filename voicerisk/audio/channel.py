@@ -63,7 +63,7 @@ def channel_table(
         `stated_s`, what the file's own header admits (NaN where it says nothing); `peak_dbfs`
         and `rms_dbfs` of the speech about its mean; `noise_floor_dbfs`, the 10th percentile of the RMS of the
         40 ms frames that touch no span (of all frames where fewer than ten do not); `bandwidth_hz`, the
-        frequency below which 99 % of the power of the first difference of the speech lies;
+        frequency below which 99% of the power of the first difference of the speech lies;
         `clipped_share`, the share of speech samples in runs of three or more equal ones at the recording's
         extremes; `dc_offset`, mean of the recording, full scale = 1. Levels are dB re full scale = 1, digital
         silence is -200.
@@ -186,7 +186,7 @@ def noise_floor_dbfs(parts: Iterable[Floats], sample_rate: int, speech: list[tup
 
 
 def bandwidth_hz(parts: Iterable[Floats], sample_rate: int) -> float:
-    """Return the frequency (Hz) below which 99 % of the power of the first difference lies; 0 for silence.
+    """Return the frequency (Hz) below which 99% of the power of the first difference lies; 0 for silence.
 
     The difference lifts the weak high end of speech by 6 dB an octave, so that the edge is the line's rather
     than the vowels'. Welch's spectrum over 32 ms Hann segments with half overlap, the edge interpolated.

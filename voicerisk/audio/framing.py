@@ -1,4 +1,4 @@
-"""Cutting samples into 40 ms frames with 50 % overlap.
+"""Cutting samples into 40 ms frames with 50% overlap.
 
 The layout is soundgen 2.5.1's: frames start at 0, hop, 2 hop, ..., nothing is padded, and the last frame may
 not end on the last sample.

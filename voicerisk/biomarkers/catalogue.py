@@ -171,7 +171,7 @@ def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str,
     (12, 36)
     """
     if preset not in PRESETS:
-        raise BiomarkerError(f"[biomarkers] preset = {preset!r} is not known{_nearest(preset, PRESETS)}.")
+        raise BiomarkerError(f"[biomarkers] preset = {preset!r} is not known{_nearest(preset, PRESETS)}")
     known = [name for name in markers() if name not in LEVEL.values() or name == LEVEL[preset]]
     if wanted == "all":
         return tuple(known)
@@ -186,8 +186,8 @@ def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str,
         if name not in known:
             hint = _nearest(str(name), known)
             if name in LEVEL.values():
-                hint = f"; its level marker is {LEVEL[preset]!r}"
-            raise BiomarkerError(f"[biomarkers] {name!r} is no marker of the preset {preset!r}{hint}.")
+                hint = f"; its level marker is {LEVEL[preset]!r}."
+            raise BiomarkerError(f"[biomarkers] {name!r} is no marker of the preset {preset!r}{hint}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BiomarkerError(f"[biomarkers] set names {twice!r} twice.")
@@ -198,4 +198,4 @@ def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str,
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."

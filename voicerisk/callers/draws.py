@@ -160,7 +160,7 @@ def _defined(values: np.ndarray, draws: CallerDraws) -> np.ndarray | None:
 def percentile_interval(values: np.ndarray, draws: CallerDraws, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval of a statistic computed under every row of `draws.counts`.
 
-    NaN where the statistic is undefined in more than 5 % of the resamples (a calibration slope in samples
+    NaN where the statistic is undefined in more than 5% of the resamples (a calibration slope in samples
     that the risks separate): what is left would be an interval of the well-behaved samples only. NaN, too,
     where all resamples agree: an AUROC of 1 in every resample is no certainty, the bootstrap cannot say how
     far below 1 the truth may lie.

@@ -31,13 +31,17 @@ def audit(
     splits: Annotated[
         int, typer.Option(min=0, help="Splits of nested cross-validation, for the Brier score's error.")
     ] = 0,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print the ladder, the tests and the controls too.")
+    ] = False,
     jobs: Jobs = None,
     dask: Dask = None,
 ) -> None:
     """Look for leaks: from the honest to the published protocol, one rule relaxed at a time.
 
-    Says how long it will take before it starts, and goes on where it was stopped. Exit code 0: the study does
-    not leak; 3: it does; 1: something was wrong with the input.
+    Prints the verdict first: leak, bias or clean. Says how long it will take before it starts, and goes on
+    where it was stopped. Exit code 0: the study does not leak; 3: it does; 1: something was wrong with the
+    input.
     """
     from voicerisk.pipeline.cluster import on_cluster
     from voicerisk.study import load_study
@@ -48,6 +52,6 @@ def audit(
     options = AuditOptions(frames_per_caller, permutations, bootstraps, pairs, splits)
     with on_cluster(dask):
         result = run_audit(load_study(study), out, options, jobs or cores(), ProgressBars(screen))
-    print_audit(result, screen)
+    print_audit(result, screen, details)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

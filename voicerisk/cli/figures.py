@@ -8,6 +8,7 @@ import typer
 from voicerisk.cli.app import app
 from voicerisk.cli.calls import Calls, Protocol, StudyFile, heard
 from voicerisk.cli.progress import ProgressBars, console
+from voicerisk.errors import VoiceriskError
 
 
 @app.command(
@@ -23,6 +24,15 @@ def figures(
     only: Annotated[
         str | None, typer.Option(help="Only these figures, joined by commas.", metavar="NAMES")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write to; default: figures of the study.")
+    ] = None,
+    scales: Annotated[
+        str, typer.Option(help="Vertical axes of curves: shared, so that strengths compare, or free.")
+    ] = "shared",
+    odds_ratios: Annotated[
+        bool, typer.Option("--odds-ratios", help="Label the GAMM's curves in odds ratios.")
+    ] = False,
     call: Calls = None,
     study: StudyFile = None,
     protocol: Protocol = None,
@@ -32,6 +42,8 @@ def figures(
     ] = None,
 ) -> None:
     """Draw a study's figures again, in another style, width or format; with --call, those of single calls.
+
+    Each figure comes with its caption as text. Its files in formats that are not asked for are removed.
 
     The figure of a single call shows what its caller's voice did: it is written for its owner alone, and no
     report shows it unless asked to.
@@ -46,6 +58,10 @@ def figures(
     chosen = [name.strip() for name in formats.split(",") if name.strip()]
     with ProgressBars(screen).stage("Figures") as move:
         if call:
+            if out is not None:
+                raise VoiceriskError(
+                    "--out does not go with --call: figures of single calls stay in the study."
+                )
             written = []
             for one in heard(study_dir, call, study, protocol, move):
                 from voicerisk.study.output.figures import draw_call
@@ -53,5 +69,8 @@ def figures(
                 written += draw_call(one, study_dir, style=style, width_mm=width, formats=chosen, dpi=dpi)
         else:
             names = [name.strip() for name in only.split(",")] if only else None
-            written = redraw(study_dir, style, width, chosen, dpi, names=names, progress=move)
+            options = {"scales": scales, "odds_ratios": odds_ratios}
+            written = redraw(
+                study_dir, style, width, chosen, dpi, names=names, out=out, options=options, progress=move
+            )
     screen.print(f"{len(written)} files written.")

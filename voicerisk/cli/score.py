@@ -1,8 +1,7 @@
 """`voicerisk score`."""
 
-from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,42 +22,34 @@ def score(
 ) -> None:
     """Score frames, segments and calls with a saved model: risk, decision, and what each marker adds."""
     from voicerisk.files import PRIVATE, write_csv
+    from voicerisk.models import read_model
+    from voicerisk.report.decision import of_call, of_model
     from voicerisk.study.scoring import score as score_source
 
     screen = console()
     scores = score_source(model, source, sex, prevalence)
     for name in ("frames", "segments", "calls", "outside"):
         write_csv(out / f"{name}.csv", getattr(scores, name), PRIVATE)
-    for note in scores.notes:
-        ProgressBars(screen).note(note)
     for row in scores.calls.to_dict("records"):
-        screen.print(_line(row), highlight=False, markup=False)
+        screen.print(of_call(row), highlight=False, markup=False, soft_wrap=True)
         own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]
         if row["beyond_training"]:
             screen.print(
                 "  Do not rely on this: too much of the call lies beyond what the model was learned on.",
                 style="bold red",
             )
+        if row["too_short"]:
+            screen.print(
+                "  Do not rely on this: the call has less speech than any that the model learned from.",
+                style="bold red",
+            )
         for marker in own.to_dict("records"):
             screen.print(
-                f"  {marker['marker']}: {100 * marker['share']:.1f} % of values beyond the training range"
+                f"  {marker['marker']}: {100 * marker['share']:.1f}% of values beyond the training range"
             )
+    for note in scores.notes:
+        ProgressBars(screen).note(note)
+    if "cut" in scores.calls:
+        for sentence in of_model(read_model(model).notes):
+            screen.print(sentence, highlight=False)
     screen.print("A research tool: never the sole basis of a clinical decision.", style="dim")
-
-
-def _line(row: Mapping[Hashable, Any]) -> str:
-    """Say a call's risk and decision, or its bare score where the model has neither."""
-    line = f"{row['call_id']}: "
-    if "predicted" in row:
-        above = [str(name) for name in row if str(name).startswith("at_least_")]
-        said = "".join(f", P({name.removeprefix('at_least_')} or more) {row[name]:.3f}" for name in above)
-        what = "mean grade" if above else "predicted"
-        return f"{line}{what} {row['predicted']:.2f}{said}; {row['n_frames']} frames"
-    if "risk" in row:
-        line += f"risk {row['risk']:.3f} where {row['prevalence']:.3f} of calls have the outcome; "
-    line += f"mean p_raw {row['p_raw']:.3f} over {row['n_frames']} frames"
-    if "cut" not in row:
-        return line
-    if row["cut"] != row["cut"]:
-        return f"{line}, no cut: not flagged"
-    return f"{line}, cut {row['cut']:.3f}: {'flagged' if row['flagged'] else 'not flagged'}"

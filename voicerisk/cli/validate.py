@@ -36,6 +36,7 @@ def validate(
     jobs: Jobs = None,
 ) -> None:
     """Validate a saved model on another study: discrimination, calibration, recalibration, marker shift."""
+    from voicerisk.report.decision import of_validation
     from voicerisk.study import load_study
     from voicerisk.study.external import by_group, validate_externally
 
@@ -43,6 +44,9 @@ def validate(
     result = validate_externally(
         model, load_study(study), out, threshold, time, jobs or cores(), ProgressBars(screen), prevalence
     )
+    screen.print()
+    for sentence in of_validation(result.metrics, result.recalibration):
+        screen.print(sentence, style="bold", highlight=False)
     _print_groups(by_group(result), screen)
     _print_recalibration(result.recalibration, screen)
     _print_shift(result.shift, screen)

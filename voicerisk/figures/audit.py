@@ -2,19 +2,23 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, panels, point_entry
+from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, panels, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing
-from voicerisk.figures.wording import GIVEN_SCORES, metric_name, need, number, ordered, plain
+from voicerisk.figures.wording import GIVEN_SHORT, inside, metric_name, need, number, ordered, p_value, plain
 
 NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
+ALL_METRICS_MM = 140.0
+FEW_DRAWS = 40  # fewer permutations are drawn one by one
 NULLS = {"auroc": "null_mean_kfold", "auroc_call": "null_mean_call_kfold"}
 LADDER_NAMES = {
     "auroc": "AUROC as printed",
@@ -38,14 +42,15 @@ def audit_ladder(
     ----------
     ladder : DataFrame
         The audit's table as the validation writes it, one row a rung from honest to published: columns
-        rung, label, one column a metric, null_mean_kfold (mean AUROC over permuted outcomes by grouped
-        k-fold, in the unit of the rung's own AUROC) and null_mean_call_kfold (of calls), lower and upper (of
-        the AUROC of calls). Or in long form:
+        rung, label, leaked (what had seen held-out callers; empty where nothing had), one column a metric,
+        null_mean_kfold (mean AUROC over permuted outcomes by grouped k-fold, in the unit of the rung's own
+        AUROC) and null_mean_call_kfold (of calls), lower and upper (of the AUROC of calls). Or in long form:
         rung (0 = honest), name, metric, estimate, and where known lower, upper and null_mean.
     labels : mapping of str to str
         Display names of rungs and metrics.
     shown : sequence of str, optional
-        Metrics, one panel each (default: AUROC, average precision, accuracy and Brier score, where present).
+        Metrics, one panel each (default: AUROC, average precision, accuracy and Brier score, where present;
+        the first two alone below 140 mm).
     width_mm : float, optional
         Width in mm.
     style : Style
@@ -71,7 +76,10 @@ def audit_ladder(
     1
     """
     ladder = _long(ladder)
+    width = width_mm or style.two_columns_mm
     wanted = shown or [metric for metric in SHOWN if (ladder["metric"] == metric).any()]
+    if shown is None and width < ALL_METRICS_MM:
+        wanted = wanted[:2]  # a narrow figure has no room for more
     table = ladder[ladder["metric"].isin(list(wanted))]
     if table.empty:
         raise ReportError(f"audit ladder: the table has none of {', '.join(shown or SHOWN)}.")
@@ -81,9 +89,10 @@ def audit_ladder(
             f"audit ladder: rung {row['rung']} has two rows for {row['metric']}; keep one unit."
         )
     rungs = table.drop_duplicates("rung").sort_values("rung")
+    leaking = rungs["leaked"].fillna("").astype(str).ne("") if "leaked" in rungs else rungs["rung"].isna()
     place = {rung: -position for position, rung in enumerate(rungs["rung"])}
     line = style.small_pt * 2.6 / 72 * 25.4
-    figure = new_figure(width_mm or style.two_columns_mm, 22.0 + line * len(rungs))
+    figure = new_figure(width, 22.0 + line * len(rungs))
     axes = list(figure.subplots(1, len(wanted), sharey=True, squeeze=False)[0])
     nulls = "null_mean" in table and table["null_mean"].notna().any()
     for panel, metric in zip(axes, wanted, strict=True):
@@ -96,11 +105,15 @@ def audit_ladder(
         if nulls and rows["null_mean"].notna().any():
             null = Look(style.accent, "", "|", True).point(style.marker_pt * 2)
             panel.plot(rows["null_mean"], y, zorder=3, **null)
-        panel.plot(x, y, zorder=4, **Look("black", "-", "o").point(style.marker_pt))
+        panel.plot(x, y, zorder=4, clip_on=False, **Look("black", "-", "o").point(style.marker_pt))
+        for rung in rungs.loc[leaking, "rung"]:
+            panel.axhspan(
+                place[rung] - 0.5, place[rung] + 0.5, color=style.accent, alpha=0.12, linewidth=0, zorder=0
+            )
         for value, at in zip(x, y, strict=True):
             panel.annotate(
-                number(value),
-                (1.03, at),
+                inside(value),
+                (1.05, at),
                 xycoords=("axes fraction", "data"),
                 va="center",
                 fontsize=style.small_pt,
@@ -124,14 +137,18 @@ def audit_ladder(
     prefixed = ["\n".join(textwrap.wrap(name, 38, subsequent_indent="   ")) for name in prefixed]
     axes[0].set_yticks(list(place.values()), prefixed)
     axes[0].set_ylim(min(place.values()) - 0.6, 0.6)
-    entries = [point_entry(Look("black", "-", "o"), "estimate", style)]
+    entries: list[tuple[Any, str]] = [point_entry(Look("black", "-", "o"), "estimate", style)]
     if nulls:
         entries.append(
             point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes (grouped k-fold)", style)
         )
+    if leaking.any():
+        shade = Patch(facecolor=style.accent, alpha=0.25, linewidth=0)
+        entries.append((shade, "rung with parts that have seen held-out callers"))
     legend(figure, entries)
+    lettered(axes, style)
     if "lower" in table and table["lower"].notna().any():
-        foot_note(figure, GIVEN_SCORES, style)
+        foot_note(figure, GIVEN_SHORT, style)
     return figure
 
 
@@ -154,6 +171,7 @@ def _long(ladder: pd.DataFrame) -> pd.DataFrame:
                         "null_mean": null if np.isscalar(null) else np.asarray(null, float),
                         "lower": ladder["lower"] if metric == "auroc_call" and "lower" in ladder else np.nan,
                         "upper": ladder["upper"] if metric == "auroc_call" and "upper" in ladder else np.nan,
+                        "leaked": ladder.get("leaked", pd.Series("", ladder.index)).to_numpy(object),
                     }
                 )
             )
@@ -215,13 +233,21 @@ def permutation_null(
             raise ReportError(f"permutation null: {kind or 'the table'} has {len(observed)} observed values.")
         values = rows["value"].to_numpy(float)
         p = (1 + int((values >= observed[0]).sum())) / (1 + len(values))
-        panel.hist(values, bins=list(bins), color=style.neutral, edgecolor="white", linewidth=style.thin_pt)
+        if len(values) < FEW_DRAWS:
+            # A histogram of a handful of values looks like a distribution and is none.
+            heights = stacked(values, 0.01 * float(bins[-1] - bins[0]))
+            panel.plot(values, heights, **Look(style.neutral, "", "o").point(style.marker_pt * 0.8))
+            panel.set_ylim(0, max(4, heights.max() + 2))
+        else:
+            panel.hist(
+                values, bins=list(bins), color=style.neutral, edgecolor="white", linewidth=style.thin_pt
+            )
         panel.axvline(observed[0], color=style.accent, linewidth=style.line_pt * 1.3)
         panel.axvline(values.mean(), color="black", linewidth=style.line_pt, linestyle=(0, (3, 2)))
         panel.set_title(labels.get(kind, plain(kind)) if kind else "")
         panel.set_xlabel(
             f"{metric} over {len(values)} permutations\n"
-            f"mean {number(values.mean(), 3)}, observed {number(observed[0], 3)}, P = {p:.3g}"
+            f"mean {number(values.mean(), 3)}, observed {number(observed[0], 3)}, {_p(p, len(values))}"
         )
         panel.set_ylabel("permutations")
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -232,4 +258,28 @@ def permutation_null(
     ]
     axes[0].set_xlim(float(bins[0]), float(bins[-1]))
     legend(figure, entries)
+    lettered(axes, style)
     return figure
+
+
+def stacked(values: Sequence[float] | np.ndarray, width: float) -> np.ndarray:
+    """Return a height for each value so that values closer than `width` lie above each other.
+
+    Examples
+    --------
+    >>> stacked([0.5, 0.505, 0.9], 0.01).tolist()
+    [1.0, 2.0, 1.0]
+    """
+    column = np.floor(np.asarray(values, dtype=float) / width + 1e-9)
+    heights = np.zeros(len(column))
+    for one in np.unique(column):
+        mine = np.flatnonzero(column == one)
+        heights[mine] = np.arange(1, len(mine) + 1)
+    return heights
+
+
+def _p(p: float, n: int) -> str:
+    """Return the P value, and where few permutations bound it, the smallest that they could give."""
+    said = p_value(p)
+    least = f" (smallest possible {p_value(1 / (1 + n))})" if n < FEW_DRAWS else ""
+    return f"P{'' if said[0] in '<>' else '='}{said}{least}"

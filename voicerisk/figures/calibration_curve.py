@@ -1,4 +1,4 @@
-"""Do 20 of 100 callers with a risk of 20 % turn out at risk: calibration curve and distribution strip."""
+"""Do 20 of 100 callers with a risk of 20% turn out at risk: calibration curve and distribution strip."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import foot_note, legend, line_entry, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.wording import FIXED_MODEL, PROTOCOLS, SAVED, need, ordered, plain, said_of
+from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, look
+from voicerisk.figures.wording import (
+    FIXED_MODEL,
+    PROTOCOLS,
+    SAVED,
+    in_figure,
+    need,
+    number,
+    one_interval,
+    ordered,
+    plain,
+    said_of,
+    whole_group,
+)
 from voicerisk.types import Floats
 
 NO_LABELS: Mapping[str, str] = {}
@@ -166,6 +178,7 @@ def calibration(
     labels: Mapping[str, str] = NO_LABELS,
     *,
     strip: pd.DataFrame | None = None,
+    metrics: pd.DataFrame | None = None,
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
@@ -175,6 +188,8 @@ def calibration(
     ----------
     curve, strip : DataFrame
         The two tables of `calibration_points`; without `strip` there is no distribution.
+    metrics : DataFrame, optional
+        The metrics table; slope and intercept with their intervals are then written above the curve.
     labels : mapping of str to str
         Display names of protocols.
     width_mm : float, optional
@@ -204,7 +219,8 @@ def calibration(
     protocols = ordered(curve["protocol"])
     n = len(protocols)
     width = width_mm or (style.one_column_mm if n == 1 else 0.75 * style.two_columns_mm)
-    figure = new_figure(width, width / n + 26.0)
+    lines = 2 if metrics is not None else 0
+    figure = new_figure(width, width / n + 26.0 + lines * 1.3 * style.small_pt / POINTS_PER_MM)
     grid = figure.subplots(2, n, squeeze=False, height_ratios=[4.2, 1], sharex=True)
     for column, protocol in enumerate(protocols):
         panel, below = grid[0, column], grid[1, column]
@@ -240,6 +256,7 @@ def calibration(
             **Look("black", "-", "s", False).point(style.marker_pt * 0.9),
         )
         panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        above(panel, [(text, "black") for text in _slopes(metrics, protocol)], style)
         for axes in (panel, below):
             axes.set_xlim(-0.02, 1.02)
         panel.set_ylim(-0.03, 1.03)
@@ -253,9 +270,11 @@ def calibration(
             _strip(below, strip[strip["protocol"].astype(str) == protocol], style)
     grid[0, 0].set_ylabel("observed share positive")
     grid[1, 0].set_ylabel("calls")
-    level = f"{100 * float(curve['level'].iloc[0]):g}\u2009%" if "level" in curve else ""
+    lettered(list(grid[0]), style)
+    level = f"{100 * float(curve['level'].iloc[0]):g}%" if "level" in curve else ""
+    colour = look(protocols[0], style).colour if n == 1 else "black"
     entries = [
-        line_entry(Look("black", "-", ""), f"lowess, {level} band".replace(",  ", ", "), style),
+        line_entry(Look(colour, "-", ""), f"lowess, {level} band".replace(",  ", ", "), style),
         point_entry(Look("black", "-", "s", False), f"groups of calls, {level} interval", style),
     ]
     if strip is not None:
@@ -265,8 +284,27 @@ def calibration(
         ]
     legend(figure, entries, columns=2)
     fixed = (curve["protocol"] == SAVED).all()
-    foot_note(figure, FIXED_MODEL if fixed else said_of(curve), style)
+    foot_note(figure, FIXED_MODEL if fixed else in_figure(said_of(curve)), style)
     return figure
+
+
+def _slopes(metrics: pd.DataFrame | None, protocol: str) -> list[str]:
+    """Return slope and intercept of calls with their intervals, of the folds that the curve is of."""
+    if metrics is None:
+        return []
+    rows = one_interval(whole_group(metrics))
+    rows = rows[(rows["unit"] == "call") & (rows["protocol"].astype(str) == protocol)]
+    if (rows["design"] == "loco").any():
+        rows = rows[rows["design"] == "loco"]
+    said = []
+    for metric, name in (("calibration_slope", "slope"), ("calibration_intercept", "intercept")):
+        mine = rows[rows["metric"] == metric]
+        if mine.empty:
+            continue
+        estimate, lower, upper = (float(mine[key].iloc[0]) for key in ("estimate", "lower", "upper"))
+        interval = f" ({number(lower)} to {number(upper)})" if lower == lower else ""
+        said.append(f"{name} {number(estimate)}{interval}")
+    return said
 
 
 def _strip(below: Axes, strip: pd.DataFrame, style: Style) -> None:

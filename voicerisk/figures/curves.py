@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import foot_note, legend, letter, line_entry, panels, rug
+from voicerisk.figures.layout import above, foot_note, legend, letter, line_entry, panels, rug
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look, looks
 from voicerisk.figures.wording import name_of, need, number, ordered, p_value, plain
 
@@ -29,6 +29,7 @@ def gamm_curves(
     observed: pd.DataFrame | None = None,
     smooths: pd.DataFrame | None = None,
     scales: Scales = "shared",
+    odds_ratios: bool = False,
     columns: int | None = None,
     width_mm: float | None = None,
     style: Style = DEFAULT,
@@ -50,11 +51,14 @@ def gamm_curves(
         Rug: columns marker, sex, x, the observed values.
     smooths : DataFrame, optional
         Columns marker, sex, edf, p_value, and p_selective where there is one, which is then written. Where
-        there is no P, EDF stands alone; a P that the same outcomes selected is called naive.
+        there is no P, EDF stands alone; a P that the same outcomes selected is called naive. Columns
+        p_selective_holm and p_holm give the P that is adjusted for all tests, written beside it.
     scales : {'shared', 'free'}
         Whether all panels have the same vertical axis, so that strengths can be compared. It holds every
-        estimate, and the pointwise bands over the middle 98 % of the observed values (without `observed`, all
+        estimate, and the pointwise bands over the middle 98% of the observed values (without `observed`, all
         of them); where hardly anyone was observed, bands may run out of the panel.
+    odds_ratios : bool
+        Whether the vertical axis is labelled in odds ratios, on a log scale, instead of log-odds.
     columns : int, optional
         Panels in a row.
     width_mm : float, optional
@@ -79,7 +83,7 @@ def gamm_curves(
     >>> table = pd.DataFrame({"marker": "entropy", "sex": "female", "x": x, "estimate": x,
     ...                       "lower": x - .2, "upper": x + .2})
     >>> figure = gamm_curves(table, {"entropy": "Entropy"})
-    >>> figure.axes[0].get_title(loc="left")
+    >>> figure.axes[0].get_xlabel()
     'Entropy'
     """
     need(curves, ["marker", "sex", "x", "estimate", "lower", "upper"], "GAMM curves")
@@ -100,8 +104,28 @@ def gamm_curves(
         need(smooths, ["marker", "sex", "edf", "p_value"], "GAMM curves, smooths")
         for panel, marker in zip(figure.axes, ordered(curves["marker"]), strict=True):
             _tests(panel, smooths[smooths["marker"].astype(str) == marker], ordered(curves["sex"]), style)
+    if odds_ratios:
+        if scale != "log-odds":
+            raise ReportError(f"GAMM curves: odds ratios need curves in log-odds; these are in {scale}.")
+        _as_odds_ratios(figure, style)
     _note(figure, curves, style)
     return figure
+
+
+def _as_odds_ratios(figure: Figure, style: Style) -> None:
+    """Label log-odds by their odds ratios: a tick at 0 reads 1."""
+    steps = np.r_[[10.0**power * one for power in range(-6, 7) for one in (1, 2, 5)]]
+    for panel in figure.axes:
+        low, high = panel.get_ylim()
+        chosen = steps[(np.log(steps) >= low) & (np.log(steps) <= high)]
+        if len(chosen) > 6:  # powers of ten alone, and every second of these, as long as there are too many
+            chosen = chosen[np.isclose(np.log10(chosen) % 1, 0)]
+        while len(chosen) > 6:
+            chosen = chosen[np.isclose(np.round(np.log10(chosen)) % 2, 0)] if len(chosen) > 2 else chosen
+            if len(chosen) > 6:
+                chosen = chosen[:: len(chosen) // 4]
+        panel.set_yticks(np.log(chosen), [f"{value:g}" for value in chosen])
+    figure.supylabel("effect on risk (odds ratio)", fontsize=style.font_pt)
 
 
 @drawing
@@ -142,7 +166,7 @@ def partial_effects(
     >>> table = load_example()
     >>> model = GamBoost(markers=["x1", "x2"], mstop=30).fit(table, table["outcome"])
     >>> figure = partial_effects(model.partial_effects())
-    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    >>> [axes.get_xlabel() for axes in figure.axes]
     ['x1', 'x2']
     """
     need(effects, ["marker", "sex", "x", "estimate"], "partial effects")
@@ -197,7 +221,7 @@ def difference_curves(
     >>> x = np.linspace(0, 1, 20)
     >>> table = pd.DataFrame({"marker": "entropy", "x": x, "estimate": x, "lower": x - .2, "upper": x + .2})
     >>> figure = difference_curves(table, {"entropy": "Entropy"})
-    >>> figure.axes[0].get_title(loc="left")
+    >>> figure.axes[0].get_xlabel()
     'Entropy'
     """
     need(differences, ["marker", "x", "estimate", "lower", "upper"], "difference curves")
@@ -240,23 +264,15 @@ def difference_curves(
 
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
-    """Write EDF and P of each level, two a row, between title and panel, where no band can lie."""
-    shown, lines = looks(sexes, style), (len(sexes) + 1) // 2
-    panel.set_title(panel.get_title(loc="left"), loc="left", pad=style.small_pt * (0.25 + 1.25 * lines))
-    for position, sex in enumerate(sexes):
+    """Write EDF and P of each level above the panel, where no band can lie."""
+    shown = looks(sexes, style)
+    said: list[tuple[str, str]] = []
+    for sex in sexes:
         mine = rows[rows["sex"].astype(str) == sex]
         if len(mine) == 1:
-            panel.annotate(
-                f"EDF {number(float(mine['edf'].iloc[0]), 1)}{_p_of(mine.iloc[0])}",
-                (position % 2, 1.0),
-                xycoords="axes fraction",
-                xytext=(0, 1.5 + 1.25 * style.small_pt * (lines - 1 - position // 2)),
-                textcoords="offset points",
-                ha="right" if position % 2 else "left",
-                va="bottom",
-                fontsize=style.small_pt * 0.92,
-                color=ink(shown[sex].colour),
-            )
+            text = f"EDF {number(float(mine['edf'].iloc[0]), 1)}{_p_of(mine.iloc[0])}"
+            said.append((text, ink(shown[sex].colour)))
+    above(panel, said, style)
 
 
 def _p_of(row: pd.Series) -> str:
@@ -265,7 +281,9 @@ def _p_of(row: pd.Series) -> str:
         if column in row and pd.notna(row[column]):
             p = p_value(float(row[column]))
             naive = column == "p_value" and bool(row.get("selected_on_same_labels", False))
-            return f", {'naive ' if naive else ''}P{p if p[0] in '<>' else '=' + p}"
+            holm = row.get("p_selective_holm" if column == "p_selective" else "p_holm")
+            adjusted = f" ({p_value(float(holm))})" if pd.notna(holm) and not naive else ""
+            return f", {'naive ' if naive else ''}P{p if p[0] in '<>' else '=' + p}{adjusted}"
     return ""
 
 
@@ -325,9 +343,8 @@ def _small_multiples(
                     mine = mine[mine["sex"].astype(str) == sex]
                 if position == 0 or len(sexes) > 1:
                     rug(panel, mine["x"], shown[sex].colour, style, row=position)
-        name, unit = _name_and_unit(name_of(marker, labels))
-        panel.set_title(_fold_label(name, 24))
-        panel.set(xlabel=unit, label=name_of(marker, labels))  # the label is what hovering says
+        panel.set_xlabel(_fold_label(name_of(marker, labels), 30))
+        panel.set_label(name_of(marker, labels))  # what hovering says
         letter(panel, position_of[marker], style)
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.yaxis.set_major_locator(MaxNLocator(5))
@@ -391,7 +408,7 @@ def _limits(table: pd.DataFrame, observed: pd.DataFrame | None) -> tuple[float, 
 
 
 def _where_observed(table: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of curves within the middle 98 % of what was observed."""
+    """Keep the rows of curves within the middle 98% of what was observed."""
     key = ["marker", "sex"] if "sex" in observed and observed["sex"].isin(table["sex"]).any() else ["marker"]
     ends = observed.groupby(key, observed=True)["x"].quantile(np.array([0.01, 0.99])).unstack()
     ends.columns = pd.Index(["_low", "_high"])
@@ -399,14 +416,8 @@ def _where_observed(table: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame
     return near[~((near["x"] < near["_low"]) | (near["x"] > near["_high"]))]
 
 
-def _name_and_unit(label: str) -> tuple[str, str]:
-    """Split 'RMS level (dB)' into the name for the title and the unit for the axis."""
-    at = label.rfind(" (")
-    return (label[:at], label[at + 2 : -1]) if at > 0 and label.endswith(")") else (label, "")
-
-
 def _band_entries(table: pd.DataFrame, level: float | None, style: Style) -> list[tuple[object, str]]:
-    percent = f"{100 * level:g}\u2009%" if level is not None else ""
+    percent = f"{100 * level:g}%" if level is not None else ""
     entries: list[tuple[object, str]] = []
     for column, name, strength in (("lower", "pointwise", 1.0), ("lower_simultaneous", "simultaneous", 0.5)):
         if column in table and table[column].notna().any():

@@ -1,5 +1,6 @@
 """Cuts and what they decide: thresholds over folds or bootstraps, and each call's score against its cut."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, line_entry, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
+from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, ordered, plain
 from voicerisk.types import Floats
 
@@ -62,15 +63,22 @@ def threshold_distribution(
     table = thresholds
     if "design" in table and (table["design"] == "loco").any():
         table = table[table["design"] == "loco"]
-    protocols = ordered(table["protocol"])
+    known = set() if draws is None else set(draws.dropna(subset=["threshold"])["protocol"].astype(str))
+    of = {name: table[table["protocol"].astype(str) == name] for name in ordered(table["protocol"])}
+    # A single cut is a number, not a distribution: it is told below.
+    single = [name for name, rows in of.items() if len(rows) == 1 and name not in known]
+    protocols = [name for name in of if name not in single] or list(of)
+    single = [name for name in single if name not in protocols]
+    beside = (width_mm or style.two_columns_mm) >= 60.0 * len(protocols)
     width = width_mm or (style.one_column_mm if len(protocols) == 1 else style.two_columns_mm)
-    figure = new_figure(width, 72.0)
-    panels = figure.subplots(1, len(protocols), squeeze=False, sharex=True)[0]
+    rows_of, columns = (1, len(protocols)) if beside else (len(protocols), 1)
+    figure = new_figure(width, 66.0 * rows_of + 6.0)
+    panels = list(figure.subplots(rows_of, columns, squeeze=False, sharex=True).ravel())
     spread = "q025" in table and bool(table["q025"].notna().any())
     drawn_bootstraps = False
     for column, (panel, protocol) in enumerate(zip(panels, protocols, strict=True)):
         drawn = look(protocol, style, column)
-        mine = table[table["protocol"].astype(str) == protocol]
+        mine = of[protocol]
         values = np.empty(0)
         if draws is not None:
             values = (
@@ -83,14 +91,33 @@ def threshold_distribution(
             _fold_cuts(panel, mine, drawn, style)
         panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
         panel.set_xlabel("cut on the call score")
-    panels[0].set_xlim(-0.02, 1.02)
+    lettered(panels, style)
+    panels[0].set_xlim(*_where(table, draws))
     entries = [point_entry(Look("black", "-", "o"), "cut applied in a fold (mean of its bootstraps)", style)]
     if spread:
-        entries.append(line_entry(Look(style.neutral, "-", ""), "2.5 to 97.5 % of the bootstraps", style))
+        entries.append(line_entry(Look(style.neutral, "-", ""), "2.5 to 97.5% of the bootstraps", style))
     if drawn_bootstraps:
         entries.append(line_entry(Look("black", "--", ""), "one cut applied to all calls", style))
     legend(figure, entries)
+    if single:
+        told = [
+            f"{labels.get(name, PROTOCOLS.get(name, plain(name)))} {number(of[name]['threshold'].iloc[0])}"
+            for name in single
+        ]
+        foot_note(figure, f"One cut for all calls: {', '.join(told)}.", style)
     return figure
+
+
+def _where(table: pd.DataFrame, draws: pd.DataFrame | None) -> tuple[float, float]:
+    """Return the stretch of scores that holds every cut, with a margin."""
+    columns = [table[name] for name in ("threshold", "q025", "q975") if name in table]
+    columns += [] if draws is None else [draws["threshold"]]
+    values = pd.concat(columns).dropna()
+    if values.empty:
+        return -0.02, 1.02
+    low, high = float(values.min()), float(values.max())
+    room = max(0.05, 0.08 * (high - low))
+    return max(-0.02, low - room), min(1.02, high + room)
 
 
 def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: Look, style: Style) -> None:
@@ -255,10 +282,12 @@ def score_dots(
         n = len(rows)
         title = labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol)))
         design = DESIGNS.get(str(rows["design"].iloc[0]), "") if "design" in rows else ""
-        panel.set_title(f"{title}{', ' if design else ''}{design}: {len(wrong)} of {n} calls decided wrongly")
+        says = f"{title}{', ' if design else ''}{design}: {len(wrong)} of {n} calls decided wrongly"
+        room = int(0.9 * width * POINTS_PER_MM / (0.6 * style.title_pt))
+        panel.set_title("\n".join(textwrap.wrap(says, room)))
         panel.set_xlim(-0.02 * n - 1, 1.02 * n)
         panel.set_xticks([])
-        panel.set_ylabel("call score (mean frame probability)")
+        panel.set_ylabel("score of the call")
     axes[-1].set_xlabel("calls, sorted by score")
     entries = [
         point_entry(look("1", style), "outcome 1", style),
@@ -267,6 +296,7 @@ def score_dots(
         line_entry(Look(style.neutral, "-", ""), "cut", style),
     ]
     legend(figure, entries)
+    lettered(axes, style)
     return figure
 
 

@@ -9,22 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import foot_note, legend, line_entry, panels, unit_limits
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels, unit_limits
+from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import (
     DESIGNS,
     PROTOCOLS,
     given_scores,
+    in_figure,
     inside,
     name_of,
     need,
     one_interval,
     ordered,
     plain,
+    sizes_said,
     whole_group,
 )
 
 NO_LABELS: Mapping[str, str] = {}
+NARROWEST_MM = 55.0  # of a panel beside another one, at 6 points
 
 
 def curve_points(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -204,17 +207,29 @@ def _panels(
     designs = ordered(table["design"])
     series = ordered(table["series"])
     width = width_mm or (style.one_column_mm if len(designs) == 1 else 0.75 * style.two_columns_mm)
-    figure, axes = panels(len(designs), style, width, columns=len(designs), ratio=0.94, extra_mm=9.0)
+    # Two panels side by side need room for the line of numbers above each.
+    beside = max(1, int(width // (NARROWEST_MM * style.small_pt / 6)))
+    lines = len(series) if metrics is not None else 0
+    figure, axes = panels(
+        len(designs),
+        style,
+        width,
+        columns=min(len(designs), beside),
+        ratio=0.94 + 0.03 * lines,
+        extra_mm=9.0,
+    )
+    written: list[list[tuple[str, str]]] = []
     for panel, design in zip(axes, designs, strict=True):
         here = table[table["design"].astype(str) == design]
-        notes = []
+        notes: list[tuple[str, str]] = []
         for position, name in enumerate(series):
             rows = here[here["series"] == name]
             if rows.empty:
                 continue
             drawn = look(name, style, position)
             (_roc_lines if kind == "roc" else _pr_lines)(panel, rows, drawn, style, name)
-            notes.append(_note(metrics, metric, name, str(rows["model"].iloc[0]), design))
+            note = _note(metrics, metric, name, str(rows["model"].iloc[0]), design)
+            notes += [(note, ink(drawn.colour))] if note else []
         if kind == "roc":
             panel.plot([0, 1], [0, 1], color=style.neutral, linewidth=style.thin_pt, zorder=0)
             panel.set_xlabel("1 \u2212 specificity")
@@ -228,18 +243,12 @@ def _panels(
         unit_limits(panel)
         panel.set_aspect("equal")
         panel.set_title(DESIGNS.get(design, plain(design)))
-        written = [note for note in notes if note]
-        if written:
-            panel.text(
-                0.97 if kind == "roc" else 0.03,
-                0.03,
-                "\n".join(written),
-                transform=panel.transAxes,
-                ha="right" if kind == "roc" else "left",
-                va="bottom",
-                fontsize=style.small_pt,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
-            )
+        written.append(notes)
+    most = max(map(len, written))
+    for panel, notes in zip(axes, written, strict=True):
+        # Titles of panels with fewer lines stand as high as the others.
+        above(panel, [("", "black")] * (most - len(notes)) + notes, style)
+    lettered(axes, style)
     legend(
         figure,
         [
@@ -249,8 +258,9 @@ def _panels(
     )
     if metrics is not None:
         used = one_interval(metrics[metrics["metric"] == metric])
-        if given_scores(used):
-            foot_note(figure, given_scores(used), style)
+        said = " ".join(text for text in (sizes_said(used), in_figure(given_scores(used))) if text)
+        if said:
+            foot_note(figure, said, style)
     return figure
 
 

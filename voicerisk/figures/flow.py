@@ -152,6 +152,13 @@ def _stages(flow: pd.DataFrame, labels: Mapping[str, str], characters: int) -> l
                 if _count(first.at[unit, "n"])
             ]
             stages.append(_Stage(["Before any exclusion"], start, []))
+        # What is counted here for the first time was there in the box before; it says how many.
+        if stages and known:
+            stages[-1].remaining.extend(
+                _amount(_count(first.at[unit, "remaining"]) + _count(first.at[unit, "n"]), unit)
+                for unit in fresh
+                if block.loc[block["unit"] == unit, "n"].sum() > 0
+            )
         known.update(fresh)
         step = str(block["step"].iloc[0])
         last = block.drop_duplicates("unit", keep="last")

@@ -1,8 +1,8 @@
 """Every figure by name: drawn from its tables, written beside them, and drawn again from them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pandas as pd
@@ -10,157 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.saving import guarded, part_path, read_table, save, write_figure
+from voicerisk.figures.captions import caption, caption_path
+from voicerisk.figures.gallery_drawings import DRAWINGS, Drawing
+from voicerisk.figures.saving import FORMATS, guarded, part_path, read_table, save, write_figure
 from voicerisk.figures.style import DEFAULT, Style, read_style
 from voicerisk.figures.wording import in_units
-from voicerisk.files import PRIVATE, PUBLIC, write_csv
+from voicerisk.files import PRIVATE, PUBLIC, write_csv, write_text
 
 LABELS_FILE = "labels.csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A figure that a study has.
-
-    Attributes
-    ----------
-    module : str
-        Module of this room with a function of the figure's name.
-    title : str
-        Heading in reports.
-    says : str
-        What it shows, in one sentence (alternative text and caption).
-    parts : tuple of str
-        Keyword arguments that take further tables.
-    private : bool
-        It shows single calls: its files are for their owner alone.
-    """
-
-    module: str
-    title: str
-    says: str
-    parts: tuple[str, ...] = ()
-    private: bool = False
-
-
-DRAWINGS: Mapping[str, Drawing] = {
-    "exclusion_flow": Drawing(
-        "flow",
-        "Exclusion flow",
-        "What entered the study, what left at each step and why, and what remained.",
-        ("groups",),
-    ),
-    "missing_values": Drawing(
-        "missing", "Missing values", "Share of frames without a value of each marker, overall and by group."
-    ),
-    "lasso_path": Drawing(
-        "paths",
-        "Lasso path",
-        "Coefficients and cross-validated deviance against the penalty, with the two choices of it.",
-    ),
-    "selection_frequencies": Drawing(
-        "selection", "Selection frequencies", "In how many folds each marker was chosen."
-    ),
-    "gamm_curves": Drawing(
-        "curves",
-        "Markers and risk",
-        "Smooth effect of each marker on risk, women and men overlaid, with bands.",
-        ("observed", "smooths"),
-    ),
-    "difference_curves": Drawing(
-        "curves",
-        "Differences between two levels",
-        "Difference of women's and men's curve for each marker.",
-        ("observed",),
-    ),
-    "partial_effects": Drawing(
-        "curves",
-        "Partial effects of the boosted model",
-        "Contribution of each marker to the score, by level of the moderator.",
-        ("observed",),
-    ),
-    "risk_path": Drawing(
-        "paths", "Risk path", "Deviance against the number of boosting steps, with the number chosen."
-    ),
-    "protocols_compared": Drawing(
-        "protocols",
-        "Metrics under both protocols",
-        "Discrimination and decisions under the published and the nested protocol, with intervals.",
-        ("comparisons",),
-    ),
-    "roc": Drawing(
-        "discrimination", "ROC curves", "Sensitivity against 1 minus specificity of calls.", ("metrics",)
-    ),
-    "precision_recall": Drawing(
-        "discrimination", "Precision-recall curves", "Precision against sensitivity of calls.", ("metrics",)
-    ),
-    "calibration": Drawing(
-        "calibration_curve",
-        "Calibration",
-        "Observed share of positive calls against predicted risk.",
-        ("strip",),
-    ),
-    "predicted_observed": Drawing(
-        "grades",
-        "Predicted and observed",
-        "What each call was told by a model that never saw its caller, against the grade or number it had.",
-        private=True,
-    ),
-    "grade_calibration": Drawing(
-        "grades",
-        "Calibration of each grade",
-        "Observed share of calls of a grade or more against its predicted probability.",
-    ),
-    "decision_curves": Drawing(
-        "net_benefit",
-        "Decision curves",
-        "Net benefit of acting on the model, on all and on none, by threshold.",
-    ),
-    "threshold_distribution": Drawing(
-        "decisions", "Thresholds", "Where the cut lies in each fold and over bootstraps.", ("draws",)
-    ),
-    "score_dots": Drawing(
-        "decisions",
-        "Score of every call",
-        "Scores in rising order with the cut; calls decided wrongly are ringed.",
-        private=True,
-    ),
-    "settling": Drawing(
-        "settling",
-        "How long must a caller speak",
-        "How far risk and decision after some seconds of speech are from those of the whole call.",
-    ),
-    "subgroup_forest": Drawing(
-        "subgroups", "Subgroups", "Metrics with intervals for all callers and for each subgroup."
-    ),
-    "confusion": Drawing(
-        "classes", "Confusion of classes", "True classes against the likeliest one, rows summing to 1."
-    ),
-    "training_curves": Drawing(
-        "classes", "Training of the networks", "Loss by epoch on the rows that teach and on those that stop."
-    ),
-    "audit_ladder": Drawing(
-        "audit",
-        "Audit ladder",
-        "What each liberty of the published protocol adds to the numbers of the honest one.",
-    ),
-    "permutation_null": Drawing(
-        "audit", "Permutation null", "The metric over permuted outcomes, and the observed value."
-    ),
-    "instability": Drawing(
-        "instability",
-        "Instability of single risks",
-        "What models of bootstrapped callers say of each call, against the model of all callers.",
-        private=True,
-    ),
-    "listening": Drawing(
-        "listening",
-        "Listening figure",
-        "One call over time: sound, markers, contributions to the score, and the score.",
-        ("spectrogram", "spans", "tracks", "contributions", "scores"),
-        private=True,
-    ),
-}
 
 
 def drawing_of(name: str) -> tuple[str, Drawing]:
@@ -185,10 +42,12 @@ def draw(
     *,
     style: str | Path | Style = DEFAULT,
     width_mm: float | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Figure:
     """Draw a figure by name from its main table and its parts; see the function of that name.
 
-    Where the labels name `call` and `caller` (as sessions and users), the figure says these.
+    Where the labels name `call` and `caller` (as sessions and users), the figure says these. Of the options
+    it takes those that it has.
 
     Examples
     --------
@@ -204,8 +63,15 @@ def draw(
             f"figure {name}: it has no part {unknown[0]!r}; parts: {', '.join(known.parts) or 'none'}."
         )
     function: Callable[..., Figure] = getattr(import_module(f"voicerisk.figures.{known.module}"), kind)
-    options = {} if width_mm is None else {"width_mm": width_mm}
-    figure = function(table, labels or {}, style=read_style(style), **(parts or {}), **options)
+    if width_mm is not None and width_mm < known.least_mm:
+        raise ReportError(
+            f"figure {name}: {width_mm:g} mm is too narrow to be read; it needs {known.least_mm:g} mm or "
+            "more. Leave it out by naming the others (--only), or give it a width of its own."
+        )
+    takes = signature(function).parameters
+    given = {key: value for key, value in (options or {}).items() if key in takes}
+    given |= {} if width_mm is None else {"width_mm": width_mm}
+    figure = function(table, labels or {}, style=read_style(style), **(parts or {}), **given)
     for text in figure.findobj(Text) if labels and {"call", "caller"} & set(labels) else ():
         text.set_text(in_units(text.get_text(), labels or {}))
     return figure
@@ -256,7 +122,7 @@ def make(
     >>> cuts = pd.DataFrame({"protocol": "nested", "threshold": [0.41, 0.44, 0.43, 0.47]})
     >>> folder = Path(tempfile.mkdtemp())
     >>> [file.name for file in make("threshold_distribution", cuts, folder, formats=["svg"])]
-    ['threshold_distribution.svg', 'threshold_distribution.csv']
+    ['threshold_distribution.svg', 'threshold_distribution.csv', 'threshold_distribution.caption.txt']
     """
     chosen = read_style(style)
     _, known = drawing_of(name)
@@ -266,7 +132,22 @@ def make(
         _keep_labels(folder, labels)
     figure = draw(name, table, parts, read_labels(folder), style=chosen, width_mm=width_mm)
     mode = PRIVATE if known.private else PUBLIC
-    return save(figure, table, folder / name, formats, dpi, parts=parts, style=chosen, mode=mode)
+    written = save(figure, table, folder / name, formats, dpi, parts=parts, style=chosen, mode=mode)
+    return [*written, _write_caption(name, table, parts, read_labels(folder), folder)]
+
+
+def _write_caption(
+    name: str,
+    table: pd.DataFrame,
+    parts: Mapping[str, pd.DataFrame],
+    labels: Mapping[str, str],
+    folder: Path,
+) -> Path:
+    kind, known = drawing_of(name)
+    path = caption_path(folder / name)
+    text = caption(kind, known, table, labels, parts) + "\n"
+    write_text(path, text, PRIVATE if known.private else PUBLIC)
+    return path
 
 
 def _keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
@@ -311,9 +192,14 @@ def redraw(
     dpi: int = 300,
     *,
     names: Sequence[str] | None = None,
+    out: Path | None = None,
+    options: Mapping[str, object] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Draw the figures of a study again from the tables beside them, in another style, width or format.
+
+    Files of the drawn figures in formats that are not asked for are removed from where it writes, so that no
+    older drawing lies beside the new one.
 
     Parameters
     ----------
@@ -329,13 +215,17 @@ def redraw(
         Resolution of PNG and TIFF.
     names : sequence of str, optional
         Only these figures.
+    out : Path, optional
+        Folder to write to; default: where the tables are.
+    options : mapping of str to object, optional
+        Further arguments of figures that have them, such as `scales` of curves; others do without.
     progress : callable, optional
         Called as progress(done, total).
 
     Returns
     -------
     list of Path
-        The files written. Tables are not touched.
+        The files written: each figure with its caption. Tables are not touched.
 
     Raises
     ------
@@ -358,12 +248,16 @@ def redraw(
         )
     wanted = [name for name in tables if names is None or name in names]
     labels = read_labels(folder)
+    place = folder if out is None else out
     written = []
     for done, name in enumerate(wanted):
         table, parts = tables[name]
-        figure = draw(name, table, parts, labels, style=chosen, width_mm=width_mm)
+        figure = draw(name, table, parts, labels, style=chosen, width_mm=width_mm, options=options)
         mode = PRIVATE if drawing_of(name)[1].private else PUBLIC
-        written += write_figure(figure, folder / name, formats, dpi, style=chosen, mode=mode)
+        written += write_figure(figure, place / name, formats, dpi, style=chosen, mode=mode)
+        written.append(_write_caption(name, table, parts, labels, place))
+        for stale in set(FORMATS) - set(formats):
+            place.joinpath(f"{name}.{stale}").unlink(missing_ok=True)
         if progress is not None:
             progress(done + 1, len(wanted))
     return written

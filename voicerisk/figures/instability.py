@@ -67,7 +67,7 @@ def instability(
         figure,
         [
             point_entry(drawn, "a call (left: mean of the models)", style),
-            line_entry(Look(style.neutral, "-", ""), "95 % of the models", style),
+            line_entry(Look(style.neutral, "-", ""), "95% of the models", style),
             line_entry(Look(drawn.colour, ":", ""), f"mean of all calls, {table['mape'].mean():.2f}", style),
         ],
     )

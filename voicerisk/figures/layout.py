@@ -184,6 +184,31 @@ def letter(axes: Axes, index: int, style: Style) -> None:
     )
 
 
+def lettered(axes: Sequence[Axes], style: Style) -> None:
+    """Write letters on panels where there are several."""
+    for index, panel in enumerate(axes if len(axes) > 1 else ()):
+        letter(panel, index, style)
+
+
+def above(panel: Axes, lines: Sequence[tuple[str, str]], style: Style) -> None:
+    """Write lines of text, each in its colour, above a panel's axes, where no data can lie."""
+    height = 1.3 * style.small_pt
+    panel.set_title(panel.get_title(loc="left"), loc="left", pad=3.5 + height * len(lines))
+    for place, (text, colour) in enumerate(lines):
+        panel.annotate(
+            text,
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0, 1.5 + height * (len(lines) - 1 - place)),
+            textcoords="offset points",
+            ha="left",
+            va="bottom",
+            fontsize=style.small_pt,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
 def unit_limits(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     """Give axes of shares 0 to 1 with room for markers at the ends."""
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from voicerisk.figures.layout import foot_note, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
+from voicerisk.figures.layout import foot_note, lettered, new_figure, point_entry
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing, look
 from voicerisk.figures.wording import name_of, need, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
+NARROWEST_MM = 32.0  # of a panel, at 6 points
 
 
 def missing_table(
@@ -115,8 +116,17 @@ def missing_values(
     y = {marker: position for position, marker in enumerate(markers)}
     line = style.small_pt * 1.75 / 72 * 25.4
     legend_lines = max(table[table["group"] == group]["level_name"].nunique() for group in groups)
-    figure = new_figure(width_mm or style.two_columns_mm, 20.0 + len(markers) * line + legend_lines * 3.4)
-    axes = list(figure.subplots(1, len(groups), sharey=True, sharex=True, squeeze=False)[0])
+    width = width_mm or style.two_columns_mm
+    names = [name_of(marker, labels, 34) for marker in markers]
+    room = width - max(map(len, names)) * style.small_pt * 0.55 / POINTS_PER_MM - 4.0
+    columns = int(np.clip(room // (NARROWEST_MM * style.small_pt / 6), 1, len(groups)))
+    rows_of = -(-len(groups) // columns)
+    figure = new_figure(width, rows_of * (20.0 + len(markers) * line + legend_lines * 3.4))
+    grid = figure.subplots(rows_of, columns, sharey=True, sharex=True, squeeze=False)
+    axes = list(grid.ravel())
+    for spare in axes[len(groups) :]:
+        spare.remove()
+    axes = axes[: len(groups)]
     for panel, group in zip(axes, groups, strict=True):
         rows = table[table["group"].astype(str) == group]
         levels = ordered(rows["level_name"])
@@ -138,6 +148,7 @@ def missing_values(
         panel.grid(color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
         panel.set_axisbelow(True)
         panel.set_xlabel("missing (%)")
+        panel.tick_params(labelbottom=True)
         # Named one by one: matplotlib leaves out names that begin with an underscore.
         panel.legend(
             [handle for handle, _ in entries],
@@ -149,8 +160,9 @@ def missing_values(
         )
     top = 100 * float(table["share"].max())
     axes[0].set_xlim(-0.03 * max(top, 1), 1.08 * max(top, 1))
-    axes[0].set_yticks(range(len(markers)), [name_of(marker, labels, 34) for marker in markers])
+    axes[0].set_yticks(range(len(markers)), names)
     axes[0].set_ylim(-0.6, len(markers) - 0.4)
+    lettered(axes, style)
     if n_complete == n_markers:
         foot_note(figure, "No marker has a missing value.", style)
     elif n_complete:

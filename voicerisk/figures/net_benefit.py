@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from voicerisk.figures.layout import foot_note, legend, line_entry, panels
+from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.wording import PROTOCOLS, need, number, only, ordered, plain, said_of
+from voicerisk.figures.wording import PROTOCOLS, in_figure, need, number, only, ordered, plain, said_of
 
 NO_LABELS: Mapping[str, str] = {}
 # Strategy of the table -> what the second panel calls it.
@@ -74,7 +74,10 @@ def decision_curves(
     number_of = len(protocols) * (2 if differ else 1)
     figure, every = panels(number_of, style, width_mm, panel_mm=70.0, ratio=0.75, extra_mm=10.0)
     axes = every[::2] if differ else every
-    best = float(table.loc[table["strategy"].isin(["model", "all"]), "net_benefit"].max())
+    shown = table[table["strategy"].isin(["model", "all"])]
+    best = float(shown["net_benefit"].max())
+    if "upper" in table:
+        best = max(best, float(table.loc[table["strategy"] == "model", "upper"].max()))
     for position, (panel, protocol) in enumerate(zip(axes, protocols, strict=True)):
         rows = table[table["protocol"] == protocol].sort_values("threshold")
         model = rows[rows["strategy"] == "model"]
@@ -122,7 +125,7 @@ def decision_curves(
                 panel.axvspan(left, right, color="white", alpha=0.65, linewidth=0, zorder=4)
                 panel.axvspan(left, right, color=style.neutral, alpha=0.16, linewidth=0, zorder=4)
         panel.set_xlim(0, 1)
-        panel.set_ylim(-0.35 * max(best, 0.02), 1.15 * max(best, 0.02))
+        panel.set_ylim(-0.35 * max(best, 0.02), 1.05 * max(best, 0.02))
         panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
         panel.set_xlabel(_threshold_label(rows))
         panel.set_ylabel("net benefit")
@@ -139,15 +142,17 @@ def decision_curves(
         line_entry(Look("black", "-", ""), "act on none", style),
     ]
     if differ:
-        entries.append(line_entry(Look("black", (0, (1, 1)), ""), "right: difference to none", style))
+        entries.append(line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "b: model minus all", style))
+        entries.append(line_entry(Look("black", (0, (1, 1)), ""), "b: model minus none", style))
     if relevant is not None:
         grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
         entries.append((grey, "nobody would act on"))
     if (table["strategy"] == "maximum").any():
         entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
     legend(figure, entries)
+    lettered(every, style)
     if "lower" in table and table["lower"].notna().any():
-        foot_note(figure, said_of(table), style)
+        foot_note(figure, in_figure(said_of(table)), style)
     return figure
 
 
@@ -155,16 +160,24 @@ def _threshold_label(rows: pd.DataFrame) -> str:
     """Return the label of the thresholds, with the share of the outcome that the curve is for."""
     share = list(rows["prevalence"].dropna().unique()) if "prevalence" in rows else []
     told = f"\n({number(float(share[0]))} of calls have the outcome)" if len(share) == 1 else ""
-    return f"risk from which one acts{told}"
+    return f"threshold probability{told}"
 
 
 def _differences(panel: Axes, rows: pd.DataFrame, colour: str, style: Style) -> None:
     """Draw how much more net benefit the model has than acting on all and on none, with paired intervals."""
     panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
+    # Against acting on all the model gains without end as the threshold rises. The axis holds the difference
+    # to acting on none, and the other ends where it would leave the panel.
+    none = rows[rows["strategy"] == "model_minus_none"]
+    ends = [none["net_benefit"], *(none[end] for end in ("lower", "upper") if end in none)]
+    low, high = (float(np.nanmax([0.02, *(s * np.concatenate(ends))])) for s in (-1, 1))
     dashes = {"model_minus_all": (0, (4, 1.6)), "model_minus_none": (0, (1, 1))}
     colours = {"model_minus_all": style.neutral, "model_minus_none": colour}
     for strategy, dash in dashes.items():
         mine = rows[rows["strategy"] == strategy]
+        if strategy == "model_minus_all":
+            top = mine["upper"].fillna(mine["net_benefit"]) if "upper" in mine else mine["net_benefit"]
+            mine = mine[(top > 1.05 * high).cumsum() == 0]
         if "lower" in mine and mine["lower"].notna().any():
             panel.fill_between(
                 mine["threshold"], mine["lower"], mine["upper"], color=colours[strategy],
@@ -174,10 +187,12 @@ def _differences(panel: Axes, rows: pd.DataFrame, colour: str, style: Style) -> 
             mine["threshold"], mine["net_benefit"], color=colours[strategy], linewidth=style.line_pt,
             linestyle=dash, label=DIFFERENCES[strategy],
         )  # fmt: skip
-    # Against acting on all the model gains without end as the threshold rises: show where it is decided.
-    span = max(float(rows.loc[rows["strategy"] == "model", "net_benefit"].abs().max()), 0.02)
-    panel.set_ylim(-1.2 * span, 1.6 * span)
+    all_low = rows.loc[
+        rows["strategy"] == "model_minus_all", [c for c in ("net_benefit", "lower") if c in rows]
+    ]
+    low = max(low, -float(all_low.min().min()))
+    panel.set_ylim(-1.05 * low, 1.05 * high)
     panel.set_xlim(0, 1)
     panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
-    panel.set_xlabel("risk from which one acts")
+    panel.set_xlabel("threshold probability")
     panel.set_ylabel("difference in net benefit")

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, letter, line_entry, new_figure, panels, spread
+from voicerisk.figures.layout import legend, letter, lettered, line_entry, new_figure, panels, spread
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import name_of, need, only, ordered, plain
 
 NO_LABELS: Mapping[str, str] = {}
+BESIDE_MM = 130.0  # from here on two panels stand side by side, at 6 points
 PATH_COLUMNS = ("lambda", "deviance", "se", "n_nonzero", "lambda_min", "lambda_1se")
 
 
@@ -78,10 +79,13 @@ def lasso_path(
     ]
     x = -np.log10(rows["lambda"].to_numpy(float))
     width = width_mm or (style.two_columns_mm if terms else style.one_column_mm)
-    figure = new_figure(width, 74.0 if terms else 66.0)
-    axes = list(
-        figure.subplots(1, 2 if terms else 1, squeeze=False, width_ratios=[1.45, 1] if terms else None)[0]
-    )
+    if terms and width < BESIDE_MM * style.small_pt / 6:  # below each other where two do not fit
+        figure = new_figure(width, 140.0)
+        axes = list(figure.subplots(2, 1))
+    else:
+        figure = new_figure(width, 74.0 if terms else 66.0)
+        ratios = [1.45, 1] if terms else None
+        axes = list(figure.subplots(1, 2 if terms else 1, squeeze=False, width_ratios=ratios)[0])
     if terms:
         _coefficients(axes[0], x, rows[terms], labels, lambda_min, named, style)
         letter(axes[0], 0, style)
@@ -109,10 +113,10 @@ def lasso_path(
         for value, line in ((lambda_min, "-"), (lambda_1se, (0, (3, 2)))):
             if value is not None:
                 panel.axvline(
-                    -np.log10(value), color=style.accent, linestyle=line, linewidth=style.line_pt * 0.8
+                    -np.log10(value), color="black", linestyle=line, linewidth=style.line_pt * 0.8, zorder=1
                 )
     entries = [
-        line_entry(Look(style.accent, line, ""), f"{name} = {value:.3g}", style)
+        line_entry(Look("black", line, ""), f"{name} = {value:.3g}", style)
         for name, value, line in (("\u03bb min", lambda_min, "-"), ("\u03bb 1 SE", lambda_1se, (0, (3, 2))))
         if value is not None
     ]
@@ -136,7 +140,7 @@ def _coefficients(
     ends: list[tuple[float, str, str]] = []
     for term in coefficients.columns:
         values = coefficients[term].to_numpy(float)
-        if term in top:
+        if term in top[: len(style.sequence)]:
             series = look(f"term {term}", style, top.index(term))
             panel.plot(
                 x,
@@ -147,14 +151,16 @@ def _coefficients(
                 label=name_of(term, labels),
             )
             ends.append((float(values[-1]), term, series.colour))
-        else:
+        else:  # no two named lines have one colour
             panel.plot(x, values, color=style.neutral, linewidth=style.thin_pt, alpha=0.6)
+            if term in top:
+                ends.append((float(values[-1]), term, style.neutral))
     panel.margins(x=0.02)
     low, high = panel.get_ylim()
     places = spread([value for value, _, _ in ends], (high - low) / 17 * max(1.0, style.small_pt / 6))
     for (value, term, colour), place in zip(ends, places, strict=True):
         panel.annotate(
-            name_of(term, labels, 24),
+            _without_unit(name_of(term, labels), 24),
             (x[-1], value),
             xytext=(1.04, place),
             textcoords=panel.get_yaxis_transform(),
@@ -171,7 +177,14 @@ def _coefficients(
                 "relpos": (0, 0.5),
             },
         )
-    panel.set_ylabel("coefficient (standardised markers, log-odds)")
+    panel.set_ylabel("coefficient (log-odds per SD)")
+
+
+def _without_unit(label: str, longest: int) -> str:
+    """Return a marker's name: on standardised values its unit says nothing."""
+    at = label.rfind(" (")
+    name = label[:at] if at > 0 and label.endswith(")") else label
+    return plain(name, longest) if len(name) > longest else name
 
 
 @drawing
@@ -285,6 +298,7 @@ def risk_path(
                         )
                     )
                 ]
+        panel.set_ylim(_risk_limits(table[table["protocol"] == protocol]))
         panel.set_xlabel("boosting steps")
         panel.set_ylabel("mean deviance")
         if protocol:
@@ -297,7 +311,20 @@ def risk_path(
         if len(series) > 1 or name != "deviance"
     ]
     legend(figure, named + entries)
+    lettered(axes, style)
     return figure
+
+
+def _risk_limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return limits that hold the mean curves and the middle 90% of the folds.
+
+    A single fold whose deviance explodes would flatten all others.
+    """
+    means = rows.groupby(["series", "step"])["deviance"].mean()
+    values = np.r_[means.to_numpy(float), np.nanquantile(rows["deviance"].to_numpy(float), [0.05, 0.95])]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    span = (high - low) or max(abs(high), 1.0)
+    return low - 0.25 * span, high + 0.08 * span
 
 
 def _with_stops(path: pd.DataFrame) -> pd.DataFrame:

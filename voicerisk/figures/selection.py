@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.layout import legend, new_figure, point_entry
+from voicerisk.figures.layout import legend, lettered, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
 from voicerisk.figures.wording import name_of, need, ordered, plain
 
@@ -132,6 +132,7 @@ def selection_frequencies(
         if stage:
             panel.set_title(plain(stage))
     axes[0].set_yticks(range(len(order)), [name_of(marker, labels, 34) for marker in order])
+    lettered(axes, style)
     if len(protocols) > 1:
         legend(
             figure,

@@ -12,6 +12,7 @@ from voicerisk.figures.wording import (
     PERCENTILE,
     PROTOCOLS,
     given_scores,
+    in_figure,
     inside,
     metric_name,
     need,
@@ -152,7 +153,7 @@ def subgroup_forest(
         ],
     )
     if given_scores(table):
-        foot_note(figure, given_scores(table), style)
+        foot_note(figure, in_figure(given_scores(table)), style)
     return figure
 
 

@@ -120,7 +120,7 @@ def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:
     known = [field.name for field in fields]
     for key in table:
         if key not in known:
-            raise StudyError(f"{file} has the unknown key {key} in [{name}]{nearest(key, known)}.")
+            raise StudyError(f"{file} has the unknown key {key} in [{name}]{nearest(key, known)}")
     for field in fields:
         has_default = (
             field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
@@ -138,4 +138,4 @@ def settings_of(file: str, name: str, room: type, table: dict[str, Any]) -> Any:
 def nearest(word: str, known: list[str]) -> str:
     """End a sentence about an unknown word: name the known word that it resembles, or all of them."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}."

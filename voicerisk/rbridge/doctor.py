@@ -126,5 +126,6 @@ def _tiny(worker: "Worker", time_limit: float) -> Check:
     answer = worker.call("tiny_fit", time_limit=time_limit)
     row = answer.value.iloc[0]
     fitted = bool(row["converged"] and _TINY_EDF[0] < row["edf"] < _TINY_EDF[1] and row["p_value"] < 1e-6)
-    told = f"bam with 400 rows: edf {row['edf']:.3f}, p {row['p_value']:.1e}, {answer.seconds:.1f} s"
+    p = f"{row['p_value']:.1e}" if row["p_value"] > 0 else "below the smallest number"
+    told = f"bam with 400 rows: edf {row['edf']:.3f}, p {p}, {answer.seconds:.1f} s"
     return Check("tiny model", fitted, True, told if fitted else f"unexpected answer: {told}")

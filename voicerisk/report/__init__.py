@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         thresholds_table,
     )
     from voicerisk.report.tripod_items import reporting_evidence
+    from voicerisk.report.what_if import write_what_if
     from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 
@@ -41,6 +42,7 @@ __all__ = [
     "to_latex",
     "write_report",
     "write_table",
+    "write_what_if",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -38,6 +38,7 @@ from voicerisk.report.tables import (
     performance_table,
     thresholds_table,
 )
+from voicerisk.report.what_if import WHAT_IF
 from voicerisk.report.writers import to_html
 
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
@@ -184,6 +185,8 @@ def write_report(
     )
     environment.filters["marked"] = _marked
     manifest = results.manifest
+    path = out or study_dir / "report.html"
+    beside = shared is None and path.resolve().parent == study_dir.resolve()
     text = environment.from_string(page).render(
         title=title
         or f"{'Crisis chats' if is_text(manifest) else 'Voice biomarkers'} and risk: study report",
@@ -200,8 +203,8 @@ def write_report(
         script=Markup(script),
         script_hash=f"sha256-{digest}",
         foot=in_units(_foot(manifest), results.labels),
+        what_if=WHAT_IF if beside and (study_dir / WHAT_IF).is_file() else None,
     )
-    path = out or study_dir / "report.html"
     write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
     return path
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.errors import ReportError
+from voicerisk.figures.captions import caption
 from voicerisk.figures.gallery import DRAWINGS
 from voicerisk.figures.wording import DESIGNS, one_interval, whole_group, without_rivals
 from voicerisk.files import PRIVATE, replacing, write_text
@@ -245,9 +246,10 @@ def _audit(results: Results) -> tuple[str, ...]:
 
 
 def _legends(results: Results) -> tuple[str, ...]:
+    drawn = {name.split("--")[0]: found for name, found in reversed(results.figures.items())}
     kinds = dict.fromkeys(name.split("--")[0] for name in results.figures)
     return tuple(
-        f"{DRAWINGS[kind].title}. {DRAWINGS[kind].says}"
+        caption(kind, DRAWINGS[kind], drawn[kind][0], results.labels, drawn[kind][1])
         for kind in kinds
         if kind in DRAWINGS and not DRAWINGS[kind].private
     )

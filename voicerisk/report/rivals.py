@@ -51,6 +51,8 @@ def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) 
     'On the same folds (leave one caller out) ridge on call means had AUROC 0.70.'
     """
     calls = _of_calls(metrics)
+    if calls.empty:
+        return ""
     areas = calls[calls["metric"] == "auroc"].drop_duplicates("model").set_index("model")["estimate"]
     if areas.empty:
         return ""
@@ -130,6 +132,8 @@ def _of_calls(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of calls of simple models, in the design that is told first."""
     table = one_interval(whole_group(only_rivals(metrics)))
     table = table[table["unit"] == "call"]
+    if table.empty:
+        return table
     designs = [one for one in HEADLINE if (table["design"] == one).any()]
     known = list(RIVALS)
     order = table["model"].map(lambda name: known.index(name) if name in known else len(known))

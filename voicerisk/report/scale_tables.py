@@ -20,7 +20,7 @@ NAMES = {
     "calibration_intercept": "Calibration intercept",
     "calibration_slope": "Calibration slope",
 }
-INTERVALS = "95 % intervals over bootstrapped callers, given these scores; repeats of the folds are averaged."
+INTERVALS = "95% intervals over bootstrapped callers, given these scores; repeats of the folds are averaged."
 HEADLINE = ("grouped_kfold", "loco")
 CHANCE = 0.55  # ordinal C up to which a model is said to have learned nothing, as for an AUROC
 
@@ -122,7 +122,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     ...      for name, value in rows]
     ... )
     >>> scale_answer(table)[0][:74]
-    'On 40 calls of callers left out the model explains 21 % of the variance of'
+    'On 40 calls of callers left out the model explains 21% of the variance of'
     """
     design = _designs(metrics)[0]
     found = metrics[metrics["design"] == design].set_index("metric")["estimate"]
@@ -135,7 +135,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
                 f"{calls} the model tells no more than the mean of all does (R² {number(r2)}); it is {off}."
             ]
         return [
-            f"{calls} the model explains {100 * r2:.0f} % of the variance of the outcome (R² {number(r2)}); "
+            f"{calls} the model explains {100 * r2:.0f}% of the variance of the outcome (R² {number(r2)}); "
             f"it is {off}."
         ]
     c = float(found["ordinal_c"])

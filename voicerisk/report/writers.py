@@ -180,7 +180,9 @@ def write_docx(tables: Sequence[PublicationTable], path: Path, mode: int = PUBLI
     section.orientation = WD_ORIENT.LANDSCAPE
     section.page_width, section.page_height = section.page_height, section.page_width
     for number, table in enumerate(tables, start=1):
-        document.add_paragraph(_visible(f"Table {number}. {table.title}"), style="Caption")
+        # A table that stands alone is numbered by whoever puts it into a manuscript.
+        numbered = f"Table {number}. " if len(tables) > 1 else ""
+        document.add_paragraph(_visible(f"{numbered}{table.title}"), style="Caption")
         rows = [tuple(table.cells.columns), *table.cells.itertuples(index=False, name=None)]
         grid = document.add_table(rows=len(rows), cols=table.cells.shape[1], style="Light List")
         for position, row in enumerate(rows):

@@ -58,7 +58,7 @@ class MarkerCohort:
         call_id, caller_id, sex, outcome; one call a caller.
     curves : DataFrame
         marker, sex, x, estimate: the true s(x) in log-odds, not centred, on 101 points that span
-        the middle 95 % of the marker in that sex, over both outcomes.
+        the middle 95% of the marker in that sex, over both outcomes.
     markers : tuple of str
     """
 

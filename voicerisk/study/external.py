@@ -342,7 +342,7 @@ def _draw(study: Study, place: Path, rows: pd.DataFrame, metrics: pd.DataFrame, 
     figures = place / "figures"
     labels = marker_labels(study.biomarkers.levels)
     curve, strip = calibration_points(rows)
-    make("calibration", curve, figures, parts={"strip": strip}, labels=labels)
+    make("calibration", curve, figures, parts={"strip": strip, "metrics": metrics}, labels=labels)
     make("roc", curve_points(rows), figures, parts={"metrics": metrics}, labels=labels)
     if (metrics["subgroup"] != "all").any():
         make("subgroup_forest", metrics, figures, labels=labels)

@@ -27,7 +27,7 @@ class StudyPlan:
     table : DataFrame
         purpose ('develop' or 'validate'), criterion, callers, events, calls.
     intervals : DataFrame
-        callers, lower, upper: the 95 % interval that an AUROC would have at that many callers.
+        callers, lower, upper: the 95% interval that an AUROC would have at that many callers.
     paragraph : str
     """
 

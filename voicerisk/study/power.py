@@ -58,7 +58,7 @@ def power_curve(
     -------
     DataFrame
         callers; cohorts; auroc, the mean AUROC on new callers, and auroc_se, its Monte Carlo standard error;
-        lower and upper, the interval in which 95 % of such studies would have the AUROC of callers held out;
+        lower and upper, the interval in which 95% of such studies would have the AUROC of callers held out;
         learned_nothing, the share of models that learned nothing, and its learned_nothing_se.
 
     Raises

@@ -1,6 +1,7 @@
 """The models that a study hands out: each procedure run once on all callers, saved as it was validated."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from voicerisk.models.calls.model import CallModel
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
+from voicerisk.report.decision import validated
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, call_frames
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.protocols import part_of, procedure_of
+from voicerisk.study.scoring import SHORTEST
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
 from voicerisk.validation.protocols.on_all_callers import LearnedOnAll, learn_on_all, optimism_table
@@ -81,6 +84,7 @@ def write_models(
         cut = published_cut(folder) if name == "published" else None
         fitter = procedure_of(study, name, tables, chosen, folder.checkpoints(STAGE, mark), jobs)
         learned, model, fit = learn_model(study, name, tables, fitter, move, cut)
+        model = replace(model, notes={**model.notes, "validated": validated(metrics, name)})
         file = f"boost/model{SUFFIX[name]}.json"
         write_model(folder.file(file), model)
         outputs.append(file)
@@ -183,6 +187,7 @@ def _notes(study: Study, tables: ModelTables, protocol: str) -> dict[str, Any]:
         "calls": len(calls),
         "events": int(calls["y"].sum()),
         "callers": int(calls["caller_id"].nunique()),
+        SHORTEST: int(calls["n_frames"].min()),
         "audio": plain(study.audio),
         "preset": study.biomarkers.preset,
         "levels": study.biomarkers.levels,

@@ -98,7 +98,7 @@ def load_study(path: Path | str) -> Study:
     known = [*_ROOMS, *_OTHER_TABLES]
     for name, table in tables.items():
         if name not in known:
-            raise StudyError(f"{path.name} has the unknown table [{name}]{nearest(name, known)}.")
+            raise StudyError(f"{path.name} has the unknown table [{name}]{nearest(name, known)}")
         if not isinstance(table, dict):
             raise StudyError(f"{path.name}: {name} must be a table, written as [{name}].")
     if "cohort" not in tables:

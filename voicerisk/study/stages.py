@@ -319,15 +319,19 @@ class StudyStages(Stages):
         self.run("show", "Figures and tables", mark, work)
 
     def report(self) -> None:
-        """Write the report, which opens with the answer."""
+        """Write the what-if page, and the report, which opens with the answer."""
         from voicerisk.report import write_report
+        from voicerisk.report.what_if import WHAT_IF
+        from voicerisk.study.output.what_if import write_page
 
         ladder = digest(self.folder.file("audit/ladder.csv"))
-        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report))
+        mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report, write_page))
 
         def work(move: Move) -> tuple[list[str], list[str]]:
+            self.folder.file(WHAT_IF).unlink(missing_ok=True)
+            written = [] if is_scale(self.study) else write_page(self.folder)
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
-            return [REPORT], []
+            return [*written, REPORT], []
 
         self.run("report", "Report", mark, work)
 

@@ -42,7 +42,7 @@ def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95 % caller-bootstrap intervals that take
+        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95% caller-bootstrap intervals that take
         the scores as given.
     """
     of_calls = (metrics["unit"] == "call") & (metrics["subgroup"] == "all")
@@ -111,7 +111,7 @@ def print_summary(result: RunResult, console: "Console") -> None:
     sizes = f"n = {first['n']:.0f}, of {first['n_callers']:.0f} callers, {first['n_events']:.0f} positive"
     table = Table(title=f"Calls: {sizes}")
     cells = side_by_side(result.metrics)
-    table.add_column("95 % interval over callers")
+    table.add_column("95% interval over callers")
     for column in cells.columns:
         table.add_column(column.replace(", ", ",\n"), justify="right")
     for name, row in cells.iterrows():

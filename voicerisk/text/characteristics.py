@@ -24,7 +24,7 @@ def characteristics(sessions: pd.DataFrame, classes: Sequence[str], users_known:
     -------
     DataFrame
         class ('all' first), variable, unit ('session' or 'user'), n (with a value), missing, mean, sd,
-        median, q1, q3, lower and upper of the mean's 95 % interval, and units, how many users it rests on.
+        median, q1, q3, lower and upper of the mean's 95% interval, and units, how many users it rests on.
         Ages are users', a user with several known ages by their mean; a user with sessions of several classes
         is in each. Of 'sessions cut' the mean is their share.
 
@@ -90,7 +90,7 @@ def group_differences(sessions: pd.DataFrame, classes: Sequence[str]) -> pd.Data
 
     A user enters once, by the mean over their sessions (of age: over those that know it). Analysis of
     variance compares groups that share nobody, and a user with sessions of several classes belongs to no one
-    of them: entering such users in each class makes the test reject too seldom (2 % at nominal 5 %, in a
+    of them: entering such users in each class makes the test reject too seldom (2% at nominal 5%, in a
     simulation where a tenth of the sessions took a class by chance), so they are left out and counted.
 
     Parameters

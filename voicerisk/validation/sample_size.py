@@ -22,7 +22,7 @@ LARGEST = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Widths that the 95 % intervals of an external validation may have.
+    """Widths that the 95% intervals of an external validation may have.
 
     Attributes
     ----------
@@ -186,7 +186,7 @@ def validation_plan(
 
 
 def expected_interval(n: float, auroc: float, prevalence: float) -> tuple[float, float]:
-    """Return the 95 % interval that `n` callers would give an AUROC, cut to [0, 1].
+    """Return the 95% interval that `n` callers would give an AUROC, cut to [0, 1].
 
     Examples
     --------

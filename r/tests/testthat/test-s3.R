@@ -142,3 +142,18 @@ test_that("columns of a study are what the schema says, and what no schema knows
   writeLines(c("step,n", "a,1", "b,0.5"), file.path(folder, "flow.csv"))
   expect_error(vr_read_study(folder), "flow.csv, row 2: n is \"0.5\", not a whole number")
 })
+
+test_that("a study's own protocols stand before models beside them, and those have no ROC curve", {
+  study <- vr_read_study(system.file("extdata", "study", package = "voicerisk"))
+  beside <- study$metrics[study$metrics$protocol == "nested", ]
+  beside$protocol <- "rival"
+  beside$model <- "elastic_net"
+  study$metrics <- rbind(beside, study$metrics)
+  rows <- summary(study)
+  expect_equal(unique(rows$protocol), c("nested", "published", "elastic_net"))
+  expect_equal(rows$design[1L], "grouped_kfold")
+  expect_false("elastic_net" %in% voicerisk:::figure_of(study, "roc")$said$protocol)
+  elsewhere <- study["metrics"]
+  names(elsewhere) <- "external/metrics"
+  expect_equal(summary(elsewhere), rows)
+})

@@ -116,6 +116,6 @@ def test_pitch_agrees_with_praat_on_real_calls(against_praat, sex):
     medians = both.groupby("call_id")[["ours", "praat"]].median()
     assert (medians["ours"] / medians["praat"] - 1).abs().max() < 0.02
     # Over each tracker's own voiced frames the median of a file also depends on which frames those are. Praat
-    # at a step of 20 ms differs from itself at 5 ms by more than 2 % in 2 of these 72 files.
+    # at a step of 20 ms differs from itself at 5 ms by more than 2% in 2 of these 72 files.
     own = frames.groupby("call_id")[["ours", "praat"]].median()
     assert ((own["ours"] / own["praat"] - 1).abs() < 0.02).mean() >= 0.95

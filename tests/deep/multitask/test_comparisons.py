@@ -50,7 +50,7 @@ def test_a_shared_signal_helps_the_weaker_task():
     areas = [auroc(y, rows["p_raw_raised"].to_numpy()) for rows in (one, two)]
     assert risk["difference"] == pytest.approx(areas[1] - areas[0], abs=1e-12)
     z, _ = delong_paired(y, two["p_raw_raised"].to_numpy(), one["p_raw_raised"].to_numpy())
-    # 500 resamples give the width of the interval to about 7 %.
+    # 500 resamples give the width of the interval to about 7%.
     assert (risk["upper"] - risk["lower"]) / 3.92 == pytest.approx(risk["difference"] / z, rel=0.2)
     means = fold_means(found["risk"]).set_index(["model", "metric"])
     assert means.loc[("mtl:W+E", "auroc"), "mean"] == pytest.approx(risk["auroc_second"], abs=0.05)

@@ -401,7 +401,7 @@ def test_what_a_statistician_would_do_instead(worker):
     # Where callers separate the outcomes no P is printed; the statistic shows what the intercepts leave.
     tests = [fit.smooths.set_index(["marker", "sex"]).loc[("x1", "female")] for fit in (free, fixed)]
     assert all(np.isnan(test["p_value"]) for test in tests)
-    assert tests[1]["statistic"] > 6.63 > tests[0]["statistic"]  # chi-squared, 1 df, 1 %
+    assert tests[1]["statistic"] > 6.63 > tests[0]["statistic"]  # chi-squared, 1 df, 1%
     # Weights that are the same for every row change no estimate, only mgcv's own standard errors.
     weighted = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), weights="w", worker=worker)
     plain = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), worker=worker)

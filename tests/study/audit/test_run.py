@@ -97,11 +97,11 @@ def test_the_command_finds_and_names_what_was_planted(write_study, tmp_path):
     settings = SETTINGS.replace('outcome = "outcome"', 'outcome = "outcome"\nstrata = ["service"]')
     study = write_study(calls, frames, settings + '\n[screening]\nunit = "none"\n')
     out = tmp_path / "out"
-    options = ["-o", str(out), "-B", "0", "--frames-per-caller", "10", "--pairs", "4", "-j", "1"]
+    options = ["-o", str(out), "-B", "0", "--frames-per-caller", "10", "--pairs", "4", "-j", "1", "--details"]
     ran = CliRunner().invoke(app, ["audit", str(study), *options])
     assert ran.exit_code == 3, ran.output
     assert "Exit code 3" in ran.output and "'file_number'" in ran.output
-    for heading in ("found in the study itself", "What each liberty does here", "leave pair out"):
+    for heading in ("Leak.", "What each rule of the published protocol does here", "leave pair out"):
         assert heading in ran.output
 
     findings = pd.read_csv(out / "audit" / "findings.csv")

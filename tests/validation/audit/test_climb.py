@@ -295,7 +295,7 @@ def test_a_channel_that_marks_a_class_is_found():
 
 
 def test_a_channel_that_says_nothing_accuses_one_study_in_twenty_however_few_the_callers():
-    """Seven columns of noise at 12 callers: an interval alone accused 23 % of such studies."""
+    """Seven columns of noise at 12 callers: an interval alone accused 23% of such studies."""
     columns = [name for name in CHANNEL if name != "sample_rate"]
     accused = 0
     for seed in range(100):
@@ -329,7 +329,7 @@ def test_a_stratum_of_few_callers_with_one_outcome_is_no_bias():
 
 
 def test_many_strata_on_noise_accuse_next_to_no_study():
-    """Services of 10 callers, 27 % positive: one of 28 often has one outcome, by chance."""
+    """Services of 10 callers, 27% positive: one of 28 often has one outcome, by chance."""
     rng, accused = np.random.default_rng(5), 0
     for _ in range(40):
         calls = pd.DataFrame({"caller_id": [f"c{i:03d}" for i in range(280)]})
@@ -338,7 +338,7 @@ def test_many_strata_on_noise_accuse_next_to_no_study():
             service=[f"s{i // 10:02d}" for i in range(280)],
         )  # fmt: skip
         accused += any(one.severity == "bias" for one in one_class_cells(calls, ["service"]))
-    # at 5 % the 99 % limit of 40 studies is 6; without counting the values looked at, about 28 are accused
+    # at 5% the 99% limit of 40 studies is 6; without counting the values looked at, about 28 are accused
     assert accused <= 6
 
 

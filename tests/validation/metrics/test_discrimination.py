@@ -79,7 +79,7 @@ def test_obuchowski_counts_the_covariance_of_a_caller_with_both_outcomes():
         drawn = rng.integers(0, 60, 60)
         rows = (drawn[:, None] * 4 + np.arange(4)).ravel()
         boot.append(auroc(y[rows], score[rows]))
-    # 600 resamples know a standard deviation to about 3 %; 15 % leaves room for the linearisation.
+    # 600 resamples know a standard deviation to about 3%; 15% leaves room for the linearisation.
     assert with_covariance.se == pytest.approx(np.std(boot), rel=0.15)
     assert with_covariance.se < 0.8 * delong(y, score).se
 

@@ -107,7 +107,7 @@ def _log_sums(
 
 
 def quartiles(amplitude: Floats, bin_hz: float) -> Floats:
-    """Lowest frequencies below which 25, 50 and 75 % of the amplitude lie, shape (n_frames, 3), Hz."""
+    """Lowest frequencies below which 25, 50 and 75% of the amplitude lie, shape (n_frames, 3), Hz."""
     out = np.empty((len(amplitude), 3))
     if len(amplitude):
         _quartiles(np.ascontiguousarray(amplitude), bin_hz, out)

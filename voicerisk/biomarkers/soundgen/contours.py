@@ -116,7 +116,7 @@ def strongest_modulation(values: Floats, rate: float, low: float, high: float) -
     """Frequency and purity of the strongest modulation in each window of a contour.
 
     Windows hold four periods of `low` (or half of the contour, where it is shorter than two windows), are
-    Gaussian, and overlap by 70 %; the mean of the contour is not taken off. The largest magnitude from `low`
+    Gaussian, and overlap by 70%; the mean of the contour is not taken off. The largest magnitude from `low`
     to `high` counts, peak or not; a parabola refines it unless it lies at an end of that range.
 
     Parameters

@@ -43,7 +43,7 @@ def print_text_summary(result: TextResult, console: "Console") -> None:
     """Print macro metrics of all models and the place of the results."""
     from rich.table import Table
 
-    table = Table(title="Held-out sessions, 95 % intervals over users")
+    table = Table(title="Held-out sessions, 95% intervals over users")
     cells = side_by_side(result.metrics)
     table.add_column("")
     for column in cells.columns:

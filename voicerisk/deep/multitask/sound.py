@@ -60,7 +60,7 @@ def spectral_gate(
 
     Short-time spectra (64 ms, Hann, a quarter step). The background of a frequency is the given quantile of
     its magnitude over time; bins less than `above_db` over it are turned down by `floor_db`, and the gains
-    are smoothed over 3 frames and 3 bins. Of steady Gaussian noise (Rayleigh magnitudes) 16 dB over the 10 %
+    are smoothed over 3 frames and 3 bins. Of steady Gaussian noise (Rayleigh magnitudes) 16 dB over the 10%
     quantile leaves about 1 bin in 100 open. Steady noise alone is removed, unlike by the paper's closed
     service.
 

@@ -76,7 +76,7 @@ class CallFrames:
     def grid(self, marker: str, calls: NDArray[np.int64]) -> Grid | None:
         """Return the knots that span a marker in some calls; None where it is constant or missing there.
 
-        They reach from the smallest 5 % quantile of these calls to the largest 95 % quantile: single extreme
+        They reach from the smallest 5% quantile of these calls to the largest 95% quantile: single extreme
         frames set no knot, and few calls do, so that most training sets share their knots.
         """
         if marker not in self._low:

@@ -73,7 +73,7 @@ def write_model(path: Path, model: AdditiveModel) -> None:
 def content_of(model: AdditiveModel, name: str) -> dict[str, Any]:
     """Return what a file keeps of a model, checked; `name` is the file's, for errors."""
     procedure = model.procedure
-    content = {
+    content: dict[str, Any] = {
         "member": {
             "kind": "calls" if model.unit == CALL else "boosting",
             "unit": model.unit,

@@ -13,24 +13,90 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 COLOURS = {"leak": "bold red", "bias": "yellow", "note": "cyan"}
+VERDICTS = {"Leak": "bold red", "Bias": "bold yellow", "Clean": "bold green"}
 SAYS = {
     "all": "outcomes shuffled among all callers",
     "strata": "outcomes shuffled within strata",
 }
 
 
-def print_audit(result: AuditResult, screen: "Console") -> None:
-    """Print an audit for someone who reads it for the first time.
+def print_audit(result: AuditResult, screen: "Console", details: bool = False) -> None:
+    """Print the verdict of an audit and what it rests on, for someone who reads it for the first time.
 
     Parameters
     ----------
     result : AuditResult
     screen : rich.console.Console
+    details : bool
+        Whether the ladder, the tests, the controls and the whole procedure are printed too.
     """
+    from rich.text import Text
+
+    own = result.findings[result.findings["concerns"] == STUDY]
+    word, said = verdict(own)
+    screen.print()
+    screen.print(Text.assemble((f"{word}.", VERDICTS[word]), f" {said}"))
+    for row in own.to_dict("records"):
+        _print_finding(row, screen)
+    for sentence in ladder_sentences(result.ladder):
+        screen.print(sentence, highlight=False, markup=False)
+    if details:
+        _print_details(result, screen)
+    else:
+        screen.print("Ladder, tests and controls: the same command with --details.", style="dim")
+    screen.print(f"Tables: {result.folder}. Exit code {result.exit_code}.", highlight=False, soft_wrap=True)
+
+
+def verdict(own: pd.DataFrame) -> tuple[str, str]:
+    """Return the verdict of an audit in a word and a sentence.
+
+    Parameters
+    ----------
+    own : DataFrame
+        The findings that concern the study itself, with a column severity.
+
+    Examples
+    --------
+    >>> verdict(pd.DataFrame({"severity": ["bias", "note"]}))
+    ('Bias', 'No leak was found, but 1 reason why a number is not what it says.')
+    """
+    leaks, biases = (int((own["severity"] == name).sum()) for name in ("leak", "bias"))
+    if leaks:
+        count = f"{leaks} leak{'s' if leaks > 1 else ''}"
+        return "Leak", f"{count} in the study: do not trust the honest numbers until mended."
+    if biases:
+        count = f"{biases} reason{'s' if biases > 1 else ''}"
+        return "Bias", f"No leak was found, but {count} why a number is not what it says."
+    return "Clean", "No leak and no bias were found in the study and its honest pipeline."
+
+
+def ladder_sentences(ladder: pd.DataFrame) -> list[str]:
+    """Say what the published protocol's rules do to this study's numbers.
+
+    Parameters
+    ----------
+    ladder : DataFrame
+        `audit/ladder.csv`, the honest rung first.
+    """
+    honest, last = ladder.iloc[0], ladder.iloc[-1]
+    of = "calls" if last["unit"] == "call" else "frames"
+    said = [
+        f"The honest protocol has an AUROC of calls of {honest['auroc_call']:.2f}. With every rule of the "
+        f"published one it prints {last['auroc']:.2f} (of {of})."
+    ]
+    if pd.notna(last["null_mean_kfold"]) and pd.notna(honest["null_mean_kfold"]):
+        said.append(
+            "On shuffled outcomes, where there is nothing to find, they print "
+            f"{honest['null_mean_kfold']:.2f} and {last['null_mean_kfold']:.2f} on average; 0.50 is right."
+        )
+    return said
+
+
+def _print_details(result: AuditResult, screen: "Console") -> None:
     screen.print()
     screen.print(_ladder_table(result.ladder))
     screen.print(
-        "AUROC of calls in the fixed direction (high score = high risk), with its 95 % interval over callers "
+        "AUROC of calls in the fixed direction (high score = high risk), with its 95% interval over callers "
         "given the scores, and its change from the rung above. 'As printed': what the rung would report, of "
         "calls or of frames. 'Shuffled': the mean of that, in the same unit, over shuffled outcomes (by "
         "grouped k-fold); far from 0.50, the rung finds something where there is nothing.",
@@ -47,27 +113,14 @@ def print_audit(result: AuditResult, screen: "Console") -> None:
     _print_controls(result.controls, screen)
     if len(result.procedure) > 1:
         _print_procedure(result.procedure, screen)
-    own = result.findings[result.findings["concerns"] == STUDY]
-    screen.print("\n[bold]What was found in the study itself[/]", markup=True)
-    if own.empty:
-        screen.print("  Nothing: no leak, no bias, no note.")
-    for row in own.to_dict("records"):
-        _print_finding(row, screen)
     taken = result.findings[(result.findings["concerns"] == LADDER)]
     screen.print(
-        "\n[bold]What each liberty does here[/] [dim](taken on purpose, not found in the study)[/]",
+        "\n[bold]What each rule of the published protocol does here[/] [dim](relaxed on purpose, not found "
+        "in the study)[/]",
         markup=True,
     )
     for row in taken[~taken["mechanism"].str.endswith(("_null", "_degenerate"))].to_dict("records"):
         _print_finding(row, screen, remedy=False)
-    leaks = int((own["severity"] == "leak").sum())
-    verdict = (
-        f"[bold red]{leaks} leak{'s' if leaks > 1 else ''}.[/] Do not trust the honest numbers until mended."
-        if leaks
-        else "[bold green]No leak was found[/] in the study and its honest pipeline."
-    )
-    screen.print(f"\n{verdict} Exit code {result.exit_code}.", highlight=False, markup=True)
-    screen.print(f"Tables: {result.folder}", highlight=False, soft_wrap=True)
 
 
 def _ladder_table(ladder: pd.DataFrame) -> Any:
@@ -140,7 +193,7 @@ def _print_tests(tests: pd.DataFrame, screen: "Console") -> None:
 def _print_controls(controls: pd.DataFrame, screen: "Console") -> None:
     from rich.table import Table
 
-    table = Table(title="Negative controls (grouped k-fold, 99 % intervals given the scores)")
+    table = Table(title="Negative controls (grouped k-fold, 99% intervals given the scores)")
     for name in ("", "control", "AUROC", "expected"):
         table.add_column(name, justify="right" if name == "AUROC" else "left")
     for row in controls.to_dict("records"):
@@ -171,10 +224,10 @@ def _print_procedure(procedure: pd.DataFrame, screen: "Console") -> None:
 
 
 def _print_finding(row: dict[Any, Any], screen: "Console", remedy: bool = True) -> None:
+    """Print a finding with its number, and what to do."""
     from rich.text import Text
 
-    severity = (row["severity"], COLOURS[row["severity"]])
-    screen.print(Text.assemble("  ", severity, f"  {row['finding']}"))
-    screen.print(_then_dim("        ", row["evidence"]))
+    said = f"  {str(row['finding']).removesuffix('.')}: {str(row['evidence']).removesuffix('.')}."
+    screen.print(Text.assemble("  ", (row["severity"], COLOURS[row["severity"]]), said))
     if remedy:
         screen.print(f"        → {row['remedy']}", highlight=False)

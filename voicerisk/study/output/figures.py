@@ -172,7 +172,9 @@ def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
     markers = [name for name in frames.columns if name not in FRAME_KEYS]
     labelled = frames.merge(calls[["call_id", *by]], on="call_id")
     labelled["outcome"] = labelled["outcome"].map({0: "outcome 0", 1: "outcome 1"})
-    yield Picture("missing_values", missing_table(labelled, markers, by))
+    missing = missing_table(labelled, markers, by)
+    if missing["n_missing"].any():
+        yield Picture("missing_values", missing)
 
 
 def _final_groups(calls: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
@@ -262,7 +264,7 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     yield Picture("precision_recall", points, {"metrics": metrics})
     if "nested" in protocols:
         curve, strip = calibration_points(predictions[predictions["protocol"] == "nested"])
-        yield Picture("calibration", curve, {"strip": strip})
+        yield Picture("calibration", curve, {"strip": strip, "metrics": metrics})
         nested = predictions[predictions["protocol"] == "nested"]
         design = "loco" if (nested["design"] == "loco").any() else nested["design"].iloc[0]
         curve = decision_curves(nested[nested["design"] == design])

@@ -214,7 +214,7 @@ def _performance(metrics: pd.DataFrame) -> str:
         f"{row['protocol']}, {row['design']}: {row['metric']} {_interval(row)}"
         for row in shown.dropna(subset="estimate").to_dict("records")
     )
-    return f"95 % intervals over callers: {values}; all in metrics.csv" if values else ""
+    return f"95% intervals over callers: {values}; all in metrics.csv" if values else ""
 
 
 def _by_group(metrics: pd.DataFrame, but: str) -> str:

@@ -56,7 +56,7 @@ class Audit:
         decision carried by its frames), n_with_cut, n_without_cut, brier, calibration_slope, leaked (learned
         objects that saw held-out callers), degenerate (the scores hardly vary), copies_empty_model (they are
         the share of positives among those not left out), lower and upper (of auroc_call), change (of
-        auroc_call from the rung before), change_lower, change_upper (95 % intervals over callers from the
+        auroc_call from the rung before), change_lower, change_upper (95% intervals over callers from the
         same draws, given the scores). By grouped k-fold, in the rung's own unit and
         direction: auroc_kfold (outcomes as they are), null_mean_kfold and null_se_kfold (outcomes permuted),
         p_value_kfold, null_verdict and n_permutations; the same of calls: auroc_call_kfold,

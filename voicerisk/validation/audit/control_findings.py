@@ -13,7 +13,7 @@ JUMP = 0.1
 OFF = 0.05
 RECOGNISED = 0.05
 UNCERTAIN = 0.1
-CHANCE = 0.005  # one side of the 99 % that the controls' intervals have
+CHANCE = 0.005  # one side of the 99% that the controls' intervals have
 
 # Of the controls on sound and facts that no model is given: mechanism, severity, finding, remedy.
 ALONE = {

@@ -104,7 +104,7 @@ def negative_controls(
     -------
     DataFrame
         control, what, unit (of the AUROC), expected, auroc (NaN where it cannot be estimated), lower, upper
-        (99 %, over callers, given the scores; Obuchowski, of (c) bootstrapped), reference, change,
+        (99%, over callers, given the scores; Obuchowski, of (c) bootstrapped), reference, change,
         change_lower, change_upper (of (c): the same segments by models that left out their caller, and the
         difference), chance (where the AUROC is 1, which has no interval: the probability that callers in
         random order would be separated so), n_calls, n_events, note.

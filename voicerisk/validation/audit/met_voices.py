@@ -16,7 +16,7 @@ from voicerisk.validation.settings import ValidationSettings
 
 BOOTSTRAPS = 1000
 # Given the scores an interval is too short by about a third, since the models were learned as well; on noise
-# this one covers about 95 %.
+# this one covers about 95%.
 LEVEL = 0.99
 
 

@@ -63,7 +63,7 @@ def leave_services_out(
     -------
     DataFrame
         service, metric (auroc, calibration_slope, calibration_in_the_large, observed_expected), estimate,
-        lower, upper (95 %, over callers, given the scores: the AUROC by Obuchowski on the log-odds, the
+        lower, upper (95%, over callers, given the scores: the AUROC by Obuchowski on the log-odds, the
         others by a caller bootstrap), n_callers, n_calls, n_events, note. Risks are at the share of calls
         with the outcome in the services that were learned from. With three services or more the rows of `a
         new service` hold the AUROC of a random-effects summary with its prediction interval.
@@ -191,8 +191,8 @@ def new_service(services: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Two rows: the summary with its 95 % confidence interval (Hartung and Knapp), and the same estimate
-        with the 95 % prediction interval for a new service (t with k - 2 degrees of freedom). None where
+        Two rows: the summary with its 95% confidence interval (Hartung and Knapp), and the same estimate
+        with the 95% prediction interval for a new service (t with k - 2 degrees of freedom). None where
         fewer than three services have an interval.
     """
     from scipy.stats import t as student
@@ -248,7 +248,7 @@ def service_findings(services: pd.DataFrame) -> list[Finding]:
             found.append(
                 Finding(
                     "new_service", "note", "In a new service the model may rank no better than chance.",
-                    f"95 % prediction interval of the AUROC {row['lower']:.2f} to {row['upper']:.2f}, "
+                    f"95% prediction interval of the AUROC {row['lower']:.2f} to {row['upper']:.2f}, "
                     f"{row['note'].partition('; ')[2]}",
                     "Validate in a service before use there, or gather more services.",
                 )

@@ -29,7 +29,7 @@ def repeatability(segments: pd.DataFrame, markers: Sequence[str]) -> pd.DataFram
         One row a marker. n_segments and n_calls that have it. icc_segments: share of the variance of segments
         that lies between calls, by one-way analysis of variance with calls of unequal size. sd_within_call:
         standard deviation of segments within calls. mdc_calls: by how much the means of two calls of the
-        same, unchanged caller differ by chance alone in 5 % of pairs, 1.96 sqrt(2) sd / sqrt(segments a
+        same, unchanged caller differ by chance alone in 5% of pairs, 1.96 sqrt(2) sd / sqrt(segments a
         call), the spread within calls only. n_callers_again: callers with several calls; of these icc_calls
         and sd_within_caller, from means of calls. NaN below three groups with two or more members.
 

@@ -30,7 +30,7 @@ def instability(
     Returns
     -------
     DataFrame
-        One row a call: `risk`, mean and 2.5 and 97.5 % quantiles of the bootstrap models' risks, `mape` (mean
+        One row a call: `risk`, mean and 2.5 and 97.5% quantiles of the bootstrap models' risks, `mape` (mean
         absolute difference from `risk`), `decided_otherwise` (share of bootstrap models on the other side of
         the threshold).
 

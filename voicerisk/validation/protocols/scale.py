@@ -26,7 +26,7 @@ from voicerisk.validation.settings import ValidationSettings
 
 LEAST_CALLERS = 4  # in either half of the scale, as for two classes
 # Of a recalibration's slope, for one standard deviation of the score: where scores separate the grades the
-# likelihood alone has no maximum. At 40 callers it moves a slope by less than 0.1 %.
+# likelihood alone has no maximum. At 40 callers it moves a slope by less than 0.1%.
 SLOPE_PENALTY = 0.01
 
 

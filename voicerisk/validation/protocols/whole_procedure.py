@@ -22,7 +22,7 @@ from voicerisk.validation.protocols.run import LEAST_CALLERS
 from voicerisk.validation.settings import ValidationSettings
 
 COPY = "~"
-LEAST_BOOTSTRAPS = 90  # for an interval: of 20, one at nominal 95 % covered 88 %
+LEAST_BOOTSTRAPS = 90  # for an interval: of 20, one at nominal 95% covered 88%
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
