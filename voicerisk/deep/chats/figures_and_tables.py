@@ -8,7 +8,6 @@ import pandas as pd
 
 from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.tables import read_as_written
 from voicerisk.study.output.figures import Picture
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import TextSettings
@@ -55,7 +54,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
 
     yield Picture("exclusion_flow", cohort.flow, {"groups": _groups(cohort)})
     read = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in settings.protocols]
-    repeats, metrics = (read_as_written(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
+    repeats, metrics = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
     shown = shown_predictions(pd.concat(read, ignore_index=True), repeats)
     for (protocol, model), table in shown.groupby(["protocol", "model"], sort=False):
         suffix = "_".join([str(protocol), str(model)])
@@ -70,7 +69,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
     for protocol, table in shown.groupby("protocol", sort=False):
         yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
         yield from _decision_curves(str(protocol), table, cohort.classes, settings)
-    history = read_as_written(folder.file("tuning.csv"))
+    history = pd.read_csv(folder.file("tuning.csv"))
     if "train_loss" in history:
         yield Picture("training_curves", history[history["train_loss"].notna()])
 
@@ -144,7 +143,7 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     )
 
     metrics, repeats, parts = (
-        read_as_written(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
     )
     tables = [
         class_table(metrics, TITLES), brier_table(parts, metrics, TITLES), repeats_table(repeats, TITLES)
@@ -152,10 +151,10 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:
-        moved = read_as_written(folder.file("metrics_at_prevalence.csv"))
+        moved = pd.read_csv(folder.file("metrics_at_prevalence.csv"))
         tables.append(at_prevalence_table(moved, settings.prevalence, TITLES))
     described, differences = (
-        read_as_written(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
+        pd.read_csv(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
     )
     tables.append(characteristics_table(described, differences, TITLES))
     word = find_spec("docx") is not None

@@ -20,7 +20,6 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
-from voicerisk.pipeline.tables import read_as_written
 from voicerisk.text.characteristics import characteristics, group_differences
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
@@ -100,7 +99,7 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
         run.manifest()
         notes = [note for record in folder.records().values() for note in record["notes"]]
         metrics, repeats, flow = (
-            read_as_written(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
+            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
         )
         return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)))
 

@@ -12,7 +12,6 @@ from voicerisk.deep.multitask.figures import heatmap_table, metric_heatmap
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.files import write_text
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.tables import read_as_written
 from voicerisk.report.tables import PublicationTable
 
 FIGURES = {"stl": "figure3_single_task", "mtl": "figure4_multitask"}
@@ -57,13 +56,13 @@ def write_report(
     from voicerisk.report.writers import to_html
 
     labels = study.settings.labels
-    metrics = read_as_written(folder.file("metrics.csv"))
+    metrics = pd.read_csv(folder.file("metrics.csv"))
     written: list[str] = []
     body = [HEAD, *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
     moved = folder.file("transfer.csv")
     if moved.is_file():
         body.append("<h2>What multitask learning does</h2>\n<ul>")
-        body += [f"<li>{escape(one)}</li>\n" for one in transfer_sentences(read_as_written(moved))]
+        body += [f"<li>{escape(one)}</li>\n" for one in transfer_sentences(pd.read_csv(moved))]
         body.append("</ul>\n")
     notes = [note for record in folder.records().values() for note in record["notes"]]
     body += [f'<p class="note">{escape(one)}</p>\n' for one in dict.fromkeys(notes)]

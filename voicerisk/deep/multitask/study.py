@@ -23,7 +23,6 @@ from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
-from voicerisk.pipeline.tables import read_as_written
 
 # What an embedding depends on, and what a fit does.
 EMBEDDED_BY = ("audio_encoders", "text_encoders", "biomarkers", "max_tokens", "pooling", "sound", "preset")
@@ -369,13 +368,13 @@ class _Run:
         """Gather what was written."""
         notes = [note for record in self.folder.records().values() for note in record["notes"]]
         moved = self.folder.file("transfer.csv")
-        transfer = read_as_written(moved) if moved.is_file() else pd.DataFrame()
+        transfer = pd.read_csv(moved) if moved.is_file() else pd.DataFrame()
         return MultitaskResult(
             self.folder.path,
-            read_as_written(self.folder.file("metrics.csv")),
+            pd.read_csv(self.folder.file("metrics.csv")),
             transfer,
             tuple(transfer_sentences(transfer)) if len(transfer) else (),
-            read_as_written(self.folder.file("flow.csv")),
+            pd.read_csv(self.folder.file("flow.csv")),
             tuple(dict.fromkeys([*self.warnings(), *notes])),
         )
 
