@@ -15,6 +15,7 @@ results.
 
 import argparse
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from voicerisk.callers.moderator import SEX
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, members_of
 from voicerisk.study.rivals import simple_models
-from voicerisk.validation import ValidationSettings, run_nested
+from voicerisk.types import Progress
+from voicerisk.validation import FittedPath, TrainingSet, ValidationSettings, run_nested
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.metrics.logistic import fit_logistic, logit
 from voicerisk.validation.protocols.rivals import run_rival
@@ -94,6 +96,14 @@ def measure(truth: str, n: int, seed: int, only: str = "") -> list[dict[str, obj
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", "sex"]]
     settings = ValidationSettings(designs=["grouped_kfold"], repeats=1, threshold="youden", seed=seed + 1)
     fitter = FamilyFitter(tables, members_of(settings.family, tables.moderator))
+    outer: list[FittedPath] = []
+
+    def remembered(sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
+        for asked, path in zip(sets, fitter(sets, progress), strict=True):
+            if asked.key.endswith("/outer"):
+                outer.append(path)
+            yield path
+
     found = []
     rivals = {rival.name: rival for rival in simple_models(tables)}
     for name in ("nested", *rivals):
@@ -101,11 +111,12 @@ def measure(truth: str, n: int, seed: int, only: str = "") -> list[dict[str, obj
             continue
         started = time.process_time()
         run = (
-            run_nested(calls, fitter, settings)
+            run_nested(calls, remembered, settings)
             if name == "nested"
             else run_rival(rivals[name], calls, settings)
         )
         rows = run.predictions
+        alone = members_alone(outer, calls) if name == "nested" else {}
         y, p = rows["y"].to_numpy(), logit(rows["p"].to_numpy(float), 1e-6)
         slope = fit_logistic(p, y.astype(float), np.ones(len(y)))[1][0] if np.ptp(p) > 0 else np.nan
         found.append(
@@ -113,9 +124,17 @@ def measure(truth: str, n: int, seed: int, only: str = "") -> list[dict[str, obj
              "auroc": auroc(y, rows["p_raw"].to_numpy()), "within_folds": within_folds(rows), "slope": slope,
              "constant": run.notes["folds_constant"] / run.notes["folds"],
              "seconds": time.process_time() - started,
-             **{f"weight_{k}": v for k, v in run.notes["member_weights"].items()}}
+             **{f"weight_{k}": v for k, v in run.notes["member_weights"].items()}, **alone}
         )  # fmt: skip
     return found
+
+
+def members_alone(paths: list[FittedPath], calls: pd.DataFrame) -> dict[str, float]:
+    """Return the AUROC that each member of the family would have had alone, on the same folds."""
+    score = np.concatenate([path.call_score for path in paths])
+    ids = np.concatenate([path.call_ids for path in paths])
+    y = calls.set_index("call_id")["y"][ids].to_numpy()
+    return {f"alone_{m.name}": auroc(y, score[:, j]) for j, m in enumerate(paths[0].members)}
 
 
 def show(file: Path) -> pd.DataFrame:

@@ -42,6 +42,7 @@ gamm_rows <- function(data, markers, y, sex, caller, call, segment, random, cova
       "Left out, since all complete rows have one value: ", paste(constant, collapse = ", "), "."
     ))
   }
+  notes <- c(notes, alike_columns(frame, c(markers, setdiff(covariates, constant))))
   counts <- data.frame(
     rows = nrow(data), rows_used = nrow(frame), rows_missing = sum(!complete), callers = nlevels(frame[[caller]]),
     events = sum(frame[[y]] == 1)
@@ -56,6 +57,17 @@ gamm_rows <- function(data, markers, y, sex, caller, call, segment, random, cova
     data = frame, notes = notes, safe = safe, covariates = setdiff(covariates, constant), counts = counts,
     missing = data.frame(variable = used, missing = unname(missing))
   )
+}
+
+# A note for each two numeric columns that are one up to scale: how their effect falls on the two curves is arbitrary.
+alike_columns <- function(frame, names) {
+  numeric <- Filter(function(name) is.numeric(frame[[name]]) && diff(range(frame[[name]])) > 0, names)
+  if (length(numeric) < 2L) return(NULL)
+  r <- abs(stats::cor(as.matrix(frame[numeric])))
+  pairs <- which(r > 1 - 1e-12 & upper.tri(r), arr.ind = TRUE)
+  if (!nrow(pairs)) return(NULL)
+  said <- paste0("\"", numeric[pairs[, 1L]], "\" and \"", numeric[pairs[, 2L]], "\"", collapse = ", ")
+  paste0("The same up to scale: ", said, ". Their curves cannot be told apart; leave one of each two out.")
 }
 
 used_columns <- function(data, used) {

@@ -159,7 +159,8 @@ vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
 #' @param sex As in [vr_score()].
 #' @return Data frame, one row a call in order of appearance: the call, p_raw, n_rows, risk, prevalence, cut, flagged
 #'   (whether p_raw reaches the cut; without a cut no call does), most_outside (the largest share of a marker's values
-#'   beyond the training range), beyond_training (whether that is more than a tenth: then do not rely on the rest).
+#'   beyond the training range), beyond_training (whether that is more than a tenth: then do not rely on the rest),
+#'   too_short (whether the call has fewer rows than any that the model learned from: then do not rely on it either).
 #' @seealso [vr_score()]
 #' @examples
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
@@ -193,7 +194,7 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   beyond_training(out, model, newdata, scored, of)
 }
 
-# Calls with the largest share of a marker's values beyond the training range.
+# Calls with the largest share of a marker's values beyond the training range, and whether they are too short.
 beyond_training <- function(calls, model, newdata, scored, of) {
   shares <- lapply(names(model$ranges), function(marker) {
     known <- tapply(!is.na(newdata[[marker]]), of, sum)
@@ -201,6 +202,8 @@ beyond_training <- function(calls, model, newdata, scored, of) {
   })
   calls$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(calls))
   calls$beyond_training <- calls$most_outside > 0.1
+  shortest <- model$notes$shortest_call_frames
+  calls$too_short <- calls$n_rows < if (is.numeric(shortest) && length(shortest) == 1L) shortest else 0
   calls
 }
 

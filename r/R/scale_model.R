@@ -36,7 +36,7 @@ scale_model <- function(model, plain, path) {
 #' @param call Name of the column that says which rows are one call.
 #' @param sex As in [vr_score()].
 #' @return Data frame, one row a call in order of appearance: the call, score, n_rows, predicted (the number, or the mean
-#'   grade), of grades `at_least_<grade>`, and most_outside and beyond_training as in [vr_risk()].
+#'   grade), of grades `at_least_<grade>`, and most_outside, beyond_training and too_short as in [vr_risk()].
 #' @seealso [vr_risk()]
 #' @export
 #' @examples

@@ -73,7 +73,8 @@ def test_a_model_without_sex_and_with_odd_text_in_its_notes(worker, tmp_path):
 @pytest.mark.parametrize(("prevalence", "unit"), [(None, "frame"), (0.04, "frame"), (None, "call")])
 def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_path, prevalence, unit):
     use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
-    write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use, unit=unit))
+    notes = {"shortest_call_frames": 20 if prevalence is None else 10}  # calls of the table have 15 rows
+    write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use, unit=unit, notes=notes))
     new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
     new["sex"] = np.repeat(["F", "m"], 150)
     new.to_parquet(tmp_path / "new.parquet")
@@ -86,6 +87,7 @@ def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_
     for name in ("flagged", "beyond_training"):
         assert theirs[name].tolist() == ours[name].tolist()
         assert 0 < sum(ours[name]) < 20
+    assert theirs["too_short"].tolist() == ours["too_short"].tolist() == [prevalence is None] * 20
 
 
 def test_r_gives_no_risk_where_the_file_holds_none(worker, saved):
@@ -124,7 +126,7 @@ def changed(path: Path, folder: Path, edit) -> Path:
         (lambda s: s["model"]["notes"].update(steps=1), "damaged or was edited"),
         (lambda s: s.update(sha256="0" * 64), "damaged or was edited"),
         (lambda s: s.pop("model"), "damaged or was edited"),
-        (lambda s: s.update(version=3), "has version 3; this package reads versions 1 and 2"),
+        (lambda s: s.update(version=3), "has version 3; this package reads version 2 of voicerisk-model"),
         (lambda s: s.update(format="other"), "is no model of voicerisk"),
     ],
 )

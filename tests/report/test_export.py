@@ -162,6 +162,20 @@ def test_texts_are_withheld_whole_and_counts_stay():
     assert table["call_id"].tolist() == ["call 1", "unknown"] and table["n"].tolist() == [12, 12]
 
 
+@pytest.mark.parametrize(
+    ("word", "text", "holds"),
+    [
+        ("ab", "ab", True), ("ab", "x ab.", True), ("ab", "abc ab_ 1ab", False), ("ab", "abc ab", True),
+        ("a b", "xa b", False), ("a b", "a b c", True), ("a b", "a bc", False), ("ward/", "ward/x", True),
+        ("-x", "a-x", True), ("-x", "-xy", False), ("é1", "né1 é1", True), ("a.wav", "a.wave a_a.wav", False),
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_as_a_word_of_its_own(word, text, holds):
+    many = tuple(f"{word[0]}{number}zz" for number in range(500))
+    found = Secrets((*many, word), frozenset(), frozenset()).found_in(text)
+    assert (found == word) is holds and (found is None) is not holds
+
+
 @pytest.mark.parametrize("taken", [["caller 1"], ["caller 1", "caller-2"], ["caller x"]])
 def test_no_pseudonym_is_the_id_of_somebody(taken):
     names = pseudonyms([*taken, "b", "c"], "caller", "salt")

@@ -128,6 +128,18 @@ def test_too_few_callers_for_folds_are_found(write_study):
     assert not check.runs and "callers" in told(check, "mend")
 
 
+def test_leaving_out_very_many_callers_one_by_one_is_told_before(write_study, monkeypatch):
+    monkeypatch.setattr("voicerisk.study.check.MANY_MODELS", 11)
+    check = check_study(write_study())
+    said = check.findings[check.findings["about"] == "folds"].set_index("found")
+    assert said["kind"].tolist() == ["look", "look"]
+    assert said["remedy"].str.contains("leave-one-caller-out").all()
+    quick = SETTINGS.replace(
+        "repeats = 1", 'repeats = 1\ndesigns = ["grouped_kfold"]\nprotocols = ["nested"]'
+    )
+    assert "models" in told(check_study(write_study(settings=quick)), "fine")
+
+
 def test_only_the_protocols_that_are_asked_for_need_their_callers(write_study):
     calls, frames = marker_frames(callers=6)
     settings = SETTINGS.replace("inner_folds = 3", "inner_folds = 5")

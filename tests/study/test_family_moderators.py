@@ -61,7 +61,7 @@ def test_names_of_levels_and_the_order_of_calls_change_no_score() -> None:
 def test_one_level_is_none() -> None:
     made = tables()
     none = replace(made, moderator=None)
-    assert members_of(SETTINGS.family, None) == ("linear", "sparse", "spread", "curves", "sparse_spread")
+    assert members_of(SETTINGS.family, None) == ("linear", "spread", "sparse_spread", "sparse", "curves")
     alone = replace(made, calls=made.calls.assign(service="chat"), moderator=Moderator("service", ("chat",)))
     members = members_of(SETTINGS.family, None)
     np.testing.assert_allclose(scores(alone, members), scores(none, members), atol=1e-9)

@@ -62,6 +62,12 @@ def test_the_saved_model_is_the_nested_procedure_run_once_on_all_callers(write_s
     assert model.notes["callers"] == 16
     # Nothing lies beyond the range that the model itself was learned on.
     assert not scored["beyond_training"].any() and scored["most_outside"].eq(0).all()
+    # ... nor is any call shorter than the shortest; one that loses its last frames may be.
+    assert not scored["too_short"].any()
+    assert model.notes["shortest_call_frames"] == scored["n_frames"].min()
+    short = table_for_scoring(calls, frames).groupby("call_id").head(scored["n_frames"].min() - 1)
+    short.to_csv(tmp_path / "short.csv", index=False)
+    assert score(model, tmp_path / "short.csv").calls["too_short"].all()
 
 
 def test_a_model_that_learned_nothing_says_the_prevalence_and_flags_nobody(write_study, tmp_path):

@@ -22,7 +22,8 @@ def check(
     """Find what is wrong with a study before anything is computed.
 
     Looks at the study file, the table of calls, every recording and label track, ids, outcomes, covariates,
-    strata, folds and the size of the sample. `run` begins with it. Exit code 1: something must be mended.
+    strata, folds, the size of the sample, and whether R has what the curves need. `run` begins with it. Exit
+    code 1: something must be mended.
     """
     from voicerisk.files import PRIVATE, write_csv, write_text
     from voicerisk.report.check_page import check_page

@@ -38,6 +38,11 @@ def score(
                 "  Do not rely on this: too much of the call lies beyond what the model was learned on.",
                 style="bold red",
             )
+        if row["too_short"]:
+            screen.print(
+                "  Do not rely on this: the call has less speech than any that the model learned from.",
+                style="bold red",
+            )
         for marker in own.to_dict("records"):
             screen.print(
                 f"  {marker['marker']}: {100 * marker['share']:.1f}% of values beyond the training range"

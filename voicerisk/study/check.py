@@ -18,7 +18,8 @@ from voicerisk.intake import is_missing
 from voicerisk.rbridge import missing_in_r
 from voicerisk.study.extraction.calls import Extraction, read_marker_table
 from voicerisk.study.extraction.channels import audio_of_calls
-from voicerisk.study.scale_checks import is_scale, models_to_fit, outcome_findings, refused
+from voicerisk.study.outcome_scale import is_scale
+from voicerisk.study.scale_checks import models_to_fit, outcome_findings, refused
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
 from voicerisk.validation.sample_size import expected_interval
@@ -39,6 +40,7 @@ CALL_COLUMNS = (
     "spans",
     "spoken_s",
 )
+MANY_MODELS = 5000  # of one protocol: leaving out one caller at a time takes hours from here on
 MODEST_AUROC = 0.75
 FEW_VALUES = 5  # a covariate with fewer enters the GAMM linearly (few_values of the R package)
 LARGEST_SHARE = 0.5  # of callers: a text with more groups than that stands for the callers themselves
@@ -134,7 +136,7 @@ def require_sound(study: Study, cohort: Cohort, protocols: Sequence[str]) -> lis
     return [
         f"{what[0].upper()}{what[1:]}{'; ' + remedy if remedy else ''}."
         for kind, about, what, remedy in found
-        if kind == LOOK and about in ("covariates", "strata", "sample size")
+        if kind == LOOK and about in ("covariates", "strata", "folds", "sample size")
     ]
 
 
@@ -343,11 +345,14 @@ def _folds(study: Study, cohort: Cohort, protocols: Sequence[str]) -> Iterator[F
     zero, one = callers_in_classes(callers)
     try:
         for protocol, n in plan_size(calls, replace(study.validation, protocols=tuple(protocols))).items():
+            loco = protocol == "published" or "loco" in study.validation.designs
+            less = 'protocols = ["nested"]' if protocol == "published" else 'designs = ["grouped_kfold"]'
+            long = n > MANY_MODELS and loco
             yield (
-                FINE,
+                LOOK if long else FINE,
                 "folds",
                 f"the {protocol} protocol fits {n} models, each on callers of both classes",
-                "",
+                f"{less} in [validation] leaves out the hours of leave-one-caller-out" if long else "",
             )
     except VoiceriskError as problem:
         yield MEND, "folds", str(problem).rstrip("."), "add callers, or lower inner_folds in [validation]"

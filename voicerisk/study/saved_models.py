@@ -28,6 +28,7 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, call_frames
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.protocols import part_of, procedure_of
+from voicerisk.study.scoring import SHORTEST
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
 from voicerisk.validation.protocols.on_all_callers import LearnedOnAll, learn_on_all, optimism_table
@@ -162,7 +163,7 @@ def learn_model(
 
 def published_cut(folder: ResultsFolder) -> float | None:
     """Return the published protocol's cut: from the scores of callers left out, not of those learned from."""
-    cuts = pd.read_csv(folder.file(f"{part_of('published')}/thresholds.csv"))["threshold"].dropna()
+    cuts = read_table(folder.file(part_of("published")), "thresholds")["threshold"].dropna()
     return float(cuts.iloc[0]) if len(cuts) == 1 else None
 
 
@@ -186,6 +187,7 @@ def _notes(study: Study, tables: ModelTables, protocol: str) -> dict[str, Any]:
         "calls": len(calls),
         "events": int(calls["y"].sum()),
         "callers": int(calls["caller_id"].nunique()),
+        SHORTEST: int(calls["n_frames"].min()),
         "audio": plain(study.audio),
         "preset": study.biomarkers.preset,
         "levels": study.biomarkers.levels,

@@ -19,6 +19,7 @@ from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.
 MOST_OUTSIDE = 0.1
+SHORTEST = "shortest_call_frames"  # a note of the model file
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class Scores:
     segments, calls : DataFrame
         call_id (and segment), the mean of p_raw, log_odds, base and of what each marker adds, n_frames. The
         score of a call is its mean p_raw; base and the markers' parts add up to its mean log_odds. Calls also
-        have most_outside (the largest share of a marker's values beyond the training range), beyond_training
+        have too_short (whether the call has fewer frames than any that the model learned from: then nothing
+        says what its score is worth), most_outside (the largest share of a marker's values beyond the
+        training range), beyond_training
         (whether that is more than a tenth: then do not rely on the rest) and, where the model holds the
         procedure that was validated, risk (recalibrated, at `prevalence`), prevalence, cut and flagged
         (whether the score reaches the cut; without a cut no call does). A model of grades or of a number
@@ -49,6 +52,12 @@ class Scores:
     calls: pd.DataFrame
     outside: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        from voicerisk.report.decision import of_call
+        from voicerisk.study.shown import as_html
+
+        return as_html([of_call(row) for row in self.calls.to_dict("records")] + list(self.notes))
 
 
 def score(
@@ -100,7 +109,11 @@ def score(
     outside = _outside(frames, scored, scorer.markers)
     calls = judged(scorer.of_calls(frames, raw, ["call_id"]), scorer, prevalence)
     most = outside.groupby("call_id")["share"].max().reindex(calls["call_id"]).fillna(0.0).to_numpy()
-    calls = calls.assign(most_outside=most, beyond_training=most > MOST_OUTSIDE)
+    calls = calls.assign(
+        most_outside=most,
+        beyond_training=most > MOST_OUTSIDE,
+        too_short=calls["n_frames"].to_numpy() < shortest_call(scorer),
+    )
     segments = scorer.of_calls(frames, raw, ["call_id", "segment"])
     return Scores(scored, segments, calls, outside, (*notes, *caveats(scorer)))
 
@@ -149,6 +162,12 @@ def judged(calls: pd.DataFrame, scorer: AdditiveModel, prevalence: float | None 
         return calls
     cut = np.nan if procedure.cut is None else procedure.cut
     return calls.assign(cut=cut, flagged=procedure.flagged(calls["p_raw"].to_numpy()))
+
+
+def shortest_call(scorer: AdditiveModel) -> int:
+    """Return the frames of the shortest call that a model learned from; 0 where its file does not say."""
+    known = scorer.notes.get(SHORTEST)
+    return known if isinstance(known, int) and not isinstance(known, bool) else 0
 
 
 def caveats(scorer: AdditiveModel) -> tuple[str, ...]:

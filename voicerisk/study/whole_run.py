@@ -3,25 +3,31 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.notebook import usual_reporter
+from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
-from voicerisk.pipeline.tables import read_table
+from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.also import score_also
 from voicerisk.study.audit.run import drop_stale_audit
 from voicerisk.study.check import require_r, require_sound, unknown_linear
 from voicerisk.study.design import ModelTables
+from voicerisk.study.outcome_scale import is_scale
 from voicerisk.study.output.metrics import write_manifest
 from voicerisk.study.scale import NOT_RUN, run_scale_stages
-from voicerisk.study.scale_checks import is_scale, refused
+from voicerisk.study.scale_checks import refused
 from voicerisk.study.scale_shown import show_scale
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
+from voicerisk.study.stages import PROTOCOLS, REPORT, StudyStages, digest, open_results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OF_SCALE = ("extract", "scale", "scale_model", "show", "report")
 
@@ -52,6 +58,33 @@ class RunResult:
     thresholds: pd.DataFrame
     flow: pd.DataFrame
 
+    def _repr_html_(self) -> str:
+        from voicerisk.study.shown import answers, as_html, side_by_side
+
+        table = None if has_table(self.folder, "scale/metrics") else side_by_side(self.metrics)
+        return as_html(answers(self.folder, self.metrics), table, self.folder / REPORT)
+
+    def plot(self, name: str = "protocols_compared") -> "Figure":
+        """Draw a figure of the study, as `figures` in its results folder has it.
+
+        Parameters
+        ----------
+        name : str
+            For example 'roc', 'calibration' or 'gamm_curves'.
+
+        Returns
+        -------
+        Figure
+
+        Raises
+        ------
+        StudyError
+            If the study has no such figure.
+        """
+        from voicerisk.study.shown import figure_of
+
+        return figure_of(self.folder / "figures", name)
+
 
 def run_study(
     study: Study,
@@ -77,7 +110,7 @@ def run_study(
     jobs : int
         Processor cores to use.
     reporter : Reporter, optional
-        Told what is going on; default: silent.
+        Told what is going on; default: bars in a notebook, elsewhere silent.
 
     Returns
     -------
@@ -107,7 +140,7 @@ def run_study(
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
-        stages = StudyStages(study, folder, jobs, reporter or Silent())
+        stages = StudyStages(study, folder, jobs, reporter or usual_reporter())
         if not is_scale(study):
             told += require_r(study, folder.file("gamm/notes.json"))
         for note in told:

@@ -171,3 +171,11 @@ test_that("clustered tests count the callers of the sex they speak of", {
   expect_equal(vr_tables(one)$smooths$residual_df, callers[["male"]] - 1)
   expect_error(vr_predict(one, rows), "sex = \"female\"; the model was fitted to male rows alone")
 })
+
+test_that("markers that are one up to scale are named", {
+  rows <- transform(rows_of_callers(), x3 = 5 - 2 * x1)
+  fit <- vr_gamm(rows, c("x1", "x2", "x3"), k = 4, random = character(), engine = "gam")
+  expect_true("The same up to scale: \"x1\" and \"x3\". Their curves cannot be told apart; leave one of each two out." %in% fit$notes)
+  near <- vr_gamm(transform(rows, x3 = x3 + 1e-3 * x2), c("x1", "x2", "x3"), k = 4, random = character(), engine = "gam")
+  expect_false(any(grepl("same up to scale", near$notes)))
+})

@@ -50,7 +50,7 @@ def test_scores_are_mixed_as_log_odds() -> None:
     np.testing.assert_allclose(choice.score(columns), 1 / (1 + np.exp(-link)), atol=1e-12)
 
 
-def test_boosting_takes_over_where_it_is_better_by_more_than_twice_the_price() -> None:
+def test_boosting_takes_over_where_it_is_better_by_more_than_its_gap() -> None:
     poor, good = noisy(200, 0.0, 1), noisy(200, 1.0, 2)
     constant = np.full(200, 0.5)
     path = np.column_stack([constant, good])

@@ -72,9 +72,9 @@ def write_metrics(
     write_csv(folder.file("service_cuts.csv"), service_cuts(predictions, study.validation))
     if study.validation.strata:
         notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
-    thresholds = joined(folder, protocols, "thresholds.csv")
-    write_csv(folder.file("thresholds.csv"), thresholds)
-    write_csv(folder.file("tuning.csv"), joined(folder, protocols, "tuning.csv"))
+    write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds"))
+    thresholds = read_table(folder.path, "thresholds")
+    write_csv(folder.file("tuning.csv"), joined(folder, protocols, "tuning"))
     settled, said = settled_calls(predictions, thresholds, study.biomarkers.frames is not None)
     folder.file("settling.csv").unlink(missing_ok=True)
     if len(settled):

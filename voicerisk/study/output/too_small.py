@@ -1,6 +1,7 @@
 """Where too many folds of the nested protocol learned nothing: how many, and how many callers would do."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
 
 SUPPOSED = 0.75  # AUROC of the best score of a study that could find one
-COHORTS = 10
+COHORTS = 8
+INNER_FOLDS = 5  # enough to tell whether a model learns
 LARGER = (1, 2, 4)
 MOST = 640
 
@@ -64,7 +66,7 @@ def how_many_callers(
         markers=markers,
         sizes=sorted({min(n * factor, max(n, MOST)) for factor in LARGER}),
         cohorts=COHORTS,
-        settings=study.validation,
+        settings=replace(study.validation, inner_folds=min(study.validation.inner_folds, INNER_FOLDS)),
     )
     write_csv(file, curve)
     return ["power.csv"], [spoken_power(curve, SUPPOSED, markers)]

@@ -12,9 +12,10 @@ from voicerisk.validation.metrics.logistic import logit
 from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 
-# What a member must be better by, in log-likelihood of the callers, to weigh as much as one that may learn
-# one thing less: at 3 a richer member needs 6 units of deviance.
-PRICE = 3.0
+# What a member must be better by, in log-likelihood of the callers, to weigh as much as one whose `extra` is
+# one less.
+PRICE = 0.5
+BOOSTED_GAP = 6.0  # deviance by which gamboost must be better than the members to take over
 BOOSTED = "gamboost"
 
 
@@ -105,7 +106,7 @@ def choose(
     counting alike within the classes: a member is judged by what its scores are worth, not by their scale.
     Members are mixed with weights exp(-deviance / 2 - PRICE * extra), so that what is as good and simpler
     leads, and small studies get the simple member. A boosted path, its steps chosen by the deviance of
-    frames, takes the place of the members where it beats their mixture by twice the price.
+    frames, takes the place of the members where it beats their mixture by `BOOSTED_GAP`.
     """
     first = len(members)
     of_frames = training_weights(caller, y, prior, n_frames)
@@ -119,7 +120,7 @@ def choose(
     if steps is None:
         return mixed
     boosted = _loss(score[:, first + steps.step], y, weights, prior)
-    wins = boosted + 2.0 * PRICE < _loss(mixed.score(score), y, weights, prior)
+    wins = boosted + BOOSTED_GAP < _loss(mixed.score(score), y, weights, prior)
     return Choice(
         mixed.members,
         np.zeros(first) if wins else mixed.weights,
