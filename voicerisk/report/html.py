@@ -45,7 +45,7 @@ from voicerisk.report.writers import to_html
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
-        "Performance on callers left out",
+        "Held-out performance",
         (
             "protocols_compared",
             "roc",
