@@ -136,7 +136,18 @@ vr_gamm <- function(data, markers, y = "outcome", sex = "sex", random = "caller"
       "the model without it.", call. = FALSE
     )
   }
-  if (covariance == "caller_jackknife") fitted <- vr_robust(fitted)
+  if (covariance == "caller_jackknife") {
+    if (engine != "gamm") {
+      # REML as if each caller gave one row: gamma divides the log-likelihood that is weighed against the penalty.
+      thin <- gamm_fit(
+        formula, frame, engine, method, discrete, groups[random], weights,
+        gamma = nrow(frame) / length(unique(fitted$caller))
+      )
+      fitted$edf_clustered <- vapply(thin$smooth, function(s) sum(thin$edf[s$first.para:s$last.para]), 0)
+      names(fitted$edf_clustered) <- vapply(thin$smooth, `[[`, "", "label")
+    }
+    fitted <- vr_robust(fitted)
+  }
   fitted
 }
 
@@ -229,7 +240,7 @@ covariate_basis <- function(frame, covariates, linear, called) {
 few_values <- 5L
 
 # The call is built from names, so that the model remembers a readable call and not a copy of the data.
-gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, sp = NULL) {
+gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, sp = NULL, gamma = NULL) {
   call <- list(
     switch(engine, bam = quote(mgcv::bam), gam = quote(mgcv::gam), gamm = quote(mgcv::gamm)),
     formula = formula, data = quote(frame), family = quote(stats::binomial()), method = method
@@ -237,6 +248,7 @@ gamm_fit <- function(formula, frame, engine, method, discrete, groups, weights, 
   if (!is.null(weights)) call$weights <- as.name(weights)
   if (engine == "bam") call$discrete <- discrete
   if (!is.null(sp)) call$sp <- sp
+  if (!is.null(gamma)) call$gamma <- gamma
   if (engine == "gamm") {
     if (length(groups)) call$random <- stats::setNames(rep(list(~1), length(groups)), groups)
     call$verbosePQL <- FALSE

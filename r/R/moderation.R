@@ -12,6 +12,7 @@
 #'
 #' @param fit A `vr_gamm` with a moderator.
 #' @param level Confidence level of the contrasts.
+#' @param curves Whether curves are tested, for which the model is fitted again; without, the contrasts of levels alone.
 #' @return Data frame: marker ("" for the contrast of the levels), contrast, what ("curve" or "level"), estimate, se,
 #'   lower, upper (of contrasts, in log-odds), edf, ref_df, residual_df, statistic, statistic_name, p_value.
 #' @references Wood, S. N. (2017). Generalized Additive Models, section 7.2 (`by` with ordered factors); the manual of
@@ -21,10 +22,10 @@
 #' rows <- calls_example
 #' fit <- vr_gamm(rows, "dom", random = character(), covariance = "caller_jackknife", k = 5)
 #' vr_moderation(fit)
-vr_moderation <- function(fit, level = 0.95) {
+vr_moderation <- function(fit, level = 0.95, curves = TRUE) {
   spec <- fit$spec
   if (!spec$moderated) refuse("there is one ", said(fit, spec$sex), " only (", spec$sexes, "), so nothing is moderated.")
-  out <- rbind(difference_tests(fit), level_tests(fit, level))
+  out <- rbind(if (curves) difference_tests(fit), level_tests(fit, level))
   if (isTRUE(fit$separated)) out$p_value <- NA_real_
   rownames(out) <- NULL
   out

@@ -4,7 +4,8 @@
 #'
 #' Where the markers separate the outcomes (`notes` of the fit say so) there are no P values: no test says anything
 #' then. EDF are those that mgcv chose with the rows of a caller as if independent: under clustering they rise above
-#' what a curve is worth.
+#' what a curve is worth. `edf_clustered` is what a second fit takes whose smoothness is chosen as if each caller gave one row
+#' (mgcv's `gamma` = rows / callers): it says how bent a curve is. It is given where the covariance is the caller jackknife.
 #'
 #' @param fit A `vr_gamm`.
 #' @param level Confidence level of the intervals of the parametric terms.
@@ -55,7 +56,7 @@ smooth_table <- function(fit, summary) {
   index <- index[!index$random, , drop = FALSE]
   if (!nrow(index)) {
     return(data.frame(
-      marker = character(), sex = character(), edf = numeric(), ref_df = numeric(), residual_df = numeric(),
+      marker = character(), sex = character(), edf = numeric(), edf_clustered = numeric(), ref_df = numeric(), residual_df = numeric(),
       statistic = numeric(), statistic_name = character(), p_value = numeric()
     ))
   }
@@ -64,6 +65,7 @@ smooth_table <- function(fit, summary) {
     stop("mgcv's summary lacks the smooth ", index$label[is.na(rownames(found))][1L])
   }
   edf <- found[, 1L]
+  of_callers <- if (is.null(fit$edf_clustered)) rep(NA_real_, nrow(index)) else unname(fit$edf_clustered[index$label])
   ref_df <- found[, 2L]
   statistic <- found[, 3L]
   # The numerical inversion behind mgcv's p can end a rounding error below zero.
@@ -73,7 +75,8 @@ smooth_table <- function(fit, summary) {
   residual_df <- if (!is.null(clustered)) clustered else rep(if (name == "F") summary$residual.df else NA_real_, nrow(index))
   one <- if (fit$spec$moderated) NULL else fit$spec$sexes
   out <- data.frame(
-    marker = said(fit, index$term), sex = if (is.null(one)) index$sex else one, edf = edf, ref_df = ref_df,
+    marker = said(fit, index$term), sex = if (is.null(one)) index$sex else one, edf = edf,
+    edf_clustered = of_callers, ref_df = ref_df,
     residual_df = unname(residual_df), statistic = statistic, statistic_name = name, p_value = p_value
   )
   out$sex[index$term %in% fit$spec$covariates] <- "all"

@@ -33,7 +33,7 @@ def test_figures_are_drawn_again_at_a_width(study, tmp_path):
     done = run("figures", copy, "--style", "nature", "--width", 183, "--formats", "png,tiff", "--dpi", 254,
                "--only", names)  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "4 files written." in done.output
+    assert "6 files written." in done.output  # two formats and a caption each
     for name in names.split(","):
         for end in ("png", "tiff"):
             with Image.open(copy / "figures" / f"{name}.{end}") as image:
@@ -71,7 +71,7 @@ def test_share_copies_and_warns(study, tmp_path):
         ),
         (["report", "{study}", "--style", "unknown"], "is neither a style"),
         (["figures", "{empty}"], "there is no table of a figure here"),
-        (["figures", "{study}", "--width", "5"], "a figure is between 20 and 2000 mm wide"),
+        (["figures", "{study}", "--width", "5"], "5 mm is too narrow to be read; it needs 55 mm or more"),
         (["figures", "{study}", "--formats", "bmp"], "format 'bmp' is not known"),
         (["figures", "{study}", "--only", "rock"], "there is no table of figure 'rock'"),
         (["figures", "{study}", "--call", "x", "--protocol", "best"], "--protocol best is not known"),

@@ -8,7 +8,7 @@ from voicerisk.figures import protocols_compared
 from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.rivals import rivals_line, rivals_table
 from voicerisk.report.tables import performance_table
-from voicerisk.study.summary import side_by_side
+from voicerisk.study.shown import side_by_side
 
 
 @pytest.fixture

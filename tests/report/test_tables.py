@@ -123,7 +123,7 @@ def test_performance_has_both_protocols_with_events_and_callers(made):
 
 def test_differences_have_their_own_intervals_and_sizes(made):
     found = paired_differences(made.predictions().assign(fold=0), n_boot=200)
-    table = report.comparisons(found)
+    table = report.comparison_table(found)
     assert table.cells["Difference"].tolist() == ["Nested minus published protocol"]
     assert table.cells["n (events; callers)"].tolist() == ["60 (15; 48)"]
     row = found.query("metric == 'auroc'").iloc[0]

@@ -41,7 +41,7 @@ def test_csv_cannot_run_in_a_spreadsheet(hostile, tmp_path):
 
 def test_latex_is_escaped(hostile):
     text = report.to_latex(hostile)
-    assert r"\$a\_1\$ \& 100 \%" in text and r"\_under\_\textasciicircum{}\{2\}" in text
+    assert r"\$a\_1\$ \& 100\%" in text and r"\_under\_\textasciicircum{}\{2\}" in text
     assert r"$-$1.5" in text and "\x00" not in text
     assert len(re.findall(r" \\\\$", text, re.M)) == 6
     assert latex_text("\\") == r"\textbackslash{}"

@@ -1,5 +1,7 @@
 """P values that the selection has touched do not leave a study, and those of other callers do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from voicerisk.figures.curves import _p_of
 from voicerisk.report.formats import MISSING
 from voicerisk.report.tables import gamm_table
+from voicerisk.study.gamm_rows import compares_curves
 from voicerisk.study.selective import (
     CallerSplit,
     selective_moderation,
@@ -107,3 +110,20 @@ def test_moderation_keeps_the_p_of_levels_and_takes_that_of_curves_from_other_ca
     assert any("dom, male - female, P =.30" in note for note in notes)
     assert not any(note.startswith("sexmale") for note in notes)
     assert any(note.startswith("age") for note in notes)
+
+    # Where curves were not tested, in the whole study or in a half, what remains stays as it is.
+    levels = whole[whole["what"] == "level"].reset_index(drop=True)
+    alone = replace(split, moderation=levels)
+    for table in (levels, whole):
+        for half in (split, alone):
+            found = selective_moderation(table, True, False, half)
+            assert found["p_value"].tolist()[-1] == 0.04 and len(found) == len(table)
+    assert selective_moderation(whole, True, False, alone)["p_selective"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "markers", "levels", "tested"),
+    [(45_000, 36, 2, False), (45_000, 36, 1, True), (3_091, 36, 2, True), (20_000, 20, 2, True)],
+)
+def test_curves_are_compared_where_another_fit_takes_seconds(rows, markers, levels, tested):
+    assert compares_curves(rows, markers, levels) is tested

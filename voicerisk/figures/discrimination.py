@@ -22,6 +22,7 @@ from voicerisk.figures.wording import (
     one_interval,
     ordered,
     plain,
+    sizes_said,
     whole_group,
 )
 
@@ -257,8 +258,9 @@ def _panels(
     )
     if metrics is not None:
         used = one_interval(metrics[metrics["metric"] == metric])
-        if given_scores(used):
-            foot_note(figure, in_figure(given_scores(used)), style)
+        said = " ".join(text for text in (sizes_said(used), in_figure(given_scores(used))) if text)
+        if said:
+            foot_note(figure, said, style)
     return figure
 
 

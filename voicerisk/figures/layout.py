@@ -1,11 +1,12 @@
 """Figures of an exact width in mm, panels in a grid, legends above them, and distribution rugs."""
 
+import io
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rcParams
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -16,12 +17,26 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.style import MM_PER_INCH, Look, Style
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows by itself, without pyplot and without a magic."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._settings = {key: rcParams[key] for key in ("font.family", "font.sans-serif")}
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with rc_context(self._settings):  # type: ignore[arg-type]
+            self.savefig(buffer, format="png", dpi=150)
+        return buffer.getvalue()
+
+
 def new_figure(width_mm: float, height_mm: float) -> Figure:
     """Return an empty figure of this size whose parts are laid out so that nothing overlaps or is cut off."""
     if not 20 <= width_mm <= 2000:
         raise ReportError(f"width_mm is {width_mm}; a figure is between 20 and 2000 mm wide.")
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.03, hspace=0.04)
-    return Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout=engine)
+    return ShownFigure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout=engine)
 
 
 def panels(

@@ -29,6 +29,7 @@ from voicerisk.figures.wording import (
     one_interval,
     ordered,
     plain,
+    sizes_said,
     whole_group,
 )
 
@@ -143,7 +144,9 @@ def protocols_compared(
         "without information",
     )
     legend(figure, [*entries, without])
-    said = [text for text in (in_figure(given_scores(table)), auroc_gap(comparisons)) if text]
+    said = [
+        text for text in (sizes_said(table), in_figure(given_scores(table)), auroc_gap(comparisons)) if text
+    ]
     if said:
         foot_note(figure, " ".join(said), style)
     return figure

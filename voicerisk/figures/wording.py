@@ -213,6 +213,7 @@ COVERAGE = (
 GIVEN_SCORES = f"Intervals resample callers, given these scores. {COVERAGE}"
 GIVEN_SHORT = "Intervals resample callers, given these scores."  # inside a figure; its caption says the rest
 WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/validation.md)."
+WIDER_SHORT = "Intervals resample callers and are widened for what learning adds."
 # COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
 GIVEN_MODELS = (
     "Intervals: bootstrap of callers that takes the fitted models as given; what learning anew would add is "
@@ -237,6 +238,29 @@ def given_scores(table: pd.DataFrame) -> str:
     return WIDER if methods.eq(WIDENED).any() else said_of(table)
 
 
+def sizes_said(metrics: pd.DataFrame) -> str:
+    """Say how many calls, events and callers stand behind the metrics of calls of one outcome.
+
+    Returns
+    -------
+    str
+        '' where the table does not know, and for several classes.
+
+    Examples
+    --------
+    >>> sizes_said(pd.DataFrame([{"unit": "call", "n": 60, "n_events": 15, "n_callers": 48}]))
+    '60 calls, 15 with the outcome, of 48 callers.'
+    """
+    if not {"unit", "n", "n_events", "n_callers"} <= set(metrics):
+        return ""
+    calls = whole_group(metrics)
+    calls = calls[calls["unit"] == "call"]
+    if calls.empty or ("class" in calls and calls["class"].astype(str).ne("1").any()):
+        return ""
+    row = calls.iloc[0]
+    return f"{row['n']:.0f} calls, {row['n_events']:.0f} with the outcome, of {row['n_callers']:.0f} callers."
+
+
 def said_of(table: pd.DataFrame) -> str:
     """Return what intervals given the scores leave out: of models of several classes, or of one outcome.
 
@@ -249,7 +273,7 @@ def said_of(table: pd.DataFrame) -> str:
 
 def in_figure(note: str) -> str:
     """Return the sentence that stands inside a figure; its caption has the whole."""
-    return GIVEN_SHORT if note == GIVEN_SCORES else note
+    return {GIVEN_SCORES: GIVEN_SHORT, WIDER: WIDER_SHORT}.get(note, note)
 
 
 def rival_name(model: object) -> str:

@@ -123,10 +123,12 @@ def gamm_table(
     need(smooths, ["marker", "sex", "edf", "ref_df", "statistic", "statistic_name", "p_value"], "GAMM table")
     tests = _p_columns(smooths)
     statistics = ordered(smooths["statistic_name"])
+    by_callers = "edf_clustered" in smooths and smooths["edf_clustered"].notna().any()
     head = [
         moderator.capitalize(),
         "Marker",
         "EDF",
+        *(["EDF by callers"] if by_callers else []),
         "Reference df",
         " or ".join(statistics),
         *[name for _, name in tests],
@@ -139,13 +141,14 @@ def gamm_table(
                     SEXES.get(sex, sex),
                     labels.get(str(row["marker"]), str(row["marker"])),
                     number(row["edf"]),
+                    *([number(row["edf_clustered"])] if by_callers else []),
                     number(row["ref_df"]),
                     number(row["statistic"]),
                     *[p_value(row[column]) for column, _ in tests],
                 ]
             )
     cells = pd.DataFrame(rows, columns=head)
-    notes = [_EDF, *_p_notes(smooths)]
+    notes = [_EDF, *([_BY_CALLERS] if by_callers else []), *_p_notes(smooths)]
     if moderation is not None:
         notes += _moderation_notes(moderation, labels)
         levels = tuple(f"{moderator}{level}" for level in ordered(smooths["sex"]))
@@ -164,6 +167,10 @@ def gamm_table(
     )
 
 
+_BY_CALLERS = (
+    "EDF by callers: of a fit whose smoothness is chosen as if each caller gave one row; it says how bent a "
+    "curve is."
+)
 _EDF = (
     "EDF: effective degrees of freedom as mgcv chose them, rows of one caller taken as independent; under "
     "clustering they overstate curvature."

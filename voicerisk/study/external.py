@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import AdditiveModel, read_model
-from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.notebook import usual_reporter
+from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.study_file import plain
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
@@ -26,6 +27,9 @@ from voicerisk.study.scoring import scorable
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOLDER = "external"
 # Without them a marker would be another number than the one that the model learned.
@@ -58,6 +62,24 @@ class ExternalResult:
     recalibration: pd.DataFrame
     shift: pd.DataFrame
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        from voicerisk.report.decision import of_validation
+        from voicerisk.study.shown import as_html
+
+        return as_html(of_validation(self.metrics, self.recalibration), by_group(self), self.folder)
+
+    def plot(self, name: str = "calibration") -> "Figure":
+        """Draw a figure of the validation: 'calibration', 'roc' or 'subgroup_forest'.
+
+        Raises
+        ------
+        StudyError
+            If there is no such figure.
+        """
+        from voicerisk.study.shown import figure_of
+
+        return figure_of(self.folder / "figures", name)
 
 
 def validate_externally(
@@ -107,7 +129,7 @@ def validate_externally(
     >>> voicerisk.validate(Path("results/boost/model.json"), other, "other_results")  # doctest: +SKIP
     """
     refuse_scale(study, "validate")
-    told = reporter or Silent()
+    told = reporter or usual_reporter()
     scorer = read_model(model)
     _same_markers(scorer, study, model)
     cohort = load_cohort(study.cohort, study.folder)

@@ -13,6 +13,15 @@ def linear_terms(study: Study, chosen: tuple[str, ...]) -> list[str]:
     return [name for name in (*chosen, *study.cohort.covariates) if name == "voiced" or name in named]
 
 
+# Rows x curves^2, which bam's time follows: from here on a fit takes 15 CPU seconds and more.
+MODERATED_WORK = 1e8
+
+
+def compares_curves(rows: int, markers: int, levels: int) -> bool:
+    """Say whether a study tests that curves differ between levels, for which the GAMM is fitted again."""
+    return levels < 2 or rows * (markers * levels) ** 2 <= MODERATED_WORK
+
+
 def gamm_column(moderator: Moderator | None) -> str:
     """Return what the moderator's column is called in the GAMM's table."""
     return "moderator" if moderator is None else moderator.name

@@ -13,7 +13,7 @@ from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_terms
+from voicerisk.study.gamm_rows import compares_curves, gamm_column, gamm_levels, gamm_table, linear_terms
 from voicerisk.study.screening import screen_all, screening_rows
 from voicerisk.study.selective import (
     caller_split_tests,
@@ -53,6 +53,10 @@ def screen_study(study: Study, tables: ModelTables, folder: ResultsFolder) -> Wr
     return ["screening.csv", "lasso_path.csv"], notes
 
 
+NO_CURVES = (
+    "Whether curves differ between levels was not tested: with so many rows and markers the fit that it "
+    "takes would last minutes."
+)
 GAMM_TABLES = ("smooths", "terms", "curves", "variance", "fit")
 
 
@@ -88,6 +92,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
+    curves = compares_curves(len(table), len(chosen), table[gamm_column(tables.moderator)].nunique())
     split = caller_split_tests(study, tables, settings, fit.separated)
     selected, naive = study.screening.unit != "none", settings.naive_p
     for name in GAMM_TABLES:
@@ -103,7 +108,13 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         "separated": fit.separated,
         "readable": fit.readable.model,
         "versions": fit.versions,
-        "notes": [*added, *fit.notes, *(fit.beside.notes if fit.beside else ()), *split.notes],
+        "notes": [
+            *added,
+            *([] if curves else [NO_CURVES]),
+            *fit.notes,
+            *(fit.beside.notes if fit.beside else ()),
+            *split.notes,
+        ],
         "warnings": [*fit.warnings, *(fit.beside.warnings if fit.beside else ())],
     }
     write_json(folder.file("gamm/notes.json"), notes)
@@ -113,7 +124,7 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         write_csv(folder.file("gamm/differences.csv"), differences)
         written.append("gamm/differences.csv")
     if fit.readable.rds_path is not None and table[gamm_column(tables.moderator)].nunique() > 1:
-        moderation = gamm_tables.moderation(fit.readable.rds_path)
+        moderation = gamm_tables.moderation(fit.readable.rds_path, curves=curves)
         write_csv(
             folder.file("gamm/moderation.csv"), selective_moderation(moderation, selected, naive, split)
         )

@@ -53,6 +53,12 @@ class Scores:
     outside: pd.DataFrame
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from voicerisk.report.decision import of_call
+        from voicerisk.study.shown import as_html
+
+        return as_html([of_call(row) for row in self.calls.to_dict("records")] + list(self.notes))
+
 
 def score(
     model: Path | AdditiveModel, source: Path, sex: str | None = None, prevalence: float | None = None

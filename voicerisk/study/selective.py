@@ -12,7 +12,7 @@ from voicerisk.errors import VoiceriskError
 from voicerisk.models import GammSettings
 from voicerisk.models.gamm.p_values import caller_split, holm
 from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import gamm_column, gamm_levels, gamm_table, linear_terms
+from voicerisk.study.gamm_rows import compares_curves, gamm_column, gamm_levels, gamm_table, linear_terms
 from voicerisk.study.screening import screen_all, screening_rows
 from voicerisk.study.settings import Study
 
@@ -82,8 +82,10 @@ def caller_split_tests(
             )
             path = fit.readable.rds_path
             moderation = None
-            if path is not None and table[column].nunique() > 1:
-                moderation = gamm_tables.moderation(path)
+            levels = table[column].nunique()
+            if path is not None and levels > 1:
+                curves = compares_curves(len(table), len(chosen), levels)
+                moderation = gamm_tables.moderation(path, curves=curves)
     except VoiceriskError as failure:
         return CallerSplit(notes=(f"{lacking}{failure}",))
     sizes = {"n_callers_selected_on": len(halves[0]), "n_callers_tested_on": len(halves[1])}

@@ -1,68 +1,21 @@
 """What the command line prints at the end of a run: both protocols side by side, and where everything is."""
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from voicerisk.figures.differences import auroc_gap
-from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval, without_rivals
+from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
-from voicerisk.report.answer import answer
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.rivals import rivals_line
+from voicerisk.report.scale_tables import middle_sentence
 from voicerisk.report.spectrum import spectrum_note
 from voicerisk.study.saved_models import spoken_optimism
+from voicerisk.study.shown import answers, side_by_side
 from voicerisk.study.stages import REPORT
 from voicerisk.study.whole_run import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-SHOWN = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "accuracy": "accuracy",
-    "brier": "Brier score",
-}
-DESIGNS = {"loco": "leave one caller out", "grouped_kfold": "grouped k-fold"}
-METHOD = "caller_bootstrap_percentile_given_scores"
-
-
-def side_by_side(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the call metrics of all callers, one row a metric, one column a protocol and design.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        `metrics.csv`.
-
-    Returns
-    -------
-    DataFrame
-        Index: metric; cells such as ``0.84 (0.71 to 0.95)``, with 95% caller-bootstrap intervals that take
-        the scores as given.
-    """
-    of_calls = (metrics["unit"] == "call") & (metrics["subgroup"] == "all")
-    rows = one_interval(without_rivals(metrics[of_calls]), METHOD)
-    columns = {}
-    for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):
-        cells = {row["metric"]: _cell(row) for row in part.to_dict("records")}
-        name = f"{protocol}, {DESIGNS.get(str(design), str(design))}"
-        columns[name] = {title: cells.get(metric, "–") for metric, title in SHOWN.items()}
-    # The headline first: the honest protocol on folds that hold out several callers.
-    order = sorted(columns, key=lambda name: (not name.startswith("nested"), "k-fold" not in name))
-    return pd.DataFrame(columns)[order]
-
-
-def _cell(row: dict[Hashable, Any]) -> str:
-    if pd.isna(row["estimate"]):
-        return "–"
-    if pd.isna(row["lower"]):
-        return f"{row['estimate']:.2f}"
-    return f"{row['estimate']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
 
 
 def _whole_procedure(result: RunResult) -> str:
@@ -78,7 +31,7 @@ def _whole_procedure(result: RunResult) -> str:
 def _print_scale(result: RunResult, console: "Console") -> None:
     from rich.table import Table
 
-    from voicerisk.report.scale_tables import scale_answer, scale_performance
+    from voicerisk.report.scale_tables import scale_performance
 
     shown = scale_performance(result.metrics)
     table = Table(title=shown.title)
@@ -88,13 +41,10 @@ def _print_scale(result: RunResult, console: "Console") -> None:
         table.add_row(*map(str, row))
     console.print()
     console.print(table)
-    spectrum = (
-        read_table(result.folder, "scale/spectrum") if has_table(result.folder, "scale/spectrum") else None
-    )
     console.print(
         f"{GIVEN_SCORES}\nA research tool: never the sole basis of a clinical decision.", style="dim"
     )
-    for sentence in scale_answer(result.metrics, spectrum):
+    for sentence in answers(result.folder, result.metrics):
         console.print(sentence, style="bold", highlight=False, markup=False)
     console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)
 
@@ -125,6 +75,9 @@ def print_summary(result: RunResult, console: "Console") -> None:
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "also/decisions"):
+        tables = (read_table(result.folder, f"also/{name}") for name in ("spectrum", "decisions"))
+        console.print(middle_sentence(*tables), highlight=False)
     gap = auroc_gap(compared)
     if gap:
         console.print(gap, highlight=False)
@@ -137,9 +90,6 @@ def print_summary(result: RunResult, console: "Console") -> None:
         "A research tool: never the sole basis of a clinical decision.",
         style="dim",
     )
-    ladder = result.folder / "audit" / "ladder.csv"
-    for sentence in answer(
-        result.metrics, read_table(result.folder, "audit/ladder") if ladder.is_file() else None
-    ):
+    for sentence in answers(result.folder, result.metrics):
         console.print(sentence, style="bold", highlight=False, markup=False)
     console.print(f"Report: {result.folder / REPORT}", highlight=False, soft_wrap=True, markup=False)

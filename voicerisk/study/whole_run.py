@@ -1,26 +1,35 @@
 """Run a study: its stages, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.progress import Reporter, Silent
-from voicerisk.pipeline.results_folder import fingerprint
-from voicerisk.pipeline.tables import read_table
+from voicerisk.pipeline.notebook import usual_reporter
+from voicerisk.pipeline.progress import Reporter
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
+from voicerisk.pipeline.tables import has_table, read_table
+from voicerisk.study.also import score_also
 from voicerisk.study.audit.run import drop_stale_audit
 from voicerisk.study.check import require_r, require_sound, unknown_linear
 from voicerisk.study.design import ModelTables
+from voicerisk.study.outcome_scale import is_scale
 from voicerisk.study.output.metrics import write_manifest
 from voicerisk.study.scale import NOT_RUN, run_scale_stages
-from voicerisk.study.scale_checks import is_scale, refused
+from voicerisk.study.scale_checks import refused
 from voicerisk.study.scale_shown import show_scale
 from voicerisk.study.settings import Study
-from voicerisk.study.stages import PROTOCOLS, StudyStages, digest, open_results
+from voicerisk.study.stages import PROTOCOLS, REPORT, StudyStages, digest, open_results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OF_SCALE = ("extract", "scale", "scale_model", "show", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,33 @@ class RunResult:
     thresholds: pd.DataFrame
     flow: pd.DataFrame
 
+    def _repr_html_(self) -> str:
+        from voicerisk.study.shown import answers, as_html, side_by_side
+
+        table = None if has_table(self.folder, "scale/metrics") else side_by_side(self.metrics)
+        return as_html(answers(self.folder, self.metrics), table, self.folder / REPORT)
+
+    def plot(self, name: str = "protocols_compared") -> "Figure":
+        """Draw a figure of the study, as `figures` in its results folder has it.
+
+        Parameters
+        ----------
+        name : str
+            For example 'roc', 'calibration' or 'gamm_curves'.
+
+        Returns
+        -------
+        Figure
+
+        Raises
+        ------
+        StudyError
+            If the study has no such figure.
+        """
+        from voicerisk.study.shown import figure_of
+
+        return figure_of(self.folder / "figures", name)
+
 
 def run_study(
     study: Study,
@@ -74,7 +110,7 @@ def run_study(
     jobs : int
         Processor cores to use.
     reporter : Reporter, optional
-        Told what is going on; default: silent.
+        Told what is going on; default: bars in a notebook, elsewhere silent.
 
     Returns
     -------
@@ -104,7 +140,7 @@ def run_study(
     folder = open_results(study, out)
     with folder.locked():
         folder.remember(study.path)
-        stages = StudyStages(study, folder, jobs, reporter or Silent())
+        stages = StudyStages(study, folder, jobs, reporter or usual_reporter())
         if not is_scale(study):
             told += require_r(study, folder.file("gamm/notes.json"))
         for note in told:
@@ -125,6 +161,11 @@ def run_study(
         ]
         rivals = stages.rivals(tables, "nested" in shown)
         metrics = stages.metrics(shown, rivals)
+        forget(folder, ["scale", "scale_model"])
+        if study.cohort.score_also and "nested" in shown:
+            score_also(stages, tables, kept)
+        else:
+            forget(folder, ["also_extract", "also"])
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
@@ -134,10 +175,17 @@ def run_study(
         return RunResult(folder.path, metrics, thresholds, flow)
 
 
+def forget(folder: ResultsFolder, stages: Iterable[str]) -> None:
+    """Remove what stages of another kind of study left: beside today's results it would mislead."""
+    for name in stages:
+        folder.forget(name)
+
+
 def _run_scale(stages: StudyStages, tables: ModelTables, read: str) -> RunResult:
     """Run what a study of grades or of a number has: validation, model, figures, tables and report."""
     study, folder = stages.study, stages.folder
     stages.reporter.note(NOT_RUN.format(scale=study.cohort.scale))
+    forget(folder, [name for name in folder.records() if name not in OF_SCALE])
     metrics = run_scale_stages(stages, tables)
     mark = fingerprint(marks=stages.marks, covariates=study.cohort.covariates, code=code_of(show_scale))
     stages.run("show", "Figures and tables", mark, lambda move: show_scale(study, folder, move))

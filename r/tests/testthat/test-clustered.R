@@ -121,3 +121,29 @@ test_that("an update of the model that takes rows as the unit wants its table fo
   wider <- update(fit$model_row_level, . ~ . + age, data = calls_example)
   expect_true("age" %in% names(coef(wider)))
 })
+
+test_that("EDF by callers are mgcv's with gamma = rows a caller, and say how bent a curve is", {
+  set.seed(3)
+  callers <- 60L
+  each <- 8L
+  caller <- rep(seq_len(callers), each = each)
+  y <- rep(rep(0:1, length.out = callers), each = each)
+  own <- function() sqrt(0.3) * rep(rnorm(callers), each = each) + sqrt(0.7) * rnorm(callers * each)
+  rows <- data.frame(
+    caller_id = caller, sex = "f", outcome = y, noise = rbinom(callers * each, 1, 0.5),
+    age = rep(rnorm(callers), each = each), bent = own() * ifelse(y == 1, 1.8, 1), line = own() + 0.6 * y
+  )
+  of <- function(marker) vr_tables(vr_gamm(
+    rows, marker, k = 10, random = character(), covariance = "caller_jackknife", engine = "gam"
+  ))$smooths
+  by_mgcv <- mgcv::gam(outcome ~ s(age, k = 10), stats::binomial(), rows, method = "REML", gamma = each)
+  age <- of("age")
+  expect_equal(age$edf_clustered, sum(by_mgcv$edf[-1L]), tolerance = 1e-6)
+  # A number of the caller that says nothing: rows as independent bend it, callers do not.
+  expect_gt(age$edf, 4)
+  expect_lt(age$edf_clustered, 2.5)
+  expect_lt(of("line")$edf_clustered, 1.5)
+  expect_gt(of("bent")$edf_clustered, 1.7)
+  plain <- vr_gamm(rows, "line", y = "noise", k = 5, random = "caller", engine = "gam")
+  expect_true(is.na(vr_tables(plain)$smooths$edf_clustered))
+})

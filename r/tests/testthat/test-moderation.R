@@ -75,6 +75,7 @@ test_that("three levels have three differences", {
   fit <- vr_gamm(rows, "x1", k = 4)
   expect_equal(unique(vr_differences(fit, 3L, draws = 0L)$contrast), c("b - a", "c - a", "c - b"))
   tests <- vr_moderation(fit)
+  expect_equal(vr_moderation(fit, curves = FALSE), subset(tests, what == "level"), ignore_attr = TRUE)
   expect_equal(tests$contrast[tests$what == "level"], c("b - a", "c - a", "c - b"))
   levels <- tests$estimate[tests$what == "level"]
   expect_equal(levels[2L] - levels[1L], levels[3L])

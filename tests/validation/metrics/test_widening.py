@@ -67,6 +67,11 @@ def test_differences_are_widened_alike():
     np.testing.assert_allclose(
         arms, widening(30) * (np.array([plain["lower"], plain["upper"]]) - plain["difference"])
     )
+    # Of two rates no difference is above 1, however long its arms.
+    all_or_none = both.assign(p_raw=both["p_raw"].where(both["protocol"] == "nested", 0.9 - 0.8 * both["y"]))
+    apart = paired_differences(all_or_none, n_boot=200).query("method == @WIDENED_PAIRED")
+    rates = apart[apart["metric"].isin(["auroc", "sensitivity", "specificity"])]
+    assert rates["upper"].le(1).all() and rates["upper"].max() == 1
     shown = one_difference(paired_differences(both, n_boot=200))
     assert not shown.duplicated(["metric", "threshold"]).any()
     assert shown.query("metric == 'auroc'")["method"].tolist() == [WIDENED_PAIRED]

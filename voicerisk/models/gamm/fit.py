@@ -40,8 +40,8 @@ WITH = "with_random_intercepts"
 WITHOUT = "without_random_intercepts"
 
 SMOOTHS = (
-    "marker", "sex", "edf", "ref_df", "residual_df", "statistic", "statistic_name", "p_value", "p_holm",
-    "p_bh", "selected_on_same_labels", "model",
+    "marker", "sex", "edf", "edf_clustered", "ref_df", "residual_df", "statistic", "statistic_name",
+    "p_value", "p_holm", "p_bh", "selected_on_same_labels", "model",
 )  # fmt: skip
 """Columns of the table of smooths. Holm and Benjamini-Hochberg run over all markers' smooths of a model."""
 
@@ -61,11 +61,14 @@ class GammFit:
     model : str
         'with_random_intercepts' or 'without_random_intercepts'; also the last column of every table.
     smooths : DataFrame
-        marker, sex, edf, ref_df, residual_df (of an F statistic, else NaN), statistic, statistic_name
-        ('Chi.sq', or 'F' where the scale or the callers limit the degrees of freedom), p_value, p_holm, p_bh,
-        selected_on_same_labels, model. There is no P where intercepts or markers separate the outcomes. EDF
-        are those of mgcv, which takes the rows of a caller as independent when it chooses smoothness: under
-        clustering they overstate curvature.
+        marker, sex, edf, edf_clustered, ref_df, residual_df (of an F statistic, else NaN), statistic,
+        statistic_name ('Chi.sq', or 'F' where the scale or the callers limit the degrees of freedom),
+        p_value, p_holm, p_bh, selected_on_same_labels, model. There is no P where intercepts or markers
+        separate the outcomes. EDF are those of mgcv, which takes the rows of a caller as independent when it
+        chooses smoothness: under clustering they overstate curvature. edf_clustered is of a second fit whose
+        smoothness is chosen as if each caller gave one row (mgcv's `gamma` = rows / callers): how bent a
+        curve is. It is given without random intercepts (covariance 'caller_jackknife', engines bam and gam),
+        else missing.
     terms : DataFrame
         term, estimate, se, lower, upper (Wald: estimate -+ quantile x SE), statistic, statistic_name,
         p_value, model. Log-odds.

@@ -45,15 +45,18 @@ def differences(
     return _ask(path, "differences", worker, seed, arguments)
 
 
-def moderation(path: Path, confidence: float = 0.95, *, worker: Worker | None = None) -> pd.DataFrame:
+def moderation(
+    path: Path, confidence: float = 0.95, curves: bool = True, *, worker: Worker | None = None
+) -> pd.DataFrame:
     """Return whether curves differ between the levels of the moderator, and whether the levels do.
 
     Columns: marker ('' for the contrast of two levels), contrast ('male - female'), what ('curve' or
     'level'), estimate, se, lower, upper (log-odds; of a contrast, standardised over all rows, so that it does
     not depend on how an engine centres its smooths), edf, ref_df, residual_df, statistic, statistic_name,
-    p_value. The test of a curve is that of an ordered-factor difference smooth under the fit's covariance.
+    p_value. The test of a curve is that of an ordered-factor difference smooth under the fit's covariance; it
+    takes a fit of its own. Without `curves` there are the contrasts of levels alone.
     """
-    return _ask(path, "moderation", worker, 1, {"level": confidence})
+    return _ask(path, "moderation", worker, 1, {"level": confidence, "curves": curves})
 
 
 def derivatives(

@@ -3,13 +3,15 @@
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from voicerisk.cohort import load_cohort
 from voicerisk.files import PRIVATE, write_csv, write_json
 from voicerisk.pipeline.code import code_of
-from voicerisk.pipeline.progress import Reporter, Silent
+from voicerisk.pipeline.notebook import usual_reporter
+from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_record
 from voicerisk.pipeline.study_file import plain
 from voicerisk.study.audit.checks import Checked, check_study
@@ -20,7 +22,10 @@ from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
 from voicerisk.study.scale_checks import refuse_scale
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
-from voicerisk.validation.audit.findings import exit_code, findings_table
+from voicerisk.validation.audit.findings import STUDY, exit_code, findings_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,26 @@ class AuditResult:
     controls: pd.DataFrame
     procedure: pd.DataFrame
     exit_code: int
+
+    def _repr_html_(self) -> str:
+        from voicerisk.study.audit.verdict import ladder_sentences, verdict
+        from voicerisk.study.shown import as_html
+
+        own = self.findings[self.findings["concerns"] == STUDY]
+        said = [". ".join(verdict(own)), *ladder_sentences(self.ladder)]
+        return as_html(said, own[["severity", "finding", "evidence", "remedy"]], self.folder)
+
+    def plot(self, name: str = "audit_ladder") -> "Figure":
+        """Draw the ladder, or with name 'permutation_null' the shuffles.
+
+        Raises
+        ------
+        StudyError
+            If the audit has no such figure.
+        """
+        from voicerisk.study.shown import figure_of
+
+        return figure_of(self.folder.parent / "figures", name)
 
 
 def run_audit(
@@ -84,7 +109,7 @@ def run_audit(
     """
     refuse_scale(study, "audit")
     chosen = options or AuditOptions()
-    told = reporter or Silent()
+    told = reporter or usual_reporter()
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():

@@ -13,7 +13,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.call_draws import BINARY, call_metrics
 from voicerisk.validation.metrics.discrimination import obuchowski_paired
 from voicerisk.validation.metrics.units import UnitRows, rows_of
-from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widened, widening
+from voicerisk.validation.metrics.widening import CROSS_VALIDATED, RANGES, widened, widening
 from voicerisk.validation.settings import METRIC_BOOTSTRAPS
 
 PAIRED = "paired_caller_bootstrap_given_scores"
@@ -146,8 +146,10 @@ def _compared(
         }  # fmt: skip
         out.append(row | {"lower": low, "upper": high, "method": PAIRED})
         if cross_validated and folds > 1 and np.isfinite(low):
-            # No end of a range stands in a difference's way: its arms are lengthened as they are.
+            # On the scale of the metric: a difference of two rates has no log-odds.
             low, high = widened("difference", gap[0], low, high, widening(folds))
+            least, most = RANGES.get(metric, (-np.inf, np.inf))
+            low, high = max(low, least - most), min(high, most - least)
             out.append(row | {"lower": low, "upper": high, "method": WIDENED_PAIRED})
         if metric == "auroc":
             out += [row | ends for ends in _clustered(repeats[0], repeats[1], level)]

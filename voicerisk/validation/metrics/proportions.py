@@ -49,11 +49,14 @@ def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     --------
     >>> tuple(round(end, 3) for end in wilson(1.0, 20))
     (0.839, 1.0)
+    >>> wilson(0.0, 24)[0]
+    0.0
     """
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(share * n, n, 1.0 - level, "wilson")
-    return float(max(low, 0.0)), float(min(high, 1.0))
+    # At 0 and 1 the ends are exact on paper; rounding would print 0.000000.
+    return 0.0 if share == 0 else float(max(low, 0.0)), 1.0 if share == 1 else float(min(high, 1.0))
 
 
 def ppv_at_prevalence(
