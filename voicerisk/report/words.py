@@ -21,7 +21,7 @@ from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
 from voicerisk.report.rivals import rivals_line
-from voicerisk.report.scale_tables import scale_answer
+from voicerisk.report.scale_tables import middle_sentence, scale_answer
 from voicerisk.report.spectrum import spectrum_note
 
 FLAGS = {
@@ -67,6 +67,8 @@ def in_short(results: Results) -> list[str]:
         )
         spectrum = spectrum_note(flow_of(results), int(row["n"]))
         lines += [spectrum] if spectrum else []
+        if {"spectrum", "decisions"} <= set(results.of_middle):
+            lines.append(middle_sentence(results.of_middle["spectrum"], results.of_middle["decisions"]))
     found = calls[calls["metric"] == "auroc"]
     order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(HEADLINE.index)
     turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]

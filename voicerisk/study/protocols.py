@@ -9,6 +9,7 @@ import pandas as pd
 
 from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
@@ -121,6 +122,4 @@ def _spoken(notes: dict[str, Any], steps: int) -> list[str]:
 
 def joined(folder: ResultsFolder, protocols: Sequence[str], table: str) -> pd.DataFrame:
     """Return one table of all protocols, stacked."""
-    return pd.concat(
-        [pd.read_csv(folder.file(f"{part_of(name)}/{table}")) for name in protocols], ignore_index=True
-    )
+    return pd.concat([read_table(folder.file(part_of(name)), table) for name in protocols], ignore_index=True)

@@ -163,7 +163,7 @@ def learn_model(
 
 def published_cut(folder: ResultsFolder) -> float | None:
     """Return the published protocol's cut: from the scores of callers left out, not of those learned from."""
-    cuts = pd.read_csv(folder.file(f"{part_of('published')}/thresholds.csv"))["threshold"].dropna()
+    cuts = read_table(folder.file(part_of("published")), "thresholds")["threshold"].dropna()
     return float(cuts.iloc[0]) if len(cuts) == 1 else None
 
 

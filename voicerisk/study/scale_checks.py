@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
-from voicerisk.cohort.settings import BINARY, CONTINUOUS
+from voicerisk.cohort.settings import CONTINUOUS
 from voicerisk.errors import StudyError
 from voicerisk.study.family import members_of
+from voicerisk.study.outcome_scale import is_scale
 from voicerisk.study.settings import Study
 from voicerisk.validation.protocols.fold_plan import plan_folds
 from voicerisk.validation.protocols.scale import halves
@@ -16,11 +16,6 @@ ONLY_NESTED = (
     'a study of scale = "{scale}" is validated by the nested protocol with models of calls; the published '
     "protocol, gamboost, screening and the GAMM are of two classes"
 )
-
-
-def is_scale(study: Study) -> bool:
-    """Say whether the outcome is something else than two classes."""
-    return study.cohort.scale != BINARY
 
 
 def refused(study: Study, protocols: Sequence[str]) -> str:
@@ -50,13 +45,6 @@ def refuse_scale(study: Study, command: str) -> None:
             f"`voicerisk {command}` is of two classes, but {study.path.name} has [cohort] scale = "
             f'"{study.cohort.scale}"; give it a study file with scale = "binary".'
         )
-
-
-def halved(calls: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return calls whose outcome is a group: of a number 1 above the median and 0 up to it."""
-    if study.cohort.scale != CONTINUOUS:
-        return calls
-    return calls.assign(outcome=(calls["outcome"] > calls["outcome"].median()).astype(np.int64))
 
 
 def outcome_findings(study: Study, calls: pd.DataFrame) -> Iterator[str]:

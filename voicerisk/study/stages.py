@@ -26,8 +26,8 @@ from voicerisk.study.extraction.calls import (
     extract_calls,
     read_marker_table,
 )
+from voicerisk.study.outcome_scale import halved, is_scale
 from voicerisk.study.ratings import write_ratings
-from voicerisk.study.scale_checks import halved, is_scale
 from voicerisk.study.settings import Study
 from voicerisk.validation.metrics.repeatability import repeatability
 
