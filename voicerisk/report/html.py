@@ -45,7 +45,7 @@ from voicerisk.report.writers import to_html
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
-        "Performance on callers left out",
+        "Held-out performance",
         (
             "protocols_compared",
             "roc",
@@ -307,6 +307,8 @@ def _sections(
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
+    said = [veil.text(in_units(line, results.labels)) for line in words.log(results)]
+    yield _Section("log", "Log of the run", said)
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
 
 
