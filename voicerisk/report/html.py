@@ -307,6 +307,8 @@ def _sections(
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
+    said = [veil.text(in_units(line, results.labels)) for line in words.log(results)]
+    yield _Section("log", "Log of the run", said)
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
 
 
