@@ -13,5 +13,6 @@ for (page in list.files(into, "\\.html$", recursive = TRUE, full.names = TRUE)) 
   text <- paste(readLines(page, encoding = "UTF-8", warn = FALSE), collapse = "\n")
   text <- gsub("<script[^>]*src=\"(https://[^\"]*|[^\"]*pkgdown\\.js)\"[^>]*></script>", "", text)
   text <- gsub("<link[^>]*href=\"https://[^\"]*\\.css\"[^>]*/?>", "", text)
+  text <- gsub("(?s)<form[^>]*role=\"search\".*?</form>", "", text, perl = TRUE)
   writeLines(enc2utf8(text), page, useBytes = TRUE)
 }

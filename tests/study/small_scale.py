@@ -44,8 +44,8 @@ def graded_frames(
         pd.DataFrame(
             {
                 "call_id": call,
-                "segment": 0,
-                "frame": np.arange(frames),
+                "segment": np.arange(frames) // 3,
+                "frame": np.arange(frames) % 3,
                 "x": level[i] + 0.2 * rng.normal(size=frames),
                 "noise": rng.normal() + rng.normal(size=frames),
             }

@@ -1,12 +1,16 @@
 """A stage's fingerprint holds every module that runs in it; changed code runs its stage and what follows."""
 
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.study.small_study import GAMBOOST
+from voicerisk.files import write_json
 from voicerisk.pipeline.code import PACKAGE, ImportGraph
+from voicerisk.pipeline.stages import Stages
 from voicerisk.pipeline.tables import read_table, schemas
 from voicerisk.study import load_study, run_study, stages
 
@@ -84,24 +88,60 @@ def every_table_has_its_schema(results: Path) -> None:
             assert schema.others or columns == described, name
 
 
-@pytest.mark.r
-def test_changed_code_runs_its_stage_and_the_followers(write_study, told, tmp_path, monkeypatch):
-    study = load_study(write_study())
-    run_study(study, tmp_path / "out", reporter=told())
-    true_code = stages.code_of
+FROM_METRICS = {"metrics", "boost", "reporting", "show", "report"}
+PROTOCOLS = {"published", "nested"}
+EDITED = {
+    "biomarkers/frame/spectrum": {"extract", "screen", "gamm", "rivals"} | PROTOCOLS | FROM_METRICS,
+    "screening/lasso": {"screen", "gamm"} | PROTOCOLS | FROM_METRICS,
+    "models/gamm/fit": {"gamm", "reporting", "show", "report"},
+    "study/rivals": {"rivals"} | FROM_METRICS,
+    "validation/metrics/compute": FROM_METRICS,
+    "figures/curves": {"show", "report"},
+    "report/html": {"report"},
+}
 
-    def changed_in(stage):
-        def code_of(*entries):
-            changed = any(entry.__qualname__ == stage for entry in entries)
-            return "changed" if changed else true_code(*entries)
 
-        return code_of
+def test_an_edited_module_makes_exactly_its_stages_and_their_followers_stale(
+    write_study, tmp_path, monkeypatch
+):
+    study = load_study(write_study(settings=GAMBOOST))
+    copy = tmp_path / "copy" / "voicerisk"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE.parent / "r" / "R", tmp_path / "copy" / "r" / "R")
+    out, true_run = tmp_path / "out", Stages.run
+    stale: set[str] = set()
 
-    monkeypatch.setattr(stages, "code_of", changed_in("write_metrics"))
-    second = told()
-    run_study(study, tmp_path / "out", reporter=second)
-    assert "Metrics and intervals" in second.ran
-    assert {"Figures and tables", "Reporting evidence"} <= set(second.ran)
-    assert {"Biomarkers", "Lasso screening", "GAMM (mgcv)", "Published protocol", "Nested protocol"} <= set(
-        second.unchanged
-    )
+    def without_r_and_pictures(self, name, title, mark, work):
+        """Run what is quick; of the rest only the fingerprint matters here."""
+
+        def nothing(move):
+            if name != "gamm":
+                return [], []
+            write_json(self.folder.file("gamm/notes.json"), {"kept": []})
+            return ["gamm/notes.json"], []
+
+        slow = name in ("gamm", "reporting", "show", "report")
+        return true_run(self, name, title, mark, nothing if slow else work)
+
+    def only_noted(self, name, title, mark, work):
+        self.marks[name] = mark
+        if not self.folder.is_done(name, mark):
+            stale.add(name)
+        return False
+
+    def run_on_the_copy(run):
+        stale.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(stages, "code_of", ImportGraph(copy).digest)
+            patched.setattr(Stages, "run", run)
+            run_study(study, out)
+        return set(stale)
+
+    run_on_the_copy(without_r_and_pictures)
+    assert run_on_the_copy(only_noted) == set()
+    for module, expected in EDITED.items():
+        file = copy / f"{module}.py"
+        before = file.read_bytes()
+        file.write_bytes(before + b"\n# edited\n")
+        assert run_on_the_copy(only_noted) == expected, module
+        file.write_bytes(before)

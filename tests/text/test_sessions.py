@@ -60,6 +60,7 @@ def test_every_exclusion_is_counted_by_reason(tmp_path):
     assert gone == {
         "": 0, "label of no class": 1, "no label": 1, "age not known": 1, "younger than 14": 1,
         "ended too early": 1, "fewer than 2 messages with words": 2, "fewer than 1 words": 0,
+            "every word is another session's": 0,
     }  # fmt: skip
     assert left["remaining"].iloc[-1] == len(cohort.sessions) == 23
     assert left["n"].sum() == len(cohort.exclusions) == 7
@@ -69,7 +70,7 @@ def test_every_exclusion_is_counted_by_reason(tmp_path):
 def test_long_sessions_are_cut_at_the_named_end_and_counted(tmp_path):
     table = make_messages(6)
     whole = load(tmp_path, table)
-    head = load(tmp_path, table, max_messages=3)
+    head = load(tmp_path, table, max_messages=3, truncate="head")
     tail = load(tmp_path, table, max_messages=3, truncate="tail")
     for full, first, last in zip(whole.texts, head.texts, tail.texts, strict=True):
         assert first == full[:3]
@@ -115,7 +116,7 @@ def test_other_names_of_classes_and_columns(tmp_path):
             lambda t: t.assign(label=t.index.map(lambda k: "NS" if k else "SI")),
             "the session has another label in a row above",
         ),
-        (lambda t: t.assign(age="alt"), "that is not a number"),
+        (lambda t: t.assign(age="alt"), "neither a number nor a band"),
         (
             lambda t: t.assign(label="Ja"),
             "no session is left after the exclusions (label of no class: 6). 6 sessions have a label "
@@ -292,3 +293,76 @@ def test_users_that_look_alike_are_counted_in_a_note(tmp_path):
     messages.to_csv(tmp_path / "m.csv", index=False)
     notes = load_text_cohort(TextSettings(messages="m.csv"), tmp_path).notes
     assert any(note.startswith("1 groups of user ids look alike") for note in notes)
+
+
+def test_copies_under_new_ids_are_left_out_and_counted(tmp_path):
+    table = make_messages(12)
+    copy = table[table["session_id"] == "s003"].assign(session_id="zz", user_id="other", label="ASE")
+    short = pd.DataFrame(
+        {"session_id": ["k1", "k2"], "user_id": ["a", "b"], "text": "hallo du", "label": "NS"}
+    )
+    short = short.assign(time="2022-03-01T10:00:00", age=17)
+    cohort = load(tmp_path, pd.concat([table, copy, short], ignore_index=True))
+    assert "zz" not in set(cohort.sessions["session_id"]) and len(cohort.sessions) == 14
+    assert cohort.exclusions["session_id"].tolist() == ["zz"]
+    row = cohort.flow.query("step == 'copy' and unit == 'session'").iloc[0]
+    assert (row["n"], row["remaining"]) == (1, 14)
+    assert any("1 sessions repeat every word" in note and "1 of them" in note for note in cohort.notes)
+
+
+def test_both_ends_of_a_long_session_stay(tmp_path):
+    rows = [("s", k, f"wort{k} und noch eins", "NS") for k in range(9)] + [("t", 0, "danke", "SI")]
+    table = pd.DataFrame(rows, columns=["session_id", "time", "text", "label"])
+    kept = {
+        end: load(tmp_path, table, max_messages=5, truncate=end).texts[0] for end in ("ends", "head", "tail")
+    }
+    assert [text.split()[0] for text in kept["ends"]] == ["wort0", "wort1", "wort6", "wort7", "wort8"]
+    assert [text.split()[0] for text in kept["head"]] == [f"wort{k}" for k in range(5)]
+    assert [text.split()[0] for text in kept["tail"]] == [f"wort{k}" for k in range(4, 9)]
+    assert load(tmp_path, table, max_messages=5).texts[0] == kept["ends"]
+
+
+def test_times_are_read_as_said_and_never_guessed(tmp_path):
+    table = make_messages(6)
+    table["time"] = [f"0{1 + k % 5}.04.2022 10:00" for k in range(len(table))]
+    with pytest.raises(TextError, match=r'row 2: time is no ISO 8601 time.*time_format = "%d.%m.%Y %H:%M"'):
+        load(tmp_path, table)
+    cohort = load(tmp_path, table, time_format="%d.%m.%Y %H:%M")
+    own = table[table["session_id"] == "s000"].sort_values("time", kind="stable")
+    assert list(cohort.texts[0]) == list(own["text"])
+    with pytest.raises(TextError, match=r"row 2: time is not written as .* time_format says"):
+        load(tmp_path, table, time_format="%Y/%m/%d")
+
+
+def test_bands_of_age_exclude_by_their_lower_end(tmp_path):
+    table = make_messages(9).assign(age="14-17")
+    table.loc[table["session_id"] == "s000", "age"] = "10 - 13"
+    table.loc[table["session_id"] == "s001", "age"] = "18+"
+    cohort = load(tmp_path, table)
+    assert cohort.exclusions["session_id"].tolist() == ["s000"]
+    assert cohort.sessions["age"].isna().all()
+    with pytest.raises(TextError, match="neither a number nor a band"):
+        load(tmp_path, table.assign(age="jung"))
+
+
+def test_roles_are_listed_where_they_look_like_roles(tmp_path):
+    table = make_messages(6)
+    table.loc[0, "role"] = "bot"
+    n = len(table)
+    notes = load(tmp_path, table, roles=("user",)).notes
+    assert f"1 messages of other roles than user are not read (found: bot 1, user {n - 1})." in notes
+    assert any("Messages of every role are read" in note for note in load(tmp_path, table).notes)
+    with pytest.raises(TextError, match=r"no message has a role of klient \(found: bot 1"):
+        load(tmp_path, table, roles=("klient",))
+    with pytest.raises(TextError) as error:
+        load(tmp_path, table, role="text", roles=("klient",))
+    assert "not shown" in str(error.value) and "schule" not in str(error.value)
+
+
+def test_errors_name_the_row_of_the_file_where_empty_rows_were_skipped(tmp_path):
+    (tmp_path / "m.csv").write_text("session_id,text,label\ns1,hallo du,NS\n\n,wer da,NS\n")
+    with pytest.raises(TextError, match=r"m\.csv, row 4: session_id is empty"):
+        load_text_cohort(TextSettings(messages="m.csv"), tmp_path)
+    (tmp_path / "c.csv").write_text("session_id,text,plan\ns1,a,0\ns1,b,0\ns2,c,vielleicht\n")
+    with pytest.raises(TextError, match=r"c\.csv, row 4, column plan"):
+        load_text_cohort(TextSettings(messages="c.csv"), tmp_path)

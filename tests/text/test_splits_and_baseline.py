@@ -8,8 +8,9 @@ from scipy.special import softmax
 from tests.text.sessions_of_words import OF_CLASS, make_messages
 from voicerisk.errors import ModelError, TextError
 from voicerisk.text.probabilities import balanced_log_loss, contrasts
+from voicerisk.text.ridge import GRID
 from voicerisk.text.splits import oversample, repeated_splits
-from voicerisk.text.tfidf import GRID, TfidfModel, fit_tfidf, load_tfidf, terms_of
+from voicerisk.text.tfidf import TfidfModel, fit_tfidf, load_tfidf, terms_of
 
 CLASSES = ("NS", "SI", "ASE")
 
@@ -101,7 +102,7 @@ def test_every_penalty_is_solved_to_its_optimum_and_accuracy_chooses_where_asked
 
 def test_a_penalty_that_does_not_converge_is_not_chosen(monkeypatch):
     texts, labels = sessions(30)
-    monkeypatch.setattr("voicerisk.text.tfidf.ITERATIONS", 1)
+    monkeypatch.setattr("voicerisk.text.ridge.ITERATIONS", 1)
     with pytest.raises(ModelError, match="converged for no penalty in 1 iterations"):
         fit_tfidf(texts, labels, np.arange(24), np.arange(24, 30), CLASSES)
 

@@ -45,6 +45,7 @@ class Stream(IntEnum):
     GRADES = 113
     POWER = 149
     SERVICES_OUT = 127
+    SCORED_ALSO = 137
 
 
 def generator(stream: Stream, seed: int, *place: int) -> np.random.Generator:

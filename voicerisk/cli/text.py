@@ -11,14 +11,36 @@ from voicerisk.cli.progress import ProgressBars, console
 text = typer.Typer(
     name="text",
     no_args_is_help=True,
-    help="Classify crisis-chat sessions, with explanations (T-MLP, W2V-MLP, TF-IDF).",
+    help="Classify crisis-chat sessions, with explanations (TF-IDF, linear on embeddings, T-MLP, W2V-MLP).",
 )
 app.add_typer(text)
+
+Model = Annotated[
+    Path, typer.Argument(help="Folder of a saved model: results/models/final/NAME.", metavar="MODEL")
+]
+Encoder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the pretrained model that it was trained with.", metavar="FOLDER"),
+]
+Vectors = Annotated[
+    Path | None, typer.Option(help="File of word vectors that it was trained with.", metavar="FILE")
+]
+Table = Annotated[
+    Path | None,
+    typer.Option(help="Table of embeddings or scores of the sessions, for models of such.", metavar="FILE"),
+]
+Prevalence = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Share of a class where you score, as NS=0.9; once a class. Default: the model's study's.",
+        metavar="CLASS=SHARE",
+    ),
+]
 
 
 @text.callback()
 def _text() -> None:
-    """Classify crisis-chat sessions, with explanations (T-MLP, W2V-MLP, TF-IDF)."""
+    """Classify crisis-chat sessions, with explanations (TF-IDF, linear on embeddings, T-MLP, W2V-MLP)."""
 
 
 @text.command(epilog="Example: `voicerisk text run study.toml --out results --preset both`")
@@ -43,3 +65,81 @@ def run(
     screen = console()
     result = run_text_study(load_text_study(study, preset), out, reporter=ProgressBars(screen))
     print_text_summary(result, screen)
+
+
+@text.command(epilog="Example: `voicerisk text score results/models/final/tfidf messages.csv --out scores`")
+def score(
+    model: Model,
+    messages: Annotated[Path, typer.Argument(help="Table of messages of new sessions.", metavar="MESSAGES")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the scores.")],
+    encoder: Encoder = None,
+    vectors: Vectors = None,
+    table: Table = None,
+    prevalence: Prevalence = None,
+) -> None:
+    """Score sessions with a saved model: the risk of each class, as the model's study would have reported it.
+
+    Columns have the names that they had in the model's study. No word of a message is printed or written.
+    """
+    from voicerisk.deep.chats.scoring import Given, score_sessions
+    from voicerisk.files import PRIVATE, write_csv
+
+    screen = console()
+    found = score_sessions(model, messages, Given(encoder, vectors, table), _shares(prevalence))
+    write_csv(out / "sessions.csv", found.sessions, PRIVATE)
+    for note in found.notes:
+        ProgressBars(screen).note(note)
+    scored = found.sessions[found.sessions["left_out"] == ""]
+    of_all = f"of {len(scored)} sessions, mean risk"
+    for name in found.procedure.classes:
+        screen.print(
+            f"{name}: likeliest in {(scored['likeliest'] == name).sum()} {of_all} "
+            f"{scored[f'p_{name}'].mean():.3f}",
+            highlight=False, markup=False,
+        )  # fmt: skip
+    screen.print(
+        "A research tool: no triage device, never the sole basis of a clinical decision.", style="dim"
+    )
+    screen.print(f"Scores: {out / 'sessions.csv'}", highlight=False, soft_wrap=True)
+
+
+@text.command(
+    epilog="Example: `voicerisk text validate results/models/final/tfidf other/study.toml --out external`"
+)
+def validate(
+    model: Model,
+    study: Annotated[Path, typer.Argument(help="The new study's file.", metavar="STUDY.toml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    encoder: Encoder = None,
+    vectors: Vectors = None,
+    table: Table = None,
+    prevalence: Prevalence = None,
+) -> None:
+    """Validate a saved model on the labelled sessions of another study; it learns nothing from them."""
+    from voicerisk.deep.chats.scoring import Given, validate_sessions
+    from voicerisk.deep.chats.study_file import load_text_study
+    from voicerisk.deep.chats.summary import print_validation
+
+    screen = console()
+    found = validate_sessions(
+        model, load_text_study(study), out, Given(encoder, vectors, table), _shares(prevalence)
+    )
+    for note in found.notes:
+        ProgressBars(screen).note(note)
+    print_validation(found, screen)
+
+
+def _shares(given: list[str] | None) -> dict[str, float] | None:
+    """Read shares of classes as the command line has them."""
+    from voicerisk.errors import TextError
+
+    if not given:
+        return None
+    found = {}
+    for one in given:
+        name, _, share = one.rpartition("=")
+        try:
+            found[name] = float(share)
+        except ValueError:
+            raise TextError(f"--prevalence {one!r} is not of the form CLASS=SHARE, such as NS=0.9.") from None
+    return found

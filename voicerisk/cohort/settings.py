@@ -85,6 +85,9 @@ class CohortSettings:
     middle : sequence of int
         Of an ordinal outcome in `outcome`: the grades that a study of two classes would leave out, for the
         table of the spectrum effect. With `cssrs` they are those in neither `low` nor `imminent`.
+    score_also : sequence of int
+        Ratings of `cssrs` in neither class, such as 3 and 4, whose calls are scored without being learned
+        from: by models of the nested protocol that never saw their callers.
     labels : sequence of str, optional
         Label texts to keep; `*` stands for any run of characters. By default every label is kept.
     moderator : str or sequence of str
@@ -127,6 +130,7 @@ class CohortSettings:
     cssrs: CssrsCoding | None = None
     scale: str = BINARY
     middle: tuple[int, ...] = ()
+    score_also: tuple[int, ...] = ()
     labels: tuple[str, ...] | None = None
     moderator: tuple[str, ...] = ("sex",)
     missing_level: str | None = None
@@ -157,6 +161,7 @@ class CohortSettings:
         object.__setattr__(self, "cssrs", _cssrs(self.cssrs))
         if self.cssrs is not None and self.outcome is not None:
             raise CohortError("[cohort] has both outcome and cssrs; the outcome can come from one of them.")
+        object.__setattr__(self, "score_also", _score_also(self.scale, self.cssrs, self.score_also))
         object.__setattr__(self, "middle", _middle(self.scale, self.cssrs, self.middle))
         if self.labels is not None:
             object.__setattr__(self, "labels", _texts("labels", self.labels))
@@ -231,6 +236,24 @@ def _middle(scale: str, cssrs: CssrsCoding | None, middle: Any) -> tuple[int, ..
             f"[cohort] middle must be neighbouring grades in rising order, not {list(grades)!r}."
         )
     return grades
+
+
+def _score_also(scale: str, cssrs: CssrsCoding | None, ratings: Any) -> tuple[int, ...]:
+    if isinstance(ratings, str) or not isinstance(ratings, Sequence):
+        raise CohortError(f"[cohort] score_also must be a list of ratings, not {ratings!r}.")
+    if not ratings:
+        return ()
+    if scale != BINARY or cssrs is None:
+        raise CohortError(
+            "[cohort] score_also is for a study of two classes coded from cssrs; with another scale nobody "
+            "is left out."
+        )
+    for rating in ratings:
+        if isinstance(rating, bool) or rating not in range(7):
+            raise CohortError(f"[cohort] score_also holds {rating!r}, but C-SSRS ratings are 0 to 6.")
+        if rating in (*cssrs.low, *cssrs.imminent):
+            raise CohortError(f"[cohort] score_also holds {rating}, whose calls are learned from already.")
+    return tuple(sorted({int(rating) for rating in ratings}))
 
 
 def _moderator(value: Any) -> tuple[str, ...]:

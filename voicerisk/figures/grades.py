@@ -1,6 +1,7 @@
 """Grades and numbers: what calls were told beside what they had, and whether each P(grade >= k) holds."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,9 @@ def predicted_observed(
     Parameters
     ----------
     calls : DataFrame
-        y, predicted; one row a call. Few whole numbers are grades, whose dots are spread sideways.
+        y, predicted; one row a call. Few whole numbers are grades, whose dots are spread sideways. With
+        `of` (a text) predicted is that, a score, and not y: there is no diagonal, but the mean of
+        `threshold`; rings are calls that were not `learned` from.
     labels : mapping of str to str
         Unused.
     width_mm : float, optional
@@ -157,8 +160,18 @@ def predicted_observed(
     need(calls, ["y", "predicted"], "predicted and observed")
     figure, (panel,) = panels(1, style, width_mm, ratio=0.9)
     y, predicted = calls["y"].to_numpy(float), calls["predicted"].to_numpy(float)
-    ends = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
-    panel.plot(ends, ends, color=style.neutral, linewidth=style.thin_pt, linestyle="--", zorder=1)
+    scored = str(calls["of"].iloc[0]) if "of" in calls else ""
+    dashed: dict[str, Any] = {
+        "color": style.neutral,
+        "linewidth": style.thin_pt,
+        "linestyle": "--",
+        "zorder": 1,
+    }
+    if scored:
+        panel.axhline(float(calls["threshold"].mean()), **dashed)
+    else:
+        ends = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
+        panel.plot(ends, ends, **dashed)
     x = y.copy()
     graded = bool((y == np.floor(y)).all()) and len(np.unique(y)) <= 20
     if graded:
@@ -168,9 +181,18 @@ def predicted_observed(
             x[order] += _SHIFT * np.array([0.0, 1.0, -1.0, 0.5, -0.5])[np.arange(len(rows)) % 5]
             panel.hlines(np.median(predicted[rows]), grade - 0.4, grade + 0.4, color=style.accent, zorder=4)
         panel.set_xticks(np.unique(y))
-    panel.plot(x, predicted, "o", color=style.nested, markersize=style.marker_pt * 0.6, alpha=0.7, zorder=3)
+    learned = calls["learned"].to_numpy(bool) if "learned" in calls else np.ones(len(y), bool)
+    for rows, face in ((learned, style.nested), (~learned, "none")):
+        panel.plot(
+            x[rows], predicted[rows], "o", markeredgecolor=style.nested, markerfacecolor=face,
+            markersize=style.marker_pt * 0.6, alpha=0.7, zorder=3,
+        )  # fmt: skip
     panel.set_xlabel("grade observed" if graded else "observed")
-    panel.set_ylabel("mean grade predicted" if graded else "predicted")
+    panel.set_ylabel(scored or ("mean grade predicted" if graded else "predicted"))
     note = "Each dot is a call whose caller was left out" + (", bars are medians." if graded else ".")
+    if scored:
+        note += " The dashed line is the mean cut."
+    if not learned.all():
+        note += " Rings were not learned from."
     foot_note(figure, note, style)
     return figure

@@ -9,6 +9,7 @@ from voicerisk.figures.wording import PERCENTILE, metric_name, number, whole_gro
 from voicerisk.report.class_tables import (
     MACRO,
     OF_ALL,
+    any_table,
     at_prevalence_table,
     brier_table,
     characteristics_table,
@@ -40,6 +41,8 @@ def performance_tables(results: Results) -> list[PublicationTable]:
     metrics, labels, found = results.metrics, results.labels, results.of_classes
     assert metrics is not None
     tables = [class_table(metrics, labels)]
+    if "any_class" in found:
+        tables.append(any_table(found["any_class"], labels))
     if "metrics_at_prevalence" in found:
         shares = results.manifest.get("settings", {}).get("text", {}).get("prevalence", {})
         tables.append(at_prevalence_table(found["metrics_at_prevalence"], shares, labels))

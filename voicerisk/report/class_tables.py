@@ -10,6 +10,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.wording import (
     GIVEN_MODELS,
     PERCENTILE,
+    WILSON,
     in_units,
     metric_name,
     need,
@@ -83,6 +84,37 @@ def class_table(
         "The Brier score of all classes is the mean of the classes', not their sum.",
     )
     return PublicationTable("classes", "Performance by class", pd.DataFrame(lines, columns=heads), notes)
+
+
+def any_table(metrics: pd.DataFrame, labels: Mapping[str, str] = NO_LABELS) -> PublicationTable:
+    """Return how well any class is told from the reference class, by subgroup where there are some.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        any_class.csv.
+    labels : mapping of str to str
+        Display names of models.
+    """
+    of = ("auroc", "sensitivity", "specificity", "ppv", "npv")
+    rows = metrics[(metrics["unit"] == "call") & metrics["method"].isin([PERCENTILE, WILSON])]
+    lines = []
+    for (protocol, model, group), part in rows.groupby(["protocol", "model", "subgroup"], sort=False):
+        # Where resamples end at 0 or 1 they give no interval, and Wilson's stands beside them.
+        part = part.sort_values("lower", key=lambda values: values.isna(), kind="stable")
+        here = {str(row["metric"]): row for row in part.drop_duplicates("metric").to_dict("records")}
+        first = next(iter(here.values()))
+        cells = [_cell(here.get(name)) for name in of]
+        n = f"{count(first['n_events'])} of {count(first['n'])}"
+        lines.append([str(protocol).capitalize(), labels.get(str(model), str(model)), str(group), n, *cells])
+    heads = ["Protocol", "Model", "Group", "Any class", *(metric_name(name) for name in of)]
+    notes = (
+        "Any class but the first against the first. AUROC of the risk of any; all others of decisions: "
+        "flagged is whoever has another likeliest class than the first. 1 \u2212 sensitivity is the "
+        "share of those in need who are taken for nobody in need. 95% intervals in brackets. "
+        + in_units(GIVEN_MODELS, labels),
+    )
+    return PublicationTable("any_class", "Any class against none", pd.DataFrame(lines, columns=heads), notes)
 
 
 def brier_table(

@@ -11,7 +11,10 @@ from voicerisk.figures.gallery import read_labels, stored
 from voicerisk.files import read_json
 from voicerisk.pipeline.tables import read_as_written, read_table, schemas
 
-OF_CLASSES = ("repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences")
+OF_CLASSES = (
+    "repeats", "brier_parts", "metrics_at_prevalence", "characteristics", "group_differences", "any_class",
+)  # fmt: skip
+OF_MIDDLE = ("spectrum", "decisions", "flagged")
 OF_SCALE = ("metrics", "calibration", "spectrum")
 Figures = dict[str, tuple[pd.DataFrame, dict[str, pd.DataFrame]]]
 
@@ -41,6 +44,10 @@ class Results:
         Further tables of a study of several classes, by the name of their file, as far as there are any.
     of_scale : dict
         metrics, calibration and spectrum of a study of grades or of a number.
+    of_middle : dict
+        spectrum, decisions and flagged, where the left-out middle was scored.
+    service_cuts : DataFrame or None
+        Cuts by several rules side by side.
     """
 
     manifest: dict[str, Any]
@@ -62,6 +69,8 @@ class Results:
     labels: dict[str, str] = field(default_factory=dict)
     of_classes: dict[str, pd.DataFrame] = field(default_factory=dict)
     of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
+    of_middle: dict[str, pd.DataFrame] = field(default_factory=dict)
+    service_cuts: pd.DataFrame | None = None
 
 
 def gather(study_dir: Path) -> Results:
@@ -103,6 +112,10 @@ def gather(study_dir: Path) -> Results:
         ladder=_csv(study_dir, "audit/ladder"),
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
+        service_cuts=_csv(study_dir, "service_cuts"),
+        of_middle={
+            name: table for name in OF_MIDDLE if (table := _csv(study_dir, f"also/{name}")) is not None
+        },
         of_scale={
             name: table for name in OF_SCALE if (table := _csv(study_dir, f"scale/{name}")) is not None
         },

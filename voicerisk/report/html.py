@@ -29,8 +29,9 @@ from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.rivals import rivals_table
-from voicerisk.report.scale_tables import scale_tables
+from voicerisk.report.scale_tables import decisions_table, scale_tables, spectrum_effect_table
 from voicerisk.report.secrets import secrets_of
+from voicerisk.report.service_cuts import service_cuts_table
 from voicerisk.report.tables import (
     PublicationTable,
     gamm_table,
@@ -44,7 +45,7 @@ from voicerisk.report.writers import to_html
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (
         "performance",
-        "Performance on callers left out",
+        "Held-out performance",
         (
             "protocols_compared",
             "roc",
@@ -306,6 +307,8 @@ def _sections(
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
+    said = [veil.text(in_units(line, results.labels)) for line in words.log(results)]
+    yield _Section("log", "Log of the run", said)
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
 
 
@@ -333,12 +336,21 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         )
         simple = rivals_table(results.metrics)
         made["performance"] += [simple] if simple is not None else []
+    if len(results.of_middle) == 3:
+        made.setdefault("performance", []).extend(
+            [
+                spectrum_effect_table(results.of_middle["spectrum"]),
+                decisions_table(results.of_middle["decisions"], results.of_middle["flagged"]),
+            ]
+        )
     if results.of_scale:
         made["performance"] = scale_tables(results.of_scale)
     if results.comparisons is not None:
         made.setdefault("performance", []).append(comparison_table(results.comparisons))
     if results.thresholds is not None:
         made["calls"] = [thresholds_table(results.thresholds)]
+    if results.service_cuts is not None:
+        made.setdefault("calls", []).append(service_cuts_table(results.service_cuts))
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
     if scores:
         spans = results.segments if show_labels else None

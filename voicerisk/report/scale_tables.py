@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.wording import DESIGNS, number
-from voicerisk.report.formats import count, estimate
+from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.tables import PublicationTable
 
 NAMES = {
@@ -101,6 +101,59 @@ def spectrum_effect_table(spectrum: pd.DataFrame) -> PublicationTable:
     return PublicationTable("spectrum", "The spectrum effect", pd.DataFrame(rows), notes)
 
 
+def decisions_table(decisions: pd.DataFrame, flagged: pd.DataFrame) -> PublicationTable:
+    """Return what the cuts decide without the middle and with everyone, and what they flag of each rating.
+
+    Parameters
+    ----------
+    decisions, flagged : DataFrame
+        `also/decisions.csv` and `also/flagged.csv`.
+    """
+    names = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV"}
+    columns = {"without the middle": "Without the middle", "everyone": "Everyone"}
+    shown = {
+        (row["calls"], row["metric"]): estimate(row["estimate"], row["lower"], row["upper"])
+        for row in decisions.to_dict("records")
+    }
+    rows = [
+        {"": title, **{column: shown[calls, metric] for calls, column in columns.items()}}
+        for metric, title in names.items()
+    ]
+    rows += [
+        {
+            "": f"Rating {row['rating']:g}: flagged of calls",
+            "Without the middle": "",
+            "Everyone": share(int(row["n_flagged"]), int(row["n"])),
+        }
+        for row in flagged.to_dict("records")
+    ]
+    notes = (
+        "The middle was not learned from: each of its calls is decided by a model of the nested protocol "
+        "that never saw its caller. With everyone, what is not high on the scale is without the outcome.",
+        INTERVALS,
+    )
+    return PublicationTable(
+        "with_the_middle", "Decisions with the middle of the scale", pd.DataFrame(rows), notes
+    )
+
+
+def middle_sentence(spectrum: pd.DataFrame, decisions: pd.DataFrame) -> str:
+    """Say what the middle does to AUROC and positive predictive value.
+
+    Parameters
+    ----------
+    spectrum, decisions : DataFrame
+        `also/spectrum.csv` and `also/decisions.csv`.
+    """
+    own = spectrum.set_index("calls")["auroc"]
+    ppv = decisions[decisions["metric"] == "ppv"].set_index("calls")["estimate"]
+    return (
+        f"With the middle scored too (never learned from) the AUROC is {number(own['everyone'])} in place of "
+        f"{number(own['without the middle'])}, and of 100 flagged calls {100 * ppv['everyone']:.0f} have the "
+        f"outcome in place of {100 * ppv['without the middle']:.0f}."
+    )
+
+
 def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) -> list[str]:
     """Say what a study of grades or of a number found, in plain sentences.
 
@@ -121,7 +174,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     ...     [{"design": "loco", "metric": name, "estimate": value, "n": 40, "n_callers": 40}
     ...      for name, value in rows]
     ... )
-    >>> scale_answer(table)[0][:74]
+    >>> scale_answer(table)[0][:73]
     'On 40 calls of callers left out the model explains 21% of the variance of'
     """
     design = _designs(metrics)[0]

@@ -303,7 +303,7 @@ def performance_table(
         raise ReportError(
             f"performance table: the metrics table has none of {', '.join(shown)} for all callers."
         )
-    several = "model" in table and table["model"].nunique() > 1
+    several = "model" in table and table.groupby("protocol")["model"].nunique().max() > 1
     key = ["protocol", "design", *(["model"] if several else [])]
     runs = cast("list[tuple[str, ...]]", list(table.groupby(key, sort=False).groups))
     runs.sort(

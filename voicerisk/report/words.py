@@ -21,7 +21,7 @@ from voicerisk.report.answer import answer
 from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
 from voicerisk.report.rivals import rivals_line
-from voicerisk.report.scale_tables import scale_answer
+from voicerisk.report.scale_tables import middle_sentence, scale_answer
 from voicerisk.report.spectrum import spectrum_note
 
 FLAGS = {
@@ -34,6 +34,7 @@ FLAGS = {
     ),
     "folds_without_cut": "there was no cut",
 }
+TECHNICAL = ("screen", "gamm", "reporting", "show", "report")  # stages whose notes are for the appendix
 LEARNED = {
     "boost": "the boosted model",
     "screening": "the choice of markers",
@@ -66,6 +67,8 @@ def in_short(results: Results) -> list[str]:
         )
         spectrum = spectrum_note(flow_of(results), int(row["n"]))
         lines += [spectrum] if spectrum else []
+        if {"spectrum", "decisions"} <= set(results.of_middle):
+            lines.append(middle_sentence(results.of_middle["spectrum"], results.of_middle["decisions"]))
     found = calls[calls["metric"] == "auroc"]
     order = found["protocol"].ne("published").astype(int) * 10 + found["design"].map(HEADLINE.index)
     turned = calls[calls["metric"] == "auroc_auto"].set_index(["protocol", "design"])["estimate"]
@@ -102,7 +105,7 @@ def _intervals(results: Results) -> list[str]:
 
 
 def flags(results: Results) -> list[str]:
-    """Return what was counted and deserves doubt, from the notes of protocols and stages."""
+    """Return what changes how the result is read: what protocols counted, and who was left out."""
     lines = []
     for protocol, notes in results.manifest.get("protocol_notes", {}).items():
         name = f"{str(protocol).capitalize()} protocol"
@@ -118,12 +121,30 @@ def flags(results: Results) -> list[str]:
                 f"{name}: scores run against the outcome; R's pROC and cutpointr would "
                 "turn them round and report a high AUROC from a model that orders calls the wrong way."
             )
+    return list(dict.fromkeys([*lines, *(note for stage, note in _notes(results) if _weighs(stage, note))]))
+
+
+def log(results: Results) -> list[str]:
+    """Return what else the stages said: for whoever wants to know how the numbers came about."""
+    return list(dict.fromkeys(note for stage, note in _notes(results) if not _weighs(stage, note)))
+
+
+def _notes(results: Results) -> list[tuple[str, str]]:
+    """Return stage and note; what a protocol counted is said apart."""
     counted = results.manifest.get("protocol_notes", {})
-    for name, stage in results.manifest.get("stages", {}).items():
-        if name not in counted:  # what a protocol counted was said above
-            lines += [str(note) for note in stage.get("notes", [])]
-    lines += list(results.gamm_notes)
-    return list(dict.fromkeys(lines))
+    stages = results.manifest.get("stages", {})
+    said = [
+        (str(name), str(note))
+        for name, stage in stages.items()
+        if name not in counted
+        for note in stage.get("notes", [])
+    ]
+    return said + [("gamm", note) for note in results.gamm_notes]
+
+
+def _weighs(stage: str, note: str) -> bool:
+    """Whether a note changes how the result is read; how curves were fitted does so where they separate."""
+    return stage not in TECHNICAL or "separat" in note.lower()
 
 
 def audited(results: Results) -> list[str]:

@@ -16,6 +16,7 @@ from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import AdditiveModel, read_model
+from voicerisk.models.saved.additive import CALL
 from voicerisk.pipeline.notebook import usual_reporter
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.study_file import plain
@@ -160,9 +161,8 @@ def validate_externally(
             risk, said = _risk(scorer, score, prevalence)
             notes.append(said)
             move(1, 4)
-            rows = external_rows(
-                calls.drop(columns="n_frames"), score, risk, cut, "gamboost", protocol="saved"
-            )
+            name = "call_models" if scorer.unit == CALL else "gamboost"
+            rows = external_rows(calls.drop(columns="n_frames"), score, risk, cut, name, protocol="saved")
             metrics = compute_metrics(rows, study.validation, subgroups=strata)
             notes += [str(note) for note in metrics.attrs.get("notes", ()) if "of the resamples" not in note]
             move(2, 4)

@@ -83,7 +83,7 @@ def run_protocol_stage(
     fitter = procedure_of(study, name, tables, chosen, folder.checkpoints(name, mark), jobs)
     calls = tables.calls[["call_id", "caller_id", "y", "n_frames", *_strata(study, tables)]]
     run = run_published if name == "published" else run_nested
-    result = run(calls, fitter, study.validation, move)
+    result = run(calls, fitter, study.validation, move, model=model_name(study, name, tables))
 
     write_parquet(folder.file(f"predictions_{name}.parquet"), result.predictions)
     part = part_of(name)
@@ -94,6 +94,14 @@ def run_protocol_stage(
     folder.drop_checkpoints(name)
     outputs = [f"{part}/{file}" for file in ("thresholds.csv", "tuning.csv", "provenance.json", "notes.json")]
     return [f"predictions_{name}.parquet", *outputs], _spoken(result.notes, NESTED_STEPS * study.boost.mstop)
+
+
+def model_name(study: Study, protocol: str, tables: ModelTables) -> str:
+    """Return what the model of a protocol is called in tables."""
+    family = study.validation.family
+    if protocol != "nested" or not members_of(family, tables.moderator):
+        return "gamboost"
+    return "call_models_or_gamboost" if takes_gamboost(family) else "call_models"
 
 
 def part_of(protocol: str) -> str:

@@ -12,6 +12,7 @@ from voicerisk.models import BoostSettings, GammSettings
 from voicerisk.pipeline.study_file import nearest, plain, read_study_file, settings_of
 from voicerisk.screening import ScreeningSettings
 from voicerisk.validation import ValidationSettings
+from voicerisk.validation.protocols.choice import BOOSTED
 
 _ROOMS: dict[str, type] = {
     "cohort": CohortSettings,
@@ -120,4 +121,10 @@ def load_study(path: Path | str) -> Study:
             raise StudyError(
                 f"{path.name}, [boost] covariates: {name!r} is not in [cohort] covariates; add it there."
             )
+    family, protocols = rooms["validation"].family, rooms["validation"].protocols
+    if rooms["cohort"].score_also and (BOOSTED in family or "nested" not in protocols):
+        raise StudyError(
+            f"{path.name}: [cohort] score_also needs the nested protocol and a [validation] family of models "
+            "of calls, without gamboost."
+        )
     return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)

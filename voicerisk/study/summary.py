@@ -7,6 +7,7 @@ from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.audit_tables import whole_procedure_line
 from voicerisk.report.rivals import rivals_line
+from voicerisk.report.scale_tables import middle_sentence
 from voicerisk.report.spectrum import spectrum_note
 from voicerisk.study.saved_models import spoken_optimism
 from voicerisk.study.shown import answers, side_by_side
@@ -74,6 +75,9 @@ def print_summary(result: RunResult, console: "Console") -> None:
     spectrum = spectrum_note(result.flow, int(first["n"]))
     if spectrum:
         console.print(spectrum, highlight=False)
+    if has_table(result.folder, "also/decisions"):
+        tables = (read_table(result.folder, f"also/{name}") for name in ("spectrum", "decisions"))
+        console.print(middle_sentence(*tables), highlight=False)
     gap = auroc_gap(compared)
     if gap:
         console.print(gap, highlight=False)

@@ -1,6 +1,6 @@
 """Run a study: its stages, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from voicerisk.errors import StudyError
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.notebook import usual_reporter
 from voicerisk.pipeline.progress import Reporter
-from voicerisk.pipeline.results_folder import fingerprint
+from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.tables import has_table, read_table
+from voicerisk.study.also import score_also
 from voicerisk.study.audit.run import drop_stale_audit
 from voicerisk.study.check import require_r, require_sound, unknown_linear
 from voicerisk.study.design import ModelTables
@@ -27,6 +28,8 @@ from voicerisk.study.stages import PROTOCOLS, REPORT, StudyStages, digest, open_
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+OF_SCALE = ("extract", "scale", "scale_model", "show", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,11 @@ def run_study(
         ]
         rivals = stages.rivals(tables, "nested" in shown)
         metrics = stages.metrics(shown, rivals)
+        forget(folder, ["scale", "scale_model"])
+        if study.cohort.score_also and "nested" in shown:
+            score_also(stages, tables, kept)
+        else:
+            forget(folder, ["also_extract", "also"])
         stages.models(shown, tables, kept)
         stages.reporting(tables)
         stages.show(shown)
@@ -167,10 +175,17 @@ def run_study(
         return RunResult(folder.path, metrics, thresholds, flow)
 
 
+def forget(folder: ResultsFolder, stages: Iterable[str]) -> None:
+    """Remove what stages of another kind of study left: beside today's results it would mislead."""
+    for name in stages:
+        folder.forget(name)
+
+
 def _run_scale(stages: StudyStages, tables: ModelTables, read: str) -> RunResult:
     """Run what a study of grades or of a number has: validation, model, figures, tables and report."""
     study, folder = stages.study, stages.folder
     stages.reporter.note(NOT_RUN.format(scale=study.cohort.scale))
+    forget(folder, [name for name in folder.records() if name not in OF_SCALE])
     metrics = run_scale_stages(stages, tables)
     mark = fingerprint(marks=stages.marks, covariates=study.cohort.covariates, code=code_of(show_scale))
     stages.run("show", "Figures and tables", mark, lambda move: show_scale(study, folder, move))

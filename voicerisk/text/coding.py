@@ -69,14 +69,18 @@ def code_sessions(table: pd.DataFrame, source: Path) -> pd.Series:
     """
     columns = [name for name in CSSRS_ITEMS if name in table]
     codes: list[str | None] = []
-    for number, row in enumerate(table[columns].astype("string").fillna("").to_dict("records")):
+    answered = table[columns].astype("string").fillna("").to_dict("records")
+    # The index says which row of the file this is, also where rows of the same session were left out.
+    for number, row in zip(table.index, answered, strict=True):
         answers: dict[str, bool] = {}
         for name, cell in row.items():
             value = str(cell).strip().lower()
             if value in _YES or value in _NO:
                 answers[str(name)] = value in _YES
             elif value not in ("", "na", "nan", "<na>", "none"):
-                raise TextError(f"{row_of(source, number)}, column {name}: the answer is neither yes nor no.")
+                raise TextError(
+                    f"{row_of(source, number, table)}, column {name}: the answer is neither yes nor no."
+                )
         if not answers:
             codes.append(None)
             continue
@@ -84,7 +88,7 @@ def code_sessions(table: pd.DataFrame, source: Path) -> pd.Series:
         if len(answers) < len(columns) and code != ASE:
             empty = next(name for name in columns if name not in answers)
             raise TextError(
-                f"{row_of(source, number)}: column {empty} is empty although other C-SSRS items are "
+                f"{row_of(source, number, table)}: column {empty} is empty although other C-SSRS items are "
                 f"answered; an "
                 "empty answer is not a no, so fill it or empty the whole row."
             )

@@ -16,6 +16,7 @@ from voicerisk.intake import clean, read_sheet
 
 READERS = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 NESTED = "messages"
+ROWS = "rows"
 # Names that a message may repeat: they are what the study file calls these columns unless it says otherwise.
 USUAL = (
     *("session_id", "user_id", "text", "time", "role", "label", "age", "complete", "rater", "word"),
@@ -47,7 +48,10 @@ def read_table(path: Path) -> pd.DataFrame:
         raise TextError(f"There is no file {path}.")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv", ".xlsx"):
-        return read_sheet(path, TextError, verbatim=None, quote_names=False).cells
+        sheet = read_sheet(path, TextError, verbatim=None, quote_names=False)
+        # Empty rows were skipped: errors name the rows that a spreadsheet shows.
+        sheet.cells.attrs[ROWS] = sheet.rows.tolist()
+        return sheet.cells
     if suffix in (".jsonl", ".ndjson"):
         return _plain(_json_lines(path), path)
     if suffix == ".parquet":
@@ -114,8 +118,15 @@ def _place(table: pd.DataFrame, name: str) -> int:
     return int(np.flatnonzero(table.columns == name)[-1]) + 1
 
 
-def row_of(path: Path, number: int) -> str:
+def row_of(path: Path, number: int, table: pd.DataFrame | None = None) -> str:
     """Return how messages call a row, counted from 0 here: as a spreadsheet shows it, or as the record it is.
+
+    Parameters
+    ----------
+    path : Path
+    number : int
+    table : DataFrame, optional
+        As `read_table` gave it; without it no row is taken to be empty.
 
     Examples
     --------
@@ -123,6 +134,9 @@ def row_of(path: Path, number: int) -> str:
     ('m.csv, row 2', 'm.jsonl, record 1')
     """
     sheet = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
+    rows = None if table is None else table.attrs.get(ROWS)
+    if rows is not None and number < len(rows):
+        return f"{path.name}, row {rows[number]}"
     return f"{path.name}, row {number + 2}" if sheet else f"{path.name}, record {number + 1}"
 
 
@@ -152,14 +166,23 @@ def as_id(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     values = table[column].astype("string").map(clean, na_action="ignore").astype("string")
     empty = values.isna() | (values == "")
     if empty.any():
-        raise TextError(f"{row_of(path, int(empty.to_numpy().argmax()))}: {column} is empty.")
+        raise TextError(f"{row_of(path, int(empty.to_numpy().argmax()), table)}: {column} is empty.")
     return values.astype(object)
 
 
-def in_time_order(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
+def in_time_order(
+    table: pd.DataFrame, column: str, path: Path, time_format: str | None = None
+) -> pd.DataFrame:
     """Sort the messages of each session by time, keeping the file's order among equal times.
 
-    Times may be ISO 8601, or numbers.
+    Parameters
+    ----------
+    table : DataFrame
+    column : str
+        Times in ISO 8601, or numbers.
+    path : Path
+    time_format : str, optional
+        How times are written instead, in the signs of `strftime`: "%d.%m.%Y %H:%M".
 
     Raises
     ------
@@ -167,12 +190,22 @@ def in_time_order(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
         If a time cannot be read.
     """
     raw = table[column]
-    times = pd.to_numeric(raw, errors="coerce")
+    times = pd.to_numeric(raw, errors="coerce") if time_format is None else pd.Series([np.nan])
     if times.isna().any():
-        parsed = pd.to_datetime(raw.astype("string"), errors="coerce", utc=True, format="ISO8601")
+        # Without a format, day and month of 03.04.2022 could be told apart in two ways.
+        parsed = pd.to_datetime(
+            raw.astype("string"), errors="coerce", utc=True, format=time_format or "ISO8601"
+        )
         bad = parsed.isna()
         if bad.any():
-            row = int(bad.to_numpy().argmax())
-            raise TextError(f"{row_of(path, row)}: {column} is no ISO 8601 time, nor a number.")
+            place = row_of(path, int(bad.to_numpy().argmax()), table)
+            if time_format is not None:
+                raise TextError(f"{place}: {column} is not written as [text] time_format says.")
+            raise TextError(
+                f"{place}: {column} is no ISO 8601 time, nor a number; say how it is written, as "
+                '[text] time_format = "%d.%m.%Y %H:%M".'
+            )
         times = parsed.astype("int64")
-    return table.assign(_time=times).sort_values("_time", kind="stable").drop(columns="_time")
+    ordered = table.assign(_time=times).sort_values("_time", kind="stable").drop(columns="_time")
+    ordered.attrs.pop(ROWS, None)  # positions are no rows of the file any more
+    return ordered

@@ -4,17 +4,27 @@ Every number that the paper (Thomas et al. 2025, JMIR Public Health Surveill 11:
 choice and stands in `NetworkSettings` or `TextSettings` with the words "paper: not given".
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from voicerisk.errors import TextError
 from voicerisk.pipeline.setting import require_choice, require_choices, require_whole
 
-MODELS = ("tfidf", "t_mlp", "w2v_mlp")
+MODELS = ("tfidf", "t_mlp", "w2v_mlp", "linear")
+POOLINGS = ("mean", "first", "last")
 PRESETS = ("default", "paper", "both")
-ENDS = ("head", "tail")
+ENDS = ("head", "tail", "ends")
 BASELINES = ("drop", "background", "mask")
 CLASSES = ("NS", "SI", "ASE")
+AGE_BAND = "age_band"
+# What the predictions table itself holds.
+TAKEN = (
+    "protocol", "model", "target", "design", "repeat", "fold", "unit", "call_id", "caller_id", "segment",
+    "frame", "time_s", "y", "p_raw", "p", "threshold", "weight", "session_id", "user_id", "label", "unmapped",
+    "n_messages", "n_words", "messages_cut", "complete",
+)  # fmt: skip
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +149,17 @@ class TextSettings:
     session, user, time, text, role, age, label, complete : str
         Names of the columns. Only session and text must be there; `complete` is false for a session that
         ended too early.
+    time_format : str or None
+        How times are written, in the signs of strftime ("%d.%m.%Y %H:%M"); default: ISO 8601 or numbers.
     roles : tuple of str
         Whose messages are read; () = everybody's.
     classes : tuple of str
         From least to most severe; the first is the reference.
     labels : mapping of str to str
         Value of the label column to class; others are counted out.
+    subgroups : tuple of str
+        Columns of the sessions or messages (gender, language, service, and the age, in bands) whose values
+        get metrics of their own.
     min_age : int or None
         Sessions of younger users, or without an age, are left out where there is an age column (paper: 14).
     min_messages, min_words : int
@@ -154,13 +169,25 @@ class TextSettings:
     max_messages, max_tokens, max_words : int
         A session is cut to so many messages, a message to so many tokens of the encoder, and for the W2V-MLP
         a session to so many words (paper: "for technical reasons", no number given). What is cut is counted.
-    truncate : {'head', 'tail'}
-        Which end of a long session stays (paper: not given).
-    models : tuple of {'tfidf', 't_mlp', 'w2v_mlp'}
+    truncate : {'ends', 'head', 'tail'}
+        Which messages of a long session stay (paper: not given): the first half of `max_messages` and the
+        last, the first ones, or the last ones.
+    models : tuple of {'tfidf', 'linear', 't_mlp', 'w2v_mlp'}
+        () = TF-IDF, and the linear model where there are an encoder or embeddings. `linear` is a ridge
+        logistic model on the mean of the messages' frozen embeddings; the last two are the paper's networks.
     encoder : str or None
-        Local folder of the pretrained model for T-MLP (paper: XLM-RoBERTa-base, kept frozen here).
-    pooling : {'mean', 'first'}
-        How a message's tokens become one vector (paper: not given).
+        Local folder of the pretrained model for `linear` and T-MLP (paper: XLM-RoBERTa-base, kept frozen
+        here).
+    pooling : {'mean', 'first', 'last'}
+        How a message's tokens become one vector (paper: not given): their mean, the first or the last token.
+    prefix : str
+        Written before every message that the encoder reads, as some ask for (E5: "query: ").
+    embeddings : str or None
+        Table of ready embeddings for `linear`, of any model: the session's id and columns of numbers; several
+        rows of a session are averaged.
+    scores : mapping of str to str
+        Name of a model to a table of its scores of every session, one column a class. Such a model learns
+        nothing here: its scores are recalibrated and measured beside the others.
     vectors : str or None
         Word vectors in fastText's text format (.vec) for W2V-MLP (paper: German, 300 numbers).
     cache : bool
@@ -199,20 +226,25 @@ class TextSettings:
     age: str = "age"
     label: str = "label"
     complete: str = "complete"
+    time_format: str | None = None
     roles: tuple[str, ...] = ()
     classes: tuple[str, ...] = CLASSES
     labels: Mapping[str, str] = field(default_factory=dict)
+    subgroups: tuple[str, ...] = ()
     min_age: int | None = 14
     min_messages: int = 1
     min_words: int = 1
     keep_emoji: bool = False
-    max_messages: int = 64
+    max_messages: int = 256
     max_tokens: int = 64
-    max_words: int = 600
-    truncate: str = "head"
-    models: tuple[str, ...] = ("tfidf",)
+    max_words: int = 2000
+    truncate: str = "ends"
+    models: tuple[str, ...] = ()
     encoder: str | None = None
     pooling: str = "mean"
+    prefix: str = ""
+    embeddings: str | None = None
+    scores: Mapping[str, str] = field(default_factory=dict)
     vectors: str | None = None
     cache: bool = True
     preset: str = "default"
@@ -227,10 +259,10 @@ class TextSettings:
     explain: ExplainSettings = field(default_factory=ExplainSettings)
 
     def __post_init__(self) -> None:
-        require_choices("[text] models", self.models, MODELS, TextError)
+        self._resolve_models()
         require_choice("[text] preset", self.preset, PRESETS, TextError)
         require_choice("[text] truncate", self.truncate, ENDS, TextError)
-        require_choice("[text] pooling", self.pooling, ("mean", "first"), TextError)
+        require_choice("[text] pooling", self.pooling, POOLINGS, TextError)
         for name, least in (
             ("min_messages", 1), ("min_words", 1), ("max_messages", 1), ("max_tokens", 4), ("max_words", 8),
             ("repeats", 1), ("bootstraps", 100), ("seed", 0),
@@ -241,6 +273,11 @@ class TextSettings:
                 raise TextError(f"[text] {name} must lie between 0 and 0.6, not {getattr(self, name)!r}.")
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise TextError(f"[text] classes must name at least two different classes, not {self.classes!r}.")
+        for name in self.subgroup_columns:
+            if name in TAKEN or name.startswith("p_") or self.subgroup_columns.count(name) > 1:
+                raise TextError(
+                    f"[text] subgroups: {name} is named twice, or is a column of the results itself."
+                )
         odd = [name for name in self.labels.values() if name not in self.classes]
         if odd:
             raise TextError(
@@ -250,15 +287,49 @@ class TextSettings:
             raise TextError('[text] models has t_mlp, which needs encoder = "folder of a pretrained model".')
         if "w2v_mlp" in self.models and self.vectors is None:
             raise TextError('[text] models has w2v_mlp, which needs vectors = "file of word vectors (.vec)".')
+        if "linear" in self.models and self.encoder is None and self.embeddings is None:
+            raise TextError(
+                '[text] models has linear, which needs encoder = "folder of a pretrained model" or '
+                'embeddings = "table of embeddings".'
+            )
+        if "linear" in self.explain.models and self.embeddings is not None:
+            raise TextError(
+                "[text] linear cannot be explained with ready embeddings: a part of a session has none."
+            )
         for asked in (self.baseline, *self.explain.models):
             if asked is not None and asked not in self.models:
                 raise TextError(f"[text] {asked!r} is asked for but models does not run it.")
-        if self.explain.baseline == "mask" and any(name != "t_mlp" for name in self.explain.models):
-            raise TextError('[text.explain] baseline = "mask" needs an encoder; it is for t_mlp alone.')
+        if self.explain.baseline == "mask" and not set(self.explain.models) <= {"t_mlp", "linear"}:
+            raise TextError('[text.explain] baseline = "mask" needs an encoder; it is for t_mlp and linear.')
         if self.prevalence:
             shares = [float(self.prevalence.get(name, 0.0)) for name in self.classes]
             if set(self.prevalence) != set(self.classes) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
                 raise TextError("[text] prevalence must give every class a share above 0, together 1.")
+
+    def _resolve_models(self) -> None:
+        """Name the models that run by default, and those that come as scores."""
+        for name in self.scores:
+            if name in MODELS or not NAME.fullmatch(name):
+                raise TextError(
+                    "[text] scores: a model's name is made of small letters, digits and _, begins with a "
+                    f"letter, and is none of {', '.join(MODELS)}."
+                )
+        own = tuple(name for name in self.models if name not in self.scores)
+        if not own:
+            own = ("tfidf", "linear") if self.encoder or self.embeddings else ("tfidf",)
+        require_choices("[text] models", own, MODELS, TextError)
+        # Frozen, and yet what is not said must be told by the others.
+        object.__setattr__(self, "models", (*own, *self.scores))
+
+    @property
+    def subgroup_columns(self) -> tuple[str, ...]:
+        """Names of the subgroups in the tables of results: ages stand there in bands."""
+        return tuple(AGE_BAND if name == self.age else name for name in self.subgroups)
+
+    @property
+    def uses_encoder(self) -> bool:
+        """Whether a pretrained model reads the messages."""
+        return "t_mlp" in self.models or ("linear" in self.models and self.embeddings is None)
 
     @property
     def protocols(self) -> tuple[str, ...]:

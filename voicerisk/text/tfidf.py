@@ -1,7 +1,6 @@
 """The plain baseline: word and word-pair frequencies, and a penalised multinomial logistic model."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,13 +12,8 @@ import numpy as np
 from voicerisk.errors import ModelError
 from voicerisk.files import PRIVATE, write_json
 from voicerisk.text.cleaning import words_of
-from voicerisk.text.probabilities import balanced_log_loss
+from voicerisk.text.ridge import GRID, Choice, Ridge, choice, choose_penalty, class_weights, fit_path
 
-# Sessions have length 1 and thousands of terms, so that weak penalties are the useful ones.
-GRID = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
-# With scikit-learn's 1e-4 the solver stops early where the penalty is weak, and none looks too weak.
-TOLERANCE = 1e-7
-ITERATIONS = 5000
 MIN_SESSIONS = 2
 FORMAT = 1
 Texts = Sequence[Sequence[str]]
@@ -151,55 +145,83 @@ def fit_tfidf(
     ModelError
         If no term occurs in two training sessions, or the solver converged for no penalty.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    once, counts = np.unique(rows, return_counts=True)
+    place, idf = _vocabulary(sessions, once)
+    x, inner = (_weights([sessions[k] for k in part], place, idf) for part in (once, validation))
+    codes = np.array([classes.index(name) for name in labels])
+    path = fit_path(x, codes[once], counts.astype(np.float64), GRID)
+    logits = np.stack([inner @ one.coefficients.T + one.intercepts for one in path])
+    converged = np.array([one.converged for one in path])
+    chosen = choice(logits, codes[validation], converged, monitor)
+    return _model(classes, place, idf, path[GRID.index(chosen.penalty_c)], chosen.penalty_c), chosen.tried
 
-    once = np.unique(rows)
+
+def fit_tfidf_nested(
+    sessions: Texts,
+    codes: np.ndarray,
+    rows: np.ndarray,
+    users: Sequence[str],
+    classes: tuple[str, ...],
+    rng: np.random.Generator,
+) -> tuple[TfidfModel, Choice]:
+    """Fit the baseline to all training rows, its penalty chosen on whole users left out of them.
+
+    Parameters
+    ----------
+    sessions : sequence of sequence of str
+        Cleaned messages of all sessions; only those of `rows` are looked at.
+    codes : ndarray of int, shape (n,)
+    rows : ndarray of int
+        Training rows, each once. Every class counts alike.
+    users : sequence of str
+        The user of each of `rows`.
+    classes : tuple of str
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    model : TfidfModel
+    chosen : Choice
+        Its logits are of `rows`, by models that saw nothing of the user: vocabulary, idf and weights.
+
+    Raises
+    ------
+    ModelError
+        If no term occurs in two training sessions, or the solver converged for no penalty.
+    """
+
+    def design(inside: np.ndarray, outside: np.ndarray) -> tuple[Any, Any]:
+        place, idf = _vocabulary(sessions, inside)
+        first, second = (_weights([sessions[k] for k in part], place, idf) for part in (inside, outside))
+        return first, second
+
+    chosen = choose_penalty(design, codes, rows, users, rng)
+    place, idf = _vocabulary(sessions, rows)
+    x = _weights([sessions[k] for k in rows], place, idf)
+    (fitted,) = fit_path(x, codes[rows], class_weights(codes[rows]), [chosen.penalty_c])
+    return _model(classes, place, idf, fitted, chosen.penalty_c), chosen
+
+
+def _vocabulary(sessions: Texts, rows: np.ndarray) -> tuple[dict[str, int], np.ndarray]:
+    """Return the terms of at least 2 of some sessions, by their column, and their idf."""
     counts: dict[str, int] = {}
-    for k in once:
+    for k in rows:
         for term in set(terms_of(sessions[k])):
             counts[term] = counts.get(term, 0) + 1
-    vocabulary = tuple(sorted(term for term, n in counts.items() if n >= MIN_SESSIONS))
-    if not vocabulary:
+    terms = sorted(term for term, n in counts.items() if n >= MIN_SESSIONS)
+    if not terms:
         raise ModelError(
             f"No word occurs in {MIN_SESSIONS} training sessions, so that nothing can be learned."
         )
-    seen = np.array([counts[term] for term in vocabulary], dtype=np.float64)
-    idf = np.log((1.0 + len(once)) / (1.0 + seen)) + 1.0
-    place = {term: k for k, term in enumerate(vocabulary)}
-    x = _weights([sessions[k] for k in rows], place, idf)
-    inner = _weights([sessions[k] for k in validation], place, idf)
-    codes = np.array([classes.index(name) for name in labels])
-    truth = codes[validation]
-    tried: list[dict[str, float]] = []
-    best: tuple[tuple[float, float], TfidfModel] | None = None
-    for penalty_c in GRID:
-        solver = LogisticRegression(C=penalty_c, tol=TOLERANCE, max_iter=ITERATIONS)
-        with warnings.catch_warnings():
-            # Said in `tried` instead.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = solver.fit(x, codes[rows])
-        coefficients, intercepts = _all_classes(fitted, len(classes))
-        logits = inner @ coefficients.T + intercepts
-        loss, accuracy = balanced_log_loss(logits, truth), float((logits.argmax(axis=1) == truth).mean())
-        converged = int(fitted.n_iter_.max()) < ITERATIONS
-        tried.append(
-            {"penalty_c": penalty_c, "log_loss": loss, "accuracy": accuracy, "converged": float(converged)}
-        )
-        score = (-accuracy if monitor == "accuracy" else 0.0, loss)
-        if converged and (best is None or score < best[0]):
-            best = score, TfidfModel(classes, vocabulary, idf, coefficients, intercepts, penalty_c)
-    if best is None:
-        raise ModelError(f"The logistic model converged for no penalty in {ITERATIONS} iterations.")
-    return best[1], tried
+    seen = np.array([counts[term] for term in terms], dtype=np.float64)
+    idf = np.log((1.0 + len(rows)) / (1.0 + seen)) + 1.0
+    return {term: k for k, term in enumerate(terms)}, idf
 
 
-def _all_classes(fitted: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one row of coefficients a class, also where there are but two."""
-    if k == 2:
-        half = fitted.coef_[0] / 2.0
-        return np.stack([-half, half]), np.array([-1.0, 1.0]) * fitted.intercept_[0] / 2.0
-    return np.asarray(fitted.coef_), np.asarray(fitted.intercept_)
+def _model(
+    classes: tuple[str, ...], place: dict[str, int], idf: np.ndarray, fitted: Ridge, penalty_c: float
+) -> TfidfModel:
+    return TfidfModel(classes, tuple(place), idf, fitted.coefficients, fitted.intercepts, penalty_c)
 
 
 def _weights(sessions: Texts, place: dict[str, int], idf: np.ndarray) -> Any:

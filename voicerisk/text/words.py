@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import TextError
-from voicerisk.text.messages import read_table
+from voicerisk.text.messages import read_table, row_of
 
 COLUMNS = ("class", "word", "n_sessions", "n_uses", "mean", "mean_absolute")
 
@@ -70,7 +70,7 @@ def read_lexicons(path: Path) -> dict[str, frozenset[str]]:
             raise TextError(f"{path.name} has no column {column}; lexicons have category and word.")
         empty = table[column].astype(str).str.strip() == ""
         if empty.any():
-            raise TextError(f"{path.name}, row {int(empty.to_numpy().argmax())}: {column} is empty.")
+            raise TextError(f"{row_of(path, int(empty.to_numpy().argmax()), table)}: {column} is empty.")
     grouped = table.groupby("category", sort=True)["word"]
     return {str(name): frozenset(str(word).strip().lower() for word in part) for name, part in grouped}
 

@@ -103,25 +103,31 @@ def test_saved_without_pickle_and_read_back(tmp_path, model, data):
     model.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
-    back = load_text_model(tmp_path, Bags(), "bags")
+    back = load_text_model(tmp_path, Bags(), "bags", vectors())
     np.testing.assert_array_equal(back.logits(data[0]), model.logits(data[0]))
     if hasattr(model, "encoder"):
         with pytest.raises(ModelError, match="another encoder"):
             load_text_model(tmp_path, Bags(), "other")
+    else:
+        assert b"tabletten" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        with pytest.raises(ModelError, match="needs the word vectors of its training"):
+            load_text_model(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-40])
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_text_model(tmp_path, Bags(), "bags")
+        load_text_model(tmp_path, Bags(), "bags", vectors())
 
 
-def test_the_vocabulary_holds_training_words_alone(data):
+def test_a_word_that_training_never_used_is_told_by_its_vector(data):
     texts, labels = list(data[0]), data[1]
     texts = [
         tuple(t.replace("seil", "schule") for t in one) if k in FIT else one for k, one in enumerate(texts)
     ]
     model, _ = fit("w2v_mlp", texts, labels)
-    assert "seil" not in model.words
-    assert "schule" in model.words
+    known, other = model.logits([("seil seil seil seil",)]), model.logits([("wort wort wort wort",)])
+    assert np.abs(known - other).max() > 1e-3
+    # A word without a vector is nothing, wherever it stands.
+    np.testing.assert_array_equal(other, model.logits([("zeichen zeichen zeichen zeichen",)]))
 
 
 def one_message_tells(n=180, seed=4):

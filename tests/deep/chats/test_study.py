@@ -137,7 +137,7 @@ def test_nested_saw_no_held_out_user(results):
     provenance = json.loads((results.folder / "provenance.json").read_text())
     assert leaks(provenance["nested"]) == []
     seen = provenance["nested"]["folds"]["holdout"]["0"]["0"]["seen"]
-    assert {"t_mlp: weights", "t_mlp: stopping", "w2v_mlp: vocabulary", "tfidf: recalibration"} <= set(seen)
+    assert {"t_mlp: weights", "t_mlp: stopping", "tfidf: vocabulary", "tfidf: recalibration"} <= set(seen)
 
 
 def test_published_repeats_the_paper_and_says_so(study, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from voicerisk.deep.multitask import (
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
 from voicerisk.deep.multitask.inputs import learn_scaling
 from voicerisk.deep.multitask.losses import UncertaintyWeighting
-from voicerisk.deep.multitask.model import learn_slope, regime, tempered, warmup_factor
+from voicerisk.deep.multitask.model import regime, warmup_factor
 from voicerisk.deep.networks.training import deterministic
 from voicerisk.errors import MultitaskError
 
@@ -47,9 +47,6 @@ def test_the_optimum_of_each_form_is_the_closed_one():
     weights, total = best_weights("eq6", losses)
     np.testing.assert_allclose(weights, 1.0 / losses, rtol=1e-5)
     assert total == pytest.approx((1.0 + np.log(losses / 2.0)).sum(), abs=1e-5)
-    weights, total = best_weights("kendall", losses)
-    np.testing.assert_allclose(weights, 1.0 / (2.0 * losses), rtol=1e-5)
-    assert total == pytest.approx((0.5 + 0.5 * np.log(2.0 * losses)).sum(), abs=1e-5)
     weights, total = best_weights("liebel_korner", losses)
     variance = (losses + np.sqrt(losses**2 + 8.0 * losses)) / 4.0
     np.testing.assert_allclose(weights, 0.5 / variance, rtol=1e-5)
@@ -58,7 +55,7 @@ def test_the_optimum_of_each_form_is_the_closed_one():
 
 def test_the_forms_start_alike_and_only_one_is_bounded_below():
     losses = torch.tensor([0.8, 0.4])
-    for form, start in (("eq6", 0.5), ("kendall", 1.0), ("liebel_korner", 0.5)):
+    for form, start in (("eq6", 0.5), ("liebel_korner", 0.5)):
         np.testing.assert_allclose(UncertaintyWeighting(2, form).weights.detach(), start)
     # The identity with sum of L / (2 p^2) + log(1 + p^2), p = sigma, by which the form is implemented
     # elsewhere.
@@ -71,7 +68,7 @@ def test_the_forms_start_alike_and_only_one_is_bounded_below():
     tiny = np.array([1e-6, 1e-6])
     assert best_weights("eq6", tiny)[1] < -5.0
     assert best_weights("liebel_korner", tiny)[1] > 0.0
-    with pytest.raises(MultitaskError, match="eq6, kendall, liebel_korner"):
+    with pytest.raises(MultitaskError, match="eq6, liebel_korner"):
         UncertaintyWeighting(2, "awl")
 
 
@@ -172,16 +169,6 @@ def test_a_model_file_gives_the_same_bits_back(tmp_path):
     file.write_bytes(b"nothing")
     with pytest.raises(MultitaskError, match="not readable as safetensors"):
         load_model_file(file)
-
-
-def test_temperature_is_learned_by_likelihood():
-    rng = np.random.default_rng(0)
-    p = rng.dirichlet([1.0, 1.0], size=4000)
-    y = (rng.random(4000) > p[:, 0]).astype(int)
-    assert learn_slope(p, y) == pytest.approx(1.0, abs=0.06)  # 3 standard errors of this sample
-    assert learn_slope(tempered(p, 3.0), y) == pytest.approx(1 / 3, abs=0.03)
-    np.testing.assert_array_equal(tempered(p, 1.0), p)
-    np.testing.assert_array_equal(tempered(p, 2.5).argmax(axis=1), p.argmax(axis=1))
 
 
 def grouped_cases(rng, persons=40):

@@ -80,7 +80,7 @@ def test_provenance_keeps_held_out_persons_apart(finished):
     for row in rows:
         held = set(table.loc[table["fold"] == row["fold"], "caller_id"])
         assert not held & set(row["saw"]["weights"]) and not held & set(row["saw"]["scaling"])
-        assert not held & set(row["saw"]["stopping"]) and not held & set(row["saw"]["temperature"])
+        assert not held & set(row["saw"]["stopping"]) and not held & set(row["saw"]["recalibration"])
 
 
 def test_tables_figures_and_the_report_are_written(finished):
@@ -147,7 +147,7 @@ def test_a_second_run_keeps_everything_and_a_killed_one_goes_on_with_the_same_bi
     assert page.index("too good") < page.index("What multitask learning does")
     assert "stopped on the very fold" in resumed.notes[0]
     for row in json.loads((resumed.folder / "provenance.json").read_text()):
-        assert ("temperature" in row["saw"]) == (row["protocol"] == "nested")
+        assert ("recalibration" in row["saw"]) == (row["protocol"] == "nested")
     monkeypatch.setattr(study_module, "run_one", honest)
     whole = run_multitask(load_multitask_study(small), tmp_path / "again")
     for name in ("predictions_risk", "predictions_severity", "missing_modality_risk"):

@@ -19,7 +19,8 @@ from voicerisk.validation.metrics.classes.one_against_rest import (
 )
 
 TITLES = {
-    "tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP", "nested": "nested protocol",
+    "tfidf": "TF-IDF", "linear": "Linear", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP",
+    "nested": "nested protocol",
     "published": "published protocol", "call": "session", "caller": "user",
 }  # fmt: skip
 # Thresholds of the paper, for the middle and for the severe one of three classes.
@@ -27,7 +28,7 @@ RELEVANT = {1: (0.30, 0.50), 2: (0.15, 0.30)}
 CURVE_BOOTSTRAPS = 300
 FLOW_STEPS = {"table": "Sessions", "label": "With a label", "age": "Old enough", "complete": "Not ended "
 "early",
-              "length": "Long enough"}  # fmt: skip
+              "length": "Long enough", "copy": "No copies"}  # fmt: skip
 
 
 def write_figures(
@@ -125,7 +126,11 @@ def _decision_curves(
         low, high = RELEVANT.get(number, (None, None)) if len(classes) == 3 else (None, None)
         for suffix, rows in tables.items():
             curve = class_decision_curves(rows, name, n_boot=CURVE_BOOTSTRAPS, seed=settings.seed)
-            curve = curve.assign(protocol=curve["model"].map(TITLES), relevant_low=low, relevant_high=high)
+            curve = curve.assign(
+                protocol=curve["model"].map(lambda name: TITLES.get(name, name)),
+                relevant_low=low,
+                relevant_high=high,
+            )
             yield Picture(f"decision_curves--{protocol}_{name}{suffix}", _of_class(curve, name))
 
 
@@ -135,6 +140,7 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
 
     from voicerisk.report import write_table
     from voicerisk.report.class_tables import (
+        any_table,
         at_prevalence_table,
         brier_table,
         characteristics_table,
@@ -148,6 +154,8 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     tables = [
         class_table(metrics, TITLES), brier_table(parts, metrics, TITLES), repeats_table(repeats, TITLES)
     ]  # fmt: skip
+    any_class = pd.read_csv(folder.file("any_class.csv"))
+    tables.insert(1, any_table(any_class, TITLES))
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from voicerisk.deep.networks.cache import Embeds
+from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.training import TrainingSettings, deterministic, train
 from voicerisk.errors import ModelError
 from voicerisk.files import PRIVATE, replacing, write_json
 from voicerisk.text.cleaning import word_spans
+from voicerisk.text.linear import Embeds, load_linear
 from voicerisk.text.probabilities import balanced_log_loss
 from voicerisk.text.settings import NetworkSettings
 from voicerisk.text.vectors import WordVectors
@@ -100,33 +101,58 @@ class MessageModel:
 class WordModel:
     """W2V-MLP, fitted.
 
+    The vectors are frozen, so that a word that no training session used has one, too.
+
     Parameters
     ----------
     classes : tuple of str
     network : WordNetwork
-    words : tuple of str
-        Words of rows 1.. of the network's vectors, all of them words of training sessions.
+    vectors : WordVectors
+        Rows 1.. of the network's vectors; not part of the file.
     max_words : int
     settings : NetworkSettings
     """
 
     classes: tuple[str, ...]
     network: Any
-    words: tuple[str, ...]
+    vectors: WordVectors
     max_words: int
     settings: NetworkSettings
 
     def logits(self, sessions: Texts) -> np.ndarray:
         """Return logits, shape (n, k), of sessions of messages."""
-        place = {word: k for k, word in enumerate(self.words, start=1)}
+        place = {word: k for k, word in enumerate(self.vectors.words, start=1)}
         return _logits(
             self.network, lambda part: word_tensors(part, place, self.max_words), sessions, len(self.classes)
         )
 
     def save(self, folder: Path) -> None:
-        """Write weights and vectors (safetensors), words and settings (JSON), for the owner alone."""
-        about = {"kind": "w2v_mlp", "words": list(self.words), "max_words": self.max_words}
+        """Write weights (safetensors) and settings (JSON); the word vectors stay where they are."""
+        about = {
+            "kind": "w2v_mlp", "max_words": self.max_words, "dimension": self.vectors.matrix.shape[1],
+        }  # fmt: skip
         _save(folder, self.network, self.classes, self.settings, about)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenScores:
+    """Scores that another program gave: nothing was learned, and no text can be scored.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    """
+
+    classes: tuple[str, ...]
+
+    def logits(self, sessions: Texts) -> np.ndarray:
+        """Raise: the scores of a session come from a table."""
+        raise ModelError("This model is a table of scores; give it a table of the new sessions' scores.")
+
+    def save(self, folder: Path) -> None:
+        """Write which classes the scores are of."""
+        content = {"format": FORMAT, "kind": "scores", "classes": list(self.classes)}
+        write_json(folder / "model.json", content, PRIVATE)
 
 
 def tokens_of(texts: Sequence[str]) -> list[str]:
@@ -204,26 +230,25 @@ def fit_word_model(
     settings: NetworkSettings,
 ) -> tuple[WordModel, pd.DataFrame]:
     """Train W2V-MLP on the words of its training sessions; return it with the history of its training."""
-    import torch
-
     from voicerisk.deep.networks.architectures import WordNetwork
 
-    known = {word: k for k, word in enumerate(vectors.words)}
+    place = {word: k for k, word in enumerate(vectors.words, start=1)}
     seen = {word for row in np.unique(lesson.rows) for word in tokens_of(sessions[row])[:max_words]}
-    words = tuple(sorted(seen & set(known)))
-    if not words:
+    if not any(word in place or word.lower() in place for word in seen):
         raise ModelError(
             "No word of the training sessions has a vector; are the vectors of another language?"
         )
-    size = vectors.matrix.shape[1]
-    matrix = np.vstack(
-        [np.zeros((1, size), dtype=np.float32), vectors.matrix[[known[word] for word in words]]]
-    )
-    place = {word: k for k, word in enumerate(words, start=1)}
     with deterministic(lesson.seed):
-        network = WordNetwork(torch.from_numpy(matrix), len(classes), settings)
+        network = WordNetwork(_with_padding(vectors), len(classes), settings)
         history = _teach(network, word_tensors(sessions, place, max_words), lesson, settings)
-    return WordModel(classes, network, words, max_words, settings), history
+    return WordModel(classes, network, vectors, max_words, settings), history
+
+
+def _with_padding(vectors: WordVectors) -> Any:
+    import torch
+
+    none = np.zeros((1, vectors.matrix.shape[1]), dtype=np.float32)
+    return torch.from_numpy(np.vstack([none, vectors.matrix]))
 
 
 def _teach(network: Any, tensors: tuple[Any, Any], lesson: Lesson, settings: NetworkSettings) -> pd.DataFrame:
@@ -274,17 +299,24 @@ def _save(
     write_json(folder / "model.json", content, PRIVATE)
 
 
-def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identity: str = "") -> TextModel:
-    """Read a model that was saved: TF-IDF, T-MLP or W2V-MLP.
+def load_text_model(
+    folder: Path,
+    encoder: Embeds | None = None,
+    encoder_identity: str = "",
+    vectors: WordVectors | None = None,
+) -> TextModel:
+    """Read a model that was saved: TF-IDF, linear, T-MLP, W2V-MLP or ready scores.
 
     Parameters
     ----------
     folder : Path
         Holds model.json and, for networks, model.safetensors.
     encoder : Embeds, optional
-        T-MLP's encoder; it must be the one of training.
+        Of T-MLP and the linear model; it must be the one of training.
     encoder_identity : str
         `TextEncoder.identity` of it.
+    vectors : WordVectors, optional
+        Of W2V-MLP, from the file of training, for the words of the sessions to score.
 
     Raises
     ------
@@ -302,7 +334,11 @@ def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identit
         raise ModelError(f"{folder / 'model.json'} is not readable as a text model.") from None
     if kind == "tfidf":
         return load_tfidf(folder)
-    import torch
+    if kind == "linear":
+        return load_linear(folder, encoder, encoder_identity)
+    if kind == "scores":
+        return GivenScores(classes)
+    require_deep("A network", "torch", "safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -318,15 +354,20 @@ def load_text_model(folder: Path, encoder: Embeds | None = None, encoder_identit
         if kind == "t_mlp":
             network: Any = MessageNetwork(about["dimension"], len(classes), settings)
         else:
-            network = WordNetwork(torch.zeros_like(weights["vectors"]), len(classes), settings)
+            if vectors is None or vectors.matrix.shape[1] != about["dimension"]:
+                raise ModelError(
+                    f"The W2V-MLP in {folder.name} needs the word vectors of its training, of "
+                    f"{about['dimension']} numbers."
+                )
+            network = WordNetwork(_with_padding(vectors), len(classes), settings)
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as problem:
         raise ModelError(
             f"{folder / 'model.safetensors'} (or model.json beside it) cannot be loaded: {problem}"
         ) from problem
     network.eval()
-    if kind == "w2v_mlp":
-        return WordModel(classes, network, tuple(about["words"]), about["max_words"], settings)
+    if vectors is not None and kind == "w2v_mlp":
+        return WordModel(classes, network, vectors, about["max_words"], settings)
     if encoder is None or encoder_identity != about["encoder"]:
         raise ModelError(
             f"The T-MLP in {folder.name} was trained with another encoder (or other max_tokens or "

@@ -7,6 +7,9 @@ import pandas as pd
 
 from voicerisk.errors import StudyError
 
+# A network that stops here has seen every session once or twice.
+EARLY = 2
+
 
 def spoken(
     title: str, protocol: str, facts: Sequence[dict[str, Any]], history: pd.DataFrame, epochs: int
@@ -18,11 +21,22 @@ def spoken(
         raise StudyError(
             f"{title}: in {shared} repeats a user is in training and test; this must not happen."
         )
-    last = (
-        history[(history["chosen"]) & (history["step"] == epochs)] if title != "TF-IDF" else history.iloc[:0]
-    )
-    if len(last):
-        notes.append(f"{title}, {protocol}: in {len(last)} repeats the last of {epochs} epochs was the best.")
+    if "train_loss" in history:
+        best = history.loc[history["chosen"], "step"]
+        last, early = int((best == epochs).sum()), int((best <= EARLY).sum())
+        if last:
+            notes.append(f"{title}, {protocol}: in {last} repeats the last of {epochs} epochs was the best.")
+        if early:
+            notes.append(
+                f"{title}, {protocol}: in {early} of {len(best)} repeats epoch 1 or 2 was the best: the "
+                "network learned almost nothing; compare it with the linear model."
+            )
+    for name in dict.fromkeys(name for one in facts for name in one.get("never_decided", ())):
+        n = sum(name in one.get("never_decided", ()) for one in facts)
+        notes.append(
+            f"{title}, {protocol}: in {n} of {len(facts)} repeats {name} is never the likeliest class of a "
+            "test session, so that none of its sessions is found by that rule."
+        )
     bound = sum(bool(one.get("recalibration_at_bound")) for one in facts)
     if bound:
         notes.append(

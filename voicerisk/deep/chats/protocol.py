@@ -1,12 +1,7 @@
-"""One model on one split, honestly or as the paper did it: who learns, who stops, who is measured.
+"""One model on one split: what it learned is in `learning`; here the test part is scored, once.
 
-`nested` (ours): weights, vocabulary and penalty from the fit part, oversampled; the validation part, as it
-is,
-chooses the epoch and recalibrates; the test part, as it is, is looked at once.
-
-`published` (the paper's): the whole training part, oversampled, teaches; the test part, oversampled too,
-chooses
-the epoch by accuracy and is then measured. Repetitions of a test session stand in the column `weight`.
+`nested` takes the test part as it is. `published` oversamples it: repetitions of a test session stand in the
+column `weight`.
 """
 
 from collections.abc import Callable
@@ -16,43 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
-from voicerisk.callers.provenance import seen_record
-from voicerisk.deep.chats.models import Lesson, TextModel, fit_message_model, fit_word_model, tokens_of
-from voicerisk.deep.networks.cache import CachedEncoder
-from voicerisk.deep.networks.training import seed_of
+from voicerisk.deep.chats.learning import PUBLISHED, Learned, Pretrained, learn, raw_scores, users_of
+from voicerisk.deep.chats.models import tokens_of
 from voicerisk.text.sessions import TextCohort
-from voicerisk.text.settings import MODELS, TextSettings
+from voicerisk.text.settings import TextSettings
 from voicerisk.text.splits import Split, oversample
-from voicerisk.text.tfidf import GRID, TfidfModel, fit_tfidf
-from voicerisk.text.vectors import WordVectors
-from voicerisk.validation.metrics.classes.recalibration import recalibrate_classes
 
-NESTED, PUBLISHED = "nested", "published"
 DESIGN = "holdout"
 TARGET = "text_class"
-
-
-@dataclass(frozen=True, slots=True)
-class Pretrained:
-    """What models were given before they saw a session.
-
-    Attributes
-    ----------
-    encoder : CachedEncoder or None
-        For T-MLP.
-    vectors : WordVectors or None
-        For W2V-MLP.
-    """
-
-    encoder: CachedEncoder | None = None
-    vectors: WordVectors | None = None
-
-    @property
-    def encoder_identity(self) -> str:
-        """Hash of the encoder, '' without one."""
-        return self.encoder.encoder.identity if self.encoder is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +28,15 @@ class Fitted:
 
     Attributes
     ----------
-    model : TextModel
+    learned : Learned
     predictions : DataFrame
         Rows of the predictions table.
-    history : DataFrame
-        protocol, model, repeat, step (epoch, or penalty), what was measured, chosen.
-    seen : dict
-        Learned object -> `seen_record` of its users.
     facts : dict
-        What notes are made of: rows of each part after oversampling, recalibration, coverage.
+        Those of `learned`, and what is known of the test part.
     """
 
-    model: TextModel
+    learned: Learned
     predictions: pd.DataFrame
-    history: pd.DataFrame
-    seen: dict[str, Any]
     facts: dict[str, Any]
 
 
@@ -92,104 +53,47 @@ def fit_on_split(
 
     Parameters
     ----------
-    name : {'tfidf', 't_mlp', 'w2v_mlp'}
-    protocol : {'nested', 'published'}
-    cohort : TextCohort
-    split : Split
-    repeat : int
-    settings : TextSettings
-    pretrained : Pretrained
+    name, protocol, cohort, split, repeat, settings, pretrained
+        As in `learn`.
 
     Returns
     -------
     Fitted
     """
-    labels = cohort.sessions["label"].to_numpy(dtype=str)
-    codes = np.array([cohort.classes.index(label) for label in labels])
-    place = np.random.SeedSequence(settings.seed, spawn_key=(repeat, 1 + (protocol == PUBLISHED)))
-    rng = np.random.default_rng(place)
-    honest = protocol == NESTED
-    learned = split.fit if honest else split.train
-    watched = split.validation if honest else oversample(labels, split.test, rng)
-    rows = oversample(labels, learned, rng)
-    model, history = _fit(
-        name, cohort, Lesson(
-            codes, rows, watched, "log_loss" if honest else "accuracy",
-            seed_of(settings.seed, repeat, 1 + MODELS.index(name), int(honest)),
-        ), settings, pretrained,
-    )  # fmt: skip
-
+    learned = learn(name, protocol, cohort, split, repeat, settings, pretrained)
     test = split.test
-    p_raw = softmax(model.logits([cohort.texts[k] for k in test]), axis=1)
-    facts: dict[str, Any] = {
-        "fit_sessions": len(learned), "fit_rows": len(rows), "test_sessions": len(test),
-        "test_rows": len(test) if honest else len(watched),
-        "train_and_test_users_shared": len(set(_users(cohort, split.train)) & set(_users(cohort, test))),
+    p_raw = raw_scores(name, learned.model, cohort, test, pretrained)
+    weight = np.ones(len(test))
+    if protocol == PUBLISHED:
+        labels = cohort.sessions["label"].to_numpy(dtype=str)
+        place = np.random.SeedSequence(settings.seed, spawn_key=(repeat, 2))
+        # The same first draw as in `learn`: which test sessions were repeated.
+        drawn = oversample(labels, test, np.random.default_rng(place))
+        weight = np.array([(drawn == k).sum() for k in test], dtype=np.float64)
+    decided = p_raw.argmax(axis=1)
+    facts = {
+        **learned.facts, "test_sessions": len(test),
+        "train_and_test_users_shared": len(set(users_of(cohort, split.train)) & set(users_of(cohort, test))),
+        "never_decided": [one for k, one in enumerate(cohort.classes) if not (decided == k).any()],
     }  # fmt: skip
-    if honest:
-        inner = softmax(model.logits([cohort.texts[k] for k in split.validation]), axis=1)
-        users = _users(cohort, split.validation)
-        _, of_user, counts = np.unique(users, return_inverse=True, return_counts=True)
-        fit = recalibrate_classes(inner, codes[split.validation], 1.0 / counts[of_user])
-        p, weight = fit(p_raw), np.ones(len(test))
-        facts |= {"recalibration_slope": fit.slope, "recalibration_at_bound": fit.at_bound}
-    else:
-        p = p_raw
-        weight = np.array([(watched == k).sum() for k in test], dtype=np.float64)
-    everyone = set(cohort.sessions["user_id"])
-    stopping = _users(cohort, split.validation if honest else test)
-    teaching = seen_record(_users(cohort, learned), everyone)
-    seen = {"vocabulary": teaching, "weights": teaching, "stopping": seen_record(stopping, everyone)}
-    if honest:
-        seen["recalibration"] = seen["stopping"]
-    if isinstance(model, TfidfModel):
-        facts |= {"penalty_c": model.penalty_c, "penalty_at_edge": model.penalty_c in (GRID[0], GRID[-1])}
+    facts.setdefault("test_rows", len(test))
     if name == "w2v_mlp":
-        facts["vector_coverage_test"] = _coverage(model, cohort, test)
+        facts["vector_coverage_test"] = _coverage(learned.model, cohort, test)
         facts["sessions_cut_to_max_words"] = sum(
             len(tokens_of(texts)) > settings.max_words for texts in cohort.texts
         )
-    predictions = _table(protocol, name, repeat, cohort, test, p_raw, p, weight)
-    history = history.assign(protocol=protocol, model=name, repeat=repeat)
-    return Fitted(model, predictions, history, seen, facts)
-
-
-def _fit(
-    name: str, cohort: TextCohort, lesson: Lesson, settings: TextSettings, pretrained: Pretrained
-) -> tuple[TextModel, pd.DataFrame]:
-    if name == "tfidf":
-        labels = cohort.sessions["label"].to_numpy(dtype=str)
-        model, tried = fit_tfidf(
-            cohort.texts, labels, lesson.rows, lesson.validation, cohort.classes, lesson.monitor
-        )
-        table = pd.DataFrame(tried).rename(columns={"penalty_c": "step"})
-        return model, table.assign(chosen=table["step"] == model.penalty_c)
-    if name == "t_mlp":
-        assert pretrained.encoder is not None
-        fitted, history = fit_message_model(
-            cohort.texts, cohort.classes, lesson, pretrained.encoder, pretrained.encoder_identity,
-            settings.network,
-        )  # fmt: skip
-        return fitted, history.rename(columns={"epoch": "step"})
-    assert pretrained.vectors is not None
-    of_words, history = fit_word_model(
-        cohort.texts, cohort.classes, lesson, pretrained.vectors, settings.max_words, settings.network
-    )
-    return of_words, history.rename(columns={"epoch": "step"})
-
-
-def _users(cohort: TextCohort, rows: np.ndarray) -> list[str]:
-    return list(cohort.sessions["user_id"].to_numpy()[rows])
+    p = learned.procedure.risks(p_raw)
+    return Fitted(learned, prediction_table(protocol, name, repeat, cohort, test, p_raw, p, weight), facts)
 
 
 def _coverage(model: Any, cohort: TextCohort, rows: np.ndarray) -> float:
     """Share of the running words of some sessions that have a vector in the model."""
-    known = set(model.words)
+    known = set(model.vectors.words)
     words = [word for k in rows for word in tokens_of(cohort.texts[k])[: model.max_words]]
     return float(np.mean([word in known or word.lower() in known for word in words])) if words else 0.0
 
 
-def _table(
+def prediction_table(
     protocol: str,
     model: str,
     repeat: int,
@@ -198,18 +102,21 @@ def _table(
     p_raw: np.ndarray,
     p: np.ndarray,
     weight: np.ndarray,
+    design: str = DESIGN,
 ) -> pd.DataFrame:
     """Arrange scores as the predictions table: a session is a call, a user a caller."""
     sessions = cohort.sessions.iloc[rows]
     scores = {f"p_raw_{name}": p_raw[:, k] for k, name in enumerate(cohort.classes)}
     risks = {f"p_{name}": p[:, k] for k, name in enumerate(cohort.classes)}
     none = pd.array([None] * len(rows), dtype="Int64")
+    strata = {name: sessions[name].to_numpy() for name in cohort.sessions if name in cohort.subgroups}
     return pd.DataFrame(
         {
-            "protocol": protocol, "model": model, "target": TARGET, "design": DESIGN, "repeat": repeat,
+            "protocol": protocol, "model": model, "target": TARGET, "design": design, "repeat": repeat,
             "fold": 0, "unit": "call", "call_id": sessions["session_id"].to_numpy(),
             "caller_id": sessions["user_id"].to_numpy(), "segment": none, "frame": none, "time_s": np.nan,
             "y": sessions["label"].to_numpy(), **scores, **risks, "threshold": np.nan, "weight": weight,
+            **strata,
         }
     )  # fmt: skip
 
@@ -259,11 +166,11 @@ def run_protocol(
         record = kept_step(done)
         if record is None:
             fitted = fit_on_split(name, protocol, cohort, split, repeat, settings, pretrained)
-            fitted.model.save(models / f"repeat_{repeat}")
+            fitted.learned.save(models / f"repeat_{repeat}")
             write_parquet(tables[0], fitted.predictions)
-            write_parquet(tables[1], fitted.history)
-            held_out = sorted(set(_users(cohort, split.test)))
-            record = {"held_out": held_out, "seen": fitted.seen, "facts": fitted.facts}
+            write_parquet(tables[1], fitted.learned.history)
+            held_out = sorted(set(users_of(cohort, split.test)))
+            record = {"held_out": held_out, "seen": fitted.learned.seen, "facts": fitted.facts}
             keep_step(done, record, *tables)
         predictions.append(pd.read_parquet(tables[0]))
         histories.append(pd.read_parquet(tables[1]))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.schema import classes_of
-from voicerisk.deep.chats.protocol import NESTED, PUBLISHED
+from voicerisk.deep.chats.learning import NESTED, PUBLISHED
 from voicerisk.text.settings import TextSettings
 from voicerisk.validation import ValidationSettings, compute_metrics
 from voicerisk.validation.metrics.calibration import murphy
@@ -18,6 +18,7 @@ from voicerisk.validation.metrics.classes.decisions import (
 from voicerisk.validation.metrics.classes.one_against_rest import at_class_prevalence, one_against_rest
 from voicerisk.validation.metrics.discrimination import auroc
 
+DECIDED = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "youden_j")
 DUPLICATES = "row_bootstrap_duplicates_as_independent"
 PAPER_WARNING = (
     "The published protocol repeats what the paper did, flaws included: the test part was oversampled, "
@@ -121,7 +122,9 @@ def text_metrics(
     own = ValidationSettings(seed=settings.seed)
 
     def measure(table: pd.DataFrame) -> pd.DataFrame:
-        return compute_metrics(table, own, n_boot=settings.bootstraps, units=("call",))
+        return compute_metrics(
+            table, own, n_boot=settings.bootstraps, units=("call",), subgroups=settings.subgroup_columns
+        )
 
     metrics = measure(shown)
     # Classes are decided for by the likeliest one: that there is no cut is no news.
@@ -140,6 +143,60 @@ def text_metrics(
     if settings.prevalence and len(nested):
         moved = measure(at_class_prevalence(nested, settings.prevalence))
     return pd.concat(parts, ignore_index=True)[list(metrics.columns)], moved, list(dict.fromkeys(notes))
+
+
+def against_reference(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return two binary tables of any class against the reference class: of risks, and of decisions.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        The predictions table with several classes, the reference first.
+
+    Returns
+    -------
+    risks : DataFrame
+        y is 1 unless the class is the reference; p_raw and p are 1 minus the reference's.
+    decisions : DataFrame
+        The same with p_raw 1 where another class than the reference is the likeliest, cut at 0.5.
+    """
+    classes = classes_of(predictions)
+    score = predictions[[f"p_raw_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    gone = [f"{kind}_{name}" for name in classes for kind in ("p_raw", "p")]
+    risks = predictions.drop(columns=gone).assign(
+        y=(predictions["y"].astype(str) != classes[0]).astype("int64"),
+        p_raw=1.0 - predictions[f"p_raw_{classes[0]}"],
+        p=1.0 - predictions[f"p_{classes[0]}"],
+        threshold=np.nan,
+    )
+    return risks, risks.assign(p_raw=(score.argmax(axis=1) != 0).astype(np.float64), threshold=0.5)
+
+
+def any_metrics(shown: pd.DataFrame, settings: TextSettings) -> pd.DataFrame:
+    """Measure any class against the reference class.
+
+    Parameters
+    ----------
+    shown : DataFrame
+        From `shown_predictions`.
+    settings : TextSettings
+
+    Returns
+    -------
+    DataFrame
+        The schema of metrics.csv. Metrics of decisions are of the likeliest class (flagged: not the
+        reference), all others of the risk of any class.
+    """
+    own = ValidationSettings(seed=settings.seed)
+    risks, decisions = (
+        compute_metrics(
+            one, own, n_boot=settings.bootstraps, units=("call",), subgroups=settings.subgroup_columns
+        )
+        for one in against_reference(shown)
+    )
+    decided = decisions[decisions["metric"].isin(DECIDED)]
+    both = pd.concat([risks[~risks["metric"].isin(DECIDED)], decided], ignore_index=True)
+    return both.assign(**{"class": "any"})
 
 
 def brier_parts(shown: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from voicerisk.deep.chats.learning import Pretrained, final_split, learn, users_of
 from voicerisk.deep.chats.notes import spoken
-from voicerisk.deep.chats.protocol import Pretrained, run_protocol
+from voicerisk.deep.chats.protocol import run_protocol
 from voicerisk.deep.chats.study_file import TextStudy
+from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.errors import TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
@@ -21,15 +24,22 @@ from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import plain
 from voicerisk.text.characteristics import characteristics, group_differences
+from voicerisk.text.linear import session_vectors
+from voicerisk.text.ready import read_embeddings, read_scores
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
 
-TITLES = {"tfidf": "TF-IDF", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
+TITLES = {"tfidf": "TF-IDF", "linear": "Linear", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
 # What a fit depends on; figures, explanations and settings of them do not change it.
 FITTED_BY = (
-    "network", "encoder", "pooling", "vectors", "max_tokens", "max_words", "repeats", "seed", "test_share",
-    "validation_share",
+    "network", "encoder", "pooling", "prefix", "embeddings", "vectors", "scores", "max_tokens", "max_words",
+    "repeats", "seed", "test_share", "validation_share",
 )  # fmt: skip
+
+
+def titled(name: str) -> str:
+    """Return a model's name in words; ready scores keep the name that the study file gave them."""
+    return TITLES.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class TextResult:
         `flow.csv`.
     notes : tuple of str
         What every stage had to say.
+    any_class : DataFrame
+        `any_class.csv`: any class against the reference.
     """
 
     folder: Path
@@ -54,6 +66,7 @@ class TextResult:
     repeats: pd.DataFrame
     flow: pd.DataFrame
     notes: tuple[str, ...]
+    any_class: pd.DataFrame
 
 
 def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None = None) -> TextResult:
@@ -84,6 +97,7 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
     messages = study.folder / study.text.messages
     if not messages.is_file():
         raise TextError(f"There is no table of messages {messages} ([text] messages).")
+    _require_extra(study)
     identity = {"study": fingerprint(place=str(study.path)), "calls": sha256_file(messages)}
     folder = ResultsFolder(Path(out), identity)
     with folder.locked():
@@ -93,15 +107,27 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
         for protocol in study.text.protocols:
             for name in study.text.models:
                 run.protocol(protocol, name)
+        for name in study.text.models if "nested" in study.text.protocols else ():
+            run.final(name)
         run.metrics()
         run.explain()
         run.show()
         run.manifest()
         notes = [note for record in folder.records().values() for note in record["notes"]]
-        metrics, repeats, flow = (
-            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow")
+        metrics, repeats, flow, any_class = (
+            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow", "any_class")
         )
-        return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)))
+        return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)), any_class)
+
+
+def _require_extra(study: TextStudy) -> None:
+    """Raise before anything is computed where what the study asks for is not installed."""
+    if study.text.uses_encoder:
+        require_deep("A pretrained encoder", "torch", "transformers", "safetensors")
+    if {"t_mlp", "w2v_mlp"} & set(study.text.models):
+        require_deep("A network", "torch", "safetensors")
+    if study.text.explain.words and study.text.explain.models:
+        require_deep("[text.explain] words", "shap")
 
 
 class _Run:
@@ -172,12 +198,16 @@ class _Run:
 
     def pretrain(self) -> None:
         encoder = vectors = None
-        if "t_mlp" in self.text.models:
+        if self.text.uses_encoder:
             from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
 
             assert self.text.encoder is not None
-            place = self._input(self.text.encoder)
-            settings = EncoderSettings(place, self.text.max_tokens, self.text.pooling)
+            settings = EncoderSettings(
+                self._input(self.text.encoder),
+                self.text.max_tokens,
+                self.text.pooling,
+                prefix=self.text.prefix,
+            )
             encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
             mark = fingerprint(
                 sessions=self.stages.marks["sessions"],
@@ -189,7 +219,37 @@ class _Run:
             assert self.text.vectors is not None
             self.files["vectors"] = sha256_file(self._vector_file())
             vectors = self._read_vectors()
-        self.pretrained = Pretrained(encoder, vectors)
+        self.pretrained = Pretrained(
+            encoder, vectors, self.files.get("vectors", ""), self._session_vectors(encoder), self._scores()
+        )
+
+    def _session_vectors(self, encoder: CachedEncoder | None) -> np.ndarray | None:
+        """Return a vector a session: of the table of embeddings, or the mean over its messages."""
+        if "linear" not in self.text.models:
+            return None
+        if self.text.embeddings is None:
+            assert encoder is not None
+            return session_vectors(self.cohort.texts, encoder)
+        path = self._table(self.text.embeddings, "embeddings")
+        return read_embeddings(path, self.text.session, self._ids())
+
+    def _scores(self) -> dict[str, np.ndarray]:
+        return {
+            name: read_scores(
+                self._table(place, f"scores: {name}"), self.text.session, self._ids(), self.cohort.classes
+            )
+            for name, place in self.text.scores.items()
+        }
+
+    def _table(self, name: str, key: str) -> Path:
+        path = self._input(name)
+        if not path.is_file():
+            raise TextError(f"There is no file {path} ([text] {key}).")
+        self.files[name] = sha256_file(path)
+        return path
+
+    def _ids(self) -> list[str]:
+        return list(self.cohort.sessions["session_id"])
 
     def _embed(self, encoder: Any, move: Move) -> tuple[list[str], list[str]]:
         texts = sorted({text for texts in self.cohort.texts for text in texts})
@@ -222,11 +282,10 @@ class _Run:
         mark = fingerprint(
             sessions=self.stages.marks["sessions"],
             settings={key: settings[key] for key in FITTED_BY},
-            encoder=self.pretrained.encoder_identity if name == "t_mlp" else "",
-            vectors=self.files.get("vectors", "") if name == "w2v_mlp" else "",
+            **self._given(name),
             code=code_of(_Run._protocol, load_text_cohort, repeated_splits, "deep.networks.encoders"),
         )
-        title = f"{TITLES[name]}, {protocol}"
+        title = f"{titled(name)}, {protocol}"
         self.stages.run(stage, title, mark, lambda move: self._protocol(protocol, name, mark, move))
 
     def _protocol(self, protocol: str, name: str, mark: str, move: Move) -> tuple[list[str], list[str]]:
@@ -244,7 +303,44 @@ class _Run:
         saved = sorted(path for path in models.rglob("*") if path.is_file())
         names = [path.relative_to(self.folder.path).as_posix() for path in saved]
         written = [f"{part}.parquet", f"{part}_history.parquet", f"{part}.json", *names]
-        return written, spoken(TITLES[name], protocol, facts, history, self.text.network.epochs)
+        return written, spoken(titled(name), protocol, facts, history, self.text.network.epochs)
+
+    def _given(self, name: str) -> dict[str, str]:
+        """Return hashes of what a model was given before it saw a session."""
+        text = self.text
+        own = {"tfidf": None, "linear": text.embeddings, "t_mlp": None, "w2v_mlp": "vectors"} | dict(
+            text.scores
+        )
+        reads = name == "t_mlp" or (name == "linear" and text.embeddings is None)
+        place = own[name]
+        return {
+            "encoder": self.pretrained.encoder_identity if reads else "",
+            "table": "" if place is None else self.files[place],
+        }
+
+    def final(self, name: str) -> None:
+        """Learn from all sessions, by the nested recipe, the model that leaves."""
+        mark = fingerprint(
+            nested=self.stages.marks[f"nested-{name}"], code=code_of(_Run._final, load_text_cohort)
+        )
+        self.stages.run(
+            f"final-{name}", f"{titled(name)}, all sessions", mark, lambda move: self._final(name, move)
+        )
+
+    def _final(self, name: str, move: Move) -> tuple[list[str], list[str]]:
+        split = final_split(self.cohort, self.text)
+        learned = learn(name, "nested", self.cohort, split, self.text.repeats, self.text, self.pretrained)
+        folder = self.folder.file(f"models/final/{name}")
+        learned.save(folder)
+        # Beside the model, not in it: who taught it stays in the house.
+        write_json(folder / "provenance.json", {"seen": learned.seen, "facts": learned.facts}, PRIVATE)
+        move(1, 1)
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        n = len(set(users_of(self.cohort, split.train)))
+        said = (
+            f"{titled(name)}: models/final/{name} learned from all {len(split.train)} sessions of {n} users."
+        )
+        return [path.relative_to(self.folder.path).as_posix() for path in files], [said]
 
     def _parts(self, protocol: str) -> list[str]:
         return [f".state/parts/{protocol}-{name}" for name in self.text.models]
@@ -262,6 +358,7 @@ class _Run:
                 dict(self.text.prevalence),
                 self.text.compared_with,
                 self.text.seed,
+                list(self.text.subgroups),
             ],
             code=code_of(_Run._metrics),
         )
@@ -270,6 +367,7 @@ class _Run:
     def _metrics(self, move: Move) -> tuple[list[str], list[str]]:
         from voicerisk.deep.chats.results import (
             PAPER_WARNING,
+            any_metrics,
             brier_parts,
             by_repeat,
             shown_predictions,
@@ -292,11 +390,19 @@ class _Run:
         shown = shown_predictions(predictions, repeats)
         metrics, moved, notes = text_metrics(shown, predictions, self.text)
         write_csv(file("metrics.csv"), metrics)
+        write_csv(file("any_class.csv"), any_metrics(shown, self.text))
         write_csv(file("repeats.csv"), repeats)
         write_csv(file("brier_parts.csv"), brier_parts(shown))
         write_csv(file("tuning.csv"), pd.concat(histories, ignore_index=True))
         write_json(file("provenance.json"), provenance, PRIVATE)
-        written += ["metrics.csv", "repeats.csv", "brier_parts.csv", "tuning.csv", "provenance.json"]
+        written += [
+            "metrics.csv",
+            "any_class.csv",
+            "repeats.csv",
+            "brier_parts.csv",
+            "tuning.csv",
+            "provenance.json",
+        ]
         if moved is not None:
             write_csv(file("metrics_at_prevalence.csv"), moved)
             written.append("metrics_at_prevalence.csv")
@@ -328,7 +434,7 @@ class _Run:
                 code=code_of(_Run._explain),
             )
             work = partial(self._explain, protocol, name)
-            self.stages.run(f"explain-{name}", f"Explanations, {TITLES[name]}", mark, work)
+            self.stages.run(f"explain-{name}", f"Explanations, {titled(name)}", mark, work)
 
     def _explain(self, protocol: str, name: str, move: Move) -> tuple[list[str], list[str]]:
         from voicerisk.deep.chats.explain import write_explanations
@@ -339,7 +445,7 @@ class _Run:
         if encoder is not None:
             # Sessions with words left out are nobody's: their vectors are not kept.
             encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
-        model = load_text_model(place, encoder, self.pretrained.encoder_identity)
+        model = load_text_model(place, encoder, self.pretrained.encoder_identity, self.pretrained.vectors)
         token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
         out = self.folder.file("explanations")
         out.mkdir(exist_ok=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.deep.multitask.baselines import majority
-from voicerisk.deep.multitask.folds import Fold, make_folds
+from voicerisk.deep.multitask.folds import Fold, all_cases, make_folds
 from voicerisk.deep.multitask.inputs import Features
-from voicerisk.deep.multitask.model import fit_model
+from voicerisk.deep.multitask.model import MultitaskModel, fit_model
 from voicerisk.deep.multitask.prediction_rows import prediction_rows
 from voicerisk.deep.multitask.settings import NetworkSettings
 from voicerisk.errors import MultitaskError
@@ -67,7 +67,7 @@ class RunOutcome:
         protocol, model, experiment, repeat, fold and the history of training.
     provenance : list of dict
         model, experiment, repeat, fold, and the persons that the weights, the scaling, the stopping and the
-        temperature have seen.
+        recalibration have seen.
     """
 
     predictions: Mapping[str, pd.DataFrame]
@@ -159,6 +159,7 @@ def run_one(
             settings,
             start,
             published,
+            persons,
         )
         for task, found in model.predict(blocks, fold.test).items():
             tables[task].append(prediction_rows(run.protocol, run.model, task, fold, cases, classes, *found))
@@ -173,7 +174,7 @@ def run_one(
         histories.append(model.history.assign(**place))
         fit, stop = (sorted(set(persons[rows])) for rows in (fold.fit, fold.validation))
         saw: dict[str, Any] = {"weights": fit, "scaling": fit, "stopping": stop}
-        provenance.append({**place, "saw": saw if published else saw | {"temperature": stop}})
+        provenance.append({**place, "saw": saw if published else saw | {"recalibration": stop}})
         if progress is not None:
             progress(done + 1, len(folds))
     history = pd.concat(histories, ignore_index=True)
@@ -183,6 +184,41 @@ def run_one(
         history[[*place, *(name for name in history.columns if name not in place)]],
         provenance,
     )
+
+
+def fit_final(
+    run: Run,
+    cases: pd.DataFrame,
+    features: Features,
+    classes: Mapping[str, Sequence[str]],
+    validation_share: float,
+    settings: NetworkSettings,
+    seed: int,
+    repeats: int,
+) -> MultitaskModel:
+    """Train, by the recipe of a fold of the nested protocol, the model that leaves: no case is held out.
+
+    Parameters
+    ----------
+    run, cases, features, classes, settings, seed
+        As in `run_one`.
+    validation_share : float
+        Of the persons; there training is stopped and risks are recalibrated.
+    repeats : int
+        Of the study: the seeds of its folds are not used again.
+
+    Returns
+    -------
+    MultitaskModel
+    """
+    from voicerisk.deep.networks.training import seed_of
+
+    labels = {task: number for task, number in class_numbers(cases, classes).items() if task in run.tasks}
+    fit, validation = all_cases(cases, classes, validation_share, seed, repeats)
+    return fit_model(
+        features.of(run.combination), features.modalities, labels, classes, fit, validation, settings,
+        seed_of(seed, repeats, 0), persons=cases["person_id"].to_numpy(dtype=str),
+    )  # fmt: skip
 
 
 def run_experiments(

@@ -18,7 +18,7 @@ class Fold:
     ----------
     repeat, fold : int
     fit, validation, test : ndarray of int
-        Rows that weights and scaling learn from; rows on which training is stopped and the temperature
+        Rows that weights and scaling learn from; rows on which training is stopped and the recalibration
         learned; rows held out. In the published protocol `validation` is `test`, as the paper must have had
         it: no other rows were there to stop on.
     """
@@ -119,6 +119,30 @@ def make_folds(
             aside = chosen[place]
             folds.append(Fold(repeat, fold, train[~aside[train]], np.flatnonzero(aside), test))
     return tuple(folds)
+
+
+def all_cases(
+    cases: pd.DataFrame,
+    classes: Mapping[str, Sequence[str]],
+    validation_share: float,
+    seed: int,
+    repeats: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows to learn from and rows to stop on where no case is held out.
+
+    Parameters
+    ----------
+    cases, classes, validation_share, seed
+        As in `make_folds`.
+    repeats : int
+        Of the study: the draw is one that none of its folds made.
+    """
+    cells = person_cells(cases, classes)
+    code = cells.astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
+    place = cells.index.get_indexer(pd.Index(cases["person_id"]))
+    rng = generator(Stream.MULTITASK_VALIDATION, seed, repeats, 0)
+    aside = _aside(code, np.ones(len(code), dtype=bool), validation_share, rng)[place]
+    return np.flatnonzero(~aside), np.flatnonzero(aside)
 
 
 def _aside(code: np.ndarray, training: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from voicerisk.errors import MultitaskError
 
-FORMS = ("eq6", "kendall", "liebel_korner")
+FORMS = ("eq6", "liebel_korner")
 LIMIT = 6.0
 
 
@@ -16,14 +16,14 @@ class UncertaintyWeighting(nn.Module):
     form                  total                           weight of L_i at best
     ====================  ==============================  =====================
     ``eq6``               sum of exp(-s) L / 2 + s        1 / L
-    ``kendall``           sum of exp(-s) L + s / 2        1 / (2 L)
     ``liebel_korner``     sum of exp(-s) L / 2 + log(1 + exp(s))
                           1 / (2 v), v = (L + sqrt(L^2 + 8 L)) / 4
     ====================  ==============================  =====================
 
-    ``eq6`` is the paper's equation 6; ``kendall`` is Kendall, Gal and Cipolla (2018) for classification. Both
-    weigh tasks in the same ratio, L2 / L1, and have no lower bound: as a training loss goes to 0 the total
-    goes to minus infinity, so that nothing may be stopped or compared on it. ``liebel_korner`` (Liebel and
+    ``eq6`` is the paper's equation 6: twice the form of Kendall, Gal and Cipolla (2018) for regression, so
+    that tasks are weighed in the same ratio, L2 / L1. It has no lower bound: as a training loss goes to 0 the
+    total goes to minus infinity, so that nothing may be stopped or compared on it. ``liebel_korner`` (Liebel
+    and
     Koerner 2018) is never below 0 and tempers the ratio. The name "automatic weighted loss" that the paper
     uses is that of an implementation of the last form; which one was run cannot be known.
 
@@ -31,7 +31,7 @@ class UncertaintyWeighting(nn.Module):
     ----------
     n : int
         Number of tasks.
-    form : {'eq6', 'kendall', 'liebel_korner'}
+    form : {'eq6', 'liebel_korner'}
     """
 
     def __init__(self, n: int, form: str = "eq6") -> None:
@@ -49,15 +49,10 @@ class UncertaintyWeighting(nn.Module):
     @property
     def weights(self) -> Tensor:
         """What each loss is multiplied by at present."""
-        return torch.exp(-self.clamped) * (1.0 if self.form == "kendall" else 0.5)
+        return 0.5 * torch.exp(-self.clamped)
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the total of losses of shape (n,)."""
         s = self.clamped
-        if self.form == "eq6":
-            penalty = s
-        elif self.form == "kendall":
-            penalty = 0.5 * s
-        else:
-            penalty = nn.functional.softplus(s)
+        penalty = s if self.form == "eq6" else nn.functional.softplus(s)
         return (self.weights * losses + penalty).sum()

@@ -10,6 +10,7 @@ import pandas as pd
 from voicerisk.deep.multitask.inputs import Scaling, columns_by_modality, learn_scaling
 from voicerisk.deep.multitask.settings import NetworkSettings
 from voicerisk.errors import MultitaskError
+from voicerisk.validation.metrics.classes.recalibration import ClassRecalibration, temper_classes
 
 # Table 4 of the paper: warm-up ratio and dropout by (several modalities, several tasks).
 TABLE_4: Mapping[tuple[bool, bool], tuple[str, float, float]] = {
@@ -18,8 +19,6 @@ TABLE_4: Mapping[tuple[bool, bool], tuple[str, float, float]] = {
     (False, True): ("SMMTL", 0.35, 0.1),
     (True, True): ("MMMTL", 0.25, 0.1),
 }
-STEEPEST = 20.0
-LEAST_P = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,8 @@ class MultitaskModel:
         Classes of each task.
     scalings : mapping of str to Scaling
     network : SharedNetwork
-    slopes : mapping of str to float
-        1 / temperature of each task, learned on validation rows; 1 in the published protocol.
+    recalibrations : mapping of str to ClassRecalibration
+        Of each task, learned on validation rows; none in the published protocol.
     history : DataFrame
         One row an epoch: train_loss, log_loss (unweighted mean over tasks, of the validation rows), that of
         each task, the weight of each loss, chosen.
@@ -103,7 +102,7 @@ class MultitaskModel:
         classes: Mapping[str, Sequence[str]],
         scalings: Mapping[str, Scaling],
         network: Any,
-        slopes: Mapping[str, float],
+        recalibrations: Mapping[str, ClassRecalibration],
         history: pd.DataFrame,
     ) -> None:
         self.symbols = tuple(symbols)
@@ -111,7 +110,7 @@ class MultitaskModel:
         self.classes = {task: tuple(names) for task, names in classes.items()}
         self.scalings = dict(scalings)
         self.network = network
-        self.slopes = dict(slopes)
+        self.recalibrations = dict(recalibrations)
         self.history = history
 
     def matrix(
@@ -174,58 +173,8 @@ class MultitaskModel:
                 task: torch.softmax(logits.double(), dim=1).numpy()
                 for task, logits in self.network(x).items()
             }
-        return {task: (p, tempered(p, self.slopes[task])) for task, p in raw.items()}
-
-
-def tempered(p_raw: np.ndarray, slope: float) -> np.ndarray:
-    """Return risks proportional to p_raw to the power of `slope`; slope 1 changes nothing.
-
-    Parameters
-    ----------
-    p_raw : ndarray, shape (n, k)
-    slope : float
-        1 / temperature.
-
-    Returns
-    -------
-    ndarray, shape (n, k)
-    """
-    if slope == 1.0:
-        return p_raw
-    z = slope * np.log(np.clip(p_raw, LEAST_P, 1.0))
-    powered = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(powered / powered.sum(axis=1, keepdims=True))
-
-
-def learn_slope(p_raw: np.ndarray, y: np.ndarray) -> float:
-    """Learn 1 / temperature by maximum likelihood, with Platt's smoothed targets.
-
-    One number alone is learned: validation parts hold a dozen or two cases, and the shares of the classes
-    are those of training already.
-
-    Parameters
-    ----------
-    p_raw : ndarray, shape (n, k)
-    y : ndarray of int, shape (n,)
-
-    Returns
-    -------
-    float
-        In (0, 20].
-    """
-    from scipy.optimize import minimize_scalar
-
-    k = p_raw.shape[1]
-    n_of = np.bincount(y, minlength=k)[y].astype(np.float64)
-    target = np.repeat((1.0 / (n_of + k))[:, None], k, axis=1)
-    target[np.arange(len(y)), y] = (n_of + 1.0) / (n_of + k)
-
-    def loss(log_slope: float) -> float:
-        p = tempered(p_raw, float(np.exp(log_slope)))
-        return float(-(target * np.log(np.maximum(p, 1e-300))).sum())
-
-    found = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(STEEPEST)), method="bounded")
-    return float(np.exp(found.x))
+        fits = self.recalibrations
+        return {task: (p, fits[task](p) if task in fits else p) for task, p in raw.items()}
 
 
 def fit_model(
@@ -238,6 +187,7 @@ def fit_model(
     settings: NetworkSettings,
     seed: int,
     published: bool = False,
+    persons: np.ndarray | None = None,
 ) -> MultitaskModel:
     """Train one model.
 
@@ -250,11 +200,13 @@ def fit_model(
         Class numbers of each task to train; one task is single-task learning.
     classes : mapping of str to sequence of str
     fit, validation : ndarray of int
-        Rows; the second is where training is stopped and the temperature learned.
+        Rows; the second is where training is stopped and risks are recalibrated.
     settings : NetworkSettings
     seed : int
     published : bool
         Training may stop within the warm-up, and risks are not recalibrated, as published.
+    persons : ndarray of str, shape (n,), optional
+        Whose case each row is: in recalibration all cases of a person count as one.
 
     Returns
     -------
@@ -281,7 +233,7 @@ def fit_model(
     model = MultitaskModel(
         symbols, modalities, {task: classes[task] for task in labels},
         {symbol: learn_scaling(blocks[symbol], fit) for symbol in symbols}, None,
-        dict.fromkeys(labels, 1.0), pd.DataFrame(),
+        {}, pd.DataFrame(),
     )  # fmt: skip
     x_fit = torch.from_numpy(model.matrix(blocks, fit))
     x_stop = torch.from_numpy(model.matrix(blocks, validation))
@@ -323,8 +275,19 @@ def fit_model(
     model.network, model.history = network, trained.history
     if not published:
         raw = model.predict(blocks, validation)
-        model.slopes = {task: learn_slope(raw[task][0], labels[task][validation]) for task in labels}
+        weights = np.ones(len(validation)) if persons is None else _each_person_alike(persons[validation])
+        for task, names in model.classes.items():
+            # Half a case a class: one that no training row has is rare, not impossible.
+            counts = np.bincount(labels[task][fit], minlength=len(names)) + 0.5
+            model.recalibrations[task] = temper_classes(
+                raw[task][0], labels[task][validation], weights, counts / counts.sum()
+            )
     return model
+
+
+def _each_person_alike(persons: np.ndarray) -> np.ndarray:
+    _, of_person, counts = np.unique(persons, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[of_person])
 
 
 def _groups(network: Any, settings: NetworkSettings) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ from voicerisk.deep.multitask.inputs import Scaling
 from voicerisk.deep.multitask.model import MultitaskModel
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, replacing
+from voicerisk.validation.metrics.classes.recalibration import ClassRecalibration
 
-FORMAT = "voicerisk-multitask-1"
+FORMAT = "voicerisk-multitask-2"
 
 
 def save_model_file(model: MultitaskModel, path: Path) -> None:
@@ -34,7 +35,11 @@ def save_model_file(model: MultitaskModel, path: Path) -> None:
     }
     head = {
         "format": FORMAT, "symbols": model.symbols, "modalities": model.modalities,
-        "classes": model.classes, "slopes": model.slopes, "layers": _layers(model),
+        "classes": model.classes, "layers": _layers(model),
+        "recalibrations": {
+            task: {"slope": fit.slope, "offsets": fit.offsets.tolist(), "at_bound": fit.at_bound}
+            for task, fit in model.recalibrations.items()
+        },
     }  # fmt: skip
     with replacing(path, PRIVATE) as temporary:
         save_file(network | scaling, temporary, metadata={"model": json.dumps(head)})
@@ -86,8 +91,12 @@ def _built(head: dict[str, Any], tensors: dict[str, Any]) -> MultitaskModel:
     own = {name[8:]: value for name, value in tensors.items() if name.startswith("network.")}
     state = {name: torch.from_numpy(np.array(value)) for name, value in own.items()}
     network.load_state_dict(state)
+    fits = {
+        task: ClassRecalibration(one["slope"], np.array(one["offsets"]), one["at_bound"])
+        for task, one in head["recalibrations"].items()
+    }
     return MultitaskModel(
-        symbols, head["modalities"], head["classes"], scalings, network.eval(), head["slopes"], pd.DataFrame()
+        symbols, head["modalities"], head["classes"], scalings, network.eval(), fits, pd.DataFrame()
     )
 
 

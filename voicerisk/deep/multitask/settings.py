@@ -14,7 +14,7 @@ from voicerisk.pipeline.setting import require_choice, require_whole
 PRESETS = ("default", "paper", "both")
 CROPS = ("head", "center", "multi")
 DENOISERS = ("none", "spectral_gate")
-LOSSES = ("eq6", "kendall", "liebel_korner")
+LOSSES = ("eq6", "liebel_korner")
 EXPERIMENTS = ("severity", "risk", "both")
 MISSING = ("exclude", "mean")
 DEVICES = ("cpu", "gpu", "auto")
@@ -113,7 +113,7 @@ class NetworkSettings:
     hidden : tuple of int
         Units of each shared layer: linear, batch normalisation, ReLU, dropout (paper: depth and width not
         given).
-    loss : {'eq6', 'kendall', 'liebel_korner'}
+    loss : {'eq6', 'liebel_korner'}
         How the losses of two tasks are weighted; see `UncertaintyWeighting`.
     warmup, dropout : float or None
         None takes Table 4 of the paper, by number of modalities and tasks.
@@ -200,7 +200,7 @@ class MultitaskSettings:
     repeats : int
         Random divisions into folds (paper: 1).
     validation_share : float
-        Share of the training persons on whom training is stopped and temperature learned.
+        Share of the training persons on whom training is stopped and risks are recalibrated.
     bootstraps : int
         Resamples of persons.
     voice_scores : str or None

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicerisk.deep.extra import require_deep
 from voicerisk.deep.multitask.cases import Cases, load_cases
 from voicerisk.deep.multitask.comparisons import transfer_sentences
-from voicerisk.deep.multitask.experiments import Run, plan_runs, run_one
+from voicerisk.deep.multitask.experiments import Run, fit_final, plan_runs, run_one
 from voicerisk.deep.multitask.folds import make_folds
 from voicerisk.deep.multitask.inputs import Features
+from voicerisk.deep.multitask.model_file import save_model_file
 from voicerisk.deep.multitask.sound import Denoiser
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.errors import MultitaskError
@@ -105,6 +107,7 @@ def run_multitask(
         raise MultitaskError(
             'A denoiser of your own needs an attribute version = "..." so that results can be resumed.'
         )
+    require_deep("A multitask study", "torch", "transformers", "safetensors")
     cases = load_cases(study.settings, study.folder)
     table = study.folder / study.settings.cases
     identity = {"study": fingerprint(place=str(study.path)), "calls": sha256_file(table)}
@@ -257,6 +260,7 @@ class _Run:
                         demographics_only(protocol, task, table, columns, self.classes, folds)
                     )
         outputs = ["history.csv", "provenance.json"]
+        outputs += [_model_name(run) for run in runs if run.protocol == "nested"]
         for task in self.classes:
             for name, parts in (("predictions", predictions[task]), ("missing_modality", hidden[task])):
                 if parts:
@@ -290,6 +294,12 @@ class _Run:
         files = {name: place / f"{run.key}.{name}.parquet" for name in sorted(tables)}
         for name, file in files.items():
             write_parquet(file, tables[name])
+        if run.protocol == "nested":
+            final = fit_final(
+                run, self.loaded.table, self._embed(), self.classes, settings.validation_share,
+                settings.network, settings.seed, settings.repeats,
+            )  # fmt: skip
+            save_model_file(final, self.folder.file(_model_name(run)))
         # Without it a run was cut short and is trained again.
         keep_step(place / f"{run.key}.json", list(files), *files.values())
         return tables
@@ -377,6 +387,11 @@ class _Run:
             pd.read_csv(self.folder.file("flow.csv")),
             tuple(dict.fromkeys([*self.warnings(), *notes])),
         )
+
+
+def _model_name(run: Run) -> str:
+    """Return where the model that leaves lies in the results folder."""
+    return f"models/final/{run.experiment}-{run.combination.replace('+', '_')}.safetensors"
 
 
 def _packed(saw: Mapping[str, Any]) -> str:

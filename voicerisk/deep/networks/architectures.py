@@ -67,7 +67,8 @@ class WordNetwork(nn.Module):
 
     def __init__(self, vectors: Tensor, classes: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.register_buffer("vectors", vectors)
+        # Not learned, and words may be others when sessions are scored: no part of the saved weights.
+        self.register_buffer("vectors", vectors, persistent=False)
         self.convolution = nn.Conv1d(
             vectors.shape[1], settings.filters, settings.kernel, padding=settings.kernel // 2
         )

@@ -7,7 +7,6 @@ text itself. Files are written 0600 and folders 0700.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -110,19 +109,6 @@ class EmbeddingCache:
 
 def _shard_name(keys: np.ndarray, vectors: np.ndarray) -> str:
     return hashlib.sha256(keys.tobytes() + vectors.tobytes()).hexdigest()[:32]
-
-
-class Embeds(Protocol):
-    """Whatever turns texts into vectors."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        ...
-
-    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Return one vector a text."""
-        ...
 
 
 class CachedEncoder:

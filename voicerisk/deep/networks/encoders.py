@@ -16,7 +16,7 @@ from voicerisk.errors import ModelError
 from voicerisk.files import sha256_file
 from voicerisk.types import Progress
 
-POOLINGS = ("mean", "first")
+POOLINGS = ("mean", "first", "last")
 # Raised whenever the same folder and settings would give other numbers.
 ENCODING_VERSION = 1
 
@@ -31,16 +31,19 @@ class EncoderSettings:
         Holds config.json, model.safetensors (or its shards) and the tokenizer's files.
     max_tokens : int
         Longer texts are cut after so many tokens, special tokens included; the cut texts are counted.
-    pooling : {'mean', 'first'}
-        Mean over the tokens of the text, or the first token's vector.
+    pooling : {'mean', 'first', 'last'}
+        Mean over the tokens of the text, or the first or last token's vector.
     batch : int
         Texts a batch.
+    prefix : str
+        Written before every text, as some models ask for (E5: "query: ").
     """
 
     folder: Path
     max_tokens: int = 64
     pooling: str = "mean"
     batch: int = 32
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
@@ -154,6 +157,8 @@ class TextEncoder:
     def identity(self) -> str:
         """Hash of the model folder and of the settings that change an embedding."""
         asked = f"{self.settings.max_tokens} {self.settings.pooling}"
+        if self.settings.prefix:
+            asked += f" {self.settings.prefix}"
         return hashlib.sha256(f"{folder_identity(self.settings.folder)} {asked}".encode()).hexdigest()
 
     @cached_property
@@ -202,8 +207,9 @@ class TextEncoder:
         if not texts:
             return [], 0
         with quiet_transformers():
-            kept = self.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
-            full = self.tokenizer(list(texts))["input_ids"]
+            asked = [self.settings.prefix + text for text in texts]
+            kept = self.tokenizer(asked, truncation=True, max_length=most)["input_ids"]
+            full = self.tokenizer(asked)["input_ids"]
         cut = sum(len(long) > len(short) for long, short in zip(full, kept, strict=True))
         return kept, cut
 
@@ -241,6 +247,8 @@ class TextEncoder:
             hidden = hidden.last_hidden_state[:, :longest].cpu()
             if self.settings.pooling == "first":
                 pooled = hidden[:, 0]
+            elif self.settings.pooling == "last":
+                pooled = hidden[torch.arange(len(ids)), mask.sum(1) - 1]
             else:
                 weight = mask.unsqueeze(-1).to(hidden.dtype)
                 pooled = (hidden * weight).sum(1) / weight.sum(1)

@@ -283,6 +283,13 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
         yield Picture("settling", read_table(folder.path, "settling"))
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
+    if has_table(folder.path, "also/scores"):
+        scored = read_table(folder.path, "also/scores")
+        drawn = scored[["call_id", "caller_id", "threshold", "learned"]]
+        yield Picture(
+            "predicted_observed--with_the_middle",
+            drawn.assign(y=scored["rating"], predicted=scored["p_raw"], of="score of the call"),
+        )
 
 
 def _relevant(study: Study) -> dict[str, float]:

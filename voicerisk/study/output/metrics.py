@@ -23,6 +23,7 @@ from voicerisk.validation.metrics.compute import ONE_CLASS
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
 from voicerisk.validation.metrics.paired import paired_differences
+from voicerisk.validation.metrics.service_cuts import service_cuts
 from voicerisk.validation.metrics.settling import settled_after, settling
 
 PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "python-glmnet", "soundfile",
@@ -68,6 +69,7 @@ def write_metrics(
     write_csv(folder.file("comparisons.csv"), comparisons)
     out_of_bag = cut_stability(predictions, study.validation)
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
+    write_csv(folder.file("service_cuts.csv"), service_cuts(predictions, study.validation))
     if study.validation.strata:
         notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
     write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds"))
@@ -110,6 +112,7 @@ def write_metrics(
         "comparisons.csv",
         "thresholds.csv",
         "thresholds_out_of_bag.csv",
+        "service_cuts.csv",
         "tuning.csv",
         "folds.csv",
         "provenance.json",

@@ -21,6 +21,8 @@ from voicerisk.report import (
     thresholds_table,
 )
 from voicerisk.report.rivals import rivals_table
+from voicerisk.report.scale_tables import decisions_table, spectrum_effect_table
+from voicerisk.report.service_cuts import service_cuts_table
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.settings import Study
 
@@ -109,6 +111,15 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     if len(comparisons):
         yield comparison_table(comparisons)
     yield thresholds_table(read_table(folder.path, "thresholds"))
+    cuts = read_table(folder.path, "service_cuts")
+    if len(cuts):
+        yield service_cuts_table(cuts)
+    if has_table(folder.path, "also/decisions"):
+        spectrum, decided, flagged = (
+            read_table(folder.path, f"also/{name}") for name in ("spectrum", "decisions", "flagged")
+        )
+        yield spectrum_effect_table(spectrum)
+        yield decisions_table(decided, flagged)
     if study.biomarkers.frames is None:
         yield biomarker_table(catalogue(), study.biomarkers.markers)
     predictions = [

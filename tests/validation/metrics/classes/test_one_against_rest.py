@@ -10,7 +10,7 @@ from voicerisk.validation.metrics.classes.one_against_rest import (
     class_decision_curves,
     one_against_rest,
 )
-from voicerisk.validation.metrics.classes.recalibration import recalibrate_classes
+from voicerisk.validation.metrics.classes.recalibration import recalibrate_classes, temper_classes
 
 CLASSES = ("NS", "SI", "ASE")
 
@@ -207,3 +207,30 @@ def test_brier_skill_is_one_less_the_ratio_and_needs_the_same_calls():
     assert round(100 * (1 - 0.10 / 0.18), 1) == 44.4
     with pytest.raises(ValidationError, match="not run on the same calls"):
         brier_skill(both.drop(index=both.index[0]).reset_index(drop=True).drop(index=0), "base", n_boot=100)
+
+
+def test_one_slope_about_known_shares():
+    rng = np.random.default_rng(0)
+    shares = np.array([0.7, 0.2, 0.1])
+    p = rng.dirichlet(6 * shares, size=4000)
+    y = np.array([rng.choice(3, p=one) for one in p])
+    known = np.bincount(y, minlength=3) / len(y)
+    # Sharpened about the shares by 3, risks come back with a slope of 1/3.
+    z = 3 * (np.log(np.clip(p, 1e-6, 1)) - np.log(known)) + np.log(known)
+    sharp = np.exp(z - z.max(axis=1, keepdims=True))
+    sharp /= sharp.sum(axis=1, keepdims=True)
+    for scores, slope in ((p, 1.0), (sharp, 1 / 3)):
+        found = temper_classes(scores, y, np.ones(len(y)), known)
+        # Four standard errors of this sample.
+        assert found.slope == pytest.approx(slope, rel=0.1)
+    # Scores that say nothing: every risk comes near the share of its class, not near 1/3.
+    noise = rng.dirichlet(np.ones(3), size=4000)
+    flat = temper_classes(noise, y, np.ones(len(y)), known)
+    assert flat.slope < 0.05
+    np.testing.assert_allclose(flat(noise).mean(axis=0), known, atol=0.02)
+    # A few rows that the scores separate: the weak prior keeps the slope finite, and no target is smoothed.
+    few = temper_classes(
+        np.array([[0.9, 0.1], [0.1, 0.9]] * 6), np.array([0, 1] * 6), np.ones(12), np.array([0.5, 0.5])
+    )
+    assert 1 < few.slope < 20 and not few.at_bound
+    assert few(np.array([[0.1, 0.9]]))[0, 1] > 0.95
