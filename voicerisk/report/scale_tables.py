@@ -174,7 +174,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     ...     [{"design": "loco", "metric": name, "estimate": value, "n": 40, "n_callers": 40}
     ...      for name, value in rows]
     ... )
-    >>> scale_answer(table)[0][:74]
+    >>> scale_answer(table)[0][:73]
     'On 40 calls of callers left out the model explains 21% of the variance of'
     """
     design = _designs(metrics)[0]
