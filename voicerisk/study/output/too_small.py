@@ -15,9 +15,9 @@ from voicerisk.study.protocols import part_of
 from voicerisk.study.settings import Study
 
 SUPPOSED = 0.75  # AUROC of the best score of a study that could find one
-COHORTS = 8
+COHORTS = 6
 INNER_FOLDS = 5  # enough to tell whether a model learns
-LARGER = (1, 2, 4)
+LARGER = (1, 3)
 MOST = 640
 
 
