@@ -205,14 +205,14 @@ IDENTITY = ("protocol", "model", "target", "design", "unit", "class", "subgroup"
 HEADLINE = ["grouped_kfold", "loco", "holdout", "external"]
 
 
-# Measured by benchmarks/evidence/intervals.py; docs/validation.md has the cohorts and the Monte Carlo errors.
+# Measured by benchmarks/evidence/intervals.py; docs/coverage.md has the cohorts and the Monte Carlo errors.
 COVERAGE = (
     "Measured on AUROCs, 95% intervals given these scores cover 79 to 91%, those of the whole procedure "
-    "94 to 98% (docs/validation.md)."
+    "94 to 98% (docs/coverage.md)."
 )
 GIVEN_SCORES = f"Intervals resample callers, given these scores. {COVERAGE}"
 GIVEN_SHORT = "Intervals resample callers, given these scores."  # inside a figure; its caption says the rest
-WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/validation.md)."
+WIDER = "Intervals resample callers and are widened for what learning adds (coverage: docs/coverage.md)."
 WIDER_SHORT = "Intervals resample callers and are widened for what learning adds."
 # COVERAGE is of cross-validated scores of one outcome; for models of several classes none was measured.
 GIVEN_MODELS = (

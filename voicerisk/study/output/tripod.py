@@ -146,7 +146,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         for part in (
             f"{positive / curves:.2f} callers with the outcome for each candidate parameter, "
             f"{positive / candidates:.2f} for each degree of freedom",
-            "intervals are widened for the variance of learning by an approximation (docs/validation.md)",
+            "intervals are widened for the variance of learning by an approximation (docs/coverage.md)",
             facts.get("audit_flags", "the audit was not run"),
         )
     )

@@ -23,7 +23,7 @@ def widening(folds: int) -> float:
     A bootstrap of the scores of k folds takes the models as given. Test and training callers change roles,
     so that scores of different folds go together. Nadeau and Bengio (2003, *Machine Learning* 52:239-281)
     replace the variance s2 / k of the mean over k folds by (1 / k + test / training) s2; with k folds
-    test / training is 1 / (k - 1), which is this factor. It is an approximation; docs/validation.md has its
+    test / training is 1 / (k - 1), which is this factor. It is an approximation; docs/coverage.md has its
     coverage measured.
 
     Parameters

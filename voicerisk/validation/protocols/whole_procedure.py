@@ -70,7 +70,7 @@ class FullProcedure:
 
         Out-of-bag values are about as many standard errors apart as cross-validated ones of new cohorts:
         those left out are fewer, but all come from the same callers. That is an approximation, not a theorem;
-        docs/validation.md has its coverage measured, beside that of the interval given scores.
+        docs/coverage.md has its coverage measured, beside that of the interval given scores.
 
         Parameters
         ----------
