@@ -34,8 +34,8 @@ def repeatability(segments: pd.DataFrame, markers: Sequence[str]) -> pd.DataFram
         times the spread of a call's mean. mdc_from says where that comes from: `calls`, from callers with
         several calls; else `segments`, from segments within calls (sd / sqrt(segments a call), harmonic
         mean), which leaves out how a caller differs from day to day and is a lower bound. n_callers_again:
-        callers with several calls; of these icc_calls and sd_within_caller, from means of calls. NaN below three
-        groups with two or more members.
+        callers with several calls; of these icc_calls and sd_within_caller, from means of calls. NaN below
+        three groups with two or more members.
 
     References
     ----------
