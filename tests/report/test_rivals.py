@@ -39,35 +39,48 @@ def comparisons():
 
 def test_the_sentence_sets_the_nested_model_beside_the_best_of_them(metrics, comparisons):
     said = rivals_line(metrics, comparisons)
-    assert "ridge on call means had AUROC 0.71 and elastic net on call summaries had AUROC 0.64" in said
-    assert "the nested model lies 0.01 below the best of them, ridge on call means" in said
-    assert "−0.11 to 0.09" in said
+    told = (
+        "Two simple models on the same folds (grouped k-fold) had AUROC 0.71 and 0.64 (ridge on call means, "
+        "elastic net on call summaries)"
+    )
+    assert said.startswith(f"{told}; the nested model had 0.")
+    assert (
+        "neither shown to be better nor shown to be worse than the best of them, ridge on call means "
+        "(difference \N{MINUS SIGN}0.01, 95% interval \N{MINUS SIGN}0.11 to 0.09)." in said
+    )
+    assert said.endswith("The best was chosen on the same calls, which flatters it.")
+    for lower, upper, shown in ((0.01, 0.2, "better"), (-0.2, -0.01, "worse")):
+        ends = comparisons.assign(lower=lower, upper=upper)
+        assert f", {shown} than the best of them, ridge on call means (" in rivals_line(metrics, ends)
     assert rivals_line(both_protocols()) == "" and rivals_table(both_protocols()) is None
     published = comparisons.assign(other_protocol="published")
-    assert rivals_line(metrics, published) == rivals_line(metrics)
+    assert rivals_line(metrics, published) == rivals_line(metrics) == f"{told}."
 
 
-def test_what_the_voice_adds_has_a_sentence_of_its_own(metrics, comparisons):
+@pytest.mark.parametrize(
+    ("area", "gap", "lower", "upper", "ending"),
+    [
+        (0.55, 0.3, 0.1, 0.5, "; the voice adds about 0.30 (95% interval 0.10 to 0.50)."),
+        (0.55, 0.1, 0.0, 0.2, "; no gain over the covariates is shown (difference 0.10, 95% interval 0.00 to"
+                              " 0.20)."),
+        (0.8, -0.2, -0.3, -0.1, "; with the voice the nested model does worse (difference "
+                                "\N{MINUS SIGN}0.20, 95% interval \N{MINUS SIGN}0.30 to "
+                                "\N{MINUS SIGN}0.10)."),
+        (0.3, 0.5, 0.3, 0.7, "compare the nested model with 0.5; no difference from it is taken."),
+    ],
+)  # fmt: skip
+def test_what_the_voice_adds_is_said_only_where_it_is_shown(
+    metrics, comparisons, area, gap, lower, upper, ending
+):
     row = metrics[metrics["model"] == "ridge_means"].iloc[0].to_dict()
-    table = pd.concat(
-        [metrics, pd.DataFrame([row | {"model": "no_voice", "estimate": 0.95}])], ignore_index=True
-    )
+    own = pd.DataFrame([row | {"model": "no_voice", "estimate": area}])
     pair = comparisons.iloc[0].to_dict()
-    gaps = pd.concat(
-        [
-            comparisons,
-            pd.DataFrame([pair | {"other_model": "no_voice", "difference": 0.3, "lower": 0.1, "upper": 0.5}]),
-        ],
-        ignore_index=True,
-    )
-    said = rivals_line(table, gaps)
+    pair |= {"other_model": "no_voice", "difference": gap, "lower": lower, "upper": upper}
+    said = rivals_line(pd.concat([metrics, own]), pd.concat([comparisons, pd.DataFrame([pair])]))
     # It is no simple model of the voice, and not the best of them.
-    assert "the best of them, ridge on call means" in said
-    assert (
-        "Covariates without voice had AUROC 0.95 on these folds; the nested model lies 0.30 above that"
-        in said
-    )
-    assert "0.10 to 0.50" in said
+    assert "Two simple models" in said and "the best of them, ridge on call means" in said
+    assert f"the nested model's other columns alone had AUROC {area:.2f} on these folds" in said
+    assert said.endswith(ending)
 
 
 def test_tables_have_a_row_a_model(metrics, comparisons):

@@ -1,15 +1,19 @@
 """The simple models of a study are what they say they are."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.study.design import ModelTables
 from voicerisk.study.rivals import (
     LAMBDAS,
     MIX,
     RIDGES,
+    beside_the_markers,
     elastic_net_path,
     ridge_path,
     simple_models,
@@ -86,3 +90,31 @@ def test_the_model_without_voice_is_given_no_marker():
     assert sorted(rows) == ["age", "call_id", "service = x", "service = y", "service = z", "sex = male"]
     assert rows["sex = male"].tolist() == [0.0, 1.0, 0.0] and np.isnan(rows["age"].iloc[1])
     assert without_voice(tables, ["country", "unknown"]) is None
+
+
+@pytest.mark.parametrize(
+    ("family", "columns"),
+    [
+        (("linear", "by_level"), ["age", "site = a", "site = b", "site = one of c, d"]),
+        (("gamboost",), ["age", "site = a", "site = b", "site = one of c, d"]),
+        (("linear", "curves"), ["age"]),  # no member knows the levels
+    ],
+)
+def test_the_model_without_voice_is_given_no_more_than_the_nested_model(family, columns):
+    calls = pd.DataFrame(
+        {"call_id": list("vwxyz"), "caller_id": list("vwxyz"), "y": [1, 0, 1, 0, 1], "n_frames": 3,
+         "site": list("abcda"), "age": [30.0, 40.0, 50.0, 60.0, 70.0], "weight": [1.0, 2.0, 3.0, 4.0, 5.0]}
+    )  # fmt: skip
+    frames = pd.DataFrame({"call_id": list("vwxyz"), "segment": 0, "x": 1.0})
+    site = Moderator("site", ("a", "b", "c", "d"), ("c", "d"))
+    tables = ModelTables(calls, frames, frames, ("x",), site)
+    study = SimpleNamespace(
+        cohort=SimpleNamespace(moderator_column="site", covariates=("age", "weight")),
+        boost=SimpleNamespace(covariates=("age",)),
+        validation=SimpleNamespace(family=family),
+    )
+    rows = beside_the_markers(study, tables).rows
+    assert sorted(rows.drop(columns="call_id")) == columns
+    study.boost.covariates = ()
+    alone = beside_the_markers(study, tables)
+    assert (alone is None) == (columns == ["age"])

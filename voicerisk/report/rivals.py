@@ -27,9 +27,12 @@ HEADS = {
     "calibration_slope": "Calibration slope",
 }
 
+COUNTS = {2: "Two", 3: "Three"}
+NO_ORDER = 0.5  # AUROC of scores that know nothing
+
 
 def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> str:
-    """Say the AUROC of the simple models on the headline's folds, and how far nested lies from the best.
+    """Say the AUROC of the simple models on the headline's folds, and what is shown of the nested model.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) 
     >>> row = {"protocol": "rival", "model": "ridge_means", "design": "loco", "unit": "call",
     ...     "subgroup": "all", "metric": "auroc", "estimate": 0.7, "lower": 0.5, "upper": 0.9}
     >>> rivals_line(pd.DataFrame([row]))
-    'On the same folds (leave one caller out) ridge on call means had AUROC 0.70.'
+    'A simple model, ridge on call means, had AUROC 0.70 on the same folds (leave one caller out).'
     """
     calls = _of_calls(metrics)
     if calls.empty:
@@ -57,27 +60,73 @@ def rivals_line(metrics: pd.DataFrame, comparisons: pd.DataFrame | None = None) 
     if areas.empty:
         return ""
     design = str(calls["design"].iloc[0])
-    compared = None if comparisons is None or comparisons.empty else comparisons
-    voices = areas.drop(NO_VOICE, errors="ignore")
     said = []
+    voices = areas.drop(NO_VOICE, errors="ignore")
     if len(voices):
-        told = [f"{rival_name(name)} had AUROC {number(value)}" for name, value in voices.items()]
-        listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-        best = voices.idxmax()
-        whom = "it" if len(voices) == 1 else f"the best of them, {rival_name(best)}"
-        said.append(f"On the same folds ({DESIGNS[design]}) {listed}{_gap(compared, design, best, whom)}.")
+        said += _voices(metrics, comparisons, design, voices)
     if NO_VOICE in areas:
-        gap = _gap(compared, design, NO_VOICE, "that: so much the voice adds")
-        said.append(
-            f"{rival_name(NO_VOICE).capitalize()} had AUROC {number(areas[NO_VOICE])} on these folds{gap}."
-        )
+        said.append(_no_voice(comparisons, design, float(areas[NO_VOICE])))
     return " ".join(said)
 
 
-def _gap(comparisons: pd.DataFrame | None, design: str, model: object, whom: str) -> str:
-    """Say how far the nested model lies from another; empty where nothing compares them."""
-    if comparisons is None:
-        return ""
+def _voices(
+    metrics: pd.DataFrame, comparisons: pd.DataFrame | None, design: str, areas: pd.Series
+) -> list[str]:
+    """Say how far the models of the voice came, and the nested one beside the best of them."""
+    where, values = f"on the same folds ({DESIGNS[design]})", [number(value) for value in areas]
+    names = ", ".join(rival_name(name) for name in areas.index)
+    if len(areas) == 1:
+        told, best = f"A simple model, {names}, had AUROC {values[0]} {where}", "it"
+    else:
+        many = COUNTS.get(len(areas), str(len(areas)))
+        listed = f"{', '.join(values[:-1])} and {values[-1]}"
+        told = f"{many} simple models {where} had AUROC {listed} ({names})"
+        best = f"the best of them, {rival_name(areas.idxmax())}"
+    rows = _nested(metrics, design)
+    nested = rows.loc[rows["metric"] == "auroc", "estimate"].to_numpy(dtype=float)
+    gap = _gap(comparisons, design, areas.idxmax())
+    if not len(nested) or gap is None:
+        return [f"{told}."]
+    _, lower, upper = gap
+    if lower > 0:
+        shown = f"better than {best}"
+    elif upper < 0:
+        shown = f"worse than {best}"
+    elif lower <= 0 <= upper:
+        shown = f"neither shown to be better nor shown to be worse than {best}"
+    else:
+        shown = f"beside {best}"
+    lines = [f"{told}; the nested model had {number(nested[0])}, {shown} ({_ends(*gap)})."]
+    return lines if len(areas) == 1 else [*lines, "The best was chosen on the same calls, which flatters it."]
+
+
+def _no_voice(comparisons: pd.DataFrame | None, design: str, area: float) -> str:
+    """Say what the voice adds to what else the nested model is given, where that is shown."""
+    told = (
+        f"Without the voice, the nested model's other columns alone had AUROC {number(area)} on these folds"
+    )
+    if area < NO_ORDER:
+        return (
+            f"{told}, which is below one half by chance or by the design of the folds: compare the nested "
+            "model with 0.5; no difference from it is taken."
+        )
+    gap = _gap(comparisons, design, NO_VOICE)
+    if gap is None:
+        return f"{told}."
+    difference, lower, upper = gap
+    if lower > 0:
+        return f"{told}; the voice adds about {number(difference)} ({_interval(lower, upper)})."
+    if upper < 0:
+        return f"{told}; with the voice the nested model does worse ({_ends(*gap)})."
+    if lower <= 0 <= upper:
+        return f"{told}; no gain over the covariates is shown ({_ends(*gap)})."
+    return f"{told} ({_ends(*gap)})."
+
+
+def _gap(comparisons: pd.DataFrame | None, design: str, model: object) -> tuple[float, float, float] | None:
+    """Return nested minus another model in AUROC, with its interval; None where nothing compares them."""
+    if comparisons is None or comparisons.empty:
+        return None
     gap = one_difference(comparisons)
     gap = gap[
         (gap["other_protocol"] == RIVAL)
@@ -86,15 +135,24 @@ def _gap(comparisons: pd.DataFrame | None, design: str, model: object, whom: str
         & (gap["metric"] == "auroc")
     ]
     if gap.empty:
-        return ""
+        return None
     row = gap.iloc[0]
-    side = "above" if row["difference"] >= 0 else "below"
-    ends = (
-        ""
-        if pd.isna(row["lower"])
-        else f" (95% interval of the difference {number(row['lower'])} to {number(row['upper'])})"
-    )
-    return f"; the nested model lies {number(abs(row['difference']))} {side} {whom}{ends}"
+    return float(row["difference"]), float(row["lower"]), float(row["upper"])
+
+
+def _ends(difference: float, lower: float, upper: float) -> str:
+    said = f"difference {number(difference)}"
+    return said if lower != lower else f"{said}, {_interval(lower, upper)}"
+
+
+def _interval(lower: float, upper: float) -> str:
+    return f"95% interval {number(lower)} to {number(upper)}"
+
+
+def _nested(metrics: pd.DataFrame, design: str) -> pd.DataFrame:
+    """Return the rows of calls of the nested protocol in a design."""
+    rows = one_interval(whole_group(without_rivals(metrics)))
+    return rows[(rows["protocol"] == "nested") & (rows["design"] == design) & (rows["unit"] == "call")]
 
 
 def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:
@@ -109,11 +167,7 @@ def rivals_table(metrics: pd.DataFrame) -> PublicationTable | None:
     if calls.empty:
         return None
     design = str(calls["design"].iloc[0])
-    nested = one_interval(whole_group(without_rivals(metrics)))
-    nested = nested[
-        (nested["protocol"] == "nested") & (nested["design"] == design) & (nested["unit"] == "call")
-    ]
-    rows = [["Nested protocol", *_cells(nested)]]
+    rows = [["Nested protocol", *_cells(_nested(metrics, design))]]
     rows += [
         [rival_name(name).capitalize(), *_cells(part)] for name, part in calls.groupby("model", sort=False)
     ]

@@ -14,6 +14,7 @@ from voicerisk.study.covariates import covariate_columns
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
+from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.rivals import Rival, run_rival
 from voicerisk.validation.settings import ValidationSettings
 
@@ -51,7 +52,7 @@ def simple_models(tables: ModelTables) -> tuple[Rival, ...]:
 
 
 def without_voice(tables: ModelTables, names: Sequence[str]) -> Rival | None:
-    """Return the model that hears no voice: a ridge logistic on covariates and the moderator alone.
+    """Return the model that hears no voice: a ridge logistic on columns of the calls alone.
 
     Parameters
     ----------
@@ -70,6 +71,35 @@ def without_voice(tables: ModelTables, names: Sequence[str]) -> Rival | None:
         return None
     rows = covariate_columns(calls, known)
     return Rival(NO_VOICE, rows.assign(call_id=calls["call_id"]), ridge_path)
+
+
+def beside_the_markers(study: Study, tables: ModelTables) -> Rival | None:
+    """Return the model without voice on what the nested protocol is given beside the markers, no more.
+
+    Were it given more, the nested model minus it would not be what the voice adds. So [cohort] covariates
+    are left out, and the moderator where no member of the family knows its levels; levels that share a curve
+    are one level here too.
+
+    Parameters
+    ----------
+    study : Study
+    tables : ModelTables
+
+    Returns
+    -------
+    Rival or None
+        None where the nested protocol is given markers alone.
+    """
+    names = list(study.boost.covariates)
+    moderator, family = tables.moderator, study.validation.family
+    if moderator is not None and any(name == BOOSTED or name.endswith("by_level") for name in family):
+        names.insert(0, moderator.name)
+        if moderator.shared:
+            level = np.array(moderator.levels, dtype=object)[moderator.codes(tables.calls[moderator.name])]
+            own = pd.Series(level, index=tables.calls.index)
+            own = own.mask(own.isin(moderator.shared), f"one of {', '.join(moderator.shared)}")
+            tables = replace(tables, calls=tables.calls.assign(**{moderator.name: own}))
+    return without_voice(tables, names)
 
 
 def ridge_path(known: Floats, y: Floats, weights: Floats, new: Floats) -> Floats:
@@ -104,8 +134,7 @@ def run_rivals_stage(
     designs = study.validation.designs
     headline = "grouped_kfold" if "grouped_kfold" in designs else designs[0]
     settings = replace(study.validation, designs=(headline,))
-    names = [study.cohort.moderator_column, *study.cohort.covariates, *study.boost.covariates]
-    alone = without_voice(tables, [name for name in names if name is not None])
+    alone = beside_the_markers(study, tables)
     rivals = (*simple_models(tables), *([alone] if alone is not None else []))
     write_parquet(folder.file(f"{PREDICTIONS}.parquet"), judged(rivals, calls, settings, move))
     return [f"{PREDICTIONS}.parquet"], []

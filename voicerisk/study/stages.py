@@ -233,7 +233,7 @@ class StudyStages(Stages):
             extract=self.marks["extract"],
             levels=study.biomarkers.levels,
             strata=study.cohort.strata,
-            covariates=(study.cohort.covariates, study.boost.covariates),
+            covariates=study.boost.covariates,
             moderator=study.cohort.moderator_column,
             validation=plain(replace(study.validation, protocols=PROTOCOLS)),
             code=code_of(run_rivals_stage),
