@@ -159,7 +159,7 @@ def test_separation_is_said_and_the_marker_found_without_intercept(worker, tmp_p
     rows = cohort(mixed=False)
     fit = fit_gamm(rows, ["x1", "x2"], GammSettings(), rds_path=tmp_path / "model.rds", worker=worker)
     assert fit.separated
-    assert fit.notes[0].startswith("Separation: all 30 callers have one outcome each")
+    assert fit.notes[0].startswith("Every caller has one outcome, so a term for each caller explains")
     assert fit.separation["share"].tolist() == [1.0]
     assert fit.fit["r2_adjusted"].iloc[0] > 0.9
     assert fit.fit["r2_adjusted_fixed"].iloc[0] < 0.4
@@ -184,7 +184,7 @@ def test_intercepts_that_separate_are_left_out_where_they_would_take_minutes(wor
     monkeypatch.setattr("voicerisk.models.gamm.fit.MOST_SEPARATED", 2 * 2 * 4 + 30 - 1)  # curves, callers
     fit = fit_gamm(rows, ["x1", "x2"], GammSettings(k=5), rds_path=tmp_path / "model.rds", worker=worker)
     assert fit.model == WITHOUT and fit.separated and fit.beside is None and fit.readable is fit
-    assert fit.notes[0].startswith("Separation: all 30 callers have one outcome each")
+    assert fit.notes[0].startswith("Every caller has one outcome, so a term for each caller explains")
     assert "it was not made" in fit.notes[0]
     pd.testing.assert_frame_equal(fit.smooths, alone.smooths)
     assert (tmp_path / "model.rds").is_file() and set(fit.table("curves")["model"]) == {WITHOUT}
@@ -378,7 +378,7 @@ def test_gam_refuses_many_rows_and_names_bam(worker):
 @pytest.mark.r
 def test_drop_keeps_what_is_significant_or_explains(worker):
     rows = cohort(mixed=False)
-    with pytest.raises(ModelError, match=r"drop = true leaves no marker of 2\. Separation"):
+    with pytest.raises(ModelError, match=r"drop = true leaves no marker of 2\. Every caller has one outcome"):
         fit_gamm(rows, ["x1", "x2"], GammSettings(k=5, drop=True), worker=worker)
     fit = fit_gamm(cohort(effect=2.0), ["x1", "x2"], GammSettings(k=5, drop=True), worker=worker)
     assert "x1" in fit.kept
@@ -386,7 +386,7 @@ def test_drop_keeps_what_is_significant_or_explains(worker):
 
 @pytest.mark.r
 def test_time_limit_explains_separation():
-    with pytest.raises(RBridgeError, match=r"stopped after its time limit(.|\n)*Separation: all 30 callers"):
+    with pytest.raises(RBridgeError, match=r"stopped after its time limit(.|\n)*Every caller has one"):
         fit_gamm(cohort(mixed=False), ["x1"], GammSettings(), time_limit=0.01)
 
 

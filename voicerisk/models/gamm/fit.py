@@ -23,6 +23,7 @@ from voicerisk.models.gamm.settings import (
     MOST_CURVED,
     MOST_SEPARATED,
     MOSTLY_CONSTANT,
+    READ,
     GammSettings,
     check_table,
     separation_text,
@@ -309,7 +310,7 @@ def fit_gamm(
             raise RBridgeError(f"{failure}\n{separation_text(separation)} Fit with random = [].") from failure
         if separated:
             beside = fit(WITHOUT, (), _beside_path(rds_path))
-            main = replace(main, notes=(separation_text(separation), *main.notes), beside=beside)
+            main = replace(main, notes=(f"{separation_text(separation)} {READ}", *main.notes), beside=beside)
     return replace(main, kept=_kept(main, markers, settings))
 
 

@@ -105,6 +105,7 @@ def check_table(
         raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
 
 
+READ = 'Read "Markers and risk"; do not read "Markers and risk, with random intercepts".'
 # From this share of groups without a change of outcome on, intercepts explain labels, not markers.
 MOSTLY_CONSTANT = 0.5
 # Coefficients up to which a fit whose intercepts separate ends within half a minute (bam, 45,000 rows).
@@ -114,24 +115,23 @@ MOST_CURVED = 400  # coefficient_limit of the R package, which lowers k to stay 
 
 def separation_text(separation: pd.DataFrame, left_out: bool = False) -> str:
     """Say in plain words what a separating random intercept does to the fit, or why it was left out."""
-    names = {"caller": "caller", "call": "call", "segment": "segment"}
-    told = []
-    for row in separation.to_dict("records"):
-        if row["share"] >= MOSTLY_CONSTANT:
-            how_many = "all" if row["constant"] == row["groups"] else f"{row['constant']} of"
-            told.append(f"{how_many} {row['groups']} {names[str(row['group'])]}s have one outcome each")
+    rows = separation[separation["share"] >= MOSTLY_CONSTANT].to_dict("records")
+    told = [
+        f"every {row['group']} has one outcome"
+        if row["constant"] == row["groups"]
+        else f"{row['constant']} of {row['groups']} {row['group']}s have one outcome each"
+        for row in rows
+    ]
+    kinds = " or ".join(str(row["group"]) for row in rows)
+    said = " and ".join(told)
+    said = (
+        f"{said[:1].upper()}{said[1:]}, so a term for each {kinds} explains the outcome by itself and "
+        "flattens all curves."
+    )
     if left_out:
         return (
-            f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the "
-            "outcome, and the markers are left with nothing to explain. With so many intercepts and curves "
-            f"(more than {MOST_SEPARATED} coefficients) such a fit takes minutes and says nothing: it was "
-            "not made. The fit is without random intercepts and with caller-clustered intervals."
+            f"{said} With so many terms and curves (more than {MOST_SEPARATED} coefficients) such a fit "
+            "takes minutes and says nothing: it was not made. The fit has no random intercepts, and its "
+            "intervals take the caller as the unit."
         )
-    return (
-        f"Separation: {' and '.join(told)}, so a random intercept can explain (nearly) all of the outcome, "
-        "and the markers are left with nothing to explain: their curves shrink towards zero and their tests "
-        "towards p = 1 whatever "
-        "the voices hold, while R-squared with the intercept nears 1. Only the figures without the intercept "
-        "(`_fixed`) say anything about the markers; the fit beside, without random intercepts and with "
-        "caller-clustered intervals, is the one to read."
-    )
+    return said
