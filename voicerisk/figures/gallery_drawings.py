@@ -64,7 +64,7 @@ DRAWINGS: Mapping[str, Drawing] = {
     ),
     "partial_effects": Drawing(
         "curves",
-        "Partial effects of the boosted model",
+        "What each marker adds to the score",
         "Contribution of each marker to the score, by level of the moderator.",
         ("observed",),
     ),
@@ -76,7 +76,7 @@ DRAWINGS: Mapping[str, Drawing] = {
         "Metrics under both protocols",
         "Discrimination and decisions under the published and the nested protocol, with intervals.",
         ("comparisons",),
-        least_mm=85.0,
+        least_mm=150.0,
     ),
     "roc": Drawing(
         "discrimination", "ROC curves", "Sensitivity against 1 minus specificity of calls.", ("metrics",)
