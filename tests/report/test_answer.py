@@ -13,27 +13,50 @@ def metrics_of(**protocols):
             rows.append(
                 {
                     "protocol": protocol, "model": "m", "target": "outcome", "design": design, "unit": "call",
-                    "subgroup": "all", "metric": name, "estimate": value, "lower": 0.0, "upper": 1.0,
-                    "method": "caller_bootstrap_percentile_given_scores", "n": 50, "n_events": 20,
+                    "subgroup": "all", "metric": name, "estimate": value, "lower": value - 0.1,
+                    "upper": value + 0.1, "method": "caller_bootstrap_percentile_given_scores", "n": 50,
+                    "n_events": 20,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def compared(difference, lower, upper, design="loco", other="published"):
+    row = {"protocol": "nested", "model": "m", "other_protocol": other, "other_model": "m",
+           "design": design, "metric": "auroc", "difference": difference, "lower": lower, "upper": upper,
+           "method": "paired_caller_bootstrap_given_scores"}  # fmt: skip
+    return pd.DataFrame([row])
+
+
 def test_calls_are_counted_not_shown_as_shares():
-    said = answer(metrics_of(nested=("grouped_kfold", 0.9, 0.8, 0.9), published=("loco", 0.91, 0.9, 0.8)))
-    assert said == [
+    metrics = metrics_of(nested=("grouped_kfold", 0.9, 0.8, 0.9), published=("loco", 0.91, 0.9, 0.8))
+    claims = [
         "Of 20 calls with the outcome the honest model found 16 and missed 4; it also flagged 3 of 30 others "
-        "(AUROC 0.90).",
+        "(AUROC 0.90, grouped k-fold).",
         "Of 20 calls with the outcome the published recipe on the same calls found 18 and missed 2; it also "
-        "flagged 6 of 30 others (AUROC 0.91); here the two agree.",
+        "flagged 6 of 30 others (AUROC 0.91, leave one caller out).",
     ]
+    assert answer(metrics) == claims  # two designs say nothing of a difference
+    assert answer(metrics, comparisons=compared(0.3, 0.1, 0.5, other="rival")) == claims
+    assert answer(metrics, comparisons=compared(0.0149, -0.07, 0.1))[1] == claims[1][:-1] + (
+        "; no difference between the two is shown on these calls (nested minus published, leave one caller "
+        "out: 0.01, 95% interval \N{MINUS SIGN}0.07 to 0.10)."
+    )
 
 
-def test_a_model_that_learned_nothing_is_called_so():
-    said = answer(metrics_of(nested=("loco", 0.5, 0.4, 0.6)))
-    assert said[0].endswith("(AUROC 0.50), which is no better than chance.")
-    assert len(said) == 1
+def test_a_mean_over_repeats_that_is_not_whole_is_said_to_be_about():
+    said = answer(metrics_of(nested=("grouped_kfold", 0.9, 0.82, 1 - 2.5 / 30)))[0]
+    assert "found about 16 and missed about 4; it also flagged about 3 of 30 others" in said
+
+
+def test_what_is_not_shown_to_be_better_than_chance_is_called_so():
+    said = answer(metrics_of(nested=("loco", 0.58, 0.4, 0.6)))
+    ending = ", which is not shown to be better than chance."
+    assert said[0].endswith(f"(AUROC 0.58, leave one caller out){ending}") and len(said) == 1
+    close = metrics_of(nested=("loco", 0.53, 0.4, 0.6)).assign(lower=0.51)
+    assert not answer(close)[0].endswith(ending)
+    constant = metrics_of(nested=("loco", 0.5, 0.4, 0.6)).assign(lower=float("nan"))
+    assert answer(constant)[0].endswith(ending)
 
 
 def test_folds_that_learned_nothing_are_said_with_what_simple_models_found():
@@ -56,7 +79,7 @@ def test_no_cut_is_no_decision():
 @pytest.mark.parametrize(
     ("ladder", "ending"),
     [
-        (None, "`voicerisk audit` says what made the difference."),
+        (None, "`voicerisk audit` looks for what made the difference."),
         (
             pd.DataFrame({"label": ["nested", "screened on all", "cut on all"], "auroc": [0.7, 0.95, 0.96]}),
             "what made the difference most: screened on all.",
@@ -69,11 +92,13 @@ def test_no_cut_is_no_decision():
 )
 def test_what_made_the_difference_comes_from_the_ladder(ladder, ending):
     metrics = metrics_of(nested=("loco", 0.7, 0.6, 0.7), published=("loco", 0.96, 0.9, 0.9))
-    assert answer(metrics, ladder)[1].endswith(ending)
+    said = answer(metrics, ladder, compared(-0.26, -0.4, -0.1))[1]
+    assert said.endswith(ending) and "its AUROC is higher (nested minus published" in said
+    assert "made the difference" not in answer(metrics, ladder, compared(-0.26, -0.6, 0.1))[1]
 
 
 def test_grouped_kfold_is_told_first():
     both = pd.concat(
         [metrics_of(nested=("loco", 0.6, 0.5, 0.5)), metrics_of(nested=("grouped_kfold", 0.8, 0.7, 0.7))]
     )
-    assert "(AUROC 0.80)" in answer(both)[0]
+    assert "(AUROC 0.80, grouped k-fold)" in answer(both)[0]

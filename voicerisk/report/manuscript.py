@@ -218,7 +218,7 @@ def _who(results: Results) -> tuple[str, ...]:
 
 
 def _performance(results: Results, metrics: pd.DataFrame) -> tuple[str, ...]:
-    paragraphs = [" ".join(answer(metrics, results.ladder))]
+    paragraphs = [" ".join(answer(metrics, results.ladder, results.comparisons))]
     rows = one_interval(whole_group(without_rivals(metrics)))
     rows = rows[rows["unit"] == "call"]
     for (protocol, design), part in rows.groupby(["protocol", "design"], sort=False):

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.wording import DESIGNS, number
+from voicerisk.report.answer import NOT_SHOWN, not_shown
 from voicerisk.report.formats import count, estimate, share
 from voicerisk.report.tables import PublicationTable
 
@@ -22,7 +23,6 @@ NAMES = {
 }
 INTERVALS = "95% intervals over bootstrapped callers, given these scores; repeats of the folds are averaged."
 HEADLINE = ("grouped_kfold", "loco")
-CHANCE = 0.55  # ordinal C up to which a model is said to have learned nothing, as for an AUROC
 
 
 def scale_performance(metrics: pd.DataFrame) -> PublicationTable:
@@ -178,7 +178,8 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     'On 40 calls of callers left out the model explains 21% of the variance of'
     """
     design = _designs(metrics)[0]
-    found = metrics[metrics["design"] == design].set_index("metric")["estimate"]
+    own_rows = metrics[metrics["design"] == design].set_index("metric")
+    found = own_rows["estimate"]
     first = metrics.iloc[0]
     calls = f"On {count(first['n'])} calls of callers left out"
     if "r2" in found:
@@ -193,7 +194,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
         ]
     c = float(found["ordinal_c"])
     better = "less" if found["rps"] < found["rps_of_shares"] else "no less"
-    chance = ", which is no better than chance" if c < CHANCE else ""
+    chance = f", {NOT_SHOWN}" if not_shown(c, float(own_rows.at["ordinal_c", "lower"])) else ""
     said = [
         f"Of two calls of unlike grades the one with the higher grade had the higher score in {100 * c:.0f} "
         f"of 100 pairs{chance} (ordinal C {number(c)}, {count(first['n'])} calls of callers left out); the "

@@ -56,7 +56,7 @@ def in_short(results: Results) -> list[str]:
         return ["The study holds no metrics."]
     if class_tables.has_classes(metrics):
         return class_tables.in_short(metrics, results.labels)
-    lines += answer(metrics, results.ladder)
+    lines += answer(metrics, results.ladder, results.comparisons)
     table = one_interval(whole_group(without_rivals(metrics)))
     calls = table[table["unit"] == "call"]
     if len(calls):
@@ -89,7 +89,11 @@ def in_short(results: Results) -> list[str]:
         lines += _intervals(results)
     gap = auroc_gap(results.comparisons)
     if gap:
-        lines += [gap, "The audit says which learned parts had seen the callers they were judged on."]
+        lines.append(gap)
+        if results.findings is not None:
+            lines.append(
+                "The section Audit says which learned parts had seen the callers they were judged on."
+            )
     return lines
 
 

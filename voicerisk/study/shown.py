@@ -77,7 +77,11 @@ def answers(folder: Path, metrics: pd.DataFrame) -> list[str]:
     if has_table(folder, "scale/metrics"):
         spectrum = read_table(folder, "scale/spectrum") if has_table(folder, "scale/spectrum") else None
         return list(scale_answer(metrics, spectrum))
-    return answer(metrics, read_table(folder, "audit/ladder") if has_table(folder, "audit/ladder") else None)
+    ladder, comparisons = (
+        read_table(folder, name) if has_table(folder, name) else None
+        for name in ("audit/ladder", "comparisons")
+    )
+    return answer(metrics, ladder, comparisons)
 
 
 def as_html(sentences: Sequence[str], table: pd.DataFrame | None = None, place: Path | None = None) -> str:
