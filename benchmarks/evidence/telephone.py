@@ -128,7 +128,10 @@ def main() -> None:
         table[f"{name}, shift"] = ((other - whole).mean() / spread).to_numpy()
     steady = repeatability(pd.concat(segments).reset_index(), names).set_index("marker")
     table["ICC of segments"] = table["marker"].map(steady["icc_segments"])
-    table["change of a call, SD"] = table["marker"].map(steady["mdc_calls"]).to_numpy() / spread.to_numpy()
+    # From segments: the calls of an actor differ by what was acted.
+    of_mean = steady["sd_within_call"] / np.sqrt(steady["n_segments"] / steady["n_calls"])
+    change = 1.96 * np.sqrt(2.0) * table["marker"].map(of_mean).to_numpy()
+    table["change of a call, SD"] = change / spread.to_numpy()
     if options.out:
         table.to_csv(options.out, index=False, float_format="%.4f")
     print(table.round(2).to_string(index=False))

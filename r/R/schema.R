@@ -47,7 +47,7 @@ study_kinds <- list(
   "gamm/terms.csv" = c("term" = "text", "estimate" = "number", "se" = "number", "lower" = "number", "upper" = "number", "statistic" = "number", "statistic_name" = "text", "p_value" = "number", "model" = "text", "*" = "any"),
   "gamm/variance.csv" = c("group" = "text", "sd" = "number", "groups" = "number", "model" = "text", "*" = "any"),
   "gamm/fit.csv" = c("engine" = "text", "formula" = "text", "model" = "text", "*" = "any"),
-  "repeatability.csv" = c("marker" = "text", "n_segments" = "number", "n_calls" = "number", "icc_segments" = "number", "sd_within_call" = "number", "mdc_calls" = "number", "n_callers_again" = "number", "icc_calls" = "number", "sd_within_caller" = "number", "*" = "any"),
+  "repeatability.csv" = c("marker" = "text", "n_segments" = "number", "n_calls" = "number", "icc_segments" = "number", "sd_within_call" = "number", "mdc_calls" = "number", "mdc_from" = "text", "n_callers_again" = "number", "icc_calls" = "number", "sd_within_caller" = "number", "*" = "any"),
   "settling.csv" = c("seconds" = "number", "n_calls" = "number", "n_events" = "number", "median_change" = "number", "q90_change" = "number", "within_call_sd" = "number", "same_decision" = "number", "auroc" = "number", "auroc_whole" = "number", "*" = "any"),
   "audit/ladder.csv" = c("*" = "any"),
   "audit/permutations.csv" = c("*" = "any"),

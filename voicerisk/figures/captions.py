@@ -52,8 +52,8 @@ READ: Mapping[str, str] = {
     "predicted_observed": "Each mark is a call that its model did not learn from. On the diagonal, "
     "predictions are right.",
     "grade_calibration": "On the diagonal, probabilities are right. One curve for each grade or more.",
-    "settling": "Left: how far the risk after some seconds of speech is from that of the whole call. Right: "
-    "share of calls decided as the whole call is.",
+    "settling": "Left: how far the risk after some seconds of speech is from that of the rest of the call. "
+    "Right: share of calls decided as the rest of the call is.",
     "instability": "Each mark is a call. Models of bootstrapped callers that scatter widely say that a "
     "single risk depends on who was in the sample.",
     "listening": "Contributions are in log-odds. Grey stretches are not the caller's speech.",

@@ -118,7 +118,7 @@ DRAWINGS: Mapping[str, Drawing] = {
     "settling": Drawing(
         "settling",
         "How long must a caller speak",
-        "How far risk and decision after some seconds of speech are from those of the whole call.",
+        "How far risk and decision after some seconds of speech are from those of the rest of the call.",
     ),
     "subgroup_forest": Drawing(
         "subgroups",

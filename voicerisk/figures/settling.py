@@ -1,4 +1,4 @@
-"""How long a caller must speak: the risk after some seconds of speech beside that of the whole call."""
+"""How long a caller must speak: the risk after some seconds of speech beside that of the rest of the call."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def settling(
     width_mm: float | None = None,
     style: Style = DEFAULT,
 ) -> Figure:
-    """Draw how far risk and decision are from those of the whole call, against seconds of speech.
+    """Draw how far risk and decision are from those of the rest of the call, against seconds of speech.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def settling(
     Returns
     -------
     Figure
-        Left the difference of risks, right the share of calls decided as the whole call is.
+        Left the difference of risks, right the share of calls decided as the rest of the call is.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def settling(
         seconds, table["same_decision"], color=drawn.colour, linewidth=style.line_pt, marker="o",
         markersize=style.marker_pt * 0.6,
     )  # fmt: skip
-    right.set_ylabel("share decided as the whole call")
+    right.set_ylabel("share decided as the rest of the call")
     right.set_ylim(min(0.5, float(table["same_decision"].min()) - 0.02), 1.02)
     for panel in (left, right):
         panel.set_xscale("log")
@@ -78,8 +78,8 @@ def settling(
     legend(
         figure,
         [
-            line_entry(Look(drawn.colour, "-", "o"), "from the whole call, median", style),
-            line_entry(Look(drawn.colour, ":", "o"), "from the whole call, 9 calls in 10 below", style),
+            line_entry(Look(drawn.colour, "-", "o"), "from the rest of the call, median", style),
+            line_entry(Look(drawn.colour, ":", "o"), "from the rest, 9 calls in 10 below", style),
             line_entry(spread, "standard deviation of stretches in a call", style),
         ],
     )

@@ -98,6 +98,16 @@ def test_the_summary_is_that_of_random_effects_by_hand():
     apart["lower"], apart["upper"] = (1 / (1 + np.exp(-(wide_effect + side * 0.3))) for side in (-1, 1))
     assert new_service(apart).iloc[1]["upper"] - new_service(apart).iloc[1]["lower"] > 0.5
     assert new_service(rows.iloc[:2]).empty
+    # Services that agree by chance do not make the mean more certain than their own errors do.
+    alike = rows.assign(estimate=0.75)
+    centre = np.log(3.0)
+    alike["lower"], alike["upper"] = (1 / (1 + np.exp(-(centre + side * 1.96 * se))) for side in (-1, 1))
+    mean_row = new_service(alike).iloc[0]
+    half = t.ppf(0.975, 3) * (se**-2).sum() ** -0.5
+    assert mean_row["upper"] == pytest.approx(1 / (1 + np.exp(-(centre + half))), abs=1e-4)
+    # A service without interval is named.
+    apart = pd.concat([alike, alike.iloc[:1].assign(service="e", estimate=1.0, lower=np.nan, upper=np.nan)])
+    assert "4 of 5 services (without e" in new_service(apart).iloc[0]["note"]
 
 
 def test_callers_of_two_services_and_services_of_one_class_are_said():

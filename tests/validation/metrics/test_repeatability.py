@@ -51,7 +51,9 @@ def test_minimal_detectable_change_is_passed_by_one_pair_in_twenty():
     table = pd.DataFrame(
         {"call_id": np.repeat(np.arange(n), size), "caller_id": np.repeat(np.arange(n), size), "x": x.ravel()}
     )
-    change = repeatability(table, ["x"])["mdc_calls"].item()
+    found = repeatability(table, ["x"]).iloc[0]
+    assert found["mdc_from"] == "segments"
+    change = found["mdc_calls"]
     means = x.mean(axis=1)
     passed = np.mean(np.abs(means[::2] - means[1::2]) > change)
     assert passed == pytest.approx(0.05, abs=0.015)  # three standard errors of 2,000 pairs
@@ -64,3 +66,16 @@ def test_what_cannot_be_told_is_empty():
     found = repeatability(table, ["x", "gap"]).set_index("marker")
     assert found["icc_segments"].isna().all() and found.loc["gap", "n_segments"] == 0
     assert icc_oneway(np.array([1.0, 1, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))[1] == 0.0
+
+
+def test_change_of_a_caller_is_measured_by_their_calls_where_they_have_several():
+    rng = np.random.default_rng(3)
+    callers, size = 3000, 6
+    mood = rng.normal(scale=1.0, size=(callers, 2))
+    x = mood[:, :, None] + rng.normal(size=(callers, 2, size))
+    call = np.repeat(np.arange(callers * 2), size)
+    table = pd.DataFrame({"call_id": call, "caller_id": call // 2, "x": x.ravel()})
+    found = repeatability(table, ["x"]).iloc[0]
+    assert found["mdc_from"] == "calls"
+    passed = np.abs(np.diff(x.mean(axis=2), axis=1)) > found["mdc_calls"]
+    assert passed.mean() == pytest.approx(0.05, abs=0.015)  # four standard errors of 3,000 pairs

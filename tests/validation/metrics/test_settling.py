@@ -38,16 +38,18 @@ def _calls(n_calls=10, n_frames=400, sd=1.0):
 def test_differences_are_those_by_hand():
     odds = _calls()
     table = settling(_predictions(odds), _lines(10), 0.02, (1.0, 2.0, 9.0))
-    # 9 s are 450 frames: no call is that long.
+    # 9 s are 450 frames: no call is twice that long.
     assert table["seconds"].tolist() == [1.0, 2.0] and (table["n_calls"] == 10).all()
     risk = lambda x: 1 / (1 + np.exp(-(INTERCEPT + SLOPE * x)))  # noqa: E731
-    change = [abs(risk(v[:50].mean()) - risk(v.mean())) for v in odds.values()]
+    change = [abs(risk(v[:50].mean()) - risk(v[50:].mean())) for v in odds.values()]
     row = table.iloc[0]
     assert row["median_change"] == pytest.approx(np.median(change), abs=1e-9)
     assert row["q90_change"] == pytest.approx(np.quantile(change, 0.9), abs=1e-9)
     within = [risk(v.reshape(8, 50).mean(axis=1)).var(ddof=1) for v in odds.values()]
     assert row["within_call_sd"] == pytest.approx(np.sqrt(np.mean(within)), abs=1e-9)
-    assert row["same_decision"] == np.mean([(v[:50].mean() >= 0) == (v.mean() >= 0) for v in odds.values()])
+    assert row["same_decision"] == np.mean(
+        [(v[:50].mean() >= 0) == (v[50:].mean() >= 0) for v in odds.values()]
+    )
     assert row["n_events"] == 5 and row["auroc_whole"] == 1.0
 
 
@@ -59,7 +61,7 @@ def test_scores_that_are_means_of_probabilities_are_averaged_as_such():
     def risk(score):
         return 1 / (1 + np.exp(-(INTERCEPT + SLOPE * np.log(score / (1 - score)))))
 
-    change = [abs(risk(v[:50].mean()) - risk(v.mean())) for v in p.values()]
+    change = [abs(risk(v[:50].mean()) - risk(v[50:].mean())) for v in p.values()]
     assert table["median_change"].iloc[0] == pytest.approx(np.median(change), abs=1e-9)
 
 
@@ -74,6 +76,15 @@ def test_longer_speech_settles_the_score():
     # What comes back above the line later is not settled before.
     back = pd.DataFrame({"seconds": [1.0, 2.0, 3.0], "q90_change": [0.05, 0.2, 0.05]})
     assert settled_after(back) == 3.0
+
+
+def test_scores_without_any_level_of_a_call_do_not_settle():
+    """Noise that drifts: against the whole call it would settle, against the rest it never does."""
+    rng = np.random.default_rng(5)
+    drift = {f"c{i:02d}": np.cumsum(rng.normal(scale=0.15, size=600)) for i in range(40)}
+    table = settling(_predictions(drift), _lines(40), 0.02, (1.0, 2.0, 4.0, 6.0))
+    assert table["seconds"].tolist() == [1.0, 2.0, 4.0, 6.0] and settled_after(table) is None
+    assert table["q90_change"].iloc[-1] > 0.5
 
 
 def test_what_cannot_be_told_is_left_out():

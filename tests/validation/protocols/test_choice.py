@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from voicerisk.validation.contract import Member
-from voicerisk.validation.protocols.choice import PRICE, choose, untuned
+from voicerisk.validation.protocols.choice import PRICE, choose, unseen_scores, untuned
 
 MEMBERS = (Member("simple", 0), Member("rich", 1))
 
@@ -74,3 +74,28 @@ def test_without_inner_folds_the_last_step_or_members_at_their_price() -> None:
     assert untuned((), 4).step == 3 and untuned((), 4, -1).score(np.eye(4))[3] == 1.0
     weights = untuned(MEMBERS, 2).weights
     assert weights[0] / weights[1] == pytest.approx(np.exp(PRICE))
+
+
+def test_inner_scores_are_mixed_without_the_callers_that_are_scored() -> None:
+    columns = np.column_stack([noisy(60, 0.4, 6), noisy(60, 0.8, 7), noisy(60, 0.0, 8)])
+    members = (*MEMBERS, Member("third", 0))
+    fold, caller = np.arange(60) % 5, np.array([f"c{i:03d}" for i in range(60)])
+    y = np.arange(60) % 2
+
+    def scores(outcome: np.ndarray) -> np.ndarray:
+        loss = -2 * np.log(np.where(outcome[:, None] == 1, columns, 1 - columns))
+        choice = choose(members, columns, loss, fold, outcome, caller, np.full(60, 4), 0.5)
+        return unseen_scores(choice, columns, fold, outcome, caller, 0.5)
+
+    as_is = scores(y)
+    turned = np.where(fold == 2, 1 - y, y)
+    # Whatever the outcomes of a fold, its own scores stay; those of the other folds do not.
+    np.testing.assert_array_equal(scores(turned)[fold == 2], as_is[fold == 2])
+    assert (scores(turned)[fold != 2] != as_is[fold != 2]).all()
+    # One member, or a step of boosting, is no mixture.
+    alone = untuned(MEMBERS[:1], 1)
+    np.testing.assert_allclose(
+        unseen_scores(alone, columns[:, :1], fold, y, caller, 0.5), columns[:, 0], atol=1e-12
+    )
+    stepped = untuned((), 3)
+    np.testing.assert_array_equal(unseen_scores(stepped, columns, fold, y, caller, 0.5), columns[:, -1])

@@ -31,6 +31,7 @@ PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "numba", "scikit-learn", "p
 
 
 STEP_S = 0.02  # frames of 40 ms overlap by half
+LEAST_SETTLED = 20  # calls, to be spoken of
 SETTLED = 0.1  # a difference of risks that is spoken of as settled
 HEADER_SLACK_S = 0.1  # compressed formats round to a packet
 
@@ -150,16 +151,24 @@ def settled_calls(
     table = settling(nested, thresholds[thresholds["protocol"] == "nested"], step)
     if table.empty:
         return table, []
-    after = settled_after(table, SETTLED)
-    if after is None:
-        last = table.iloc[-1]
+    known = table[table["n_calls"] >= LEAST_SETTLED]
+    of = nested.loc[nested["unit"] == "call", "call_id"].nunique()
+    if known.empty:
         return table, [
-            f"After {last['seconds']:g} s of speech the risk of a call in ten still lies more than "
-            f"{last['q90_change']:.2f} from that of the whole call."
+            f"Calls are too short to say how long a caller must speak: fewer than {LEAST_SETTLED} of {of} "
+            f"last twice {table['seconds'].iloc[0]:g} s."
+        ]
+    after = settled_after(known, SETTLED)
+    row = known.iloc[-1] if after is None else known[known["seconds"] == after].iloc[0]
+    counted = f"({row['n_calls']:.0f} of {of} calls, which last at least twice as long; settling.csv)"
+    if after is None:
+        return table, [
+            f"After {row['seconds']:g} s of speech one call in ten still has a risk that is more than "
+            f"{row['q90_change']:.2f} from what the rest of the call says {counted}."
         ]
     return table, [
-        f"After {after:g} s of speech the risk of nine calls in ten lies within {SETTLED:g} of that of the "
-        "whole call (settling.csv)."
+        f"After {after:g} s of speech the risk of nine calls in ten lies within {SETTLED:g} of what the rest "
+        f"of the call says {counted}."
     ]
 
 

@@ -198,7 +198,8 @@ def new_service(services: pd.DataFrame) -> pd.DataFrame:
     from scipy.stats import t as student
     from statsmodels.stats.meta_analysis import combine_effects
 
-    known = services[(services["metric"] == "auroc") & services["lower"].notna()]
+    areas = services[services["metric"] == "auroc"]
+    known = areas[areas["lower"].notna()]
     k = len(known)
     if k < LEAST_SERVICES:
         return services.iloc[:0]
@@ -207,12 +208,16 @@ def new_service(services: pd.DataFrame) -> pd.DataFrame:
     se = (np.log(upper / (1.0 - upper)) - np.log(lower / (1.0 - lower))) / (2.0 * 1.96)
     both = combine_effects(effect, se**2, method_re="iterated", use_t=True)
     mean, tau2 = float(both.mean_effect_re), max(float(both.tau2), 0.0)
-    of_mean = float(both.sd_eff_w_re_hksj)
+    # Where services happen to agree, Hartung and Knapp's error would fall below what their own errors allow.
+    of_mean = max(float(both.sd_eff_w_re_hksj), float(both.sd_eff_w_re))
     far = float(student.ppf(0.975, k - 2)) * np.sqrt(tau2 + float(both.sd_eff_w_re) ** 2)
     near = float(student.ppf(0.975, k - 1)) * of_mean
     totals = tuple(int(known[name].sum()) for name in ("n_callers", "n_calls", "n_events"))
+    left_out = ", ".join(areas.loc[areas["lower"].isna(), "service"])
+    apart = f" (without {left_out}: no AUROC, or one without interval)" if left_out else ""
     said = (
-        f"random effects over {k} services, between-service standard deviation {np.sqrt(tau2):.2f} log-odds"
+        f"random effects over {k} of {len(areas)} services{apart}, between-service standard deviation "
+        f"{np.sqrt(tau2):.2f} log-odds"
     )
     rows = []
     for what, half in (("confidence interval of the mean", near), ("prediction interval", far)):

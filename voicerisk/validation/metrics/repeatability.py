@@ -8,7 +8,8 @@ import pandas as pd
 from voicerisk.types import Floats, Ints
 
 COLUMNS = (
-    "marker", "n_segments", "n_calls", "icc_segments", "sd_within_call", "mdc_calls", "n_callers_again",
+    "marker", "n_segments", "n_calls", "icc_segments", "sd_within_call", "mdc_calls", "mdc_from",
+    "n_callers_again",
     "icc_calls", "sd_within_caller",
 )  # fmt: skip
 LEAST_GROUPS = 3
@@ -29,9 +30,12 @@ def repeatability(segments: pd.DataFrame, markers: Sequence[str]) -> pd.DataFram
         One row a marker. n_segments and n_calls that have it. icc_segments: share of the variance of segments
         that lies between calls, by one-way analysis of variance with calls of unequal size. sd_within_call:
         standard deviation of segments within calls. mdc_calls: by how much the means of two calls of the
-        same, unchanged caller differ by chance alone in 5% of pairs, 1.96 sqrt(2) sd / sqrt(segments a
-        call), the spread within calls only. n_callers_again: callers with several calls; of these icc_calls
-        and sd_within_caller, from means of calls. NaN below three groups with two or more members.
+        same caller must differ at least to be more than chance (5 % of pairs differ by more): 1.96 sqrt(2)
+        times the spread of a call's mean. mdc_from says where that comes from: `calls`, from callers with
+        several calls; else `segments`, from segments within calls (sd / sqrt(segments a call), harmonic
+        mean), which leaves out how a caller differs from day to day and is a lower bound. n_callers_again:
+        callers with several calls; of these icc_calls and sd_within_caller, from means of calls. NaN below
+        three groups with two or more members.
 
     References
     ----------
@@ -50,18 +54,19 @@ def repeatability(segments: pd.DataFrame, markers: Sequence[str]) -> pd.DataFram
         value = known[marker].to_numpy(np.float64)
         call = pd.factorize(known["call_id"])[0]
         icc, within = icc_oneway(value, call)
-        per_call = len(known) / max(known["call_id"].nunique(), 1)
+        per_call = known.groupby("call_id", observed=True).size()
         of_calls = known.groupby(["caller_id", "call_id"], observed=True)[marker].mean().reset_index()
         several = of_calls.groupby("caller_id", observed=True)[marker].transform("size") > 1
         again = of_calls[several]
         icc_calls, within_caller = icc_oneway(
             again[marker].to_numpy(np.float64), pd.factorize(again["caller_id"])[0]
         )
+        by_calls = bool(np.isfinite(within_caller))
+        of_mean = within_caller if by_calls else within * np.sqrt((1.0 / per_call).mean())
         rows.append(
             (
-                marker, len(known), known["call_id"].nunique(), icc, within,
-                1.96 * np.sqrt(2.0 / per_call) * within if per_call else np.nan,
-                again["caller_id"].nunique(), icc_calls, within_caller,
+                marker, len(known), len(per_call), icc, within, 1.96 * np.sqrt(2.0) * of_mean,
+                "calls" if by_calls else "segments", again["caller_id"].nunique(), icc_calls, within_caller,
             )
         )  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))

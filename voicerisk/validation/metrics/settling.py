@@ -20,7 +20,7 @@ COLUMNS = (
 def settling(
     predictions: pd.DataFrame, thresholds: pd.DataFrame, step_s: float, seconds: tuple[float, ...] = SECONDS
 ) -> pd.DataFrame:
-    """Compare the risk that a call has after some seconds of speech with that of the whole call.
+    """Compare the risk that a call has after some seconds of speech with what the rest of the call says.
 
     Parameters
     ----------
@@ -32,17 +32,18 @@ def settling(
     step_s : float
         Seconds of speech that each frame stands for.
     seconds : tuple of float
-        Lengths to look at; those that fewer than 8 calls reach are left out.
+        Lengths to look at; those that fewer than 8 calls reach twice are left out.
 
     Returns
     -------
     DataFrame
-        One row a length. n_calls and n_events: calls that last longer, of which with the outcome.
-        median_change and q90_change: median and 0.9 quantile over them of abs(risk after so many seconds -
-        risk of the whole call). within_call_sd: standard deviation of the risk of stretches of this length
-        within calls (root mean square over calls with two or more), the spread of a score that is made of so
-        many seconds alone. same_decision: share decided as the whole call is (NaN without cuts). auroc,
-        auroc_whole: of the same calls after so many seconds, and whole. Empty where there are no frame rows.
+        One row a length. n_calls and n_events: calls that last at least twice as long, of which with the
+        outcome. median_change and q90_change: median and 0.9 quantile over them of abs(risk after so many
+        seconds - risk of the rest of the call). The two share no frame: against the whole call, of which the
+        first seconds are a part, any score would settle by itself. within_call_sd: standard deviation of the
+        risk of stretches of this length within calls (root mean square over calls). same_decision: share
+        decided as the rest of the call is (NaN without cuts). auroc, auroc_whole: of the same calls after so
+        many seconds, and whole. Empty where there are no frame rows.
 
     Raises
     ------
@@ -52,8 +53,8 @@ def settling(
     Notes
     -----
     The score of part of a call is the mean of its frames' log-odds, or of their probabilities, whichever
-    gives back the whole call's score. With missing markers neither may do so exactly; the whole call's risk
-    is then that mean as well, so that all lengths are compared alike. Everything is out of fold.
+    gives back the whole call's score. A marker's spread within a call is taken about the mean of the whole
+    call, for every part alike. Everything is out of fold.
     """
     if not step_s > 0:
         raise ValidationError(f"A frame stands for {step_s} s of speech; that must be above 0.")
@@ -70,27 +71,27 @@ def settling(
     rows = []
     for length in seconds:
         n = round(length / step_s)
-        long = [call for call, values in of_call.items() if len(values) > n]
+        long = [call for call, values in of_call.items() if len(values) >= 2 * n]
         if n < 1 or len(long) < LEAST_CALLS:
             continue
         whole = calls.loc[long]
         line = lines.reindex(whole["fold"])[["slope", "intercept"]].to_numpy(np.float64)
         first = np.array([of_call[call][:n].mean() for call in long])
+        rest = np.array([of_call[call][n:].mean() for call in long])
         last = np.array([of_call[call].mean() for call in long])
-        change = np.abs(_risk(first, line, on_odds) - _risk(last, line, on_odds))
+        change = np.abs(_risk(first, line, on_odds) - _risk(rest, line, on_odds))
         within = [
             _risk(_stretches(of_call[call], n), own_line[None, :], on_odds).var(ddof=1)
             for call, own_line in zip(long, line, strict=True)
-            if len(of_call[call]) >= 2 * n
         ]
         y = whole["y"].to_numpy()
         cut = whole["threshold"].to_numpy(np.float64)
         cut = logit(cut, CLIP) if on_odds else cut
-        same = ((first >= cut) == (last >= cut))[np.isfinite(cut)]
+        same = ((first >= cut) == (rest >= cut))[np.isfinite(cut)]
         rows.append(
             (
                 length, len(long), int(y.sum()), float(np.median(change)), float(np.quantile(change, 0.9)),
-                float(np.sqrt(np.mean(within))) if within else np.nan,
+                float(np.sqrt(np.mean(within))),
                 float(same.mean()) if len(same) else np.nan, _auroc(y, first), _auroc(y, last),
             )
         )  # fmt: skip
@@ -121,7 +122,7 @@ def _auroc(y: Floats, score: Floats) -> float:
 
 
 def settled_after(table: pd.DataFrame, most: float = 0.1) -> float | None:
-    """Return the seconds after which the risk of nine calls in ten stays within `most` of the whole call's.
+    """Return the seconds after which the risk of nine calls in ten stays within `most` of the rest's.
 
     Parameters
     ----------

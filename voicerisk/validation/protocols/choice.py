@@ -130,6 +130,49 @@ def choose(
     )
 
 
+def unseen_scores(
+    choice: Choice,
+    score: np.ndarray,
+    fold: np.ndarray,
+    y: np.ndarray,
+    caller: np.ndarray,
+    prior: float,
+) -> np.ndarray:
+    """Return the inner scores of what was chosen, the members mixed without the callers that are scored.
+
+    Recalibration and cut are learned from these. With weights that had seen the same callers, a mixture would
+    look better there than it is, and its risks would come out too extreme.
+
+    Parameters
+    ----------
+    choice : Choice
+    score : ndarray, shape (n_calls, columns)
+        Inner out-of-fold scores.
+    fold, y, caller : ndarray, shape (n_calls,)
+    prior : float
+
+    Returns
+    -------
+    ndarray, shape (n_calls,)
+        Where a step was taken, its scores; that it was chosen by the same callers stays.
+    """
+    first = len(choice.members)
+    if choice.step is not None or first < 2:
+        return choice.score(score)
+    logits = logit(score[:, :first], SCORE_CLIP)
+    found = np.empty(len(score))
+    for held in np.unique(fold):
+        rest = fold != held
+        if len(np.unique(y[rest])) < 2:
+            mixed = choice.weights
+        else:
+            weights = training_weights(caller[rest], y[rest], prior)
+            losses = np.array([_loss(score[rest, m], y[rest], weights, prior) for m in range(first)])
+            mixed = mixing_weights(choice.members, losses)
+        found[~rest] = expit(logits[~rest] @ mixed)
+    return found
+
+
 def mixing_weights(members: Sequence[Member], losses: np.ndarray) -> np.ndarray:
     """Return the weights of members by their deviance, each paying its price; they sum to 1."""
     power = -0.5 * losses - PRICE * np.array([member.extra for member in members])

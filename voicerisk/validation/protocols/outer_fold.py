@@ -16,7 +16,7 @@ from voicerisk.validation.cut_rule import CutRule
 from voicerisk.validation.metrics.cut_rules import bootstrapped_cuts, rule_cut
 from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.metrics.youden import BootstrapCut, bootstrap_youden, youden_cut
-from voicerisk.validation.protocols.choice import Choice, choose, untuned
+from voicerisk.validation.protocols.choice import Choice, choose, unseen_scores, untuned
 from voicerisk.validation.protocols.fold_plan import OuterFold
 from voicerisk.validation.protocols.prediction_rows import frame_rows
 from voicerisk.validation.protocols.switches import Switches
@@ -107,9 +107,11 @@ def finish_fold(
         if switches.tune_steps:
             n_frames = inside["n_frames"].to_numpy()
             choice = choose(members, score, deviance, inner_fold, y, caller, n_frames, prior)
+            inner = unseen_scores(choice, score, inner_fold, y, caller, prior)
         else:
             choice = untuned(members, score.shape[1])
-        chosen = choice.score(score).round(SCORE_DECIMALS)
+            inner = choice.score(score)
+        chosen = inner.round(SCORE_DECIMALS)
         if switches.recalibrate:
             calibration = recalibrate(chosen, y, training_weights(caller, y, prior), prior)
         if switches.threshold_from == "inner":

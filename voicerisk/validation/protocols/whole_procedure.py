@@ -16,7 +16,7 @@ from voicerisk.types import Progress
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.metrics.recalibration import recalibrate
-from voicerisk.validation.protocols.choice import choose
+from voicerisk.validation.protocols.choice import choose, unseen_scores
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
 from voicerisk.validation.settings import ValidationSettings
@@ -198,18 +198,20 @@ def learn_and_score(
         folds.append(np.full(len(rows), i))
         members = path.members
     own = inside.iloc[np.concatenate(order)]
-    inner, y, caller = np.concatenate(scores), own["y"].to_numpy(), own["caller_id"].to_numpy(dtype=str)
+    inner, inner_fold = np.concatenate(scores), np.concatenate(folds)
+    y, caller = own["y"].to_numpy(), own["caller_id"].to_numpy(dtype=str)
     choice = choose(
         members,
         inner,
         np.concatenate(deviances),
-        np.concatenate(folds),
+        inner_fold,
         y,
         caller,
         own["n_frames"].to_numpy(),
         prior,
     )
-    line = recalibrate(choice.score(inner), y, training_weights(caller, y, prior), prior)
+    seen_by_none = unseen_scores(choice, inner, inner_fold, y, caller, prior)
+    line = recalibrate(seen_by_none, y, training_weights(caller, y, prior), prior)
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
     chosen = choice.score(score)
