@@ -47,3 +47,15 @@ def test_enough_is_the_first_number_that_learns_and_excludes_chance():
 def test_numbers_out_of_range_are_refused(changes, said):
     with pytest.raises(StudyError, match=said):
         power_curve(**({"auroc": 0.8, "prevalence": 0.4} | changes))
+
+
+def test_enough_callers_are_enough_from_there_on():
+    import pandas as pd
+
+    from voicerisk.study.power import enough
+
+    curve = pd.DataFrame(
+        {"callers": [20, 40, 80, 160], "learned_nothing": 0.0, "lower": [0.55, 0.45, 0.6, 0.7]}
+    )
+    # 20 callers were lucky: 40 would not do.
+    assert enough(curve) == 80 and enough(curve.iloc[:2]) is None

@@ -72,7 +72,7 @@ def test_categories_of_a_lexicon(tmp_path):
     assert table.loc["isolation", "per_session"] == pytest.approx(0.2)
     assert table.loc["absolutist", "n_uses"] == 0
     (tmp_path / "bad.csv").write_text("category,word\nisolation,\n")
-    with pytest.raises(TextError, match="row 0: word is empty"):
+    with pytest.raises(TextError, match=r"bad\.csv, row 2: word is empty"):
         read_lexicons(tmp_path / "bad.csv")
 
 

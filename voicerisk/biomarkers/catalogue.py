@@ -100,7 +100,9 @@ def _telephone() -> pd.DataFrame:
 
 
 def telephone() -> pd.DataFrame:
-    """Return how well each marker survives a telephone, measured on 72 real calls (docs/telephone.md).
+    """Return how well each marker survives a telephone (docs/telephone.md).
+
+    Measured on 72 recordings of acted emotion (RAVDESS, 24 actors), joined to the length of calls.
 
     Returns
     -------

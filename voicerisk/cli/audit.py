@@ -22,12 +22,22 @@ def audit(
         typer.Option(min=1, help="Use so many frames a caller, evenly spaced; default: all.", metavar="N"),
     ] = None,
     permutations: Annotated[
-        int, typer.Option("--permutations", "-B", min=0, help="Shuffles of the outcome on every rung.")
+        int,
+        typer.Option(
+            "--permutations", "-B", min=0, help="Shuffles of the outcome at every step of the ladder."
+        ),
     ] = 19,
     bootstraps: Annotated[
         int, typer.Option(min=0, help="Bootstraps of callers through the whole procedure (try 200).")
     ] = 0,
-    pairs: Annotated[int, typer.Option(min=0, help="Pairs of callers left out together (try 500).")] = 0,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Pairs (one with, one without the outcome) left out together, for an AUROC without "
+            "leave-one-out's bias (try 500).",
+        ),
+    ] = 0,
     splits: Annotated[
         int, typer.Option(min=0, help="Splits of nested cross-validation, for the Brier score's error.")
     ] = 0,

@@ -14,10 +14,12 @@ from voicerisk.cli.progress import ProgressBars, console, named, note
 @app.command(epilog="Example: `voicerisk extract calls.csv --out frames.parquet --labels caller`")
 def extract(
     source: Annotated[
-        Path, typer.Argument(help="A recording, a folder, or a table with file.", metavar="SOURCE")
+        Path, typer.Argument(help="A recording, a folder, or a table with a column file.", metavar="SOURCE")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write, .parquet or .csv.")],
-    markers: Annotated[str, typer.Option(help="all, named, or names joined by commas.")] = "all",
+    markers: Annotated[
+        str, typer.Option(help="all (36), named (the paper's 12), or names joined by commas.")
+    ] = "all",
     preset: Annotated[str, typer.Option(help="published or soundgen-2.5.1.")] = "published",
     labels: Annotated[str, typer.Option(help="Label texts to keep, joined by commas.")] = "",
     channel: Annotated[str, typer.Option(help="The caller's channel: left, right or a number.")] = "",

@@ -11,7 +11,7 @@ from voicerisk.cli.progress import console
 
 @app.command(
     epilog="Example: `voicerisk fuse voice=results/predictions_nested.parquet "
-    "text=chats/predictions.parquet::tfidf --out fused`"
+    "text=chats/predictions_nested.parquet::tfidf --out fused`"
 )
 def fuse(
     tables: Annotated[

@@ -11,7 +11,7 @@ from voicerisk.cli.progress import console
 Share = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="For net benefit: give all three.")]
 
 
-@app.command(epilog="Example: `voicerisk plan --prevalence 0.27 --auroc 0.75 --parameters 24`")
+@app.command(epilog="Example: `voicerisk plan --prevalence 0.27 --auroc 0.75 --parameters 96`")
 def plan(
     prevalence: Annotated[float, typer.Option(help="Share of callers with the outcome.")],
     auroc: Annotated[float, typer.Option(help="AUROC to expect from an honest validation.")],

@@ -1,4 +1,4 @@
-"""Reading a study file: TOML in, one frozen settings object a table out; unknown keys are errors."""
+"""How any study file (voice, chats, multitask) is read: TOML to settings objects; unknown keys are errors."""
 
 import dataclasses
 import difflib

@@ -45,7 +45,10 @@ PERFORMANCE = (
     "calibration_in_the_large",
     "observed_expected",
 )
-CLOSED = "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size."
+CLOSED = (
+    "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size and not "
+    "widened."
+)
 # Callers are held out in turn, so that the folds' shares of the outcome add up to the study's.
 NO_IN_THE_LARGE = (
     "Calibration in the large and observed/expected are not shown for a study's own callers: the mean risk "
@@ -344,11 +347,7 @@ def performance_table(
         level + note,
         "Callers are the unit of resampling; n of frames must never be read as a sample size.",
         *(["Every caller has one call: figures for callers are those for calls."] if single else []),
-        *(
-            ["Where an interval would end at 0 or 1 it is Wilson's, with callers as the sample size."]
-            if closed
-            else []
-        ),
+        *([CLOSED] if closed else []),
         *([NO_IN_THE_LARGE] if ((table["design"] != "external") & slopes).any() else []),
         *([spectrum] if spectrum else []),
     )

@@ -16,10 +16,12 @@ from voicerisk.study.family import FamilyFitter, members_of
 from voicerisk.types import Progress
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.metrics.discrimination import delong
+from voicerisk.validation.metrics.widening import widening
 from voicerisk.validation.protocols.fold_plan import plan_whole
 from voicerisk.validation.protocols.outer_fold import finish_fold
 from voicerisk.validation.protocols.run import LEAST_CALLERS, NESTED
 from voicerisk.validation.sample_size import Z, auroc_se
+from voicerisk.validation.settings import OUTER_FOLDS
 
 SIZES = (20, 40, 80, 160)
 NEW = 200  # callers that judge a model
@@ -92,7 +94,9 @@ def power_curve(
         area, noise, nothing = (np.array(column, dtype=np.float64) for column in zip(*found, strict=True))
         between = max(float(area.var(ddof=1)) - float(noise.mean()), 0.0)
         mean, share = float(area.mean()), float(nothing.mean())
-        half = Z * float(np.sqrt(auroc_se(n, min(max(mean, 0.5), 0.999), prevalence) ** 2 + between))
+        of_scores = auroc_se(n, min(max(mean, 0.5), 0.999), _events(n, prevalence) / n)
+        # No shorter than what such a study prints, whose interval is widened for what learning adds.
+        half = Z * max(float(np.sqrt(of_scores**2 + between)), of_scores * widening(OUTER_FOLDS))
         rows.append(
             {"callers": n, "cohorts": cohorts, "auroc": mean, "auroc_se": area.std(ddof=1) / np.sqrt(cohorts),
              "lower": max(mean - half, 0.0), "upper": min(mean + half, 1.0), "learned_nothing": share,
@@ -102,7 +106,7 @@ def power_curve(
 
 
 def enough(curve: pd.DataFrame) -> int | None:
-    """Return the smallest number of callers whose models learn something and whose interval excludes 0.5.
+    """Return the smallest number of callers from which on models learn something and intervals exclude 0.5.
 
     Parameters
     ----------
@@ -114,8 +118,10 @@ def enough(curve: pd.DataFrame) -> int | None:
     int or None
         None where no number that was tried is enough.
     """
-    good = curve[(curve["learned_nothing"] <= TOO_MANY) & (curve["lower"] > 0.5)]
-    return None if good.empty else int(good["callers"].min())
+    ordered = curve.sort_values("callers")
+    good = ((ordered["learned_nothing"] <= TOO_MANY) & (ordered["lower"] > 0.5)).to_numpy()
+    from_here = np.logical_and.accumulate(good[::-1])[::-1]
+    return int(ordered["callers"].to_numpy()[from_here][0]) if from_here.any() else None
 
 
 def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
@@ -137,6 +143,12 @@ def spoken_power(curve: pd.DataFrame, auroc: float, markers: int) -> str:
     )
 
 
+def _events(n: int, prevalence: float) -> int:
+    """Return how many of n callers have the outcome: no fewer in either class than the procedure asks for."""
+    least = LEAST_CALLERS["nested"]
+    return int(np.clip(round(prevalence * n), least, n - least))
+
+
 def _one(
     n: int,
     auroc: float,
@@ -146,8 +158,7 @@ def _one(
     rng: np.random.Generator,
 ) -> tuple[float, float, bool]:
     """Return the AUROC of one model on new callers, its variance, and whether the model learned nothing."""
-    least = LEAST_CALLERS["nested"]
-    events = int(np.clip(round(prevalence * n), least, n - least))
+    events = _events(n, prevalence)
     y = np.concatenate([np.arange(n) < events, np.arange(NEW) < round(prevalence * NEW)]).astype(np.int64)
     total = n + NEW
     shift = np.zeros(markers)

@@ -1,4 +1,4 @@
-"""The study file: TOML in, one frozen settings object a room out; unknown keys are errors."""
+"""The study file of a voice study: which tables it has, and what must fit together across them."""
 
 from dataclasses import dataclass
 from pathlib import Path

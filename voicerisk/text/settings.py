@@ -212,7 +212,7 @@ class TextSettings:
     Examples
     --------
     >>> TextSettings(messages="messages.csv", models=("tfidf",)).max_words
-    600
+    2000
     """
 
     messages: str

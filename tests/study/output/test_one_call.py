@@ -81,7 +81,9 @@ def test_contributions_add_up_to_the_held_out_score(finished, protocol):
     whole = pd.read_parquet(results / f"predictions_{protocol}.parquet")
     whole = whole.query("unit == 'call' and design == 'loco' and call_id == @call")["p_raw"].iloc[0]
     assert heard.parts["scores"]["call_score"].eq(whole).all()
-    assert set(parts["term"]) <= {"start and sex", "rms_db", "f2_freq", "roughness", "dom"}
+    markers = {"rms_db", "f2_freq", "roughness", "dom"}
+    spreads = {f"{marker} (spread within calls)" for marker in markers}
+    assert set(parts["term"]) <= {"start and sex", *markers, *spreads}
     # Everything is in the recording's own time.
     length = len(heard.recording.samples) / heard.recording.sample_rate
     spans = heard.parts["spans"]

@@ -204,7 +204,7 @@ def _fragile(study: Study, folder: ResultsFolder) -> list[Finding]:
         Finding(
             "fragile_markers", "note",
             f"{len(lost)} of {len(kept)} markers kept do not survive a GSM line: {', '.join(lost.index)}.",
-            "concordance of calls before and after GSM 06.10 on 72 real calls: "
+            "concordance of calls before and after GSM 06.10, 72 recordings of acted emotion (RAVDESS): "
             + ", ".join(f"{name} {value:.2f}" for name, value in lost.items()),
             "Do not pool lines or score calls of another line with them; see docs/telephone.md.",
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.draws import MOST_UNDEFINED
 from voicerisk.callers.schema import require_both_classes
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
@@ -315,7 +316,9 @@ def measured(
             [[one[metric](w) for one in repeats] for w in (np.ones(len(group)), *draws.astype(np.float64))]
         ).mean(axis=1)
         values = found[1:][np.isfinite(found[1:])]
-        low, high = np.quantile(values, ends) if len(values) else (np.nan, np.nan)
+        # As of two classes: what too many resamples leave undefined has no interval.
+        known = len(values) >= (1.0 - MOST_UNDEFINED) * n_boot and len(values) > 0
+        low, high = np.quantile(values, ends) if known else (np.nan, np.nan)
         rows.append((metric, float(found[0]), low, high, len(group), len(names)))
     return pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper", "n", "n_callers"])
 
