@@ -14,6 +14,7 @@ COLUMNS = (
 KEY = ("protocol", "model", "target", "design", "repeat", "unit", "call_id", "segment", "frame")
 RUN = ("protocol", "model", "target", "design")
 NO_VOICE = "no_voice"  # the model of covariates alone
+SHORTEST_CALL = "shortest_call_frames"  # a note of a model file
 RIVAL = "rival"  # protocol of models that stand beside the nested one, on its folds; `model` names them
 UNITS = ("frame", "segment", "call")
 DESIGNS = ("loco", "grouped_kfold", "holdout", "external")

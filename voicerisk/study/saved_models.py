@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.biomarkers import DEFINITION_VERSION
+from voicerisk.callers.schema import SHORTEST_CALL
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import AdditiveModel, LanePath, Procedure, scoring_model, write_model
 from voicerisk.models.boosting.effects import (
@@ -28,7 +29,6 @@ from voicerisk.study.design import ModelTables
 from voicerisk.study.family import FamilyFitter, call_frames
 from voicerisk.study.fitters import GamboostFitter
 from voicerisk.study.protocols import part_of, procedure_of
-from voicerisk.study.scoring import SHORTEST
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
 from voicerisk.validation.protocols.on_all_callers import LearnedOnAll, learn_on_all, optimism_table
@@ -187,7 +187,7 @@ def _notes(study: Study, tables: ModelTables, protocol: str) -> dict[str, Any]:
         "calls": len(calls),
         "events": int(calls["y"].sum()),
         "callers": int(calls["caller_id"].nunique()),
-        SHORTEST: int(calls["n_frames"].min()),
+        SHORTEST_CALL: int(calls["n_frames"].min()),
         "audio": plain(study.audio),
         "preset": study.biomarkers.preset,
         "levels": study.biomarkers.levels,

@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.audio import AudioSettings, read_recording
 from voicerisk.biomarkers import DEFINITION_VERSION, BiomarkerSettings, extract_call, preset_audio
 from voicerisk.callers.moderator import Moderator, level_text
+from voicerisk.callers.schema import SHORTEST_CALL
 from voicerisk.errors import ModelError, StudyError
 from voicerisk.intake import is_missing
 from voicerisk.intake.sheet import REFUSED, TABLES
@@ -19,7 +20,6 @@ from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.
 MOST_OUTSIDE = 0.1
-SHORTEST = "shortest_call_frames"  # a note of the model file
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def judged(calls: pd.DataFrame, scorer: AdditiveModel, prevalence: float | None 
 
 def shortest_call(scorer: AdditiveModel) -> int:
     """Return the frames of the shortest call that a model learned from; 0 where its file does not say."""
-    known = scorer.notes.get(SHORTEST)
+    known = scorer.notes.get(SHORTEST_CALL)
     return known if isinstance(known, int) and not isinstance(known, bool) else 0
 
 
