@@ -326,10 +326,11 @@ class StudyStages(Stages):
 
         ladder = digest(self.folder.file("audit/ladder.csv"))
         mark = fingerprint(show=self.marks["show"], ladder=ladder, code=code_of(write_report, write_page))
+        graded = is_scale(self.study)  # the marks hold it
 
         def work(move: Move) -> tuple[list[str], list[str]]:
             self.folder.file(WHAT_IF).unlink(missing_ok=True)
-            written = [] if is_scale(self.study) else write_page(self.folder)
+            written = [] if graded else write_page(self.folder)
             write_report(self.folder.path, self.folder.file(REPORT), progress=move)
             return [*written, REPORT], []
 
