@@ -25,6 +25,7 @@ from voicerisk.deep.multitask.results import fold_means
 from voicerisk.deep.multitask.sound import load_sound, spectral_gate, trim_edges, windows
 from voicerisk.errors import MultitaskError, ValidationError
 from voicerisk.models.gamm.p_values import holm
+from voicerisk.pipeline.kept_steps import kept_step
 from voicerisk.validation.metrics.discrimination import auroc, delong_paired
 
 
@@ -226,5 +227,5 @@ learning_rate = 5e-3
     stored = list((result.folder / ".state" / "embeddings").glob("biomarkers-*/*.json"))
     assert len(stored) == 24
     for file in stored:
-        markers = json.loads(file.read_text())
+        markers = kept_step(file)
         assert sum(value is not None for value in markers.values()) == 37  # 36 markers and the version
