@@ -88,7 +88,7 @@ def test_recordings_become_a_validated_model(cohort, tmp_path):
     assert str(tmp_path) not in (out / "manifest.json").read_text()
 
     again = _voicerisk("run", cohort / "study.toml", "--out", out, "--jobs", 2)
-    assert again.returncode == 0 and again.stdout.count("unchanged, kept") == 10
+    assert again.returncode == 0 and again.stdout.count("unchanged, kept") == 11
 
 
 @pytest.mark.r
@@ -123,9 +123,9 @@ def _outside(folder: Path) -> None:
     track.write_text(track.read_text() + "900.0\t901.0\tcaller\n")
 
 
-def _unknown_sex(folder: Path) -> None:
+def _no_sex(folder: Path) -> None:
     table = pd.read_csv(folder / "calls.csv")
-    table.loc[3, "sex"] = "unknown"
+    table.loc[3, "sex"] = None
     table.to_csv(folder / "calls.csv", index=False)
 
 
@@ -142,7 +142,7 @@ def _not_a_number(folder: Path) -> None:
         (_broken, r"\.wav"),
         (_gone, r"\.wav"),
         (_outside, r"\.txt.*900"),
-        (_unknown_sex, r"calls\.csv.*row 5.*unknown"),
+        (_no_sex, r"calls\.csv.*row 5.*sex"),
         (_not_a_number, r"\.wav.*NaN"),
     ],
 )
