@@ -18,6 +18,7 @@ from voicerisk.figures.wording import (
     in_figure,
     need,
     number,
+    one_design,
     one_interval,
     ordered,
     plain,
@@ -81,8 +82,7 @@ def calibration_points(
         )
     curves, strips = [], []
     for protocol, rows in calls.groupby("protocol", sort=False):
-        design = "loco" if (rows["design"] == "loco").any() else rows["design"].iloc[0]
-        rows = rows[rows["design"] == design]
+        rows = one_design(rows)
         rows = rows[rows["repeat"] == rows["repeat"].iloc[0]] if rows["repeat"].notna().all() else rows
         p, y = rows["p"].to_numpy(float), rows["y"].to_numpy(float)
         strips.append(pd.DataFrame({"protocol": protocol, "p": p, "y": y.astype(int)}))

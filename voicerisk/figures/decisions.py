@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, ink, look
-from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, ordered, plain
+from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, one_design, ordered, plain
 from voicerisk.types import Floats
 
 NO_LABELS: Mapping[str, str] = {}
@@ -190,8 +190,7 @@ def call_scores(predictions: pd.DataFrame) -> pd.DataFrame:
         raise ReportError("call scores: the predictions table has no rows of unit 'call'.")
     parts = []
     for _, rows in calls.groupby("protocol", sort=False):
-        design = "loco" if (rows["design"] == "loco").any() else rows["design"].iloc[0]
-        rows = rows[rows["design"] == design]
+        rows = one_design(rows)
         rows = rows[rows["repeat"] == rows["repeat"].iloc[0]] if rows["repeat"].notna().all() else rows
         parts.append(rows.sort_values(["p_raw", "call_id"], kind="stable"))
     table = pd.concat(parts, ignore_index=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from voicerisk.figures.calibration_curve import risk_groups
 from voicerisk.figures.layout import foot_note, panels
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.wording import need
+from voicerisk.figures.wording import need, one_design
 
 NO_LABELS: Mapping[str, str] = {}
 AT_LEAST = "at_least_"
@@ -53,8 +53,7 @@ def grade_points(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def first_design(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return leave-one-caller-out where it is there, else the first design, and its first repeat."""
-    design = "loco" if (predictions["design"] == "loco").any() else predictions["design"].iloc[0]
-    rows = predictions[predictions["design"] == design]
+    rows = one_design(predictions)
     return rows[rows["repeat"] == rows["repeat"].iloc[0]]
 
 

@@ -291,6 +291,12 @@ def only_rivals(metrics: pd.DataFrame) -> pd.DataFrame:
     return metrics[metrics["protocol"] == RIVAL]
 
 
+def one_design(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of leave-one-caller-out where it is there, else of the first design."""
+    loco = predictions["design"] == "loco"
+    return predictions[loco if loco.any() else predictions["design"] == predictions["design"].iloc[0]]
+
+
 def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a metrics table that are about all callers, not about a subgroup."""
     if "subgroup" not in metrics:

@@ -119,7 +119,7 @@ def test_the_other_channel_of_two_is_the_other_voice(tmp_path):
 
 def test_lengths_and_moments_that_tell_the_outcome_are_named(tmp_path):
     cohort = _cohort(tmp_path)
-    long = lengths(cohort)
+    long = lengths(cohort, pd.Series(3.0, index=cohort.calls["call_id"]))
     assert long["log seconds of speech"].to_numpy() == pytest.approx(0.0)
     assert long["share of speech"].to_numpy() == pytest.approx(1 / 3)
     when = moments(cohort.calls)

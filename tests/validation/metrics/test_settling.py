@@ -40,7 +40,10 @@ def test_differences_are_those_by_hand():
     table = settling(_predictions(odds), _lines(10), 0.02, (1.0, 2.0, 9.0))
     # 9 s are 450 frames: no call is twice that long.
     assert table["seconds"].tolist() == [1.0, 2.0] and (table["n_calls"] == 10).all()
-    risk = lambda x: 1 / (1 + np.exp(-(INTERCEPT + SLOPE * x)))  # noqa: E731
+
+    def risk(x):
+        return 1 / (1 + np.exp(-(INTERCEPT + SLOPE * x)))
+
     change = [abs(risk(v[:50].mean()) - risk(v[50:].mean())) for v in odds.values()]
     row = table.iloc[0]
     assert row["median_change"] == pytest.approx(np.median(change), abs=1e-9)

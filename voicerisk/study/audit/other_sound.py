@@ -159,8 +159,14 @@ def _other_channel(path: Path, audio: AudioSettings) -> int | None:
     return 3 - channel_number(audio.channel) if two else None
 
 
-def lengths(cohort: Cohort) -> pd.DataFrame:
+def lengths(cohort: Cohort, seconds: pd.Series) -> pd.DataFrame:
     """Return how long each call lasts and how much of it the caller speaks; no sound enters.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    seconds : Series
+        Of the recording, by call_id.
 
     Returns
     -------
@@ -170,8 +176,7 @@ def lengths(cohort: Cohort) -> pd.DataFrame:
     """
     spans = cohort.spans.assign(length=cohort.spans["end_s"] - cohort.spans["start_s"])
     speech = spans.groupby("call_id")["length"].agg(["sum", "size"])
-    whole = cohort.calls.set_index("call_id")["path"].map(lambda path: sound_length(Path(path))[0])
-    whole = whole.loc[speech.index]
+    whole = seconds.loc[speech.index]
     return pd.DataFrame(
         {
             "call_id": speech.index,
@@ -213,7 +218,7 @@ def moments(calls: pd.DataFrame) -> pd.DataFrame:
 
 
 def controls_beside(
-    study: Study, cohort: Cohort, place: Path, jobs: int, reporter: Reporter, sounds: bool
+    study: Study, cohort: Cohort, place: Path, jobs: int, reporter: Reporter, channel: pd.DataFrame
 ) -> tuple[Alone, ...]:
     """Return the controls on sound and facts that no model is given.
 
@@ -225,11 +230,11 @@ def controls_beside(
         Folder of the audit's finished steps; the markers of the other sound are kept there.
     jobs : int
     reporter : Reporter
-    sounds : bool
-        Whether the study has recordings.
+    channel : DataFrame
+        channel.csv; without `sha256` the study has no recordings.
     """
     found = [Alone("moments", "the date and hour of the call alone", OUTCOME, moments(cohort.calls))]
-    if not sounds:
+    if "sha256" not in channel:
         return tuple(one for one in found if len(one.columns.columns) > 1)
     file = place / "other_sound.parquet"
     kept = place / "other_sound.json"
@@ -245,7 +250,6 @@ def controls_beside(
     for kind, what in WHAT.items():
         columns = table[table["kind"] == kind].drop(columns=["kind", "n_frames"])
         found.append(Alone(kind, what, OUTCOME, columns))
-    found.append(
-        Alone("lengths", "lengths of the call and of the caller's speech alone", OUTCOME, lengths(cohort))
-    )
+    long = lengths(cohort, channel.set_index("call_id")["duration_s"])
+    found.append(Alone("lengths", "lengths of the call and of the caller's speech alone", OUTCOME, long))
     return tuple(one for one in found if len(one.columns.columns) > 1)

@@ -124,7 +124,7 @@ def run_audit(
             told.note(f"Thinned to {len(tables.frames)} of {before} frames; every number below is of these.")
         base = audit_base(study, stages.marks["extract"])
         place = folder.checkpoints(FOLDER, fingerprint(base=base, frames=chosen.frames_per_caller))
-        others = controls_beside(study, cohort, place, jobs, told, "sha256" in extraction.channel)
+        others = controls_beside(study, cohort, place, jobs, told, extraction.channel)
         work = AuditSteps(study, tables, extraction.channel, chosen, place, jobs, told, others)
         work.forecast()
         found = work.run()

@@ -243,6 +243,7 @@ def rug_of(folder: ResultsFolder, markers: Sequence[str], level: str, moderator:
 
 def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:
     from voicerisk.figures import calibration_points, call_scores, curve_points
+    from voicerisk.figures.wording import one_design
 
     metrics = read_table(folder.path, "metrics")
     comparisons = read_table(folder.path, "comparisons")
@@ -265,14 +266,12 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     if "nested" in protocols:
         curve, strip = calibration_points(predictions[predictions["protocol"] == "nested"])
         yield Picture("calibration", curve, {"strip": strip, "metrics": metrics})
-        nested = predictions[predictions["protocol"] == "nested"]
-        design = "loco" if (nested["design"] == "loco").any() else nested["design"].iloc[0]
-        curve = decision_curves(nested[nested["design"] == design])
+        rows = one_design(predictions[predictions["protocol"] == "nested"])
+        curve = decision_curves(rows)
         yield Picture("decision_curves", curve, constants=_relevant(study))
         target = study.validation.prevalence
         if target is not None:
             # p is a risk at the study's own share of positive calls; sensitivity and specificity carry over.
-            rows = nested[nested["design"] == design]
             share = float(rows.drop_duplicates("call_id")["y"].mean())
             curve = decision_curves(rows, prior=share, prevalence=target)
             yield Picture(f"decision_curves--prevalence_{target:g}", curve, constants=_relevant(study))

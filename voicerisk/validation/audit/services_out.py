@@ -155,7 +155,7 @@ def _rows_of(
     groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     score, p = np.array(record["score"]), np.array(record["p"])
     area = obuchowski(y, score, groups)
-    low, high = _on_log_odds(area.auroc, area.variance)
+    low, high = area.logit() if area.informative else (np.nan, np.nan)
     rows: list[tuple[object, ...]] = [(name, "auroc", area.auroc, low, high, *size, note)]
     rng = generator(Stream.SERVICES_OUT, settings.seed, number)
     counts, _ = draw_callers(groups, y, settings.bootstraps, rng)
@@ -170,14 +170,6 @@ def _rows_of(
             bounds = tuple(np.quantile(values[1:][defined], [0.025, 0.975]))
         rows.append((name, metric, float(values[0]), *bounds, *size, note))
     return rows
-
-
-def _on_log_odds(area: float, variance: float) -> tuple[float, float]:
-    if not 0.0 < area < 1.0 or not variance > 0.0:
-        return np.nan, np.nan
-    centre, se = np.log(area / (1.0 - area)), np.sqrt(variance) / (area * (1.0 - area))
-    low, high = expit(np.array([centre - 1.96 * se, centre + 1.96 * se]))
-    return float(low), float(high)
 
 
 def new_service(services: pd.DataFrame) -> pd.DataFrame:
@@ -195,6 +187,7 @@ def new_service(services: pd.DataFrame) -> pd.DataFrame:
         with the 95% prediction interval for a new service (t with k - 2 degrees of freedom). None where
         fewer than three services have an interval.
     """
+    from scipy.stats import norm
     from scipy.stats import t as student
     from statsmodels.stats.meta_analysis import combine_effects
 
@@ -205,7 +198,7 @@ def new_service(services: pd.DataFrame) -> pd.DataFrame:
         return services.iloc[:0]
     estimate, lower, upper = (known[name].to_numpy(np.float64) for name in ("estimate", "lower", "upper"))
     effect = np.log(estimate / (1.0 - estimate))
-    se = (np.log(upper / (1.0 - upper)) - np.log(lower / (1.0 - lower))) / (2.0 * 1.96)
+    se = (np.log(upper / (1.0 - upper)) - np.log(lower / (1.0 - lower))) / (2.0 * norm.ppf(0.975))
     both = combine_effects(effect, se**2, method_re="iterated", use_t=True)
     mean, tau2 = float(both.mean_effect_re), max(float(both.tau2), 0.0)
     # Where services happen to agree, Hartung and Knapp's error would fall below what their own errors allow.

@@ -5,7 +5,7 @@ import pandas as pd
 
 from voicerisk.errors import ValidationError
 from voicerisk.types import Floats
-from voicerisk.validation.metrics.discrimination import placements
+from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.metrics.logistic import expit, logit
 
 SECONDS = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 300.0, 450.0, 600.0)
@@ -118,7 +118,7 @@ def _stretches(values: Floats, n: int) -> Floats:
 
 
 def _auroc(y: Floats, score: Floats) -> float:
-    return float(placements(y, score)[0].mean()) if 0 < y.sum() < len(y) else np.nan
+    return auroc(y, score) if 0 < y.sum() < len(y) else np.nan
 
 
 def settled_after(table: pd.DataFrame, most: float = 0.1) -> float | None:

@@ -115,7 +115,7 @@ def choose(
         assert steps is not None
         return Choice((), np.zeros(0), steps.step, steps, np.zeros(0))
     weights = training_weights(caller, y, prior)
-    losses = np.array([_loss(score[:, m], y, weights, prior) for m in range(first)])
+    losses = _losses(score[:, :first], y, weights, prior)
     mixed = Choice(tuple(members), mixing_weights(members, losses), None, steps, losses / weights.sum())
     if steps is None:
         return mixed
@@ -167,8 +167,7 @@ def unseen_scores(
             mixed = choice.weights
         else:
             weights = training_weights(caller[rest], y[rest], prior)
-            losses = np.array([_loss(score[rest, m], y[rest], weights, prior) for m in range(first)])
-            mixed = mixing_weights(choice.members, losses)
+            mixed = mixing_weights(choice.members, _losses(score[rest, :first], y[rest], weights, prior))
         found[~rest] = expit(logits[~rest] @ mixed)
     return found
 
@@ -178,6 +177,10 @@ def mixing_weights(members: Sequence[Member], losses: np.ndarray) -> np.ndarray:
     power = -0.5 * losses - PRICE * np.array([member.extra for member in members])
     weights = np.exp(power - power.max())
     return np.asarray(weights / weights.sum())
+
+
+def _losses(score: np.ndarray, y: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
+    return np.array([_loss(column, y, weights, prior) for column in score.T])
 
 
 def _loss(score: np.ndarray, y: np.ndarray, weights: np.ndarray, prior: float) -> float:
