@@ -68,7 +68,8 @@ boost_effects <- function(fit, points) {
 #'
 #' @param fit A `vr_gamboost`.
 #' @param newdata Data frame with the markers and the moderator.
-#' @return Data frame: link (log-odds), probability.
+#' @return Data frame: link (log-odds; of a number its mean), and probability for a 0/1 outcome, or `at_least_<grade>`, the
+#'   probability of that grade or a higher one.
 #' @export
 #' @examples
 #' if (requireNamespace("mboost", quietly = TRUE)) {
@@ -77,7 +78,19 @@ boost_effects <- function(fit, points) {
 #' }
 vr_boost_predict <- function(fit, newdata) {
   link <- drop(boost_links(fit, newdata))
-  data.frame(link = link, probability = stats::plogis(link))
+  out <- data.frame(link = link)
+  if (is_two_class(fit$family)) out$probability <- boost_response(fit, link)
+  if (fit$family == "propodds") out[paste0("at_least_", fit$grades[-1L])] <- boost_response(fit, link)
+  out
+}
+
+# What a link says: a probability, of grades a column for each but the lowest, or the number itself.
+boost_response <- function(fit, link) {
+  if (fit$family == "gaussian") return(link)
+  if (fit$family != "propodds") return(stats::plogis(link))
+  above <- stats::plogis(outer(link, fit$thresholds, `-`))
+  colnames(above) <- paste0("at_least_", fit$grades[-1L])
+  above
 }
 
 # Log-odds of new rows: a matrix with one column, or with `path` one column for each number of steps from 0 on.

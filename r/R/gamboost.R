@@ -5,35 +5,43 @@
 #' The formula has `bols(sex)`, then one learner a marker for each level of the moderator, `bbs(marker, by = female)` and
 #' `bbs(marker, by = male)` with numeric 0/1 columns, since mboost's own `by = sex` leaves the first level out. A missing
 #' value contributes nothing to its own learner: it is set to the training median and the learner is taken by
-#' (available x level). All results are in log-odds, twice mboost's half log-odds.
+#' (available x level). All results are in log-odds, twice mboost's half log-odds; those of a number are in its unit.
+#'
+#' With `family = "propodds"` the outcome is a grade: an ordered factor, or whole numbers, of which the larger is the higher
+#' grade. logit P(y >= grade) = link - threshold of the grade. With `family = "gaussian"` it is a number, and the link is its mean.
 #'
 #' Levels named in `shared` have too few callers for a curve of their own. There is then a common `bbs(marker)`, from which
 #' the curves of the other levels deviate, and an intercept for each of those levels instead of `bols(sex)`.
 #'
 #' @param data Data frame, one row a frame or segment.
 #' @param markers Names of the markers.
-#' @param y,sex,caller Names of the 0/1 outcome, of the moderator, and of the caller.
+#' @param y,sex,caller Names of the outcome (0/1, a grade or a number, by `family`), of the moderator, and of the caller.
 #' @param weights NULL or a numeric vector of row weights; rows of weight 0 are held out.
 #' @param mstop,nu,df,knots Steps, step length, degrees of freedom and inner knots of each learner.
 #' @param brandom Whether callers get a ridge-penalised effect, which is 0 for a new caller.
 #' @param by_sex mboost's own `by = sex`: smooths for the second of two levels only.
-#' @param family "adaboost" (mboost's default for Binomial) or "glm".
+#' @param family "adaboost" (mboost's default for Binomial) or "glm" for 0/1, "propodds" for grades (mboost's `PropOdds()`),
+#'   "gaussian" for a number.
 #' @param boundary Rows whose range sets the knots: "all", or "train", those with weight.
 #' @param linear Names of 0/1 markers, which enter linearly.
 #' @param shared Levels without a curve of their own.
 #' @param common Whether there is a common curve a marker besides those of the levels.
 #' @param moderator Another name for `sex`.
 #' @return A list of class `vr_gamboost`: `model` (the mboost object), `learners`, `left_out`, `offset`, `selected`,
-#'   `risk`; see [vr_boost_tables()].
+#'   `risk`, and of grades `grades` and `thresholds`; see [vr_boost_tables()].
 #' @export
 #' @examples
 #' if (requireNamespace("mboost", quietly = TRUE)) {
 #'   boosted <- vr_gamboost(calls_example, c("dom", "loudness"), mstop = 30)
 #'   boosted
+#'
+#'   # Grades: 0, 1, 2
+#'   calls_example$grade <- calls_example$outcome + (calls_example$loudness > median(calls_example$loudness))
+#'   vr_gamboost(calls_example, c("dom", "loudness"), y = "grade", mstop = 30, family = "propodds")
 #' }
 vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "caller_id", weights = NULL, mstop = 100L,
                         nu = 0.1, df = 4, knots = 20L, brandom = FALSE, by_sex = FALSE,
-                        family = c("adaboost", "glm"), boundary = c("all", "train"), linear = "voiced",
+                        family = c("adaboost", "glm", "propodds", "gaussian"), boundary = c("all", "train"), linear = "voiced",
                         shared = character(), common = FALSE,
                         moderator = sex) {
   sex <- moderator
@@ -43,15 +51,32 @@ vr_gamboost <- function(data, markers, y = "outcome", sex = "sex", caller = "cal
   frame <- used_columns(data, c(markers, y, sex, if (brandom) caller))
   refuse_odd_names(names(frame))
   for (marker in markers) frame[[marker]] <- marker_column(frame[[marker]], marker)
-  frame[[y]] <- outcome_column(frame[[y]], y)
+  family <- match.arg(family)
+  frame[[y]] <- boost_outcome(frame[[y]], y, family)
   frame[[sex]] <- plain_factor(frame[[sex]])
   sexes <- levels(frame[[sex]])
   available <- vapply(markers, function(name) anyNA(frame[[name]]), TRUE)
   learners <- moderated_learners(markers, available, sex, sexes, linear, df, knots, shared, common, by_sex)
   if (brandom) learners <- rbind(learners, boost_learner("brandom", caller, df = 4))
   if (is.null(weights)) weights <- rep(1, nrow(frame))
-  boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, match.arg(family), match.arg(boundary), NULL)
+  boost_fit(frame, y, sex, caller, learners, weights, mstop, nu, family, match.arg(boundary), NULL)
 }
+
+# The outcome as its family takes it: 0/1, an ordered factor, or a number.
+boost_outcome <- function(x, name, family) {
+  if (is_two_class(family)) return(outcome_column(x, name))
+  if (is.ordered(x) && family == "propodds") return(droplevels(x))
+  if (!is.numeric(x)) {
+    refuse("outcome \"", name, "\" is ", class(x)[1L], "; family \"", family, "\" needs ",
+      if (family == "propodds") "an ordered factor or whole numbers." else "numbers.")
+  }
+  if (family == "gaussian") return(as.numeric(x))
+  strange <- x[!is.na(x) & x != round(x)]
+  if (length(strange)) refuse("outcome \"", name, "\" holds ", strange[1L], "; grades are whole numbers or an ordered factor.")
+  factor(x, levels = sort(unique(x)), ordered = TRUE)
+}
+
+is_two_class <- function(family) family %in% c("adaboost", "glm")
 
 # The learners of a model: an intercept for each level of the moderator, then one learner a marker for each level.
 moderated_learners <- function(markers, available, sex, sexes, linear, df, knots, shared = character(), common = FALSE,
@@ -93,9 +118,9 @@ boost_learner <- function(kind, variable, by = "", available = FALSE, df = 4, pe
 boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, family, boundary, offset) {
   need_package("mboost")
   if (length(weights) != nrow(frame)) refuse("there are ", length(weights), " weights for ", nrow(frame), " rows.")
-  outcome <- frame[[y]]
-  if (anyNA(outcome) || !all(outcome %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
-  if (length(unique(outcome[weights > 0])) < 2L) refuse("the rows with weight have a single outcome.")
+  two_class <- is_two_class(family)
+  if (!two_class && any(learners$kind == "brandom")) refuse("brandom is for 0/1 outcomes; leave it out of a model of grades or numbers.")
+  check_boost_outcome(frame[[y]], y, weights > 0, family)
   # On the training rows alone the knots are theirs, and nothing else of the fit changes.
   kept <- if (boundary == "train") which(weights > 0) else seq_len(nrow(frame))
   frame <- frame[kept, , drop = FALSE]
@@ -103,7 +128,7 @@ boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, famil
   # All levels of the caller stay: a new level would be matched by position, silently.
   if (any(learners$kind == "brandom")) frame[[caller]] <- factor(frame[[caller]])
   rows <- frame
-  rows[[y]] <- factor(frame[[y]], levels = c(0, 1))
+  if (two_class) rows[[y]] <- factor(frame[[y]], levels = c(0, 1))
   built <- boost_columns(rows, learners, sex, weights)
   rows <- built$rows
   status <- built$status
@@ -120,18 +145,35 @@ boost_fit <- function(frame, y, sex, caller, learners, weights, mstop, nu, famil
   model <- mboost::gamboost(
     formula, data = rows, baselearner = mboost::bbs, weights = weights,
     offset = if (is.null(offset)) NULL else offset / scale,
-    family = mboost::Binomial(type = family), control = mboost::boost_control(mstop = max(mstop, 1L), nu = nu)
+    family = switch(family, propodds = mboost::PropOdds(), gaussian = mboost::Gaussian(), mboost::Binomial(type = family)),
+    control = mboost::boost_control(mstop = max(mstop, 1L), nu = nu)
   )
   fitted$model <- model
   if (any(learners$kind == "brandom")) fitted$callers <- levels(frame[[caller]])
   fitted$formula <- paste(deparse(formula, width.cutoff = 500L), collapse = " ")
   fitted$scale <- scale
   fitted$offset <- scale * unname(model$offset[1L])
+  if (family == "propodds") {
+    fitted$grades <- levels(rows[[y]])
+    fitted$thresholds <- boost_thresholds(model)
+  }
   fitted$selected <- active[model$xselect()][seq_len(mstop)]
   fitted$risk <- unname(model$risk())[seq_len(mstop + 1L)]
   class(fitted) <- "vr_gamboost"
   fitted
 }
+
+check_boost_outcome <- function(outcome, y, seen, family) {
+  if (anyNA(outcome)) refuse("outcome \"", y, "\" is missing in ", sum(is.na(outcome)), " rows; leave them out.")
+  if (is_two_class(family) && !all(outcome %in% c(0, 1))) refuse("outcome \"", y, "\" has values other than 0 and 1.")
+  if (family == "gaussian" && !all(is.finite(outcome))) refuse("outcome \"", y, "\" has infinite values.")
+  if (length(unique(outcome[seen])) < 2L) refuse("the rows with weight have a single outcome.")
+  empty <- if (is.factor(outcome)) setdiff(levels(outcome), outcome[seen])
+  if (length(empty)) refuse("grade ", empty[1L], " of \"", y, "\" has no row with weight; join it with a neighbour.")
+}
+
+# Where the score of grades is cut after all steps; mboost keeps them as the nuisance parameters of PropOdds().
+boost_thresholds <- function(model) unname(as.numeric(mboost::nuisance(model)))
 
 # Columns of 0/1 by which learners are taken, markers filled, and why a learner cannot be fitted ("" = it can).
 boost_columns <- function(rows, learners, sex, weights) {

@@ -5,7 +5,8 @@
 #' @param x,object A `vr_gamboost`.
 #' @param ... Not used.
 #' @param newdata Data frame with the markers and the moderator.
-#' @param type "link" (log-odds) or "response" (probability).
+#' @param type "link" (log-odds; of a number its mean) or "response" (probability; of grades a matrix with a column
+#'   `at_least_<grade>` for each but the lowest).
 #' @param what Which table of [vr_boost_tables()]: "learners", "path" or "partial_effects".
 #' @param points Grid points a curve.
 #' @param row.names,optional As in [as.data.frame()].
@@ -29,9 +30,13 @@ print.vr_gamboost <- function(x, ...) {
   learners <- vr_boost_tables(x, 2L)$learners
   cat(
     "Boosted P-splines by mboost (", x$family, "): ", nobs.vr_gamboost(x), " rows, ", x$mstop, " steps of length ", x$nu,
-    "\nOffset ", format(x$offset, digits = 3L), " log-odds; risk ", format(x$risk[1L], digits = 5L), " before and ",
+    "\nOffset ", format(x$offset, digits = 3L), boost_unit(x), "; risk ", format(x$risk[1L], digits = 5L), " before and ",
     format(x$risk[length(x$risk)], digits = 5L), " after the last step\n\n", sep = ""
   )
+  if (x$family == "propodds") {
+    cat("logit P(y >= grade) = link - threshold; ",
+      paste0("grade ", x$grades[-1L], ": ", trimws(format(x$thresholds, digits = 3L)), collapse = ", "), "\n\n", sep = "")
+  }
   shown <- learners[order(-learners$importance), ]
   shown <- data.frame(
     marker = shown$marker, by = shown$by, "share of steps" = format(round(shown$frequency, 3L)),
@@ -43,10 +48,13 @@ print.vr_gamboost <- function(x, ...) {
   invisible(x)
 }
 
+boost_unit <- function(fit) if (fit$family == "gaussian") "" else " log-odds"
+
 #' @rdname vr_gamboost-methods
 #' @export
 summary.vr_gamboost <- function(object, points = 100L, ...) {
-  out <- c(vr_boost_tables(object, points), list(formula = object$formula, offset = object$offset, nobs = nobs.vr_gamboost(object)))
+  out <- c(vr_boost_tables(object, points), list(formula = object$formula, offset = object$offset, unit = boost_unit(object),
+    nobs = nobs.vr_gamboost(object)))
   class(out) <- "summary.vr_gamboost"
   out
 }
@@ -55,7 +63,7 @@ summary.vr_gamboost <- function(object, points = 100L, ...) {
 #' @export
 print.summary.vr_gamboost <- function(x, ...) {
   cat(strwrap(x$formula, exdent = 2L), sep = "\n")
-  cat("\n", x$nobs, " rows, ", max(x$path$step), " steps, offset ", format(x$offset, digits = 4L), " log-odds\n\n", sep = "")
+  cat("\n", x$nobs, " rows, ", max(x$path$step), " steps, offset ", format(x$offset, digits = 4L), x$unit, "\n\n", sep = "")
   print(rounded(x$learners[c("marker", "by", "df", "lambda", "frequency", "importance", "left_out")]), row.names = FALSE)
   invisible(x)
 }
@@ -78,8 +86,9 @@ nobs.vr_gamboost <- function(object, ...) as.integer(sum(stats::model.weights(ob
 #' @rdname vr_gamboost-methods
 #' @export
 fitted.vr_gamboost <- function(object, ...) {
-  if (object$mstop == 0L) return(rep(stats::plogis(object$offset), length(object$model$response)))
-  stats::plogis(object$scale * unname(drop(stats::fitted(object$model))))
+  link <- rep(object$offset, NROW(object$model$response))
+  if (object$mstop > 0L) link <- object$scale * unname(drop(stats::fitted(object$model)))
+  boost_response(object, link)
 }
 
 #' @rdname vr_gamboost-methods
@@ -87,8 +96,8 @@ fitted.vr_gamboost <- function(object, ...) {
 predict.vr_gamboost <- function(object, newdata, type = c("link", "response"), ...) {
   type <- match.arg(type)
   if (missing(newdata)) refuse("give newdata: the fit keeps no table of its own rows (fitted() gives their probabilities).")
-  out <- vr_boost_predict(object, newdata)
-  if (type == "link") out$link else out$probability
+  link <- drop(boost_links(object, newdata))
+  if (type == "link") link else boost_response(object, link)
 }
 
 #' @rdname vr_gamboost-methods
@@ -136,5 +145,6 @@ glance.vr_gamboost <- function(x, ...) {
 #' @exportS3Method generics::augment
 augment.vr_gamboost <- function(x, newdata, ...) {
   out <- vr_boost_predict(x, newdata)
-  cbind(newdata, .fitted = out$link, .probability = out$probability)
+  names(out) <- c(".fitted", sprintf(".%s", names(out)[-1L]))
+  cbind(newdata, out)
 }

@@ -56,3 +56,69 @@ test_that("moderator is another name for sex", {
   expect_equal(fit$sex, "service")
   expect_equal(fit$sexes, c("female", "male"))
 })
+
+graded_rows <- function() {
+  rows <- rows_of_callers(callers = 40L)
+  rows$grade <- rows$outcome + (rows$x1 > stats::median(rows$x1))
+  rows$F <- as.numeric(rows$sex == "female")
+  rows$M <- 1 - rows$F
+  rows
+}
+
+test_that("grades are mboost's PropOdds, and their probabilities mboost's own", {
+  skip_if_not_installed("mboost")
+  rows <- graded_rows()
+  fit <- vr_gamboost(rows, c("x1", "x2"), y = "grade", mstop = 30L, family = "propodds")
+  rows$sex <- factor(rows$sex)
+  rows$graded <- factor(rows$grade, ordered = TRUE)
+  hand <- mboost::gamboost(
+    graded ~ bols(sex) + bbs(x1, by = F) + bbs(x2, by = F) + bbs(x1, by = M) + bbs(x2, by = M), data = rows,
+    family = mboost::PropOdds(), control = mboost::boost_control(mstop = 30)
+  )
+  expect_equal(fit$selected, hand$xselect())
+  told <- vr_boost_predict(fit, rows)
+  expect_equal(told$link, unname(c(fitted(hand))), tolerance = 1e-10)
+  each <- predict(hand, type = "response")
+  expect_equal(told$at_least_1, 1 - each[, 1L], tolerance = 1e-10)
+  expect_equal(told$at_least_2, each[, 3L], tolerance = 1e-10)
+  expect_equal(predict(fit, rows, type = "response"), fitted(fit), tolerance = 1e-10)
+  rows$graded <- factor(rows$grade, labels = c("low", "middle", "high"), ordered = TRUE)
+  named <- vr_gamboost(rows, c("x1", "x2"), y = "graded", mstop = 30L, family = "propodds")
+  expect_equal(named$thresholds, fit$thresholds)
+  expect_named(vr_boost_predict(named, rows), c("link", "at_least_middle", "at_least_high"))
+  expect_true(any(grepl("grade middle: ", capture.output(print(named)), fixed = TRUE)))
+})
+
+test_that("a number is mboost's Gaussian, in its own unit", {
+  skip_if_not_installed("mboost")
+  rows <- graded_rows()
+  rows$sum <- 10 * rows$x1 + rows$grade
+  fit <- vr_gamboost(rows, c("x1", "x2"), y = "sum", mstop = 30L, family = "gaussian")
+  rows$sex <- factor(rows$sex)
+  hand <- mboost::gamboost(
+    sum ~ bols(sex) + bbs(x1, by = F) + bbs(x2, by = F) + bbs(x1, by = M) + bbs(x2, by = M), data = rows,
+    control = mboost::boost_control(mstop = 30)
+  )
+  expect_equal(predict(fit, rows), unname(c(fitted(hand))), tolerance = 1e-10)
+  expect_equal(predict(fit, rows, type = "response"), fitted(fit), tolerance = 1e-10)
+  expect_named(vr_boost_predict(fit, rows), "link")
+  shifted <- vr_gamboost(transform(rows, sum = sum + 100), c("x1", "x2"), y = "sum", mstop = 30L, family = "gaussian")
+  expect_equal(predict(shifted, rows), predict(fit, rows) + 100, tolerance = 1e-8)
+  fold <- as.integer(factor(rows$caller_id)) %% 4L
+  expect_gt(vr_boost_cv(fit, fold, rows$caller_id)$mstop, 0)
+})
+
+test_that("an outcome of another kind is refused", {
+  skip_if_not_installed("mboost")
+  rows <- graded_rows()
+  grades <- function(value, family = "propodds") vr_gamboost(transform(rows, grade = value), "x1", y = "grade", mstop = 2L, family = family)
+  expect_error(grades(rows$x1), "grades are whole numbers")
+  expect_error(grades(factor(rows$grade)), "needs an ordered factor or whole numbers")
+  expect_error(grades(as.character(rows$grade), "gaussian"), "needs numbers")
+  expect_error(grades(replace(rows$grade, 3, NA)), "is missing in 1 rows")
+  expect_error(grades(replace(rows$grade, 3, Inf), "gaussian"), "infinite")
+  expect_error(grades(rep(1, nrow(rows))), "single outcome")
+  weights <- as.numeric(rows$grade < 2)
+  expect_error(vr_gamboost(rows, "x1", y = "grade", weights = weights, mstop = 2L, family = "propodds"), "grade 2 of \"grade\" has no row")
+  expect_error(vr_gamboost(rows, "x1", y = "grade", mstop = 2L, family = "propodds", brandom = TRUE), "brandom is for 0/1")
+})
