@@ -21,7 +21,10 @@ NAMES = {
     "calibration_intercept": "Calibration intercept",
     "calibration_slope": "Calibration slope",
 }
-INTERVALS = "95% intervals over bootstrapped callers, given these scores; repeats of the folds are averaged."
+INTERVALS = (
+    "95% intervals over bootstrapped callers, widened for what learning adds; repeats of the folds are "
+    "averaged."
+)
 HEADLINE = ("grouped_kfold", "loco")
 
 

@@ -14,8 +14,11 @@ from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.widening import widened
 
 Measures = Mapping[str, Callable[[np.ndarray], float]]
+NOT_LEARNED = ("rps_of_shares",)  # nothing is learned, so that learning anew adds nothing
+RANGE_OF = {"without the middle": "auroc", "everyone": "auroc"}
 DISTANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"linear": np.abs, "quadratic": np.square}
 
 
@@ -289,9 +292,14 @@ def number_measures(outcome: np.ndarray, predicted: np.ndarray) -> Measures:
 
 
 def measured(
-    repeats: Sequence[Measures], caller: np.ndarray, n_boot: int, level: float = 0.95, seed: int = 1
+    repeats: Sequence[Measures],
+    caller: np.ndarray,
+    n_boot: int,
+    level: float = 0.95,
+    seed: int = 1,
+    factor: float = 1.0,
 ) -> pd.DataFrame:
-    """Take the mean of each measure over repeats, with percentile intervals over bootstrapped callers.
+    """Take the mean of each measure over repeats, with intervals over bootstrapped callers.
 
     Parameters
     ----------
@@ -300,6 +308,8 @@ def measured(
     caller : ndarray, shape (n,)
     n_boot, level, seed
         As in `grade_metrics`.
+    factor : float
+        How much longer than percentile intervals they are (`widening`, of cross-validated scores).
 
     Returns
     -------
@@ -319,6 +329,8 @@ def measured(
         # As of two classes: what too many resamples leave undefined has no interval.
         known = len(values) >= (1.0 - MOST_UNDEFINED) * n_boot and len(values) > 0
         low, high = np.quantile(values, ends) if known else (np.nan, np.nan)
+        if known and metric not in NOT_LEARNED:
+            low, high = widened(RANGE_OF.get(metric, metric), float(found[0]), low, high, factor)
         rows.append((metric, float(found[0]), low, high, len(group), len(names)))
     return pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper", "n", "n_callers"])
 

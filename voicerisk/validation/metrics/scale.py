@@ -15,6 +15,7 @@ from voicerisk.validation.metrics.grades import (
     number_measures,
     ordinal_c,
 )
+from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widening
 
 AT_LEAST = "at_least_"
 BOOTSTRAPS = 500
@@ -37,9 +38,10 @@ def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTST
     Parameters
     ----------
     predictions : DataFrame
-        design, repeat, call_id, caller_id, y, score, predicted, and of grades at_least_<grade>.
+        design, repeat, fold, call_id, caller_id, y, score, predicted, and of grades at_least_<grade>.
     seed, n_boot : int
-        Of the bootstrap over callers; scores are taken as given.
+        Of the bootstrap over callers. It takes scores as given; intervals of scores of several folds are
+        widened for what learning anew would add (`widening`).
 
     Returns
     -------
@@ -62,7 +64,8 @@ def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTST
             ]
         else:
             found = [number_measures(one["y"].to_numpy(), one["predicted"].to_numpy()) for one in repeats]
-        table = measured(found, repeats[0]["caller_id"].to_numpy(), n_boot, seed=seed)
+        caller = repeats[0]["caller_id"].to_numpy()
+        table = measured(found, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0]))
         parts.append(table.assign(design=design)[["design", *table.columns]])
     return pd.concat(parts, ignore_index=True)
 
@@ -99,7 +102,7 @@ def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BO
             p = [one[f"{AT_LEAST}{grade}"].to_numpy() for one in repeats]
             lines = [_line(event, one) for one in p]
             own = [{"auroc": _auroc_of(event, one["score"].to_numpy())} for one in repeats]
-            found = measured(own, caller, n_boot, seed=seed).iloc[0]
+            found = measured(own, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0])).iloc[0]
             rows.append(
                 {
                     "design": design,
@@ -130,7 +133,7 @@ def spectrum_table(
     Parameters
     ----------
     predictions : DataFrame
-        design, repeat, call_id, caller_id, y (grades), score.
+        design, repeat, fold, call_id, caller_id, y (grades), score; intervals as in `scale_metrics`.
     low, high : tuple of int
         Grades that a study of two classes would compare; what is in neither is left out of it. With everyone
         the high grades stand against all others.
@@ -166,7 +169,7 @@ def spectrum_table(
                     "difference": partial(_difference, inner, everyone),
                 }
             )
-        found = measured(measures, caller, n_boot, seed=seed)
+        found = measured(measures, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0]))
         for row in found.to_dict("records"):
             used = kept if row["metric"] == "without the middle" else np.ones(len(y), bool)
             rows.append(
@@ -181,6 +184,12 @@ def spectrum_table(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def widening_of(design: str, repeat: pd.DataFrame) -> float:
+    """Return how much longer an interval must be for scores of these folds; 1 where there are none."""
+    folds = repeat["fold"].nunique() if design in CROSS_VALIDATED else 1
+    return widening(folds) if folds > 1 else 1.0
 
 
 def _difference(
