@@ -17,9 +17,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Same seed, same cohort.")] = 1,
     scale: Annotated[
         str,
-        typer.Option(
-            help="Outcome: binary (recordings), ordinal or continuous (markers, several sexes, age; no speech)."
-        ),
+        typer.Option(help="binary (recordings), ordinal or continuous (markers, several sexes, age)."),
     ] = "binary",
 ) -> None:
     """Write a telephone cohort of its own: recordings, label tracks, calls.csv, study.toml and the truth."""

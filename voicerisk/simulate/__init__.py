@@ -1,5 +1,4 @@
-"""Cohorts with a known truth: `simulate` writes telephone calls, `simulate_markers` draws marker tables, and
-`simulate_scale` writes a study of grades or of a number.
+"""Cohorts with a known truth: telephone calls, tables of markers, and studies of grades or of a number.
 
 `Truth` says what moves with risk. Nothing here knows how markers are computed or models are fitted.
 """

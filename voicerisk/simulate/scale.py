@@ -1,7 +1,7 @@
-"""A study of the whole scale with a known truth: marker tables, four levels of sex, age, grades and a sum score.
+"""A study of the whole scale with a known truth: a table of markers, several sexes, age, grades and a number.
 
-Every call has a score: age, what each marker adds at the caller's level, and the level itself. Grades are cut from the score plus
-logistic noise (proportional odds), the number is a line of it plus normal noise. No sound is simulated.
+Every call has a score: age, what each marker adds at the caller's level, and the level itself. Grades are cut
+from the score plus logistic noise (proportional odds), the number is a line of it plus normal noise.
 """
 
 from collections.abc import Iterable
@@ -117,9 +117,10 @@ def simulate_scale(
 ) -> ScaleTruth:
     """Write a study of the whole scale: calls.csv, markers.csv, study.toml and the truth.
 
-    Callers are female, male, diverse or of unknown sex (an empty cell). `x1` adds the same at every level, `x2` is
-    U-shaped, `x3` rises in women, falls in men and is flat in others, `x4` is noise; age adds 0.05 log-odds a year.
-    calls.csv holds both outcomes, `grade` (0 to 4) and `number`; the recordings that it names are silent.
+    Callers are female, male, diverse or of unknown sex (an empty cell). `x1` adds the same at every level,
+    `x2` is U-shaped, `x3` rises in women, falls in men and is flat in others, `x4` is noise; age adds 0.05
+    log-odds a year. calls.csv holds both outcomes, `grade` (0 to 4) and `number`; its recordings
+    hold line noise.
 
     Parameters
     ----------
@@ -149,8 +150,8 @@ def simulate_scale(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     truth = simulate_scale(folder, callers=20, seed=3)
     ...     calls = pd.read_csv(Path(folder) / "calls.csv")
-    >>> truth.curve("x3", "male", np.array([0.0, 2.0])).tolist()
-    [0.0, -2.0]
+    >>> truth.curve("x3", "male", np.array([1.0, 2.0])).tolist()
+    [-1.0, -2.0]
     >>> sorted(calls["sex"].dropna().unique())
     ['diverse', 'female', 'male']
     """
@@ -178,7 +179,8 @@ def simulate_scale(
     calls = pd.DataFrame(
         {
             "call_id": [f"{one}_1" for one in ids], "caller_id": ids,
-            "sex": np.where(level == UNKNOWN, "", level), "age": age.astype(int), "grade": grade, "number": number,
+            "sex": np.where(level == UNKNOWN, "", level), "age": age.astype(int), "grade": grade,
+            "number": number,
             "file": [f"calls/{one}_1.wav" for one in ids],
         }
     )  # fmt: skip
@@ -207,7 +209,7 @@ def simulate_scale(
 
 
 def _levels(callers: int) -> np.ndarray:
-    """Return the level of each caller, in blocks; shares as in `LEVELS`, each level with a caller at least."""
+    """Return the level of each caller, in blocks; with the shares of `LEVELS`."""
     ends = np.rint(np.cumsum(list(LEVELS.values())) * callers).astype(int)
     return np.repeat(np.array(list(LEVELS)), np.diff(np.r_[0, ends]))
 
