@@ -10,7 +10,6 @@ import pandas as pd
 
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
-from voicerisk.callers.moderator import level_text
 from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
@@ -24,7 +23,7 @@ from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.scale_checks import refuse_scale
-from voicerisk.study.scoring import scorable
+from voicerisk.study.scoring import scorable, unknown_levels
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
@@ -154,8 +153,8 @@ def validate_externally(
             _enough(calls)
             cut = _cut(scorer, threshold, notes)
             frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
-            notes.extend(left_out)
-            scored = scorer.score(frames)
+            notes.extend((*left_out, *unknown_levels(scorer, frames)[1]))
+            scored = scorer.score(frames, unseen=True)
             p_raw = scorer.of_calls(frames, scored, ["call_id"]).set_index("call_id")["p_raw"]
             score = p_raw[calls["call_id"]].to_numpy().round(SCORE_DECIMALS)
             risk, said = _risk(scorer, score, prevalence)
@@ -192,7 +191,7 @@ def validate_externally(
 def _with_levels(
     scorer: AdditiveModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
 ) -> pd.DataFrame:
-    """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
+    """Add the level of the model's moderator to each frame."""
     if scorer.moderator is None:
         return frames
     name = scorer.moderator.name
@@ -202,12 +201,6 @@ def _with_levels(
             "add the column, or name the same [cohort] moderator."
         )
     of_call = calls.set_index("call_id")[name]
-    for call, value in of_call[of_call.index.isin(frames["call_id"])].items():
-        if level_text(value, name) not in scorer.moderator.levels:
-            raise StudyError(
-                f"Call {call} of {study.path.name} has {name} = {value!r}, which the model does not know; it "
-                f"knows {', '.join(scorer.moderator.levels)}. Leave such calls out with [cohort] where."
-            )
     return frames.assign(**{name: frames["call_id"].map(of_call)})
 
 
