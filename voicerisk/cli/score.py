@@ -40,7 +40,7 @@ def score(
         own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]
         if row["beyond_training"]:
             screen.print(
-                "  Do not rely on this: the call, or too much of it, lies beyond what the model was learned on.",
+                "  Do not rely on this: the call, or much of it, lies beyond what the model was learned on.",
                 style="bold red",
             )
         if row["too_short"]:

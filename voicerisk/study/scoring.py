@@ -215,8 +215,8 @@ def unknown_levels(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[list[st
     named = ", ".join(f"{level!r} in {count}" for level, count in counted.items())
     return list(strange.index), (
         f"{by.name}: the model does not know the level of {n} call{'s' * (n > 1)} ({named}); it knows "
-        f"{', '.join(by.levels)}. {'They get' if n > 1 else 'It gets'} the mean of their curves, which was not "
-        "validated for anyone.",
+        f"{', '.join(by.levels)}. {'They get' if n > 1 else 'It gets'} the mean of their curves, which "
+        "was not validated for anyone.",
     )
 
 
