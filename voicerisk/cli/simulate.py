@@ -13,7 +13,7 @@ from voicerisk.cli.progress import ProgressBars, console
 def simulate(
     folder: Annotated[Path, typer.Argument(help="New folder for the cohort.", metavar="DIR")],
     callers: Annotated[int, typer.Option(min=8, help="Number of callers.")] = 40,
-    null: Annotated[bool, typer.Option("--null", help="No marker moves with risk.")] = False,
+    null: Annotated[bool, typer.Option("--null", metavar="", help="No marker moves with risk.")] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same cohort.")] = 1,
     scale: Annotated[
         str,

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
@@ -87,13 +86,8 @@ def in_short(results: Results) -> list[str]:
     lines += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     if len(found):
         lines += _intervals(results)
-    gap = auroc_gap(results.comparisons)
-    if gap:
-        lines.append(gap)
-        if results.findings is not None:
-            lines.append(
-                "The section Audit says which learned parts had seen the callers they were judged on."
-            )
+    if results.comparisons is not None and results.findings is not None:
+        lines.append("The section Audit says which learned parts had seen the callers they were judged on.")
     return lines
 
 

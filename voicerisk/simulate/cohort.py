@@ -177,7 +177,7 @@ def simulate(
         curve=CURVE,
         leaks=tuple(leak for leak, planted in (("channel", channel_leak), ("order", order_leak)) if planted),
     )
-    write_csv(folder / "calls.csv", pd.DataFrame(rows))
+    write_csv(folder / "calls.csv", pd.DataFrame(rows), exact=True)
     write_json(folder / "truth.json", truth.as_json())
     write_text(folder / "study.toml", STUDY.format(seed=seed))
     return truth
