@@ -141,7 +141,7 @@ def _check_outcomes(saved: ScaleModel, calls: pd.DataFrame, study: Study) -> Non
         first = strange.iloc[0]
         raise StudyError(
             f"Call {first['call_id']} of {study.path.name} has grade {first['y']}, which the model does not "
-            f"have; it has {', '.join(map(str, saved.line['grades']))}. Leave such calls out with [cohort] where."
+            f"have; it has {', '.join(map(str, saved.line['grades']))}. Leave such calls out (where)."
         )
 
 
