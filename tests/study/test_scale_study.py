@@ -140,10 +140,48 @@ def test_what_is_of_two_classes_is_refused(ran) -> None:
     study, result, _ = ran["ordinal"]
     with pytest.raises(StudyError, match="`voicerisk audit` is of two classes"):
         run_audit(study, result.folder)
-    with pytest.raises(StudyError, match="`voicerisk validate` is of two classes"):
-        validate_externally(result.folder / "scale/model.json", study, result.folder)
     with pytest.raises(StudyError, match="add nested to"):
         run_study(study, result.folder, protocols=("published",))
+
+
+@pytest.mark.parametrize("name", ["ordinal", "continuous"])
+def test_a_saved_model_is_validated_on_another_study(ran, name, write_study) -> None:
+    _, result, _ = ran[name]
+    model = result.folder / "scale/model.json"
+    calls, frames = graded_frames(24, seed=7)
+    calls = calls.assign(sex=["diverse", *calls["sex"][1:]])
+    settings = QUICK if name == "ordinal" else NUMBER
+    if name == "ordinal":  # nobody is as ill as the worst that the model has seen
+        calls["grade"] = calls["grade"].clip(upper=3)
+    other = load_study(write_study(calls, frames, settings, "other"))
+    found = validate_externally(model, other, other.folder / "results")
+    assert any("sex: the model does not know the level of 1 call ('diverse'" in note for note in found.notes)
+    assert set(found.metrics["design"]) == {"external"} and (found.metrics["n"] == 24).all()
+    rows = pd.read_parquet(found.folder / "predictions.parquet").set_index("call_id")
+    table = frames.merge(calls[["call_id", "sex"]], on="call_id")
+    table.to_csv(other.folder / "table.csv", index=False)
+    told = score(model, other.folder / "table.csv").calls.set_index("call_id").loc[rows.index]
+    np.testing.assert_allclose(rows["predicted"], told["predicted"], rtol=1e-12)
+    value = found.metrics.set_index("metric")["estimate"]
+    if name == "continuous":
+        assert found.calibration is None
+        rest = rows["y"] - rows["predicted"]
+        assert value["rmse"] == pytest.approx(np.sqrt((rest**2).mean()))
+        assert value["r2"] == pytest.approx(1 - (rest**2).mean() / rows["y"].var(ddof=0))
+    else:
+        assert found.calibration["grade"].tolist() == [1, 2, 3]
+        assert "No call has grade 4, which the model knows." in found.notes
+        assert "calls of another study" in found.answer[0] and value["ordinal_c"] > 0.65
+    assert (found.folder / "figures/predicted_observed.png").is_file()
+
+
+def test_a_model_is_not_validated_on_another_scale(ran) -> None:
+    ordinal, number = (ran[name][1].folder / "scale/model.json" for name in ("ordinal", "continuous"))
+    study, result, _ = ran["ordinal"]
+    with pytest.raises(StudyError, match=r"scale 'continuous', but study.toml has .* scale = 'ordinal'"):
+        validate_externally(number, study, result.folder)
+    with pytest.raises(StudyError, match="--threshold is of two classes"):
+        validate_externally(ordinal, study, result.folder, threshold=0.5)
 
 
 @pytest.mark.parametrize(

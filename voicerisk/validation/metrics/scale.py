@@ -1,6 +1,6 @@
 """What a study of ordered grades or of a number found, from its table of predictions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -32,7 +32,12 @@ def grades_of(predictions: pd.DataFrame) -> np.ndarray:
     return np.array([lowest, *above])
 
 
-def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTSTRAPS) -> pd.DataFrame:
+def scale_metrics(
+    predictions: pd.DataFrame,
+    seed: int = 1,
+    n_boot: int = BOOTSTRAPS,
+    known: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """Measure out-of-fold predictions by design, repeats averaged.
 
     Parameters
@@ -42,6 +47,8 @@ def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTST
     seed, n_boot : int
         Of the bootstrap over callers. It takes scores as given; intervals of scores of several folds are
         widened for what learning anew would add (`widening`).
+    known : sequence of int, optional
+        Grades of a saved model, of which the calls may lack some; by default those of the predictions.
 
     Returns
     -------
@@ -49,7 +56,7 @@ def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTST
         design, metric, estimate, lower, upper, n, n_callers. Of grades those of `grade_metrics`, of a number
         those of `number_metrics`.
     """
-    grades = grades_of(predictions)
+    grades = grades_of(predictions) if known is None else np.array(known, dtype=np.int64)
     parts = []
     for design, repeats in _designs(predictions):
         if len(grades):
@@ -78,7 +85,12 @@ def probabilities(predictions: pd.DataFrame) -> np.ndarray:
     return np.asarray(-np.diff(edges, axis=1), np.float64)
 
 
-def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTSTRAPS) -> pd.DataFrame:
+def scale_calibration(
+    predictions: pd.DataFrame,
+    seed: int = 1,
+    n_boot: int = BOOTSTRAPS,
+    known: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """Read the study of two classes off at each grade: how well P(y >= grade) tells and how right it is.
 
     Parameters
@@ -86,6 +98,8 @@ def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BO
     predictions : DataFrame
         As in `scale_metrics`, of grades.
     seed, n_boot : int
+    known : sequence of int, optional
+        As in `scale_metrics`; a grade that all calls reach, or none, has no row.
 
     Returns
     -------
@@ -97,8 +111,10 @@ def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BO
     for design, repeats in _designs(predictions):
         caller = repeats[0]["caller_id"].to_numpy()
         y = repeats[0]["y"].to_numpy()
-        for grade in grades_of(predictions)[1:]:
+        for grade in grades_of(predictions)[1:] if known is None else known[1:]:
             event = (y >= grade).astype(np.int64)
+            if known is not None and not 0 < event.sum() < len(event):
+                continue
             p = [one[f"{AT_LEAST}{grade}"].to_numpy() for one in repeats]
             lines = [_line(event, one) for one in p]
             own = [{"auroc": _auroc_of(event, one["score"].to_numpy())} for one in repeats]
