@@ -1,7 +1,4 @@
-"""Writes each vignette as a Jupyter notebook and as a Quarto page, for readers who open one or the other.
-
-    python scripts/downloads.py vignettes/downloads
-"""
+"""Write each vignette as a Jupyter notebook and as a Quarto page into the folder that is named."""
 
 import sys
 from pathlib import Path
@@ -9,7 +6,11 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-OPTIONS = {"remove-input": "#| echo: false", "hide-input": "#| code-fold: true", "remove-output": "#| output: false"}
+OPTIONS = {
+    "remove-input": "#| echo: false",
+    "hide-input": "#| code-fold: true",
+    "remove-output": "#| output: false",
+}
 
 
 def quarto(notebook: nbformat.NotebookNode) -> str:
