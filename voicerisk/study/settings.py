@@ -131,7 +131,7 @@ def load_study(path: Path | str) -> Study:
     boosted = BOOSTED in family or tuple(protocols) != ("nested",)
     if rooms["boost"].forced and rooms["cohort"].scale == BINARY and boosted:
         raise StudyError(
-            f'{path.name}: [boost] forced is of models of calls; set protocols = ["nested"] in [validation], and '
-            "leave gamboost out of its family: there covariates compete with the markers."
+            f'{path.name}: [boost] forced is of models of calls; set protocols = ["nested"] in [validation] '
+            "and leave gamboost out of its family: there covariates compete with the markers."
         )
     return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)
