@@ -7,6 +7,7 @@ from typing import Any
 from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import BiomarkerSettings
 from voicerisk.cohort import CohortSettings
+from voicerisk.cohort.settings import BINARY
 from voicerisk.errors import StudyError
 from voicerisk.models import BoostSettings, GammSettings
 from voicerisk.pipeline.study_file import nearest, plain, read_study_file, settings_of
@@ -126,5 +127,11 @@ def load_study(path: Path | str) -> Study:
         raise StudyError(
             f"{path.name}: [cohort] score_also needs the nested protocol and a [validation] family of models "
             "of calls, without gamboost."
+        )
+    boosted = BOOSTED in family or tuple(protocols) != ("nested",)
+    if rooms["boost"].forced and rooms["cohort"].scale == BINARY and boosted:
+        raise StudyError(
+            f'{path.name}: [boost] forced is of models of calls; set protocols = ["nested"] in [validation] '
+            "and leave gamboost out of its family: there covariates compete with the markers."
         )
     return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)
