@@ -127,6 +127,16 @@ def write_csv(
         )
 
 
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its fractions as `write_csv` writes them, so that what is read back is the same."""
+    found = table.copy()
+    for position, dtype in enumerate(table.dtypes):
+        if pd.api.types.is_float_dtype(dtype):
+            column = table.iloc[:, position].to_numpy(dtype=float, na_value=float("nan"))
+            found.isetitem(position, [float(f"{value:.{SIGNIFICANT}g}") for value in column])
+    return found
+
+
 def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:
     """Write a table as Parquet. Tables of frames and predictions are private by default."""
     with replacing(path, mode) as temporary:
