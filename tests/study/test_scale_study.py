@@ -225,3 +225,43 @@ def test_cssrs_ratings_keep_their_middle(write_study) -> None:
     assert sorted(cohort.calls["outcome"].unique()) == [1, 2, 3, 4, 5] and len(cohort.calls) == 24
     with pytest.raises(VoiceriskError, match="C-SSRS ratings are ordinal"):
         load_study(write_study(calls, frames, settings.replace('"ordinal"', '"continuous"'), "other"))
+
+
+def test_what_differs_between_calls_of_one_caller_is_asked_on_its_own(write_study) -> None:
+    """Between callers `x` says nothing; within a caller it rises with the grade."""
+    rng = np.random.default_rng(4)
+    n, per = 24, 4
+    level = np.repeat(3.0 * rng.normal(size=n), per)
+    within = rng.normal(size=n * per)
+    calls = pd.DataFrame(
+        {
+            "call_id": [f"call{i:03d}" for i in range(n * per)],
+            "caller_id": [f"caller{i // per:02d}" for i in range(n * per)],
+            "sex": np.where(np.arange(n * per) // per % 2, "female", "male"),
+            "grade": np.digitize(2.0 * within + rng.logistic(size=n * per), [-1.0, 1.0]),
+            "file": [f"call{i:03d}.wav" for i in range(n * per)],
+        }
+    )
+    frames = pd.DataFrame(
+        {
+            "call_id": np.repeat(calls["call_id"], 3),
+            "segment": 0,
+            "frame": np.tile(np.arange(3), n * per),
+            "x": np.repeat(level + within, 3) + 0.1 * rng.normal(size=3 * n * per),
+        }
+    )
+    settings = QUICK.replace('designs = ["loco"]', 'designs = ["grouped_kfold"]').replace(
+        "middle = [2]\n", ""
+    )
+    settings = settings.replace('"markers.csv"', '"markers.csv"\nlevels = "caller"')
+    study = load_study(write_study(calls, frames, settings))
+    result = run_study(study, study.folder / "results")
+    found = result.metrics.set_index("metric")["estimate"]
+    assert found["within_callers_c"] > 0.75
+    effects = read_table(result.folder, "scale/partial_effects")
+    rise = effects.groupby("marker")["estimate"].agg(np.ptp)
+    assert set(rise.index) == {"x_caller", "x_within"} and rise["x_within"] > 4 * rise["x_caller"]
+    alone = calls.drop_duplicates("caller_id")
+    study = load_study(write_study(alone, frames, settings, "alone"))
+    with pytest.raises(StudyError, match="every caller has a single call"):
+        run_study(study, study.folder / "results")

@@ -20,6 +20,7 @@ NAMES = {
     "rmse": "Root mean squared error",
     "calibration_intercept": "Calibration intercept",
     "calibration_slope": "Calibration slope",
+    "within_callers_c": "Concordance of a caller's own calls",
 }
 INTERVALS = (
     "95% intervals over bootstrapped callers, widened for what learning adds; repeats of the folds are "

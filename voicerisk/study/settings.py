@@ -135,6 +135,8 @@ def load_study(path: Path | str) -> Study:
             f"{path.name}: [cohort] score_also needs the nested protocol and a [validation] family of models "
             "of calls, without gamboost."
         )
+    if rooms["cohort"].score_also and rooms["biomarkers"].levels == "caller":
+        raise StudyError(f'{path.name}: [cohort] score_also does not go with [biomarkers] levels = "caller".')
     boosted = BOOSTED in family or tuple(protocols) != ("nested",)
     if rooms["boost"].forced and rooms["cohort"].scale == BINARY and boosted:
         raise StudyError(

@@ -147,6 +147,10 @@ def marker_labels(levels: str = "frame") -> dict[str, str]:
         for name, text in list(label.items()):
             label[f"{name}_segment"] = f"{text}, segment mean"
             label[f"{name}_deviation"] = f"{text}, deviation"
+    if levels == "caller":
+        for name, text in list(label.items()):
+            label[f"{name}_caller"] = f"{text}, mean of the caller"
+            label[f"{name}_within"] = f"{text}, within caller"
     return label
 
 

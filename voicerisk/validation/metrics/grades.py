@@ -59,6 +59,50 @@ def ordinal_c(grade: np.ndarray, score: np.ndarray, weights: np.ndarray | None =
     return float((mass * lower_grades).sum() / pairs) if pairs > 0 else np.nan
 
 
+def within_callers_c(
+    outcome: np.ndarray, score: np.ndarray, caller: np.ndarray
+) -> Callable[[np.ndarray], float] | None:
+    """Return what measures whether a caller's own calls stand in the right order; None where none differ.
+
+    Parameters
+    ----------
+    outcome : ndarray, shape (n,)
+        Grades or numbers, one row a call.
+    score, caller : ndarray, shape (n,)
+
+    Returns
+    -------
+    callable or None
+        Of the weights of the rows (alike within a caller): the share of pairs of calls of one caller with
+        unlike outcomes whose scores stand in the order of the outcomes; equal scores count one half. What
+        differs between callers has no part in it.
+
+    Examples
+    --------
+    >>> score = np.array([0.1, 0.9, 5.0, 6.0])
+    >>> found = within_callers_c(np.array([0, 2, 1, 1]), score, np.array(list("aabb")))
+    >>> found(np.ones(4))
+    1.0
+    """
+    first, right, pairs = [], [], []
+    for one in np.unique(caller):
+        rows = np.flatnonzero(caller == one)
+        ahead = np.sign(outcome[rows][:, None] - outcome[rows]) > 0
+        gap = np.sign(score[rows][:, None] - score[rows])
+        first.append(rows[0])
+        pairs.append(float(ahead.sum()))
+        right.append(float((0.5 * (1.0 + gap))[ahead].sum()))
+    if not any(pairs):
+        return None
+    kept, won, all_pairs = np.array(first), np.array(right), np.array(pairs)
+
+    def measure(w: np.ndarray) -> float:
+        total = float(w[kept] @ all_pairs)
+        return float(w[kept] @ won) / total if total > 0 else np.nan
+
+    return measure
+
+
 def ranked_probability_score(
     grade: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
 ) -> float:

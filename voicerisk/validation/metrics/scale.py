@@ -14,6 +14,7 @@ from voicerisk.validation.metrics.grades import (
     measured,
     number_measures,
     ordinal_c,
+    within_callers_c,
 )
 from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widening
 
@@ -54,7 +55,7 @@ def scale_metrics(
     -------
     DataFrame
         design, metric, estimate, lower, upper, n, n_callers. Of grades those of `grade_metrics`, of a number
-        those of `number_metrics`.
+        those of `number_metrics`; and where calls of one caller differ `within_callers_c`.
     """
     grades = grades_of(predictions) if known is None else np.array(known, dtype=np.int64)
     parts = []
@@ -72,6 +73,11 @@ def scale_metrics(
         else:
             found = [number_measures(one["y"].to_numpy(), one["predicted"].to_numpy()) for one in repeats]
         caller = repeats[0]["caller_id"].to_numpy()
+        within = [within_callers_c(one["y"].to_numpy(), one["score"].to_numpy(), caller) for one in repeats]
+        found = [
+            {**own} if add is None else {**own, "within_callers_c": add}
+            for own, add in zip(found, within, strict=True)
+        ]
         table = measured(found, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0]))
         parts.append(table.assign(design=design)[["design", *table.columns]])
     return pd.concat(parts, ignore_index=True)
