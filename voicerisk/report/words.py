@@ -142,6 +142,8 @@ def _notes(results: Results) -> list[tuple[str, str]]:
 
 def _weighs(stage: str, note: str) -> bool:
     """Whether a note changes how the result is read; how curves were fitted does so where they separate."""
+    if "metrics_notes.json" in note:  # single metrics of small groups
+        return False
     return stage not in TECHNICAL or "separat" in note.lower()
 
 

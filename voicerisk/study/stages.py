@@ -236,6 +236,7 @@ class StudyStages(Stages):
             covariates=study.boost.covariates,
             moderator=study.cohort.moderator_column,
             validation=plain(replace(study.validation, protocols=PROTOCOLS)),
+            rivals=[plain(one) for one in study.rivals],
             code=code_of(run_rivals_stage),
         )
         self.run(
