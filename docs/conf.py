@@ -1,6 +1,7 @@
 """Sphinx configuration: `make docs` builds docs/_build/html, offline, with warnings as errors."""
 
 from importlib.metadata import version as installed
+from pathlib import Path
 from typing import Any
 
 project = "voicerisk"
@@ -21,6 +22,7 @@ exclude_patterns = [
     "voicerisk",
     "**/_build",
     "vignettes/notebooks",
+    "vignettes/downloads",
     "docs/_templates",
 ]
 
@@ -70,8 +72,21 @@ html_theme_options = {
 
 
 def setup(app: Any) -> None:
-    """Leave out methods that scikit-learn writes for metadata routing: their texts refer to its site."""
+    """Leave out methods that scikit-learn writes for its own routing, and offer vignettes as files."""
     app.connect("autodoc-skip-member", _is_of_scikit_learn)
+    app.connect("source-read", _offer_downloads)
+
+
+def _offer_downloads(app: Any, page: str, source: list[str]) -> None:
+    """Below a vignette's heading: the same as a notebook and as a Quarto page."""
+    name = page.removeprefix("vignettes/")
+    if not (Path(app.srcdir) / "vignettes" / "downloads" / f"{name}.ipynb").is_file():
+        return
+    kinds = (("ipynb", "notebook"), ("qmd", "Quarto page"))
+    links = " · ".join(f"{{download}}`{said} <downloads/{name}.{kind}>`" for kind, said in kinds)
+    head, heading, rest = source[0].partition("\n# ")
+    title, end, text = rest.partition("\n")
+    source[0] = f"{head}{heading}{title}{end}\nDownload: {links}\n{text}"
 
 
 def _is_of_scikit_learn(

@@ -35,6 +35,8 @@ for file in vignettes/*.Rmd r/vignettes/*.Rmd; do
   fi
 done
 
+python scripts/downloads.py vignettes/downloads
+
 # The R package's own site, where pkgdown is.
 site=$build/html/r
 if Rscript --vanilla -e 'quit(status = !requireNamespace("pkgdown", quietly = TRUE))' 2>/dev/null; then

@@ -18,6 +18,7 @@ import pandas as pd
 
 PRIVATE = 0o600
 PUBLIC = 0o644
+SIGNIFICANT = 12  # digits of fractions in a CSV: beyond them processors differ; scores have 12 decimals
 # Spreadsheets run such cells: any that begin with these signs (in their full width as well), and those after
 # a plus or minus that call a function or another program.
 _FORMULA = re.compile("'*(?:[=@\t\r\n\uff1d\uff20]|[+\\-\uff0b\uff0d].*(?:[|!]|[A-Za-z.]\\())", re.DOTALL)
@@ -111,14 +112,29 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     return safe if names == list(table.columns) else safe.set_axis(names, axis="columns")
 
 
-def write_csv(path: Path, table: pd.DataFrame, mode: int = PUBLIC, *, guarded: bool = False) -> None:
-    """Write a table as CSV, missing values empty, floats with 17 significant digits at most.
+def write_csv(
+    path: Path, table: pd.DataFrame, mode: int = PUBLIC, *, guarded: bool = False, exact: bool = False
+) -> None:
+    """Write a table as CSV, missing values empty, fractions with 12 significant digits.
 
     Cells that a spreadsheet would run as a formula stand behind an apostrophe. `guarded` says that they do
-    already: a second apostrophe could not be told from one of the text's own.
+    already: a second apostrophe could not be told from one of the text's own. `exact` keeps every digit, for
+    what a person brought: a number there can be a code.
     """
     with replacing(path, mode) as temporary:
-        (table if guarded else without_formulas(table)).to_csv(temporary, index=False)
+        (table if guarded else without_formulas(table)).to_csv(
+            temporary, index=False, float_format=None if exact else f"%.{SIGNIFICANT}g"
+        )
+
+
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its fractions as `write_csv` writes them, so that what is read back is the same."""
+    found = table.copy()
+    for position, dtype in enumerate(table.dtypes):
+        if pd.api.types.is_float_dtype(dtype):
+            column = table.iloc[:, position].to_numpy(dtype=float, na_value=float("nan"))
+            found.isetitem(position, [float(f"{value:.{SIGNIFICANT}g}") for value in column])
+    return found
 
 
 def write_parquet(path: Path, table: pd.DataFrame, mode: int = PRIVATE) -> None:

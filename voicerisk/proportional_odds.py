@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from voicerisk.types import Floats
 TINY = 1e-300  # below it the logarithm of a probability is not finite
 NEWTON_STEPS = 100
 SHORTEST = 1e-10  # a step that is halved more often than this leads nowhere
+LAST = 1e-10
+ROUNDING = 1e-13  # by which a sum may seem to rise
 RIDGE_STEPS = 50
 TOLERANCE = 1e-9
 SPAN = 1e-10  # share of the largest eigenvalue below which a direction is none
@@ -77,19 +80,46 @@ def slopes(thresholds: Floats, score: Floats, y: NDArray[np.int64], weights: Flo
 
 def best_thresholds(start: Floats, score: Floats, y: NDArray[np.int64], weights: Floats) -> Floats:
     """Return the thresholds of the largest likelihood by Newton's method; it is concave in them."""
-    thresholds, value = start, loss(start, score, y, weights)
-    for _ in range(NEWTON_STEPS):
+
+    def look(thresholds: Floats) -> Look:
         found = slopes(thresholds, score, y, weights)
-        move = np.linalg.solve(found.curvature, found.thresholds)
+        return loss(thresholds, score, y, weights), found.thresholds, found.curvature
+
+    return climb(start, look)[0]
+
+
+Look = tuple[float, Floats, Floats]
+
+
+def climb(start: Floats, look: Callable[[Floats], Look], last: float = LAST) -> tuple[Floats, float]:
+    """Return the thresholds of the largest likelihood, and the loss there, from some that rise.
+
+    Parameters
+    ----------
+    start : ndarray, shape (K - 1,)
+    look : callable
+        Gives loss, first and second derivatives of the log-likelihood at thresholds that rise.
+    last : float
+        A step shorter than this is the last one; what it leaves is about its square.
+    """
+    thresholds = start
+    value, gradient, curvature = look(start)
+    for _ in range(NEWTON_STEPS):
+        allowed = value + ROUNDING * abs(value)
+        move = np.linalg.solve(curvature, gradient)
         scale = 1.0
-        while (after := loss(thresholds - scale * move, score, y, weights)) > value and scale > SHORTEST:
+        while True:
+            there = thresholds - scale * move
+            found = look(there) if (np.diff(there) > 0).all() else None
+            if (found is not None and found[0] <= allowed) or scale <= SHORTEST:
+                break
             scale /= 2
-        if not after <= value:
+        if found is None or not found[0] <= allowed:
             break
-        thresholds, value = thresholds - scale * move, after
-        if np.abs(scale * move).max() < 1e-10:
+        thresholds, (value, gradient, curvature) = there, found
+        if np.abs(scale * move).max() < last:
             break
-    return thresholds
+    return thresholds, value
 
 
 def ridge_ordinal(

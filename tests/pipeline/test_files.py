@@ -36,6 +36,22 @@ def test_what_is_written_is_safe_and_private(tmp_path):
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600
 
 
+def test_fractions_have_twelve_digits_and_what_a_person_brought_all(tmp_path):
+    table = pd.DataFrame(
+        {
+            "p": [2 / 3, 1e-20 / 3, np.nan, 1.0],
+            "code": [20261201103000.0, 1.0, np.nan, 2.0],
+            "n": [1, 2, 3, 4],
+        }
+    )
+    write_csv(tmp_path / "a.csv", table[["p", "n"]])
+    assert (tmp_path / "a.csv").read_text() == "p,n\n0.666666666667,1\n3.33333333333e-21,2\n,3\n1,4\n"
+    back = pd.read_csv(tmp_path / "a.csv")
+    np.testing.assert_allclose(back["p"], table["p"], rtol=1e-11)
+    write_csv(tmp_path / "b.csv", table[["code"]], exact=True)
+    assert pd.read_csv(tmp_path / "b.csv")["code"].equals(table["code"])
+
+
 @pytest.mark.parametrize("text", PLAIN)
 def test_what_is_no_formula_stays(text):
     assert not is_formula(text)

@@ -35,7 +35,7 @@ def calls() -> pd.DataFrame:
 
 
 def test_ids_stay_text_and_what_is_a_number_is_one(tmp_path):
-    write_csv(tmp_path / "calls.csv", calls())
+    write_csv(tmp_path / "calls.csv", calls(), exact=True)
     found = voicerisk.read_table(tmp_path, "calls")
     assert found["call_id"].tolist() == IDS
     assert found["caller_id"].tolist() == IDS[::-1]
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(StudyError, match=r"metrics.csv is missing; run the study first"):
         read_table(tmp_path, "metrics")
     assert not has_table(tmp_path, "metrics")
-    write_csv(tmp_path / "calls.csv", calls())
+    write_csv(tmp_path / "calls.csv", calls(), exact=True)
     with pytest.raises(StudyError, match="has no column 'height'"):
         read_table(tmp_path, "calls", columns=["height"])
     (tmp_path / "frames.parquet").write_bytes(b"PAR1 and then nothing")

@@ -40,9 +40,10 @@ def test_no_id_path_or_text_leaves(exported, made):
 
 def test_numbers_of_folds_cannot_be_turned_back(exported, study):
     out, _ = exported
-    own = pd.read_csv(study / "thresholds.csv").dropna(subset=["threshold"])
-    shared = pd.read_csv(out / "thresholds.csv").dropna(subset=["threshold"])
-    drawn = pd.read_csv(out / "figures" / "threshold_distribution.csv").dropna(subset=["threshold"])
+    files = (study / "thresholds.csv", out / "thresholds.csv", out / "figures" / "threshold_distribution.csv")
+    own, shared, drawn = (
+        pd.read_csv(file).dropna(subset=["threshold"]).round({"threshold": 10}) for file in files
+    )
     key = ["protocol", "design", "threshold"]
     both = shared.merge(drawn, on=key, suffixes=("", "_drawn"))
     nested = both["protocol"] == "nested"

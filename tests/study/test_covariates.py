@@ -136,3 +136,16 @@ def mboost():
         if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
             pytest.fail(str(failure))
         pytest.skip(str(failure))
+
+
+def test_covariates_are_forced_where_models_of_calls_are_alone(write_study):
+    calls, frames = marker_frames(8)
+    calls = calls.assign(age=np.arange(8.0))
+    forced = SETTINGS.replace("mstop = 10", 'mstop = 10\ncovariates = ["age"]\nforced = true')
+    forced = forced.replace('outcome = "outcome"', 'outcome = "outcome"\ncovariates = ["age"]')
+    with pytest.raises(StudyError, match="forced is of models of calls; set protocols"):
+        load_study(write_study(calls, frames, forced))
+    alone = forced.replace("[validation]", '[validation]\nprotocols = ["nested"]')
+    assert load_study(write_study(calls, frames, alone)).boost.forced
+    with pytest.raises(ModelError, match=r"boost.covariates names none that could be forced"):
+        BoostSettings(forced=True)

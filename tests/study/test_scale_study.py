@@ -140,10 +140,48 @@ def test_what_is_of_two_classes_is_refused(ran) -> None:
     study, result, _ = ran["ordinal"]
     with pytest.raises(StudyError, match="`voicerisk audit` is of two classes"):
         run_audit(study, result.folder)
-    with pytest.raises(StudyError, match="`voicerisk validate` is of two classes"):
-        validate_externally(result.folder / "scale/model.json", study, result.folder)
     with pytest.raises(StudyError, match="add nested to"):
         run_study(study, result.folder, protocols=("published",))
+
+
+@pytest.mark.parametrize("name", ["ordinal", "continuous"])
+def test_a_saved_model_is_validated_on_another_study(ran, name, write_study) -> None:
+    _, result, _ = ran[name]
+    model = result.folder / "scale/model.json"
+    calls, frames = graded_frames(24, seed=7)
+    calls = calls.assign(sex=["diverse", *calls["sex"][1:]])
+    settings = QUICK if name == "ordinal" else NUMBER
+    if name == "ordinal":  # nobody is as ill as the worst that the model has seen
+        calls["grade"] = calls["grade"].clip(upper=3)
+    other = load_study(write_study(calls, frames, settings, "other"))
+    found = validate_externally(model, other, other.folder / "results")
+    assert any("sex: the model does not know the level of 1 call ('diverse'" in note for note in found.notes)
+    assert set(found.metrics["design"]) == {"external"} and (found.metrics["n"] == 24).all()
+    rows = pd.read_parquet(found.folder / "predictions.parquet").set_index("call_id")
+    table = frames.merge(calls[["call_id", "sex"]], on="call_id")
+    table.to_csv(other.folder / "table.csv", index=False)
+    told = score(model, other.folder / "table.csv").calls.set_index("call_id").loc[rows.index]
+    np.testing.assert_allclose(rows["predicted"], told["predicted"], rtol=1e-12)
+    value = found.metrics.set_index("metric")["estimate"]
+    if name == "continuous":
+        assert found.calibration is None
+        rest = rows["y"] - rows["predicted"]
+        assert value["rmse"] == pytest.approx(np.sqrt((rest**2).mean()))
+        assert value["r2"] == pytest.approx(1 - (rest**2).mean() / rows["y"].var(ddof=0))
+    else:
+        assert found.calibration["grade"].tolist() == [1, 2, 3]
+        assert "No call has grade 4, which the model knows." in found.notes
+        assert "calls of another study" in found.answer[0] and value["ordinal_c"] > 0.65
+    assert (found.folder / "figures/predicted_observed.png").is_file()
+
+
+def test_a_model_is_not_validated_on_another_scale(ran) -> None:
+    ordinal, number = (ran[name][1].folder / "scale/model.json" for name in ("ordinal", "continuous"))
+    study, result, _ = ran["ordinal"]
+    with pytest.raises(StudyError, match=r"scale 'continuous', but study.toml has .* scale = 'ordinal'"):
+        validate_externally(number, study, result.folder)
+    with pytest.raises(StudyError, match="--threshold is of two classes"):
+        validate_externally(ordinal, study, result.folder, threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -187,3 +225,43 @@ def test_cssrs_ratings_keep_their_middle(write_study) -> None:
     assert sorted(cohort.calls["outcome"].unique()) == [1, 2, 3, 4, 5] and len(cohort.calls) == 24
     with pytest.raises(VoiceriskError, match="C-SSRS ratings are ordinal"):
         load_study(write_study(calls, frames, settings.replace('"ordinal"', '"continuous"'), "other"))
+
+
+def test_what_differs_between_calls_of_one_caller_is_asked_on_its_own(write_study) -> None:
+    """Between callers `x` says nothing; within a caller it rises with the grade."""
+    rng = np.random.default_rng(4)
+    n, per = 24, 4
+    level = np.repeat(3.0 * rng.normal(size=n), per)
+    within = rng.normal(size=n * per)
+    calls = pd.DataFrame(
+        {
+            "call_id": [f"call{i:03d}" for i in range(n * per)],
+            "caller_id": [f"caller{i // per:02d}" for i in range(n * per)],
+            "sex": np.where(np.arange(n * per) // per % 2, "female", "male"),
+            "grade": np.digitize(2.0 * within + rng.logistic(size=n * per), [-1.0, 1.0]),
+            "file": [f"call{i:03d}.wav" for i in range(n * per)],
+        }
+    )
+    frames = pd.DataFrame(
+        {
+            "call_id": np.repeat(calls["call_id"], 3),
+            "segment": 0,
+            "frame": np.tile(np.arange(3), n * per),
+            "x": np.repeat(level + within, 3) + 0.1 * rng.normal(size=3 * n * per),
+        }
+    )
+    settings = QUICK.replace('designs = ["loco"]', 'designs = ["grouped_kfold"]').replace(
+        "middle = [2]\n", ""
+    )
+    settings = settings.replace('"markers.csv"', '"markers.csv"\nlevels = "caller"')
+    study = load_study(write_study(calls, frames, settings))
+    result = run_study(study, study.folder / "results")
+    found = result.metrics.set_index("metric")["estimate"]
+    assert found["within_callers_c"] > 0.75
+    effects = read_table(result.folder, "scale/partial_effects")
+    rise = effects.groupby("marker")["estimate"].agg(np.ptp)
+    assert set(rise.index) == {"x_caller", "x_within"} and rise["x_within"] > 4 * rise["x_caller"]
+    alone = calls.drop_duplicates("caller_id")
+    study = load_study(write_study(alone, frames, settings, "alone"))
+    with pytest.raises(StudyError, match="every caller has a single call"):
+        run_study(study, study.folder / "results")

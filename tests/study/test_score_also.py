@@ -121,6 +121,8 @@ def test_callers_keep_one_fold_and_folds_are_shared_out() -> None:
 def test_decisions_count_the_middle_as_without_the_outcome() -> None:
     both = pd.DataFrame(
         {
+            "design": "loco",
+            "fold": range(8),
             "caller_id": list("abcdefgh"),
             "y": [1, 2, 5, 6, 3, 3, 4, 4],
             "flagged": [False, True, True, True, True, False, True, False],

@@ -120,8 +120,8 @@ def test_frames_with_a_gap_that_the_model_never_saw_are_left_out_and_counted(run
         (lambda t: t.drop(columns="entropy"), (), "no column entropy"),
         (lambda t: t.drop(columns="call_id"), (), "no column 'call_id'"),
         (lambda t: t.drop(columns="sex"), (), "does not say which it is; add --sex with female or male"),
-        (lambda t: t, ("--sex", "diverse"), "--sex is 'diverse', but must be female or male"),
-        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "one of female, male .row 2: 'x'."),
+        (lambda t: t, ("--sex", "diverse"), "--sex diverse contradicts"),
+        (lambda t: t.assign(sex=["x", *t["sex"][1:]]), (), "is x in some rows and female in others"),
         (lambda t: t.assign(entropy=np.nan), (), "Call call0 has no frame that the model can score"),
         (lambda t: t.assign(entropy=[np.inf, *t["entropy"][1:]]), (), "is infinite .row 2: 'inf'."),
         (lambda t: t.assign(entropy="loud"), (), "the column 'entropy' holds text where numbers belong"),
@@ -170,6 +170,25 @@ def test_the_option_fills_gaps_of_the_sex_and_contradicts_nothing(model, tmp_pat
     )
     with pytest.raises(VoiceriskError, match="call 'a' is female in some rows and male in others"):
         score(model, mixed)
+
+
+def test_a_level_that_the_model_does_not_know_gets_the_mean_and_is_named(run, model, tmp_path):
+    table = frames(12).assign(call_id=["a"] * 6 + ["b"] * 6)
+    women, men = (
+        score(model, write_as(table.assign(sex=sex), tmp_path / f"{sex}.csv")) for sex in ("female", "male")
+    )
+    path = write_as(table.assign(sex=["diverse"] * 6 + ["male"] * 6), tmp_path / "others.csv")
+    told = score(model, path)
+    mean = (women.calls["log_odds"][0] + men.calls["log_odds"][0]) / 2
+    assert told.calls["log_odds"][0] == pytest.approx(mean, abs=1e-12)
+    assert told.calls["log_odds"][1] == men.calls["log_odds"][1]
+    assert told.calls["beyond_training"].tolist() == [True, bool(men.calls["beyond_training"][1])]
+    assert any("does not know the level of 1 call ('diverse' in 1); it knows female, male" in note
+               for note in told.notes)  # fmt: skip
+    result, _ = run(table.drop(columns="sex"), "--sex", "diverse")
+    assert "the level of 2 calls ('diverse' in 2)" in " ".join(result.output.split())
+    with pytest.raises(VoiceriskError, match="sex is 'diverse'; it must be one of female, male"):
+        read_model(model).score(table.assign(sex="diverse"))
 
 
 def test_foreign_and_damaged_files_are_refused(run, model, tmp_path):

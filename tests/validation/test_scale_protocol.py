@@ -8,7 +8,8 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.contract import Member
 from voicerisk.validation.metrics.scale import grades_of, probabilities, scale_metrics, spectrum_table
-from voicerisk.validation.protocols.scale import GradeScale, NumberScale, halves, run_scale
+from voicerisk.validation.protocols.choice import mixing_weights
+from voicerisk.validation.protocols.scale import GradeScale, NumberScale, _unseen_scores, halves, run_scale
 
 SETTINGS = ValidationSettings(designs=["loco"], inner_folds=3, repeats=1)
 MEMBERS = (Member("linear", 0), Member("curves", 1))
@@ -113,7 +114,7 @@ def test_noise_gives_no_concordance_and_no_lean() -> None:
 def test_the_middle_is_what_makes_the_spectrum_effect() -> None:
     y = np.repeat([0, 1, 2, 3, 4], 20)
     rng = np.random.default_rng(1)
-    rows = calls_of(y).assign(design="loco", repeat=0, score=y + rng.normal(size=100))
+    rows = calls_of(y).assign(design="loco", repeat=0, fold=0, score=y + rng.normal(size=100))
     table = spectrum_table(rows, (0, 1), (3, 4), n_boot=50).set_index("calls")
     assert table.loc["without the middle", "n"] == 80 and table.loc["everyone", "n"] == 100
     assert table.loc["without the middle", "auroc"] > table.loc["everyone", "auroc"]
@@ -122,6 +123,53 @@ def test_the_middle_is_what_makes_the_spectrum_effect() -> None:
     assert table.loc["difference", "lower"] < gap < table.loc["difference", "upper"]
     with pytest.raises(ValidationError, match="high grades"):
         spectrum_table(rows, (0, 1), (9,), n_boot=2)
+
+
+def test_intervals_of_cross_validated_grades_are_widened() -> None:
+    y = np.repeat([0, 1, 2], 20)
+    rng = np.random.default_rng(1)
+    rows = calls_of(y).assign(repeat=0, fold=np.tile(np.arange(5), 12), score=y + rng.normal(size=60))
+    rows = rows.assign(
+        at_least_1=np.clip(rows["score"] / 4 + 0.5, 0, 1), at_least_2=np.clip(rows["score"] / 4, 0, 1)
+    )
+    rows["at_least_1"] = rows[["at_least_1", "at_least_2"]].max(axis=1)
+    rows["predicted"] = rows["at_least_1"] + rows["at_least_2"]
+    given, wide = (
+        scale_metrics(rows.assign(design=design), n_boot=200).set_index("metric")
+        for design in ("external", "grouped_kfold")
+    )
+    factor = np.sqrt(1 + 5 / 4)
+    for end in ("lower", "upper"):
+        arm = [
+            _log_odds(t.loc["ordinal_c", end]) - _log_odds(t.loc["ordinal_c", "estimate"])
+            for t in (given, wide)
+        ]
+        assert arm[1] == pytest.approx(factor * arm[0])
+    # nothing is learned in the loss of the shares alone
+    assert given.loc["rps_of_shares", "upper"] == wide.loc["rps_of_shares", "upper"]
+
+
+def _log_odds(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def test_weights_of_members_had_not_seen_who_learns_the_line() -> None:
+    # Two members of noise: each is best on the callers that chose it. Mixed by weights that had seen them,
+    # the line would be steeper.
+    slopes = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        y = rng.normal(size=30)
+        inner, fold, caller = rng.normal(size=(30, 20)), np.arange(30) % 5, np.arange(30).astype(str)
+        members = [Member(f"m{j}", 0) for j in range(20)]
+        scale = NumberScale.of(y, caller)
+        w = scale.weights(caller, y)
+        mixed = mixing_weights(members, np.array([scale.line(one, y, w)[1] for one in inner.T]))
+        seen, unseen = inner @ mixed, _unseen_scores(inner, fold, y, caller, scale, members, mixed)
+        slopes.append([np.corrcoef(score, y)[0, 1] for score in (seen, unseen)])
+    seen, unseen = np.mean(slopes, axis=0)
+    assert seen > 0.2
+    assert abs(unseen) < 0.15  # standard error 0.07
 
 
 def test_bad_input_is_named() -> None:

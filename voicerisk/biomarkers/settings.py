@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from voicerisk.biomarkers.catalogue import chosen
 from voicerisk.errors import BiomarkerError
 
-LEVELS = ("frame", "segment", "both")
+LEVELS = ("frame", "segment", "both", "caller")
 MISSING = ("masked", "named", "complete")
 
 
@@ -20,8 +20,9 @@ class BiomarkerSettings:
         Definitions: the paper's pipeline with sound pitch-dependent markers, or parity with soundgen 2.5.1.
     set : 'named', 'all' or tuple of str
         The 12 markers named in the paper's Table 1 (default), all 36, or a choice by name.
-    levels : {'frame', 'segment', 'both'}
-        At which level markers become predictors.
+    levels : {'frame', 'segment', 'both', 'caller'}
+        At which level markers become predictors; 'caller' parts each into the mean over all calls of its
+        caller and the deviation from it.
     missing : {'masked', 'named', 'complete'}
         ``masked`` keeps every non-silent frame; ``named`` drops frames that miss one of the 12 named markers,
         ``complete`` those that miss any chosen marker but subRatio (see `keep_frames`).

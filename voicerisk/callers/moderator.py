@@ -80,13 +80,15 @@ class Moderator:
         shared = tuple(level for level in levels if level in self.shared or level not in learned)
         return Moderator(self.name, levels, shared) if len(levels) - len(shared) > 1 else None
 
-    def codes(self, column: pd.Series) -> NDArray[np.int8]:
+    def codes(self, column: pd.Series, unseen: bool = False) -> NDArray[np.int8]:
         """Return the code of each row's level.
 
         Parameters
         ----------
         column : Series
             Levels as text or numbers; female/male/F/M in any case where the moderator is sex.
+        unseen : bool
+            Whether other levels are allowed; their code is the number of levels.
 
         Raises
         ------
@@ -96,7 +98,10 @@ class Moderator:
         # Few distinct values stand for millions of rows.
         place, values = pd.factorize(column, use_na_sentinel=False)
         texts = [level_text(value, self.name) for value in values]
-        codes = np.array([self.levels.index(t) if t in self.levels else -1 for t in texts], np.int8)
+        other = len(self.levels) if unseen else -1
+        codes = np.array(
+            [-1 if t is None else self.levels.index(t) if t in self.levels else other for t in texts], np.int8
+        )
         of_rows = codes[place]
         unknown = np.flatnonzero(of_rows < 0)
         if len(unknown):

@@ -106,7 +106,9 @@ def _end_children() -> None:
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", help="Print the version and stop.")
+    ] = False,
 ) -> None:
     if version:
         from voicerisk import __version__

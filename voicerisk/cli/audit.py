@@ -42,7 +42,7 @@ def audit(
         int, typer.Option(min=0, help="Splits of nested cross-validation, for the Brier score's error.")
     ] = 0,
     details: Annotated[
-        bool, typer.Option("--details", help="Print the ladder, the tests and the controls too.")
+        bool, typer.Option("--details", metavar="", help="Print the ladder, the tests and the controls too.")
     ] = False,
     jobs: Jobs = None,
     dask: Dask = None,

@@ -31,7 +31,7 @@ def figures(
         str, typer.Option(help="Vertical axes of curves: shared, so that strengths compare, or free.")
     ] = "shared",
     odds_ratios: Annotated[
-        bool, typer.Option("--odds-ratios", help="Label the GAMM's curves in odds ratios.")
+        bool, typer.Option("--odds-ratios", metavar="", help="Label the GAMM's curves in odds ratios.")
     ] = False,
     call: Calls = None,
     study: StudyFile = None,

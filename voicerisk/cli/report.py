@@ -20,14 +20,19 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write.")] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the report.")] = None,
     style: Annotated[str, typer.Option(help="default, nature, jmir, lecture, or a TOML file.")] = "default",
-    ids: Annotated[bool, typer.Option("--ids", help="Show ids instead of pseudonyms.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", metavar="", help="Show ids instead of pseudonyms.")] = False,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Show the label texts of missed calls and of single calls.")
+        bool,
+        typer.Option(
+            "--labels", metavar="", help="Show the label texts of missed calls and of single calls."
+        ),
     ] = False,
     call: Calls = None,
     audio: Annotated[
         bool,
-        typer.Option("--audio", help="Put the voices of the calls named by --call into the file."),
+        typer.Option(
+            "--audio", metavar="", help="Put the voices of the calls named by --call into the file."
+        ),
     ] = False,
     study: StudyFile = None,
     protocol: Protocol = None,

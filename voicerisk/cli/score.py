@@ -14,7 +14,12 @@ def score(
     model: Annotated[Path, typer.Argument(help="model.json of a study.", metavar="MODEL")],
     source: Annotated[Path, typer.Argument(help="A recording, or a table of frames.", metavar="SOURCE")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the scores.")],
-    sex: Annotated[str | None, typer.Option(help="female or male, where the table does not say.")] = None,
+    sex: Annotated[
+        str | None,
+        typer.Option(
+            help="female, male or another level that the model goes by, where the table does not say."
+        ),
+    ] = None,
     prevalence: Annotated[
         float | None,
         typer.Option(help="Share of calls with the outcome where you score; default: the study's."),
@@ -35,7 +40,7 @@ def score(
         own = scores.outside[(scores.outside["call_id"] == row["call_id"]) & (scores.outside["share"] > 0)]
         if row["beyond_training"]:
             screen.print(
-                "  Do not rely on this: too much of the call lies beyond what the model was learned on.",
+                "  Do not rely on this: the call, or much of it, lies beyond what the model was learned on.",
                 style="bold red",
             )
         if row["too_short"]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from voicerisk.study.external_scale import ScaleExternalResult
+
 
 @app.command(
     epilog="Example: `voicerisk validate results/boost/model.json other/study.toml --out other_results`"
@@ -39,19 +41,44 @@ def validate(
     from voicerisk.report.decision import of_validation
     from voicerisk.study import load_study
     from voicerisk.study.external import by_group, validate_externally
+    from voicerisk.study.external_scale import ScaleExternalResult
 
     screen = console()
     result = validate_externally(
         model, load_study(study), out, threshold, time, jobs or cores(), ProgressBars(screen), prevalence
     )
     screen.print()
-    for sentence in of_validation(result.metrics, result.recalibration):
-        screen.print(sentence, style="bold", highlight=False)
-    _print_groups(by_group(result), screen)
-    _print_recalibration(result.recalibration, screen)
+    if isinstance(result, ScaleExternalResult):
+        _print_scale(result, screen)
+    else:
+        for sentence in of_validation(result.metrics, result.recalibration):
+            screen.print(sentence, style="bold", highlight=False)
+        _print_groups(by_group(result), screen)
+        _print_recalibration(result.recalibration, screen)
     _print_shift(result.shift, screen)
     screen.print("A research tool: never the sole basis of a clinical decision.", style="dim")
     screen.print(f"Results: {result.folder}", highlight=False, soft_wrap=True)
+
+
+def _print_scale(result: "ScaleExternalResult", screen: "Console") -> None:
+    from voicerisk.report.scale_tables import NAMES
+
+    for sentence in result.answer:
+        screen.print(sentence, style="bold", highlight=False)
+    screen.print("\nCalls of the new study; intervals over callers, the model is fixed")
+    for row in result.metrics.to_dict("records"):
+        screen.print(
+            f"  {NAMES[row['metric']]:<48} {_number(row['estimate'])} "
+            f"({_number(row['lower'])} to {_number(row['upper'])})",
+            highlight=False,
+        )
+    for row in [] if result.calibration is None else result.calibration.to_dict("records"):
+        screen.print(
+            f"  Grade {row['grade']} or more: seen in {row['observed']:.2f} of calls, predicted for "
+            f"{row['expected']:.2f}; calibration slope {_number(row['slope'])}; "
+            f"AUROC {_number(row['auroc'])} ({_number(row['lower'])} to {_number(row['upper'])})",
+            highlight=False,
+        )
 
 
 def _print_groups(groups: "pd.DataFrame", screen: "Console") -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import above, foot_note, legend, letter, line_entry, panels, rug
@@ -18,6 +18,8 @@ from voicerisk.figures.wording import name_of, need, number, ordered, p_value, p
 Scales = Literal["shared", "free"]
 NO_LABELS: Mapping[str, str] = {}
 CONTRASTS = {"male - female": "men minus women", "female - male": "women minus men"}
+LARGE = 1e5  # from here on numbers of an axis are written in thousands or millions
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 SEX_NAMES = {"female": "women", "male": "men", "all": "all callers"}
 
 
@@ -343,10 +345,10 @@ def _small_multiples(
                     mine = mine[mine["sex"].astype(str) == sex]
                 if position == 0 or len(sexes) > 1:
                     rug(panel, mine["x"], shown[sex].colour, style, row=position)
-        panel.set_xlabel(_fold_label(name_of(marker, labels), 30))
         panel.set_label(name_of(marker, labels))  # what hovering says
         letter(panel, position_of[marker], style)
         panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.set_xlabel(_fold_label(_with_power(panel, name_of(marker, labels)), 30))
         panel.yaxis.set_major_locator(MaxNLocator(5))
     if scales == "shared":
         axes[0].set_ylim(_limits(table, observed))
@@ -424,6 +426,19 @@ def _band_entries(table: pd.DataFrame, level: float | None, style: Style) -> lis
             patch = Patch(facecolor="black", alpha=style.band_alpha * strength, linewidth=0)
             entries.append((patch, f"{percent} {name} band".strip()))
     return entries
+
+
+def _with_power(panel: Axes, label: str) -> str:
+    """Write large numbers in thousands or millions, and say so in the label, not beside the axis."""
+    largest = np.abs(panel.get_xlim()).max()
+    power = 3 * int(np.log10(largest) // 3) if largest >= LARGE else 0
+    if not power:
+        return label
+    panel.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: f"{x / 10**power:g}".replace("-", "\N{MINUS SIGN}"))
+    )
+    ten = "10" + str(power).translate(SUPERSCRIPT)
+    return f"{label[:-1]}, {ten})" if label.endswith(")") else f"{label} ({ten})"
 
 
 def _fold_label(label: str, longest: int = 26) -> str:

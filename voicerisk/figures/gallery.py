@@ -15,7 +15,7 @@ from voicerisk.figures.gallery_drawings import DRAWINGS, Drawing
 from voicerisk.figures.saving import FORMATS, guarded, part_path, read_table, save, write_figure
 from voicerisk.figures.style import DEFAULT, Style, read_style
 from voicerisk.figures.wording import in_units
-from voicerisk.files import PRIVATE, PUBLIC, write_csv, write_text
+from voicerisk.files import PRIVATE, PUBLIC, as_written, write_csv, write_text
 
 LABELS_FILE = "labels.csv"
 
@@ -126,8 +126,8 @@ def make(
     """
     chosen = read_style(style)
     _, known = drawing_of(name)
-    table = table.assign(**constants) if constants else table
-    parts = {key: part for key, part in (parts or {}).items() if part is not None and len(part)}
+    table = as_written(table.assign(**constants) if constants else table)
+    parts = {key: as_written(part) for key, part in (parts or {}).items() if part is not None and len(part)}
     if labels:
         _keep_labels(folder, labels)
     figure = draw(name, table, parts, read_labels(folder), style=chosen, width_mm=width_mm)

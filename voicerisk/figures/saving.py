@@ -1,7 +1,8 @@
 """Writing a figure in the formats of journals, and its table beside it, and reading that table back."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,11 +182,27 @@ def write_figure(
     if not 50 <= dpi <= 1200:
         raise ReportError(f"dpi is {dpi}; give a resolution between 50 and 1200.")
     written = []
-    for name in formats:
-        path = stem.with_name(f"{stem.name}.{name}")
-        metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(name, {})
-        options: dict[str, Any] = {"pil_kwargs": {"compression": "tiff_lzw"}} if name == "tiff" else {}
-        with style.context(), replacing(path, mode) as temporary:
-            fig.savefig(temporary, format=name, dpi=dpi, metadata=metadata or None, **options)
-        written.append(path)
+    with style.context(), laid_out(fig):
+        for name in formats:
+            path = stem.with_name(f"{stem.name}.{name}")
+            metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(name, {})
+            options: dict[str, Any] = {"pil_kwargs": {"compression": "tiff_lzw"}} if name == "tiff" else {}
+            with replacing(path, mode) as temporary:
+                fig.savefig(temporary, format=name, dpi=dpi, metadata=metadata or None, **options)
+            written.append(path)
     return written
+
+
+@contextmanager
+def laid_out(fig: Figure) -> Iterator[None]:
+    """Lay a figure out once, for all formats: matplotlib does it anew, and draws twice, for each."""
+    engine = fig.get_layout_engine()
+    if engine is None:
+        yield
+        return
+    fig.draw_without_rendering()
+    fig.set_layout_engine(None)  # none at all: even a placeholder costs a drawing for each format
+    try:
+        yield
+    finally:
+        fig.set_layout_engine(engine)

@@ -314,17 +314,23 @@ def looks(names: Sequence[str], style: Style) -> dict[str, Look]:
     """
     found: dict[str, Look] = {}
     known = [name for name in names if look(name, style, 0) == look(name, style, 1)]
-    taken = {look(name, style).colour for name in known}
+    taken = [look(name, style) for name in known]
     position = 0
     for name in names:
         if name in known:
             found[name] = look(name, style)
             continue
-        free = [n for n in range(position, position + 64) if _by_position(style, n).colour not in taken]
+        free = [n for n in range(position, position + 64) if _is_apart(_by_position(style, n), taken)]
         position = free[0] if free else position
         found[name] = _by_position(style, position)
         position += 1
     return found
+
+
+def _is_apart(one: Look, others: Sequence[Look]) -> bool:
+    """Whether neither colour nor mark is one of the others': hues alone can be too near."""
+    marks = [(other.marker, other.filled) for other in others]
+    return one.colour not in [other.colour for other in others] and (one.marker, one.filled) not in marks
 
 
 def _by_position(style: Style, position: int) -> Look:

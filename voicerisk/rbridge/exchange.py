@@ -111,6 +111,8 @@ def _tables(source: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Da
     markers = [name for name in frames.columns if name not in _FRAME_KEYS]
     segments = segments[[name for name in segments.columns if name in [*_SEGMENT_KEYS, *markers]]]
     levels = settings["biomarkers"]["levels"]
+    if levels == "caller":
+        raise RBridgeError('A study with [biomarkers] levels = "caller" cannot be exported to R yet.')
     if levels != "frame":
         means = frames.groupby(["call_id", "segment"], sort=False)[markers].transform("mean")
         if levels == "segment":

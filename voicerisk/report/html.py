@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -25,6 +24,7 @@ from voicerisk.report.class_tables import has_classes
 from voicerisk.report.cohort_table import cohort_characteristics
 from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
+from voicerisk.report.glossary import Linker
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
@@ -76,6 +76,7 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("cohort", "Cohort", ("exclusion_flow", "missing_values")),
     ("listening", "Single calls", ("listening",)),
 )
+CLOSED = ("log", "settings")  # until a reader opens them: they change nothing in how results are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,6 @@ def write_report(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["marked"] = _marked
     manifest = results.manifest
     path = out or study_dir / "report.html"
     beside = shared is None and path.resolve().parent == study_dir.resolve()
@@ -200,6 +200,8 @@ def write_report(
             results.labels,
         ),
         sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
+        closed=CLOSED,
+        linked=Linker(),
         css=Markup(css),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
@@ -208,13 +210,6 @@ def write_report(
     )
     write_text(path, text, PRIVATE if show_ids or show_labels or calls else PUBLIC)
     return path
-
-
-def _marked(text: str) -> Any:
-    """Return a sentence, escaped, in which what stands between backticks is code."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def salt_of(results: Results) -> str:

@@ -1,4 +1,11 @@
 "use strict";
+// Who follows a link into a closed section sees it open.
+for (const link of document.querySelectorAll("nav a, a.term")) {
+  link.addEventListener("click", () => {
+    const part = document.querySelector(link.getAttribute("href")).closest("details.part");
+    if (part) part.open = true;
+  });
+}
 // Sorting: a button in each head cell; numbers by their first number, texts by the reader's alphabet.
 function key(cell) {
   const text = cell.textContent.trim().replace(/\u2212/g, "-").replace(/\u2009/g, "").replace(/^</, "");

@@ -27,7 +27,7 @@ HEADS = {
     "calibration_slope": "Calibration slope",
 }
 
-COUNTS = {2: "Two", 3: "Three"}
+COUNTS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}
 NO_ORDER = 0.5  # AUROC of scores that know nothing
 
 
@@ -80,7 +80,8 @@ def _voices(
     else:
         many = COUNTS.get(len(areas), str(len(areas)))
         listed = f"{', '.join(values[:-1])} and {values[-1]}"
-        told = f"{many} simple models {where} had AUROC {listed} ({names})"
+        kind = "simple models" if set(areas.index) <= set(RIVALS) else "models"
+        told = f"{many} {kind} {where} had AUROC {listed} ({names})"
         best = f"the best of them, {rival_name(areas.idxmax())}"
     rows = _nested(metrics, design)
     nested = rows.loc[rows["metric"] == "auroc", "estimate"].to_numpy(dtype=float)

@@ -20,8 +20,12 @@ NAMES = {
     "rmse": "Root mean squared error",
     "calibration_intercept": "Calibration intercept",
     "calibration_slope": "Calibration slope",
+    "within_callers_c": "Concordance of a caller's own calls",
 }
-INTERVALS = "95% intervals over bootstrapped callers, given these scores; repeats of the folds are averaged."
+INTERVALS = (
+    "95% intervals over bootstrapped callers, widened for what learning adds; repeats of the folds are "
+    "averaged."
+)
 HEADLINE = ("grouped_kfold", "loco")
 
 
@@ -154,7 +158,9 @@ def middle_sentence(spectrum: pd.DataFrame, decisions: pd.DataFrame) -> str:
     )
 
 
-def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) -> list[str]:
+def scale_answer(
+    metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None, of: str = "callers left out"
+) -> list[str]:
     """Say what a study of grades or of a number found, in plain sentences.
 
     Parameters
@@ -162,6 +168,8 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     metrics : DataFrame
         `scale/metrics.csv`.
     spectrum : DataFrame, optional
+    of : str
+        Whose calls they are.
 
     Returns
     -------
@@ -181,7 +189,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     own_rows = metrics[metrics["design"] == design].set_index("metric")
     found = own_rows["estimate"]
     first = metrics.iloc[0]
-    calls = f"On {count(first['n'])} calls of callers left out"
+    calls = f"On {count(first['n'])} calls of {of}"
     if "r2" in found:
         r2, off = float(found["r2"]), f"off by {number(found['rmse'])} units (root mean squared error)"
         if not r2 > 0:
@@ -197,7 +205,7 @@ def scale_answer(metrics: pd.DataFrame, spectrum: pd.DataFrame | None = None) ->
     chance = f", {NOT_SHOWN}" if not_shown(c, float(own_rows.at["ordinal_c", "lower"])) else ""
     said = [
         f"Of two calls of unlike grades the one with the higher grade had the higher score in {100 * c:.0f} "
-        f"of 100 pairs{chance} (ordinal C {number(c)}, {count(first['n'])} calls of callers left out); the "
+        f"of 100 pairs{chance} (ordinal C {number(c)}, {count(first['n'])} calls of {of}); the "
         f"probabilities are {better} wrong than the grades' shares (ranked probability score "
         f"{number(found['rps'], 3)} against {number(found['rps_of_shares'], 3)})."
     ]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
@@ -87,13 +86,8 @@ def in_short(results: Results) -> list[str]:
     lines += [said] if (said := rivals_line(metrics, results.comparisons)) else []
     if len(found):
         lines += _intervals(results)
-    gap = auroc_gap(results.comparisons)
-    if gap:
-        lines.append(gap)
-        if results.findings is not None:
-            lines.append(
-                "The section Audit says which learned parts had seen the callers they were judged on."
-            )
+    if results.comparisons is not None and results.findings is not None:
+        lines.append("The section Audit says which learned parts had seen the callers they were judged on.")
     return lines
 
 
@@ -148,6 +142,8 @@ def _notes(results: Results) -> list[tuple[str, str]]:
 
 def _weighs(stage: str, note: str) -> bool:
     """Whether a note changes how the result is read; how curves were fitted does so where they separate."""
+    if "metrics_notes.json" in note:  # single metrics of small groups
+        return False
     return stage not in TECHNICAL or "separat" in note.lower()
 
 

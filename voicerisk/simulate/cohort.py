@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from voicerisk.errors import StudyError
 from voicerisk.files import write_csv, write_json, write_text
+from voicerisk.simulate.folder import new_folder
 from voicerisk.simulate.line import Line, transmit
 from voicerisk.simulate.speech import SAMPLE_RATE, Voice, speak
 from voicerisk.simulate.truth import DISTRESS, EFFECTS, Effect, Truth, directions
@@ -130,8 +130,15 @@ def simulate(
     >>> sorted(calls["outcome"])
     [0, 0, 1, 1]
     """
-    folder = Path(folder)
-    _check(folder, callers, seed, calls_per_caller, speech_s)
+    folder = new_folder(
+        folder,
+        {
+            "callers": (callers, 4),
+            "seed": (seed, 0),
+            "calls_per_caller": (calls_per_caller, 1),
+            "speech_s": (speech_s, 2),
+        },
+    )
     effects = () if null else EFFECTS
     people = [draw_caller(i, seed, effects, channel_leak) for i in range(callers)]
     if order_leak:
@@ -170,7 +177,7 @@ def simulate(
         curve=CURVE,
         leaks=tuple(leak for leak, planted in (("channel", channel_leak), ("order", order_leak)) if planted),
     )
-    write_csv(folder / "calls.csv", pd.DataFrame(rows))
+    write_csv(folder / "calls.csv", pd.DataFrame(rows), exact=True)
     write_json(folder / "truth.json", truth.as_json())
     write_text(folder / "study.toml", STUDY.format(seed=seed))
     return truth
@@ -256,23 +263,3 @@ def _write_call(folder: Path, call_id: str, samples: Floats, labels: list[tuple[
     soundfile.write(folder / "calls" / f"{call_id}.wav", steps, SAMPLE_RATE, subtype="PCM_16")
     track = "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in labels)
     write_text(folder / "labels" / f"{call_id}.txt", track)
-
-
-def _check(folder: Path, callers: int, seed: int, calls_per_caller: int, speech_s: float) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise StudyError(f"{folder} is a file; name a folder for the simulated cohort.")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise StudyError(
-            f"{folder} is not empty; name a new folder for the simulated cohort, nothing is overwritten."
-        )
-    for name, value, least in (
-        ("callers", callers, 4),
-        ("seed", seed, 0),
-        ("calls_per_caller", calls_per_caller, 1),
-        ("speech_s", speech_s, 2),
-    ):
-        if value < least:
-            raise StudyError(
-                f"{name} = {value} is too small for a simulated cohort; it must be at least {least}."
-            )
-    folder.mkdir(parents=True, exist_ok=True)

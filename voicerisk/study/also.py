@@ -37,7 +37,7 @@ from voicerisk.validation.contract import Member
 from voicerisk.validation.metrics.grades import Measures, measured
 from voicerisk.validation.metrics.logistic import expit
 from voicerisk.validation.metrics.recalibration import Recalibration
-from voicerisk.validation.metrics.scale import BOOTSTRAPS, spectrum_table
+from voicerisk.validation.metrics.scale import BOOTSTRAPS, spectrum_table, widening_of
 from voicerisk.validation.protocols.choice import Choice
 from voicerisk.validation.protocols.fold_plan import OuterFold, plan_folds
 from voicerisk.validation.protocols.outer_fold import SCORE_DECIMALS
@@ -319,7 +319,7 @@ def decisions(
     Parameters
     ----------
     both : DataFrame
-        caller_id, y (rating), flagged.
+        design, fold, caller_id, y (rating), flagged.
     low, high : tuple of int
         Ratings of the two classes; with everyone what is not high stands against it.
     seed, n_boot : int
@@ -334,6 +334,7 @@ def decisions(
     event = both["y"].isin(high).to_numpy()
     flagged = both["flagged"].to_numpy(bool)
     kept = event | both["y"].isin(low).to_numpy()
+    factor = widening_of(str(both["design"].iloc[0]), both)
     parts = []
     for name, used in ((WITHOUT, kept), (EVERYONE, np.ones(len(both), bool))):
         shares = {
@@ -346,7 +347,7 @@ def decisions(
             metric: partial(_share, hit & given & used, given & used)
             for metric, (hit, given) in shares.items()
         }
-        table = measured([own], both["caller_id"].to_numpy(), n_boot, seed=seed).drop(
+        table = measured([own], both["caller_id"].to_numpy(), n_boot, seed=seed, factor=factor).drop(
             columns=["n", "n_callers"]
         )
         parts.append(

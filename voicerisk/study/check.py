@@ -265,7 +265,8 @@ def _covariates(study: Study, cohort: Cohort) -> Iterator[Finding]:
             yield MEND, "covariates", f"the covariate {name!r} has {values} in the calls used", "leave it out"
             continue
         if gaps:
-            rows = f"{gaps} of {len(calls)} calls have no {name!r}; the GAMM leaves their rows out"
+            what = "it adds nothing to their score" if is_scale(study) else "the GAMM leaves their rows out"
+            rows = f"{gaps} of {len(calls)} calls have no {name!r}; {what}"
             yield LOOK, "covariates", rows, ""
         if pd.api.types.is_numeric_dtype(column):
             straight = groups < FEW_VALUES or name in study.gamm.linear

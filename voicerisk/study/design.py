@@ -112,9 +112,10 @@ def model_tables(
         As in `frames.parquet` and `segments.parquet`.
     markers : tuple of str
         Columns of both tables.
-    levels : {'frame', 'segment', 'both'}
+    levels : {'frame', 'segment', 'both', 'caller'}
         'segment' gives every frame its segment's mean; 'both' gives each marker two columns,
-        `<marker>_segment` (segment mean) and `<marker>_deviation` (the frame's deviation from it).
+        `<marker>_segment` (segment mean) and `<marker>_deviation` (the frame's deviation from it); 'caller'
+        gives `<marker>_caller` (mean over the caller's calls, each alike) and `<marker>_within` (deviation).
     cohort : CohortSettings, optional
         Says which column moderates; by default sex, whatever the number of callers.
     covariates : sequence of str
@@ -162,6 +163,9 @@ def _arranged(
     if levels == "frame":
         return ModelTables(kept, frames, segments, markers, moderator)
 
+    if levels == "caller":
+        return _parted_by_caller(ModelTables(kept, frames, segments, markers, moderator))
+
     means = frames.groupby(["call_id", "segment"], sort=False)[list(markers)].transform("mean")
     if levels == "segment":
         return ModelTables(
@@ -175,6 +179,27 @@ def _arranged(
     )
     segments = segments.rename(columns={m: f"{m}_segment" for m in markers})
     return ModelTables(kept, frames, segments, (*level_two, *deviation), moderator)
+
+
+def _parted_by_caller(made: ModelTables) -> ModelTables:
+    """Part each marker into the mean over its caller's calls and the deviation from it."""
+    if not made.calls["caller_id"].duplicated().any():
+        raise StudyError(
+            '[biomarkers] levels = "caller" asks what differs between calls of one caller, but every '
+            'caller has a single call; set levels = "frame".'
+        )
+    markers = list(made.markers)
+    of_calls = made.frames.groupby(["caller_id", "call_id"])[markers].mean()
+    of_callers = of_calls.groupby("caller_id").mean()
+
+    def parted(table: pd.DataFrame) -> pd.DataFrame:
+        mean = of_callers.loc[table["caller_id"]].set_axis(table.index)
+        rest = table[markers] - mean
+        keys = table.drop(columns=markers)
+        return pd.concat([keys, mean.add_suffix("_caller"), rest.add_suffix("_within")], axis=1)
+
+    names = (*(f"{m}_caller" for m in markers), *(f"{m}_within" for m in markers))
+    return replace(made, frames=parted(made.frames), segments=parted(made.segments), markers=names)
 
 
 def _in_order(table: pd.DataFrame, order: pd.Series, then: list[str]) -> pd.DataFrame:

@@ -1,40 +1,35 @@
 """External validation: a saved model on the calls of another study."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.callers.folds import caller_table, callers_in_classes
-from voicerisk.callers.moderator import level_text
 from voicerisk.callers.schema import SCORE_DECIMALS
 from voicerisk.cohort import load_cohort
 from voicerisk.errors import StudyError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.models import AdditiveModel, read_model
 from voicerisk.models.saved.additive import CALL
+from voicerisk.models.saved.scale import is_scale_model
 from voicerisk.pipeline.notebook import usual_reporter
 from voicerisk.pipeline.progress import Reporter
-from voicerisk.pipeline.study_file import plain
-from voicerisk.pipeline.tables import read_table
-from voicerisk.study.design import ModelTables
+from voicerisk.study.external_calls import require_markers, same_markers, shift_of, with_levels
+from voicerisk.study.external_scale import ScaleExternalResult, validate_scale
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.scale_checks import refuse_scale
-from voicerisk.study.scoring import scorable
+from voicerisk.study.scoring import scorable, unknown_levels
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
-from voicerisk.validation import compute_metrics, external_rows, marker_shift, recalibration_table
+from voicerisk.validation import compute_metrics, external_rows, recalibration_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "external"
-# Without them a marker would be another number than the one that the model learned.
-SAME_AUDIO = ("extent", "calibration", "pre_emphasis", "normalise", "silence")
 LEAST_CALLERS = 2
 YEARS = (1900, 2100)
 
@@ -92,14 +87,15 @@ def validate_externally(
     jobs: int = 1,
     reporter: Reporter | None = None,
     prevalence: float | None = None,
-) -> ExternalResult:
+) -> ExternalResult | ScaleExternalResult:
     """Score another study with a saved model, which learns nothing from it.
 
     Parameters
     ----------
     model : Path
-        `boost/model.json` of a results folder. Its recalibration, cut and prevalence are judged, nothing
-        else; the frames of its study, where they lie beside it, show how the markers moved.
+        `boost/model.json` of a results folder, or `scale/model.json` of a study of grades or of a number, to
+        which threshold, time and prevalence do not belong. Its recalibration, cut and prevalence are judged,
+        nothing else; the frames of its study, where they lie beside it, show how the markers moved.
     study : Study
         The new study.
     out : Path or str
@@ -116,12 +112,13 @@ def validate_externally(
 
     Returns
     -------
-    ExternalResult
+    ExternalResult, or ScaleExternalResult of a model of grades or of a number
 
     Raises
     ------
     StudyError
-        Where the new study takes its markers in another way, or has too few callers.
+        Where the new study has an outcome of another scale or too few callers, or takes its markers in
+        another way.
 
     Examples
     --------
@@ -129,21 +126,19 @@ def validate_externally(
     >>> other = voicerisk.load_study("other/study.toml")  # doctest: +SKIP
     >>> voicerisk.validate(Path("results/boost/model.json"), other, "other_results")  # doctest: +SKIP
     """
-    refuse_scale(study, "validate")
     told = reporter or usual_reporter()
+    if is_scale_model(model):
+        asked = {"--threshold": threshold, "--time": time, "--prevalence": prevalence}
+        return validate_scale(model, study, out, jobs, told, asked)
+    refuse_scale(study, "validate", f"{model.name} is a model of two classes")
     scorer = read_model(model)
-    _same_markers(scorer, study, model)
+    same_markers(scorer, study, model)
     cohort = load_cohort(study.cohort, study.folder)
     folder = open_results(study, out)
     with folder.locked():
         stages = StudyStages(study, folder, jobs, told)
         tables, _ = stages.extract(cohort)
-        absent = [marker for marker in scorer.markers if marker not in tables.frames]
-        if absent:
-            raise StudyError(
-                f"{model.name} needs the marker {absent[0]}, which {study.path.name} does not have; "
-                "see [biomarkers] set and levels."
-            )
+        require_markers(scorer, study, model, tables)
         notes: list[str] = []
         with told.stage("External validation") as move:
             strata = list(study.cohort.groups)
@@ -153,9 +148,9 @@ def validate_externally(
                 strata = [*strata, "year"]
             _enough(calls)
             cut = _cut(scorer, threshold, notes)
-            frames, left_out = scorable(scorer, _with_levels(scorer, study, cohort.calls, tables.frames))
-            notes.extend(left_out)
-            scored = scorer.score(frames)
+            frames, left_out = scorable(scorer, with_levels(scorer, study, cohort.calls, tables.frames))
+            notes.extend((*left_out, *unknown_levels(scorer, frames)[1]))
+            scored = scorer.score(frames, unseen=True)
             p_raw = scorer.of_calls(frames, scored, ["call_id"]).set_index("call_id")["p_raw"]
             score = p_raw[calls["call_id"]].to_numpy().round(SCORE_DECIMALS)
             risk, said = _risk(scorer, score, prevalence)
@@ -167,7 +162,7 @@ def validate_externally(
             notes += [str(note) for note in metrics.attrs.get("notes", ()) if "of the resamples" not in note]
             move(2, 4)
             recalibration = _recalibrations(calls, risk, strata, notes)
-            shift = _shift(model, scorer, tables, scored, notes)
+            shift = shift_of(model, scorer, tables, scored, notes)
             move(3, 4)
             place = folder.file(FOLDER)
             write_parquet(place / "predictions.parquet", rows)
@@ -189,63 +184,8 @@ def validate_externally(
     return ExternalResult(place, metrics, recalibration, shift, tuple(notes))
 
 
-def _with_levels(
-    scorer: AdditiveModel, study: Study, calls: pd.DataFrame, frames: pd.DataFrame
-) -> pd.DataFrame:
-    """Add the level of the model's moderator to each frame; refuse one that the model does not know."""
-    if scorer.moderator is None:
-        return frames
-    name = scorer.moderator.name
-    if name not in calls:
-        raise StudyError(
-            f"The model is moderated by {name!r}, which the calls of {study.path.name} do not have; "
-            "add the column, or name the same [cohort] moderator."
-        )
-    of_call = calls.set_index("call_id")[name]
-    for call, value in of_call[of_call.index.isin(frames["call_id"])].items():
-        if level_text(value, name) not in scorer.moderator.levels:
-            raise StudyError(
-                f"Call {call} of {study.path.name} has {name} = {value!r}, which the model does not know; it "
-                f"knows {', '.join(scorer.moderator.levels)}. Leave such calls out with [cohort] where."
-            )
-    return frames.assign(**{name: frames["call_id"].map(of_call)})
-
-
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _same_markers(scorer: AdditiveModel, study: Study, model: Path) -> None:
-    """Refuse a study whose markers are other numbers than the model's."""
-    learned_on = scorer.notes.get("levels", "frame")
-    for name, levels in ((study.path.name, study.biomarkers.levels), (model.name, learned_on)):
-        if levels != "frame":
-            raise StudyError(
-                f"{name} has [biomarkers] levels = {levels}; only models of frames are validated on another "
-                "study (levels = frame)."
-            )
-    if study.biomarkers.frames is not None:
-        return
-    defined = scorer.notes.get("biomarker_definitions", DEFINITION_VERSION)
-    if defined != DEFINITION_VERSION:
-        raise StudyError(
-            f"{model.name} was learned on markers of definitions {defined}, but this voicerisk takes those "
-            f"of {DEFINITION_VERSION}; use the version that wrote the model."
-        )
-    preset = scorer.notes.get("preset")
-    if preset is not None and preset != study.biomarkers.preset:
-        raise StudyError(
-            f"{model.name} was learned on markers of preset {preset}, but {study.path.name} has "
-            f"[biomarkers] preset = {study.biomarkers.preset}; set the same."
-        )
-    learned: Mapping[str, Any] = scorer.notes.get("audio") or {}
-    own = plain(study.audio)
-    for key in SAME_AUDIO:
-        if key in learned and learned[key] != own[key]:
-            raise StudyError(
-                f"{model.name} was learned with [audio] {key} = {learned[key]}, but {study.path.name} has "
-                f"{own[key]}; set the same, or its markers are other numbers."
-            )
 
 
 def _enough(calls: pd.DataFrame) -> None:
@@ -333,29 +273,6 @@ def _recalibrations(
         table.insert(2, "n_events", int(y.sum()))
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
-
-
-def _shift(
-    model: Path, scorer: AdditiveModel, tables: ModelTables, scored: pd.DataFrame, notes: list[str]
-) -> pd.DataFrame:
-    """Say how the markers moved since the model's study, and how much lies beyond its knots."""
-    beyond = pd.DataFrame(
-        [
-            (marker, float(scored[f"{marker}_outside"].mean()) if f"{marker}_outside" in scored else np.nan)
-            for marker in scorer.markers
-        ],
-        columns=["marker", "share_outside_knots"],
-    )
-    before = model.absolute().parent.parent / "frames.parquet"
-    if not before.is_file():
-        notes.append(
-            "The frames of the model's study are not beside it, so that the shift of the markers is unknown; "
-            "the share of values beyond its knots is known."
-        )
-        return beyond
-    old = read_table(before.parent, "frames")
-    shared = [marker for marker in scorer.markers if marker in old]
-    return marker_shift(old, tables.frames, shared).merge(beyond, on="marker", how="left")
 
 
 def _draw(study: Study, place: Path, rows: pd.DataFrame, metrics: pd.DataFrame, strata: list[str]) -> None:

@@ -65,11 +65,14 @@ class FamilyFitter:
         Of `MEMBERS`.
     boosted : GamboostFitter, optional
         gamboost as a further member.
+    forced : tuple of str
+        Covariates that are not penalised.
     """
 
     tables: ModelTables
     members: tuple[str, ...]
     boosted: GamboostFitter | None = None
+    forced: tuple[str, ...] = ()
 
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
         """Yield the fits of each training set, in order."""
@@ -123,6 +126,7 @@ class FamilyFitter:
             weights,
             self.members,
             spreads=[spread_of(name) for name in self.tables.inputs],
+            forced=self.forced,
         )
 
     def _path(self, asked: TrainingSet, frames: CallFrames, beside: FittedPath | None) -> FittedPath:

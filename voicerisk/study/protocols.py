@@ -66,7 +66,8 @@ def family_of(study: Study, tables: ModelTables, boosted: GamboostFitter) -> "Ga
     members = members_of(family, tables.moderator)
     if not members:
         return boosted
-    return FamilyFitter(tables, members, boosted if takes_gamboost(family) else None)
+    forced = tables.covariates if study.boost.forced else ()
+    return FamilyFitter(tables, members, boosted if takes_gamboost(family) else None, forced)
 
 
 def run_protocol_stage(

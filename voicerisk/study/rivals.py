@@ -12,6 +12,7 @@ from voicerisk.models.calls.ridge import ridge_logistic
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.covariates import covariate_columns
 from voicerisk.study.design import ModelTables
+from voicerisk.study.estimators import Estimator
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
 from voicerisk.validation.protocols.choice import BOOSTED
@@ -25,18 +26,23 @@ MIX = 0.5  # half Lasso, half ridge
 LAMBDAS = tuple(np.geomspace(0.99, 0.05, 8))  # shares of the penalty at which nothing is left
 
 
-def simple_models(tables: ModelTables) -> tuple[Rival, ...]:
+def simple_models(tables: ModelTables, named: Sequence[Estimator] = (), seed: int = 1) -> tuple[Rival, ...]:
     """Return the simple models of a study, on the markers that the nested protocol is given.
 
     Parameters
     ----------
     tables : ModelTables
+    named : sequence of Estimator
+        Further ones, which the study file names.
+    seed : int
+        Of estimators that draw at random.
 
     Returns
     -------
     tuple of Rival
         `ridge_means` (ridge logistic on call means), `elastic_net` (on means and standard deviations of
-        calls), `ridge_segments` (ridge logistic on segments; a call's log-odds are their mean).
+        calls), `ridge_segments` (ridge logistic on segments; a call's log-odds are their mean), then the
+        named ones.
     """
     names = list(tables.inputs)
     by_call = tables.frames.groupby("call_id", sort=False)[names]
@@ -44,10 +50,16 @@ def simple_models(tables: ModelTables) -> tuple[Rival, ...]:
     spreads = by_call.std().add_suffix(" (SD)")
     summaries = pd.concat([means, spreads], axis=1)
     segments = tables.frames.groupby(["call_id", "segment"], sort=False)[names].mean()
+    rows = {
+        "means": means.reset_index(),
+        "summaries": summaries.reset_index(),
+        "segments": segments.reset_index().drop(columns="segment"),
+    }
     return (
-        Rival("ridge_means", means.reset_index(), ridge_path),
-        Rival("elastic_net", summaries.reset_index(), elastic_net_path),
-        Rival("ridge_segments", segments.reset_index().drop(columns="segment"), ridge_path),
+        Rival("ridge_means", rows["means"], ridge_path),
+        Rival("elastic_net", rows["summaries"], elastic_net_path),
+        Rival("ridge_segments", rows["segments"], ridge_path),
+        *(Rival(one.name, rows[one.rows], one.learn(seed)) for one in named),
     )
 
 
@@ -135,7 +147,8 @@ def run_rivals_stage(
     headline = "grouped_kfold" if "grouped_kfold" in designs else designs[0]
     settings = replace(study.validation, designs=(headline,))
     alone = beside_the_markers(study, tables)
-    rivals = (*simple_models(tables), *([alone] if alone is not None else []))
+    simple = simple_models(tables, study.rivals, study.validation.seed)
+    rivals = (*simple, *([alone] if alone is not None else []))
     write_parquet(folder.file(f"{PREDICTIONS}.parquet"), judged(rivals, calls, settings, move))
     return [f"{PREDICTIONS}.parquet"], []
 

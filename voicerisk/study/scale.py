@@ -53,11 +53,14 @@ class ScaleFitter:
     tables : ModelTables
     members : tuple of str
     scale : GradeScale or NumberScale
+    forced : tuple of str
+        Covariates that are not penalised.
     """
 
     tables: ModelTables
     members: tuple[str, ...]
     scale: Scale
+    forced: tuple[str, ...] = ()
 
     def __call__(self, asked: TrainingSet) -> Floats:
         """Return the members' scores of all calls."""
@@ -74,7 +77,7 @@ class ScaleFitter:
         loss: Loss = Grades() if isinstance(self.scale, GradeScale) else Numbers(self.scale.mean)
         return fit_calls(
             call_frames(self.tables), self.tables.inputs, level_of_calls(self.tables), y, train, weights,
-            self.members, loss=loss,
+            self.members, loss=loss, forced=self.forced,
         )  # fmt: skip
 
     @property
@@ -94,7 +97,8 @@ def fitter_for(study: Study, tables: ModelTables) -> ScaleFitter:
     # The file of a scale's model has no place for what markers spread within calls.
     known = members_of(study.validation.family, tables.moderator)
     members = tuple(name for name in known if not name.endswith("spread"))
-    return ScaleFitter(tables, members or ("linear",), scale)
+    forced = tables.covariates if study.boost.forced else ()
+    return ScaleFitter(tables, members or ("linear",), scale, forced)
 
 
 def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:
@@ -105,7 +109,7 @@ def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:
         "levels": study.biomarkers.levels,
         "groups": study.cohort.groups,
         "scale": (study.cohort.scale, study.cohort.extremes),
-        "covariates": study.boost.covariates,
+        "covariates": (study.boost.covariates, study.boost.forced),
         "validation": plain(study.validation),
     }
     mark = fingerprint(**inputs, code=code_of(write_validation))

@@ -32,8 +32,8 @@ def refused(study: Study, protocols: Sequence[str]) -> str:
     return ""
 
 
-def refuse_scale(study: Study, command: str) -> None:
-    """Refuse a command that is of two classes.
+def refuse_scale(study: Study, command: str, why: str | None = None) -> None:
+    """Refuse a command that is of two classes, or whose model is (`why`).
 
     Raises
     ------
@@ -42,8 +42,8 @@ def refuse_scale(study: Study, command: str) -> None:
     """
     if is_scale(study):
         raise StudyError(
-            f"`voicerisk {command}` is of two classes, but {study.path.name} has [cohort] scale = "
-            f'"{study.cohort.scale}"; give it a study file with scale = "binary".'
+            f"{why or f'`voicerisk {command}` is of two classes'}, but {study.path.name} has [cohort] "
+            f'scale = "{study.cohort.scale}"; give it a study file with scale = "binary".'
         )
 
 

@@ -37,7 +37,8 @@ class Scores:
         have too_short (whether the call has fewer frames than any that the model learned from: then nothing
         says what its score is worth), most_outside (the largest share of a marker's values beyond the
         training range), beyond_training
-        (whether that is more than a tenth: then do not rely on the rest) and, where the model holds the
+        (whether that is more than a tenth, or the call is of a level that the model does not know: then do
+        not rely on the rest) and, where the model holds the
         procedure that was validated, risk (recalibrated, at `prevalence`), prevalence, cut and flagged
         (whether the score reaches the cut; without a cut no call does). A model of grades or of a number
         gives score (in place of p_raw and log_odds), predicted and, of grades, at_least_<grade>.
@@ -103,7 +104,8 @@ def score(
     scorer = read_model(model) if isinstance(model, Path) else model
     frames = _frames(source, scorer, sex)
     frames, notes = scorable(scorer, frames)
-    scored = raw = scorer.score(frames)
+    strangers, said = unknown_levels(scorer, frames)
+    scored = raw = scorer.score(frames, unseen=True)
     keys = [name for name in ("call_id", "segment", "frame", "time_s") if name in frames]
     scored = pd.concat([frames[keys], scored], axis=1)
     outside = _outside(frames, scored, scorer.markers)
@@ -111,11 +113,11 @@ def score(
     most = outside.groupby("call_id")["share"].max().reindex(calls["call_id"]).fillna(0.0).to_numpy()
     calls = calls.assign(
         most_outside=most,
-        beyond_training=most > MOST_OUTSIDE,
+        beyond_training=(most > MOST_OUTSIDE) | calls["call_id"].isin(strangers).to_numpy(),
         too_short=calls["n_frames"].to_numpy() < shortest_call(scorer),
     )
     segments = scorer.of_calls(frames, raw, ["call_id", "segment"])
-    return Scores(scored, segments, calls, outside, (*notes, *caveats(scorer)))
+    return Scores(scored, segments, calls, outside, (*notes, *said, *caveats(scorer)))
 
 
 def _score_scale(model: ScaleModel, source: Path, sex: str | None, prevalence: float | None) -> Scores:
@@ -191,6 +193,33 @@ def caveats(scorer: AdditiveModel) -> tuple[str, ...]:
     return tuple(said)
 
 
+def unknown_levels(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[list[str], tuple[str, ...]]:
+    """Return the calls whose level the model does not know, and what a reader must be told of them.
+
+    Parameters
+    ----------
+    scorer : AdditiveModel
+    frames : DataFrame
+        call_id and the moderator.
+    """
+    by = scorer.moderator
+    if by is None:
+        return [], ()
+    of_calls = frames.groupby("call_id", sort=False)[by.name].first()
+    of_calls = of_calls.map(lambda value: level_text(value, by.name))
+    strange = of_calls[~of_calls.isin(by.levels)]
+    if strange.empty:
+        return [], ()
+    counted = strange.value_counts()
+    n = len(strange)
+    named = ", ".join(f"{level!r} in {count}" for level, count in counted.items())
+    return list(strange.index), (
+        f"{by.name}: the model does not know the level of {n} call{'s' * (n > 1)} ({named}); it knows "
+        f"{', '.join(by.levels)}. {'They get' if n > 1 else 'It gets'} the mean of their curves, which "
+        "was not validated for anyone.",
+    )
+
+
 def scorable(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out frames in which a marker is missing that the model never saw missing, and say how many.
 
@@ -234,8 +263,6 @@ def scorable(scorer: AdditiveModel, frames: pd.DataFrame) -> tuple[pd.DataFrame,
 def _frames(source: Path, scorer: AdditiveModel, sex: str | None) -> pd.DataFrame:
     moderator = scorer.moderator
     given = None if sex is None else level_text(sex, "sex" if moderator is None else moderator.name)
-    if moderator is not None and given is not None and given not in moderator.levels:
-        raise StudyError(f"--sex is {sex!r}, but must be {' or '.join(moderator.levels)}.")
     if source.suffix.lower() in TABLES or source.suffix.lower() in REFUSED:
         if not source.is_file():
             raise StudyError(f"{source} is not there.")
@@ -270,12 +297,6 @@ def _levels(table: MarkerTable, moderator: Moderator, given: str | None) -> pd.S
     cells = table.sheet.cells[name].astype("str")
     missing = cells.map(is_missing).to_numpy(dtype=bool)
     levels = cells.map(lambda cell: level_text(cell, name)).mask(missing)
-    unknown = ~levels.isin(moderator.levels).to_numpy(dtype=bool) & ~missing
-    if unknown.any():
-        raise StudyError(
-            f"{table.name}: {name} must be one of {', '.join(moderator.levels)} "
-            f"({table.sheet.shown(name, unknown)})."
-        )
     if given is not None:
         against = (levels.notna() & (levels != given)).to_numpy(dtype=bool)
         if against.any():

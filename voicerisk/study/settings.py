@@ -7,10 +7,12 @@ from typing import Any
 from voicerisk.audio import AudioSettings
 from voicerisk.biomarkers import BiomarkerSettings
 from voicerisk.cohort import CohortSettings
+from voicerisk.cohort.settings import BINARY
 from voicerisk.errors import StudyError
 from voicerisk.models import BoostSettings, GammSettings
 from voicerisk.pipeline.study_file import nearest, plain, read_study_file, settings_of
 from voicerisk.screening import ScreeningSettings
+from voicerisk.study.estimators import Estimator, read_estimators
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.protocols.choice import BOOSTED
 
@@ -24,7 +26,7 @@ _ROOMS: dict[str, type] = {
     "validation": ValidationSettings,
 }
 # Tables that other commands read, and free text that a reporting checklist asks of a person.
-_OTHER_TABLES = ("report", "text", "multitask")
+_OTHER_TABLES = ("report", "rivals", "text", "multitask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Study:
         Free text by checklist item.
     digest : str
         SHA-256 of the file's bytes.
+    rivals : tuple of Estimator
+        Models judged beside the nested protocol.
 
     Examples
     --------
@@ -60,6 +64,7 @@ class Study:
     validation: ValidationSettings
     report: dict[str, Any]
     digest: str
+    rivals: tuple[Estimator, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -68,7 +73,10 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings, defaults included, as plain values for the manifest."""
-        return {room: plain(getattr(self, room)) for room in _ROOMS} | {"report": self.report}
+        return {room: plain(getattr(self, room)) for room in _ROOMS} | {
+            "report": self.report,
+            "rivals": {one.name: plain(one) for one in self.rivals},
+        }
 
 
 def load_study(path: Path | str) -> Study:
@@ -78,7 +86,7 @@ def load_study(path: Path | str) -> Study:
     ----------
     path : Path or str
         A TOML file with the tables `[cohort]`, `[audio]`, `[biomarkers]`, `[screening]`, `[gamm]`, `[boost]`,
-        `[validation]` and `[report]`; only `[cohort] calls` has no default.
+        `[validation]`, `[rivals]` and `[report]`; only `[cohort] calls` has no default.
 
     Returns
     -------
@@ -127,4 +135,18 @@ def load_study(path: Path | str) -> Study:
             f"{path.name}: [cohort] score_also needs the nested protocol and a [validation] family of models "
             "of calls, without gamboost."
         )
-    return Study(path=path, report=tables.get("report", {}), digest=digest, **rooms)
+    if rooms["cohort"].score_also and rooms["biomarkers"].levels == "caller":
+        raise StudyError(f'{path.name}: [cohort] score_also does not go with [biomarkers] levels = "caller".')
+    boosted = BOOSTED in family or tuple(protocols) != ("nested",)
+    if rooms["boost"].forced and rooms["cohort"].scale == BINARY and boosted:
+        raise StudyError(
+            f'{path.name}: [boost] forced is of models of calls; set protocols = ["nested"] in [validation] '
+            "and leave gamboost out of its family: there covariates compete with the markers."
+        )
+    rivals = read_estimators(path.name, tables.get("rivals", {}), rooms["validation"].seed)
+    if rivals and (rooms["cohort"].scale != BINARY or "nested" not in protocols):
+        raise StudyError(
+            f"{path.name}: [rivals] stand beside the nested protocol of two classes; leave them out of a "
+            "study of grades, of a number, or of the published protocol alone."
+        )
+    return Study(path=path, report=tables.get("report", {}), digest=digest, rivals=rivals, **rooms)

@@ -133,7 +133,7 @@ class StudyStages(Stages):
             notes.append(f"{len(gone)} call(s) left out, {reason}: see exclusions.csv.")
         notes += study_moderator(cohort.calls[cohort.calls["call_id"].isin(left)], study.cohort)[1]
         shown = cohort.calls.drop(columns=["path"])
-        write_csv(folder.file("calls.csv"), shown, PRIVATE)
+        write_csv(folder.file("calls.csv"), shown, PRIVATE, exact=True)
         write_csv(folder.file("flow.csv"), flow)
         write_csv(folder.file("exclusions.csv"), exclusions, PRIVATE)
         write_marker_table(folder.file("frames.parquet"), found.frames)
@@ -236,6 +236,7 @@ class StudyStages(Stages):
             covariates=study.boost.covariates,
             moderator=study.cohort.moderator_column,
             validation=plain(replace(study.validation, protocols=PROTOCOLS)),
+            rivals=[plain(one) for one in study.rivals],
             code=code_of(run_rivals_stage),
         )
         self.run(

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.report.audit_tables import whole_procedure_line
@@ -78,9 +77,6 @@ def print_summary(result: RunResult, console: "Console") -> None:
     if has_table(result.folder, "also/decisions"):
         tables = (read_table(result.folder, f"also/{name}") for name in ("spectrum", "decisions"))
         console.print(middle_sentence(*tables), highlight=False)
-    gap = auroc_gap(compared)
-    if gap:
-        console.print(gap, highlight=False)
     optimism = spoken_optimism(result.folder)
     if optimism:
         console.print(optimism, highlight=False)

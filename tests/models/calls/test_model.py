@@ -38,12 +38,7 @@ def auroc(score: np.ndarray, y: np.ndarray) -> float:
     return float((gap > 0).mean() + 0.5 * (gap == 0).mean())
 
 
-def test_the_linear_member_is_a_ridge_regression_on_call_means() -> None:
-    frames, _, y = drawn()
-    one_level = np.full(len(y), "all", dtype=object)
-    train = np.arange(40)
-    found = fitted(frames, one_level, y, train, members=("linear",))
-    weights = training_weights(train, y[train], 0.5)
+def standardised_means(frames: CallFrames, train: np.ndarray, weights: np.ndarray) -> np.ndarray:
     means = []
     for marker, column in frames.columns.items():
         grid = frames.grid(marker, train)
@@ -52,11 +47,33 @@ def test_the_linear_member_is_a_ridge_regression_on_call_means() -> None:
         mean = np.bincount(frames.call, x) / np.bincount(frames.call)
         centre = np.average(mean[train], weights=weights)
         means.append((mean - centre) / np.sqrt(np.average((mean[train] - centre) ** 2, weights=weights)))
-    X = np.column_stack(means) / np.sqrt(len(means))
+    return np.column_stack(means)
+
+
+@pytest.mark.parametrize("forced", [(), ("n",)])
+def test_the_linear_member_is_a_ridge_regression_on_call_means(forced: tuple[str, ...]) -> None:
+    frames, _, y = drawn()
+    one_level = np.full(len(y), "all", dtype=object)
+    train = np.arange(40)
+    found = fitted(frames, one_level, y, train, members=("linear",), forced=forced)
+    weights = training_weights(train, y[train], 0.5)
+    X = standardised_means(frames, train, weights) / np.sqrt(3 - len(forced))
+    if forced:  # its prior is 10 log-odds a standard deviation wide, beside 2 for all markers together
+        X[:, 2] *= np.sqrt(2) * 5.0
     model = LogisticRegression(C=1 / PENALTY, tol=1e-10, max_iter=1000)
     model.fit(X[train], y[train], sample_weight=weights)
     # scikit-learn stops at its own tolerance
     np.testing.assert_allclose(found.link[:, 0], model.decision_function(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("member", tuple(MEMBERS))
+def test_a_forced_marker_is_in_every_member_as_it_is_told(member: str) -> None:
+    frames, level, y = drawn()
+    found = fitted(frames, level, y, np.arange(60), members=(member,), forced=("n",))
+    # what a file keeps says what the fit says
+    np.testing.assert_allclose(found.models[0].call_link(frames, level), found.link[:, 0], atol=1e-9)
+    curves = [effect for effect in found.models[0].effects if effect.marker == "n"]
+    assert curves and all(np.ptp(effect.coefficients) > 0 for effect in curves)
 
 
 def test_scores_are_offset_and_curves() -> None:

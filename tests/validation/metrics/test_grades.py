@@ -13,6 +13,7 @@ from voicerisk.validation.metrics.grades import (
     ranked_probability_score,
     spectrum_effect,
     weighted_kappa,
+    within_callers_c,
 )
 
 
@@ -154,3 +155,20 @@ def test_what_cannot_be_measured_is_refused():
         ordinal_c(np.array([0.5, 1]), np.array([0.1, 0.2]))
     with pytest.raises(ValidationError, match="distance of kappa"):
         weighted_kappa(grade, grade, "cubic")
+
+
+def test_the_order_of_a_callers_own_calls_is_a_share_of_pairs():
+    rng = np.random.default_rng(2)
+    caller = np.repeat(np.arange(6), 4)
+    y, score = rng.integers(0, 3, 24), rng.integers(0, 5, 24) + 100.0 * caller  # callers lie far apart
+    measure = within_callers_c(y, score, caller)
+    drawn = np.array([1.0, 2.0, 0.0, 1.0, 3.0, 1.0])[caller]
+    right = pairs = 0.0
+    for i in range(24):
+        for j in range(24):
+            if caller[i] == caller[j] and y[i] > y[j]:
+                pairs += drawn[i]
+                right += drawn[i] * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+    assert measure(drawn) == pytest.approx(right / pairs, abs=1e-12)
+    assert measure(np.ones(24)) != pytest.approx(ordinal_c(y, score), abs=0.01)
+    assert within_callers_c(y[::4], score[::4], caller[::4]) is None

@@ -163,7 +163,7 @@ class _Run:
 
     def _sessions(self, move: Move) -> tuple[list[str], list[str]]:
         cohort, file = self.cohort, self.folder.file
-        write_csv(file("sessions.csv"), cohort.sessions, PRIVATE)
+        write_csv(file("sessions.csv"), cohort.sessions, PRIVATE, exact=True)
         write_csv(file("flow.csv"), cohort.flow)
         write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
         write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))

@@ -152,7 +152,7 @@ class _Run:
         def work(move: Move) -> tuple[list[str], list[str]]:
             from voicerisk.deep.multitask.characteristics import compare_groups
 
-            write_csv(self.folder.file("cases.csv"), shown, PRIVATE)
+            write_csv(self.folder.file("cases.csv"), shown, PRIVATE, exact=True)
             write_csv(self.folder.file("flow.csv"), self.loaded.flow)
             groups = [
                 compare_groups(shown, task, names, self.settings.demographics, self.settings.seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from voicerisk.models.boosting.engine.groups import WIDTH
 from voicerisk.models.boosting.engine.kernels import UNPENALISED
 from voicerisk.models.boosting.engine.rows import RowOrders
 from voicerisk.models.boosting.engine.setup import Fitted, prepare
+from voicerisk.models.boosting.engine.single import moments, threshold_slopes
 from voicerisk.models.boosting.learner_rows import masked_column
 from voicerisk.models.boosting.path import LanePath, level_values
 from voicerisk.models.boosting.spec import (
@@ -30,10 +32,11 @@ from voicerisk.models.boosting.spec import (
     rescaled_weights,
 )
 from voicerisk.models.splines import basis_weights, evaluate_cells
-from voicerisk.proportional_odds import best_thresholds, bounds, loss
+from voicerisk.proportional_odds import Look, bounds, climb, loss
 from voicerisk.types import Floats
 
 _OFFSETS = (-5.0, 5.0)
+LAST = 1e-6  # of the thresholds: what such a step leaves is about 1e-12
 
 
 class Family(Protocol):
@@ -76,10 +79,17 @@ class ProportionalOdds:
 
     def update(self, link: Floats) -> tuple[Floats, float]:
         """Return gradient and risk at the best thresholds for a score."""
-        self.thresholds = best_thresholds(self.thresholds, link, self.y, self.weights)
+        self.thresholds, risk = climb(self.thresholds, partial(self._look, link), LAST)
         self.path.append(self.thresholds)
         low, high = bounds(self.thresholds, link, self.y)
-        return high + low - 1.0, loss(self.thresholds, link, self.y, self.weights)
+        return high + low - 1.0, risk
+
+    def _look(self, link: Floats, thresholds: Floats) -> Look:
+        k = len(thresholds)
+        gradient, curvature = np.zeros(k), np.zeros((k, k))
+        edges = np.r_[-np.inf, thresholds, np.inf]
+        value = threshold_slopes(edges, link, self.y, self.weights, gradient, curvature)
+        return value, gradient, curvature
 
 
 class LeastSquares:
@@ -273,8 +283,9 @@ def _boost(
     gradient, risk[0] = family.update(link)
     for m in range(mstop):
         best, most, step = -1, -np.inf, np.zeros(0)
+        weighted = weights * gradient
         for j, part in enumerate(parts):
-            coefficients, gain = part.fit(weights * gradient)
+            coefficients, gain = part.fit(weighted)
             if gain > most:
                 best, most, step = j, gain, coefficients
         if best >= 0:
@@ -331,21 +342,19 @@ class _Part:
             if learner.variable == "1":
                 return np.array([sums[self.fitted.blocks >> np.arange(count) & 1 == 1].sum()])
             return np.r_[sums.sum(), sums[1:]] if learner.intercept else sums[1:]
-        value, moments = gradient[self.rows], []
-        for _ in range(learner.degree + 1 if learner.kind == "bbs" else 2):
-            moments.append(np.bincount(self.cell, value, grid.intervals + 3)[: grid.intervals])
-            value = value * self.t
+        powers = learner.degree + 1 if learner.kind == "bbs" else 2
+        found = moments(gradient, self.rows, self.cell, self.t, powers, grid.intervals)
         if learner.kind == "bbs":
             pieces = basis_weights(learner.degree)
             b = np.zeros(grid.intervals + learner.degree)
             for column in range(learner.degree + 1):
                 b[column : column + grid.intervals] += sum(
-                    pieces[power, column] * moments[power] for power in range(learner.degree + 1)
+                    pieces[power, column] * found[power] for power in range(learner.degree + 1)
                 )
             return b
         start = grid.low + grid.width * np.arange(grid.intervals)
-        slope = float(start @ moments[0] + grid.width * moments[1].sum())
-        return np.array([moments[0].sum(), slope]) if learner.intercept else np.array([slope])
+        slope = float(start @ found[0] + grid.width * found[1].sum())
+        return np.array([found[0].sum(), slope]) if learner.intercept else np.array([slope])
 
 
 def _weights(weights: ArrayLike | None, n: int) -> Floats:

@@ -57,6 +57,9 @@ class BoostSettings:
     covariates : tuple of str
         Columns of [cohort] covariates that compete with the markers, the same for every level: a number as a
         smooth (a line where it has fewer than 6 values), a text as one 0/1 learner a value.
+    forced : bool
+        In models of calls: the covariates' lines are not penalised, so that they are in the score whatever
+        the markers say, which then add what they know beyond.
 
     Examples
     --------
@@ -79,10 +82,11 @@ class BoostSettings:
     patience: int | None = None
     common: bool = False
     covariates: tuple[str, ...] = ()
+    forced: bool = False
 
     def __post_init__(self) -> None:
         require_choice("boost.engine", self.engine, ("native", "mboost"), ModelError)
-        for key in ("brandom", "by_sex", "common"):
+        for key in ("brandom", "by_sex", "common", "forced"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"boost.{key} is {getattr(self, key)!r}; it must be true or false.")
         named = self.covariates
@@ -91,6 +95,8 @@ class BoostSettings:
         if len(set(named)) < len(named):
             raise ModelError(f"boost.covariates names a column twice: {', '.join(named)}.")
         object.__setattr__(self, "covariates", tuple(named))
+        if self.forced and not named:
+            raise ModelError("boost.forced is true, but boost.covariates names none that could be forced.")
         if self.by_sex and self.common:
             raise ModelError("boost.by_sex and boost.common are both true; a model has one of them.")
         check_steps(self.mstop, self.nu, prefix="boost.")

@@ -29,6 +29,7 @@ COMMON = "all"  # curves of a level that was not learned from
 PENALTY = 0.25  # prior variance of a call's log-odds is 1 / PENALTY: 2 log-odds either way
 COMMON_SHARE = 0.5  # variance of what levels share, beside 1 of what is a level's own
 LEVEL_SHARE = 0.5  # variance of the levels' own risk, beside 1 for the line of each marker
+FORCED = 25.0  # mean square of a forced column, beside 1 of all markers together: 10 log-odds a spread
 LEVEL_SHRINKS = 1.0  # callers by which a level's own mean of a marker is drawn to the common one
 
 
@@ -188,6 +189,7 @@ def fit_calls(
     penalty: float = PENALTY,
     spreads: Sequence[str] = (),
     loss: Loss | None = None,
+    forced: Sequence[str] = (),
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
 
@@ -210,6 +212,8 @@ def fit_calls(
         Those of `markers` that are spreads within calls; only members named `...spread` take them.
     loss : Loss, optional
         Of grades or of a number; two classes by default.
+    forced : sequence of str
+        Those of `markers` whose lines are as good as not penalised, in every member.
 
     Returns
     -------
@@ -222,7 +226,8 @@ def fit_calls(
     lines, `curves` the bends too; `by_level` and `curves_by_level` have both once in common and once for each
     level, the ridge penalty drawing the latter to 0. `sparse` weighs each line by how far its score statistic
     exceeds what chance gives. All columns of a member together have mean square 1 a call, so that one penalty
-    means the same for any number of markers.
+    means the same for any number of markers; forced lines stand beside that with a penalty hundreds of times
+    weaker.
 
     Markers are centred in each level of the moderator, at the class share that the weights set. So who is
     held out of a level moves no score by the difference between levels, which would lean against their
@@ -248,12 +253,14 @@ def fit_calls(
 
     residual, variance = about.residual(outcome, share)
     of_markers = np.array([float(name not in spreads) for name in names])
+    is_forced = np.array([name in forced for name in names], dtype=bool)
     links, made = [], []
     for name in members:
         part = features[..., : 1 + BENDS if name.startswith("curves") else 1]
         size = np.ones(len(names)) if name.endswith("spread") else of_markers
         if name.startswith("sparse"):
             size = size * _beyond_chance(part[train, :, 0], residual, weights, variance)
+        size = np.where(is_forced, 1.0, size)
         kept = np.flatnonzero(size > 0)
         root = np.sqrt(size[kept])[:, None]
         part = part[:, kept] * root
@@ -263,7 +270,11 @@ def fit_calls(
             columns = [np.sqrt(COMMON_SHARE) * flat, *(flat * column[:, None] for column in own.T)]
         columns.append(np.sqrt(LEVEL_SHARE) * own if len(levels) > 1 else own[:, :0])
         design = np.concatenate(columns, axis=1)
-        unit = np.sqrt(share @ (design[train] ** 2).sum(axis=1)) or 1.0
+        free = np.zeros(design.shape[1], dtype=bool)
+        free[np.flatnonzero(is_forced[kept]) * part.shape[2]] = True  # the line of each, common to all levels
+        inside = design[train][:, ~free] if free.any() else design[train]
+        unit = np.sqrt(share @ (inside**2).sum(axis=1)) or 1.0
+        unit = np.where(free, 1.0 / np.sqrt(FORCED), unit)
         design = design / unit
         intercept, beta = about.fit(design[train], outcome, weights, penalty)
         links.append(intercept + design @ beta)

@@ -108,7 +108,8 @@ class AdditiveModel:
         columns : mapping of str to ndarray, shape (n,)
             Markers; NaN = missing.
         codes : ndarray of int, shape (n,), or None
-            Place of each row's level among the moderator's; None where the model has no moderator.
+            Place of each row's level among the moderator's, or their number for a level that is none of them:
+            such a row gets the mean over the levels. None where the model has no moderator.
         n : int
             Number of rows.
         call : ndarray of int, shape (n,), optional
@@ -126,7 +127,8 @@ class AdditiveModel:
         parts = np.zeros((len(self.markers), n))
         base = np.full(n, self.offset + self.level_effect.get(ALL, 0.0))
         if codes is not None and levels:
-            base += np.array([self.level_effect.get(name, 0.0) for name in levels])[codes]
+            of_each = [self.level_effect.get(name, 0.0) for name in levels]
+            base += np.array([*of_each, np.mean(of_each)])[codes]
         for marker in self.markers:
             self._check_values(marker, columns[marker])
         if self.takes_calls and call is None:
@@ -139,7 +141,8 @@ class AdditiveModel:
             of_levels = curves.setdefault((effect.marker, effect.grid, effect.spread), np.zeros(shape))
             mine = slice(None) if effect.level == ALL else levels.index(effect.level)
             of_levels[mine] += effect.polynomials
-        for (marker, grid, spread), of_levels in curves.items():
+        for (marker, grid, spread), known in curves.items():
+            of_levels = np.concatenate([known, known.mean(axis=0, keepdims=True)])
             part, column = parts[self.markers.index(marker)], columns[marker]
             if spread and call is not None:
                 column = squared_distances(column, call, int(call.max(initial=-1)) + 1)
@@ -165,7 +168,7 @@ class AdditiveModel:
         parts, base = self.contributions(columns, codes, n, call)
         return base + parts.sum(0)
 
-    def score(self, table: pd.DataFrame) -> pd.DataFrame:
+    def score(self, table: pd.DataFrame, unseen: bool = False) -> pd.DataFrame:
         """Score a table of rows.
 
         Parameters
@@ -173,6 +176,9 @@ class AdditiveModel:
         table : DataFrame
             One row a frame (or segment), with the markers and, where the model has one, the moderator; with
             `call_id` where the model looks at how far rows lie from the mean of their call (`takes_calls`).
+        unseen : bool
+            Whether rows of a level that the model does not know are scored, by the mean over the levels that
+            it knows; by default they are refused.
 
         Returns
         -------
@@ -191,7 +197,8 @@ class AdditiveModel:
         for name in needed:
             if name not in table.columns:
                 raise ModelError(f"The table has no column {name}; the model needs {', '.join(needed)}.")
-        codes = None if self.moderator is None else self.moderator.codes(table[self.moderator.name])
+        by = self.moderator
+        codes = None if by is None else by.codes(table[by.name], unseen)
         for name in self.markers:
             if not pd.api.types.is_numeric_dtype(table[name]):
                 raise ModelError(f"Column {name} is of type {table[name].dtype}; a marker must be numeric.")

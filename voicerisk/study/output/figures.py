@@ -138,12 +138,24 @@ def marker_labels(levels: str = "frame") -> dict[str, str]:
         str(name): f"{text} ({unit})" if unit else str(text)
         for name, text, unit in zip(table["name"], table["label"], table["unit"], strict=True)
     }
-    label |= {spread_of(name): f"{text}, spread within calls" for name, text in label.items()}
+    # A frame's spread is its squared distance from the mean of its call.
+    label |= {
+        spread_of(name): f"{text}, spread within calls" + (f" ({_squared(unit)})" if unit else "")
+        for name, text, unit in zip(table["name"], table["label"], table["unit"], strict=True)
+    }
     if levels == "both":
         for name, text in list(label.items()):
             label[f"{name}_segment"] = f"{text}, segment mean"
             label[f"{name}_deviation"] = f"{text}, deviation"
+    if levels == "caller":
+        for name, text in list(label.items()):
+            label[f"{name}_caller"] = f"{text}, mean of the caller"
+            label[f"{name}_within"] = f"{text}, within caller"
     return label
+
+
+def _squared(unit: str) -> str:
+    return f"({unit})²" if re.search(r"[ /]", unit) else f"{unit}²"
 
 
 def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> Iterator[Picture]:

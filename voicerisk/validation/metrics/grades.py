@@ -14,8 +14,11 @@ from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.widening import widened
 
 Measures = Mapping[str, Callable[[np.ndarray], float]]
+NOT_LEARNED = ("rps_of_shares",)  # nothing is learned, so that learning anew adds nothing
+RANGE_OF = {"without the middle": "auroc", "everyone": "auroc"}
 DISTANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"linear": np.abs, "quadratic": np.square}
 
 
@@ -54,6 +57,50 @@ def ordinal_c(grade: np.ndarray, score: np.ndarray, weights: np.ndarray | None =
     totals = mass.sum(axis=1)
     pairs = float((totals * (np.cumsum(totals) - totals)).sum())
     return float((mass * lower_grades).sum() / pairs) if pairs > 0 else np.nan
+
+
+def within_callers_c(
+    outcome: np.ndarray, score: np.ndarray, caller: np.ndarray
+) -> Callable[[np.ndarray], float] | None:
+    """Return what measures whether a caller's own calls stand in the right order; None where none differ.
+
+    Parameters
+    ----------
+    outcome : ndarray, shape (n,)
+        Grades or numbers, one row a call.
+    score, caller : ndarray, shape (n,)
+
+    Returns
+    -------
+    callable or None
+        Of the weights of the rows (alike within a caller): the share of pairs of calls of one caller with
+        unlike outcomes whose scores stand in the order of the outcomes; equal scores count one half. What
+        differs between callers has no part in it.
+
+    Examples
+    --------
+    >>> score = np.array([0.1, 0.9, 5.0, 6.0])
+    >>> found = within_callers_c(np.array([0, 2, 1, 1]), score, np.array(list("aabb")))
+    >>> found(np.ones(4))
+    1.0
+    """
+    first, right, pairs = [], [], []
+    for one in np.unique(caller):
+        rows = np.flatnonzero(caller == one)
+        ahead = np.sign(outcome[rows][:, None] - outcome[rows]) > 0
+        gap = np.sign(score[rows][:, None] - score[rows])
+        first.append(rows[0])
+        pairs.append(float(ahead.sum()))
+        right.append(float((0.5 * (1.0 + gap))[ahead].sum()))
+    if not any(pairs):
+        return None
+    kept, won, all_pairs = np.array(first), np.array(right), np.array(pairs)
+
+    def measure(w: np.ndarray) -> float:
+        total = float(w[kept] @ all_pairs)
+        return float(w[kept] @ won) / total if total > 0 else np.nan
+
+    return measure
 
 
 def ranked_probability_score(
@@ -289,9 +336,14 @@ def number_measures(outcome: np.ndarray, predicted: np.ndarray) -> Measures:
 
 
 def measured(
-    repeats: Sequence[Measures], caller: np.ndarray, n_boot: int, level: float = 0.95, seed: int = 1
+    repeats: Sequence[Measures],
+    caller: np.ndarray,
+    n_boot: int,
+    level: float = 0.95,
+    seed: int = 1,
+    factor: float = 1.0,
 ) -> pd.DataFrame:
-    """Take the mean of each measure over repeats, with percentile intervals over bootstrapped callers.
+    """Take the mean of each measure over repeats, with intervals over bootstrapped callers.
 
     Parameters
     ----------
@@ -300,6 +352,8 @@ def measured(
     caller : ndarray, shape (n,)
     n_boot, level, seed
         As in `grade_metrics`.
+    factor : float
+        How much longer than percentile intervals they are (`widening`, of cross-validated scores).
 
     Returns
     -------
@@ -319,6 +373,8 @@ def measured(
         # As of two classes: what too many resamples leave undefined has no interval.
         known = len(values) >= (1.0 - MOST_UNDEFINED) * n_boot and len(values) > 0
         low, high = np.quantile(values, ends) if known else (np.nan, np.nan)
+        if known and metric not in NOT_LEARNED:
+            low, high = widened(RANGE_OF.get(metric, metric), float(found[0]), low, high, factor)
         rows.append((metric, float(found[0]), low, high, len(group), len(names)))
     return pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper", "n", "n_callers"])
 

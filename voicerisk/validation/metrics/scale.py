@@ -1,6 +1,6 @@
 """What a study of ordered grades or of a number found, from its table of predictions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,9 @@ from voicerisk.validation.metrics.grades import (
     measured,
     number_measures,
     ordinal_c,
+    within_callers_c,
 )
+from voicerisk.validation.metrics.widening import CROSS_VALIDATED, widening
 
 AT_LEAST = "at_least_"
 BOOTSTRAPS = 500
@@ -31,23 +33,31 @@ def grades_of(predictions: pd.DataFrame) -> np.ndarray:
     return np.array([lowest, *above])
 
 
-def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTSTRAPS) -> pd.DataFrame:
+def scale_metrics(
+    predictions: pd.DataFrame,
+    seed: int = 1,
+    n_boot: int = BOOTSTRAPS,
+    known: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """Measure out-of-fold predictions by design, repeats averaged.
 
     Parameters
     ----------
     predictions : DataFrame
-        design, repeat, call_id, caller_id, y, score, predicted, and of grades at_least_<grade>.
+        design, repeat, fold, call_id, caller_id, y, score, predicted, and of grades at_least_<grade>.
     seed, n_boot : int
-        Of the bootstrap over callers; scores are taken as given.
+        Of the bootstrap over callers. It takes scores as given; intervals of scores of several folds are
+        widened for what learning anew would add (`widening`).
+    known : sequence of int, optional
+        Grades of a saved model, of which the calls may lack some; by default those of the predictions.
 
     Returns
     -------
     DataFrame
         design, metric, estimate, lower, upper, n, n_callers. Of grades those of `grade_metrics`, of a number
-        those of `number_metrics`.
+        those of `number_metrics`; and where calls of one caller differ `within_callers_c`.
     """
-    grades = grades_of(predictions)
+    grades = grades_of(predictions) if known is None else np.array(known, dtype=np.int64)
     parts = []
     for design, repeats in _designs(predictions):
         if len(grades):
@@ -62,7 +72,13 @@ def scale_metrics(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTST
             ]
         else:
             found = [number_measures(one["y"].to_numpy(), one["predicted"].to_numpy()) for one in repeats]
-        table = measured(found, repeats[0]["caller_id"].to_numpy(), n_boot, seed=seed)
+        caller = repeats[0]["caller_id"].to_numpy()
+        within = [within_callers_c(one["y"].to_numpy(), one["score"].to_numpy(), caller) for one in repeats]
+        found = [
+            {**own} if add is None else {**own, "within_callers_c": add}
+            for own, add in zip(found, within, strict=True)
+        ]
+        table = measured(found, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0]))
         parts.append(table.assign(design=design)[["design", *table.columns]])
     return pd.concat(parts, ignore_index=True)
 
@@ -75,7 +91,12 @@ def probabilities(predictions: pd.DataFrame) -> np.ndarray:
     return np.asarray(-np.diff(edges, axis=1), np.float64)
 
 
-def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BOOTSTRAPS) -> pd.DataFrame:
+def scale_calibration(
+    predictions: pd.DataFrame,
+    seed: int = 1,
+    n_boot: int = BOOTSTRAPS,
+    known: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """Read the study of two classes off at each grade: how well P(y >= grade) tells and how right it is.
 
     Parameters
@@ -83,6 +104,8 @@ def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BO
     predictions : DataFrame
         As in `scale_metrics`, of grades.
     seed, n_boot : int
+    known : sequence of int, optional
+        As in `scale_metrics`; a grade that all calls reach, or none, has no row.
 
     Returns
     -------
@@ -94,12 +117,14 @@ def scale_calibration(predictions: pd.DataFrame, seed: int = 1, n_boot: int = BO
     for design, repeats in _designs(predictions):
         caller = repeats[0]["caller_id"].to_numpy()
         y = repeats[0]["y"].to_numpy()
-        for grade in grades_of(predictions)[1:]:
+        for grade in grades_of(predictions)[1:] if known is None else known[1:]:
             event = (y >= grade).astype(np.int64)
+            if known is not None and not 0 < event.sum() < len(event):
+                continue
             p = [one[f"{AT_LEAST}{grade}"].to_numpy() for one in repeats]
             lines = [_line(event, one) for one in p]
             own = [{"auroc": _auroc_of(event, one["score"].to_numpy())} for one in repeats]
-            found = measured(own, caller, n_boot, seed=seed).iloc[0]
+            found = measured(own, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0])).iloc[0]
             rows.append(
                 {
                     "design": design,
@@ -130,7 +155,7 @@ def spectrum_table(
     Parameters
     ----------
     predictions : DataFrame
-        design, repeat, call_id, caller_id, y (grades), score.
+        design, repeat, fold, call_id, caller_id, y (grades), score; intervals as in `scale_metrics`.
     low, high : tuple of int
         Grades that a study of two classes would compare; what is in neither is left out of it. With everyone
         the high grades stand against all others.
@@ -166,7 +191,7 @@ def spectrum_table(
                     "difference": partial(_difference, inner, everyone),
                 }
             )
-        found = measured(measures, caller, n_boot, seed=seed)
+        found = measured(measures, caller, n_boot, seed=seed, factor=widening_of(design, repeats[0]))
         for row in found.to_dict("records"):
             used = kept if row["metric"] == "without the middle" else np.ones(len(y), bool)
             rows.append(
@@ -181,6 +206,12 @@ def spectrum_table(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def widening_of(design: str, repeat: pd.DataFrame) -> float:
+    """Return how much longer an interval must be for scores of these folds; 1 where there are none."""
+    folds = repeat["fold"].nunique() if design in CROSS_VALIDATED else 1
+    return widening(folds) if folds > 1 else 1.0
 
 
 def _difference(

@@ -12,7 +12,9 @@ OF_RISK = (0.0, 1.0)
 RANGES: Mapping[str, tuple[float, float]] = {
     "auroc": OF_RISK, "average_precision": OF_RISK, "pr_integral": OF_RISK, "accuracy": OF_RISK,
     "sensitivity": OF_RISK, "specificity": OF_RISK, "ppv": OF_RISK, "npv": OF_RISK, "brier": OF_RISK,
-    "youden_j": (-1.0, 1.0),
+    "youden_j": (-1.0, 1.0), "ordinal_c": OF_RISK, "within_callers_c": OF_RISK,
+    "rps": OF_RISK, "kappa_linear": (-1.0, 1.0),
+    "kappa_quadratic": (-1.0, 1.0), "r2": (-np.inf, 1.0), "rmse": (0.0, np.inf),
 }  # fmt: skip
 CROSS_VALIDATED = ("grouped_kfold", "loco")
 

@@ -348,17 +348,42 @@ def finish(
     caller = calls["caller_id"].to_numpy(dtype=str)
     y = calls["y"].to_numpy()
     inner = np.full((len(calls), len(members)), np.nan)
-    for asked in plan.inner:
+    fold = np.full(len(calls), -1)
+    for number, asked in enumerate(plan.inner):
         rows = np.flatnonzero(np.isin(caller, asked.assess))
         inner[rows] = _checked(fit(asked), len(calls), len(members), asked.key)[rows]
+        fold[rows] = number
     train = np.flatnonzero(np.isin(caller, plan.outer.train))
     weights = scale.weights(caller[train], y[train])
     losses = np.array([scale.line(inner[train, m], y[train], weights)[1] for m in range(len(members))])
     mixed = mixing_weights(members, losses)
-    line, _ = scale.line((inner[train] @ mixed).round(SCORE_DECIMALS), y[train], weights)
+    unseen = _unseen_scores(inner[train], fold[train], y[train], caller[train], scale, members, mixed)
+    line, _ = scale.line(unseen.round(SCORE_DECIMALS), y[train], weights)
     held = np.flatnonzero(np.isin(caller, plan.outer.assess))
     score = _checked(fit(plan.outer), len(calls), len(members), plan.outer.key)[held] @ mixed
     return ScaleFold(plan, mixed, line, losses / weights.sum(), score.round(SCORE_DECIMALS), held)
+
+
+def _unseen_scores(
+    inner: Floats,
+    fold: np.ndarray,
+    y: np.ndarray,
+    caller: np.ndarray,
+    scale: Scale,
+    members: Sequence[Member],
+    mixed: Floats,
+) -> Floats:
+    """Mix inner scores without the callers that are scored: seen weights would make the line too steep."""
+    score = np.empty(len(y))
+    for held in np.unique(fold):
+        rest = fold != held
+        own = mixed
+        if np.ptp(y[rest]) > 0:
+            weights = scale.weights(caller[rest], y[rest])
+            losses = [scale.line(column, y[rest], weights)[1] for column in inner[rest].T]
+            own = mixing_weights(members, np.array(losses))
+        score[~rest] = inner[~rest] @ own
+    return score
 
 
 def _checked(score: Floats, n: int, members: int, key: str) -> Floats:
