@@ -226,8 +226,11 @@ def show_pairs(asked: argparse.Namespace) -> None:
         *(one_pair(seed, *sized) for seed in range(asked.first, asked.first + asked.cohorts)), strict=True
     )
     mean, n = float(np.mean(true)), len(true)
-    out = [f"{asked.callers} callers, effect {asked.effect:g}: {n} cohorts, true difference {mean:.3f}, "
-           f"mean estimate {np.mean(estimate):.3f} ({np.std(estimate, ddof=1) / np.sqrt(n):.3f})"]  # fmt: skip
+    error = float(np.std(estimate, ddof=1) / np.sqrt(n))
+    out = [
+        f"{asked.callers} callers, effect {asked.effect:g}: {n} cohorts, true difference {mean:.3f}, "
+        f"mean estimate {np.mean(estimate):.3f} ({error:.3f})"
+    ]
     for name in intervals[0]:
         ends = np.array([one[name] for one in intervals])
         inside = float(((ends[:, 0] <= mean) & (mean <= ends[:, 1])).mean())

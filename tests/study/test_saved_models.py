@@ -99,8 +99,9 @@ def test_what_nested_promised_holds_on_a_large_new_cohort(write_study, tmp_path)
     """Over simulated cohorts, the promised and the kept performance agree in the mean.
 
     Promised: grouped k-fold of the nested protocol. Kept: the saved file on 400 new callers. The two differ
-    by chance from cohort to cohort; their mean difference is compared with its own standard error. The slope is
-    that of all cohorts' callers together: each model's own is a ratio, whose mean lies above (docs/honest.md).
+    by chance from cohort to cohort; their mean difference is compared with its own standard error. The slope
+    is that of all cohorts' callers together: each model's own is a ratio, whose mean lies above
+    (docs/honest.md).
     """
     new_calls, new_frames = marker_frames(callers=400, frames=20, effect=0.8, seed=999)
     table_for_scoring(new_calls, new_frames).to_parquet(tmp_path / "new.parquet")

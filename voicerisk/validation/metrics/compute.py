@@ -353,8 +353,8 @@ def _wilson_rows(
 ) -> list[dict[str, Any]]:
     """Wilson's interval of each proportion with callers as the sample size, however many calls they have.
 
-    As if all calls of a caller were alike: too wide where they are not, never 1 to 1. Of cross-validated scores
-    the variance is widened as everywhere, so that there are as many callers fewer.
+    As if all calls of a caller were alike: too wide where they are not, never 1 to 1. Of cross-validated
+    scores the variance is widened as everywhere, so that there are as many callers fewer.
     """
     out = []
     of_repeats = [
