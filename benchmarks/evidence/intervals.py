@@ -1,14 +1,16 @@
 """How often intervals of a cross-validated AUROC hold the truth, on cohorts whose truth is known.
 
     python benchmarks/evidence/intervals.py [--callers 281] [--positive 77] [--effect 0] [--markers 12]
-                                  [--cohorts 300] [--bootstraps 200] [--in-bag] [--first 0] [--minutes 30]
+                                  [--cohorts 300] [--bootstraps 200] [--in-bag] [--paired] [--first 0]
+                                  [--minutes 30]
 
 Ridge logistic on standardised caller means (as `voicerisk.validation.protocols.ridge`), markers with ICC 0.3
 over 30 frames, three of them move by `effect`; all fits of a cohort are done at once, by Newton steps on
 matrices of weights. Nothing here is asserted in tests; docs/validation.md has the results.
 
 Two truths: the mean AUROC of models learned on such cohorts, and that of the very model learned on all
-callers of the cohort; both are exact, since a linear score of normal markers is normal.
+callers of the cohort; both are exact, since a linear score of normal markers is normal. `--paired` judges the
+difference between a model of all markers and one of the first half, as comparisons.csv does.
 """
 
 import argparse
@@ -196,6 +198,47 @@ def one_cohort(
     return true_auroc(ridge_fits(X, y, ones, np.array([prior]))[0], effect), estimates, found
 
 
+def one_pair(
+    seed: int, effect: float, n: int, positive: int, markers: int
+) -> tuple[float, float, dict[str, Interval]]:
+    """Return the true difference of two models' AUROCs, its estimate, and intervals by grouped k-fold."""
+    X, y = cohort(seed, effect, n, positive, markers)
+    rng = np.random.default_rng([7, seed])
+    ones, prior = np.ones((1, n)), np.array([float(y.mean())])
+    fold = deal(y, np.arange(n), min(FOLDS, positive), rng)[None]
+    draws = np.concatenate([ones, caller_bootstraps(y, GIVEN, rng)])
+    true, area = [], []
+    for used in (X, X[:, : markers // 2]):
+        beta = ridge_fits(used, y, ones, prior)[0]
+        true.append(true_auroc(beta, effect))
+        area.append(areas(out_of_fold(used, y, ones, fold)[0], y, draws))
+    gap = area[0] - area[1]
+    low, high = (float(end) for end in np.quantile(gap[1:], LEVELS))
+    factor = widening(int(fold.max()) + 1)
+    wide = widened("difference", float(gap[0]), low, high, factor)
+    return true[0] - true[1], float(gap[0]), {"given scores": (low, high), "widened": wide}
+
+
+def show_pairs(asked: argparse.Namespace) -> None:
+    """Print how often intervals of a difference hold its truth."""
+    sized = (asked.effect, asked.callers, asked.positive, asked.markers)
+    true, estimate, intervals = zip(
+        *(one_pair(seed, *sized) for seed in range(asked.first, asked.first + asked.cohorts)), strict=True
+    )
+    mean, n = float(np.mean(true)), len(true)
+    error = float(np.std(estimate, ddof=1) / np.sqrt(n))
+    out = [
+        f"{asked.callers} callers, effect {asked.effect:g}: {n} cohorts, true difference {mean:.3f}, "
+        f"mean estimate {np.mean(estimate):.3f} ({error:.3f})"
+    ]
+    for name in intervals[0]:
+        ends = np.array([one[name] for one in intervals])
+        inside = float(((ends[:, 0] <= mean) & (mean <= ends[:, 1])).mean())
+        error = np.sqrt(max(inside * (1 - inside), 1 / n**2) / n)
+        out.append(f"  {name}: {inside:.3f} ({error:.3f}), width {np.ptp(ends, axis=1).mean():.3f}")
+    sys.stdout.write("\n".join(out) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -207,9 +250,13 @@ def main() -> None:
     parser.add_argument("--cohorts", type=int, default=300)
     parser.add_argument("--bootstraps", type=int, default=200)
     parser.add_argument("--in-bag", action="store_true", help="also cross-validate within bootstraps")
+    parser.add_argument("--paired", action="store_true", help="the difference of two models")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=30.0)
     asked = parser.parse_args()
+    if asked.paired:
+        show_pairs(asked)
+        return
     begun, own, every, held = time.monotonic(), [], [], []
     for seed in range(asked.first, asked.first + asked.cohorts):
         if time.monotonic() - begun > 60 * asked.minutes:

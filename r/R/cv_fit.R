@@ -94,13 +94,19 @@ recalibrate <- function(score, y, weights, prior) {
   }
   line <- fit_line(x, target, weights)
   if (!isTRUE(line[2L] > 0)) return(flat)
-  c(intercept = line[1L], slope = line[2L])
+  # The slope is shrunken as if 12 further callers had said nothing: one that was learned errs, and over studies
+  # risks would be too extreme. The intercept is fitted anew.
+  slope <- line[2L] * sum(weights) / (sum(weights) + 12)
+  c(intercept = fit_line(x, y, weights, slope), slope = slope)
 }
 
-fit_line <- function(x, y, weights) {
+# Intercept and slope of y on x; only the intercept where the slope is given.
+fit_line <- function(x, y, weights, slope = NULL) {
   kept <- weights > 0
+  columns <- cbind(rep(1, sum(kept)), if (is.null(slope)) x[kept])
   fitted <- stats::glm.fit(
-    cbind(1, x[kept]), y[kept], weights[kept], family = stats::quasibinomial(), control = list(epsilon = 1e-14, maxit = 100L, trace = FALSE)
+    columns, y[kept], weights[kept], offset = if (!is.null(slope)) slope * x[kept],
+    family = stats::quasibinomial(), control = list(epsilon = 1e-14, maxit = 100L, trace = FALSE)
   )
   unname(fitted$coefficients)
 }

@@ -46,8 +46,8 @@ PERFORMANCE = (
     "observed_expected",
 )
 CLOSED = (
-    "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size and not "
-    "widened."
+    "Where a bootstrap would end at 0 or 1 the interval is Wilson's, with callers as the sample size (fewer "
+    "where intervals are widened)."
 )
 # Callers are held out in turn, so that the folds' shares of the outcome add up to the study's.
 NO_IN_THE_LARGE = (

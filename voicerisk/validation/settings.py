@@ -12,7 +12,7 @@ DESIGNS = ("loco", "grouped_kfold")
 DIRECTIONS = ("fixed", "auto")
 THRESHOLDS = ("bootstrap_youden", "youden")
 FAMILY = (
-    *("linear", "spread", "sparse_spread", "by_level", "sparse", "curves", "curves_by_level"),
+    *("linear", "by_level", "spread", "sparse_spread", "sparse", "curves", "curves_by_level"),
     "gamboost",
 )
 METRIC_BOOTSTRAPS = 2000
@@ -37,7 +37,7 @@ class ValidationSettings:
         Repetitions of the stratified grouped k-fold, at least 1.
     family : sequence of str
         Models of which each fold of the nested protocol takes a weighted mean, by caller-level loss in its
-        inner folds: linear, spread, sparse_spread, by_level, sparse, curves, curves_by_level, gamboost. All
+        inner folds: linear, by_level, spread, sparse_spread, sparse, curves, curves_by_level, gamboost. All
         but gamboost learn from calls; ['gamboost'] is boosting on frames alone.
     inner_folds : int
         Largest number of inner folds, at least 3; less where the smaller class has fewer callers.

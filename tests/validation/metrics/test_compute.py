@@ -373,7 +373,7 @@ def test_the_share_of_the_studys_own_calls_is_no_calibration_in_the_large():
 
 
 def test_a_proportion_of_one_has_wilsons_interval_over_callers():
-    table = _decided([0.5] * 20)
+    table = _decided([0.5] * 20, "external")
     found = _values(table, "wilson_callers")
     # R: prop.test(10, 10, correct = FALSE)$conf.int
     assert found.loc["sensitivity", "lower"] == pytest.approx(0.7224672, abs=1e-6)
@@ -382,6 +382,10 @@ def test_a_proportion_of_one_has_wilsons_interval_over_callers():
     twice = pd.concat([table, table.assign(call_id=table["call_id"] + "b")], ignore_index=True)
     again = _values(twice, "wilson_callers")
     assert again.loc["sensitivity", "lower"] == pytest.approx(found.loc["sensitivity", "lower"], abs=1e-12)
+    # Of 20 folds, widened: (1 + 20 / 19) times the variance, as of so many callers fewer.
+    within = _values(_decided([0.5] * 20), "wilson_callers")
+    z2, n = 1.959964**2, 10 / (1 + 20 / 19)
+    assert within.loc["sensitivity", "lower"] == pytest.approx(n / (n + z2), abs=1e-6)
     metrics = compute_metrics(table, ValidationSettings(), n_boot=100)
     shown = one_interval(metrics[metrics["unit"] == "call"]).set_index("metric")
     assert shown.loc["sensitivity", ["lower", "upper", "method"]].tolist() == [

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from voicerisk.errors import ValidationError
 from voicerisk.validation import caller_shares, training_weights
+from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.logistic import logit
-from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.metrics.recalibration import SCORE_CLIP, SILENT_CALLERS, fitted_line, recalibrate
 from voicerisk.validation.protocols.steps import choose_steps
 
 
@@ -43,13 +45,38 @@ def test_recalibration_is_the_weighted_logistic_regression_and_averages_to_the_p
     y = rng.integers(0, 2, 80)
     score = np.clip(0.4 + 0.1 * y + rng.normal(0, 0.15, 80), 0.01, 0.99)
     weights = training_weights(np.arange(80), y, 0.1)
-    found = recalibrate(score, y, weights, 0.1)
+    found = fitted_line(score, y, weights, 0.1)
     x = logit(score, SCORE_CLIP)
     family = sm.families.Binomial()
     fit = sm.GLM(y, sm.add_constant(x), family=family, freq_weights=weights).fit(tol=1e-14)
     assert (found.intercept, found.slope) == pytest.approx(tuple(fit.params), abs=1e-8)
     assert np.average(found(score), weights=weights) == pytest.approx(0.1, abs=1e-10)
     assert not found.flat and not found.separated
+    shrunken = recalibrate(score, y, weights, 0.1)
+    assert shrunken.slope == pytest.approx(found.slope * 80 / (80 + SILENT_CALLERS))
+    assert np.average(shrunken(score), weights=weights) == pytest.approx(0.1, abs=1e-10)
+
+
+def test_shrunken_risks_of_many_studies_are_not_too_extreme():
+    rng = np.random.default_rng(3)
+
+    def drawn(n):
+        x = rng.normal(0, 1, n)
+        return expit(x), (rng.random(n) < expit(x)).astype(int)
+
+    score, y = drawn(2000)
+    risks: dict[str, list[np.ndarray]] = {"fitted_line": [], "recalibrate": []}
+    outcomes = []
+    for _ in range(150):
+        own, own_y = drawn(80)
+        weights = training_weights(np.arange(80), own_y, own_y.mean())
+        for learn in (fitted_line, recalibrate):
+            risks[learn.__name__].append(learn(own, own_y, weights, own_y.mean())(score))
+        outcomes.append(y)
+    known = np.concatenate(outcomes)
+    slope = {name: calibration_line(known, np.concatenate(p)).slope for name, p in risks.items()}
+    assert slope["fitted_line"] < 0.9
+    assert slope["recalibrate"] == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("score", [np.full(6, 0.4), np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])])

@@ -18,9 +18,9 @@ from voicerisk.types import Floats
 # name -> what it pays beside the line for each marker; measured by benchmarks/evidence/honest.py
 MEMBERS: Mapping[str, int] = {
     "linear": 0,
+    "by_level": 0,
     "spread": 1,
     "sparse_spread": 2,
-    "by_level": 2,
     "sparse": 4,
     "curves": 6,
     "curves_by_level": 8,

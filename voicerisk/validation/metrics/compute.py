@@ -165,7 +165,12 @@ def _measure_run(
     rows: list[dict[str, Any]] = []
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
     families: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells_of(table, calls, draws, classes, subgroups, units, where, notes):
+    factor = 1.0
+    if names["design"] in CROSS_VALIDATED and not classes:
+        folds = calls.loc[calls["repeat"] == calls["repeat"].min(), "fold"].nunique()
+        factor = widening(folds) if folds > 1 else 1.0
+    for found in cells_of(table, calls, draws, classes, subgroups, units, where, notes):
+        cell = replace(found, widening=factor)
         if classes:
             families.setdefault((cell.unit, cell.subgroup), []).append(cell)
         same = measured.get((cell.label, cell.subgroup))
@@ -190,9 +195,8 @@ def _measure_run(
     for family in families.values():
         rows += [{**names, **row} for row in _macro_rows(family, draws, level)]
         rows += [{**names, **row} for row in _class_rows(family, draws, level)]
-    if names["design"] in CROSS_VALIDATED and not classes:
-        folds = calls.loc[calls["repeat"] == calls["repeat"].min(), "fold"].nunique()
-        rows += widened_rows(rows, PERCENTILE, WIDENED, widening(folds)) if folds > 1 else []
+    if factor > 1.0:
+        rows += widened_rows(rows, PERCENTILE, WIDENED, factor)
     return rows
 
 
@@ -349,14 +353,15 @@ def _wilson_rows(
 ) -> list[dict[str, Any]]:
     """Wilson's interval of each proportion with callers as the sample size, however many calls they have.
 
-    As if all calls of a caller were alike: too wide where they are not, never 1 to 1.
+    As if all calls of a caller were alike: too wide where they are not, never 1 to 1. Of cross-validated
+    scores the variance is widened as everywhere, so that there are as many callers fewer.
     """
     out = []
     of_repeats = [
         callers_behind(one.y == 1, flag, one.groups) for one, flag in zip(cell.repeats, flags, strict=True)
     ]
     for name in of_repeats[0]:
-        n = float(np.mean([one[name] for one in of_repeats]))
+        n = float(np.mean([one[name] for one in of_repeats])) / cell.widening**2
         if n > 0 and np.isfinite(estimates[name]):
             low, high = wilson(estimates[name], n, level)
             out.append(_row(cell, name + suffix, estimates[name], low, high, level, WILSON, cut))

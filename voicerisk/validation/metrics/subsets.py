@@ -23,12 +23,15 @@ class Cell:
         As in metrics.csv; `label` is the class.
     repeats : tuple of UnitRows
         The rows of every repeat, y as 0/1.
+    widening : float
+        How much longer intervals are for what learning adds, of cross-validated scores.
     """
 
     unit: str
     label: str
     subgroup: str
     repeats: tuple[UnitRows, ...]
+    widening: float = 1.0
 
     @property
     def first(self) -> UnitRows:

@@ -9,7 +9,7 @@ from scipy.special import expit
 from voicerisk.callers.weights import training_weights
 from voicerisk.validation.contract import Member
 from voicerisk.validation.metrics.logistic import logit
-from voicerisk.validation.metrics.recalibration import SCORE_CLIP, recalibrate
+from voicerisk.validation.metrics.recalibration import SCORE_CLIP, fitted_line
 from voicerisk.validation.protocols.steps import StepChoice, choose_steps
 
 # What a member must be better by, in log-likelihood of the callers, to weigh as much as one whose `extra` is
@@ -184,5 +184,5 @@ def _losses(score: np.ndarray, y: np.ndarray, weights: np.ndarray, prior: float)
 
 
 def _loss(score: np.ndarray, y: np.ndarray, weights: np.ndarray, prior: float) -> float:
-    p = recalibrate(score, y, weights, prior)(score)
+    p = fitted_line(score, y, weights, prior)(score)
     return float(-2.0 * (weights * np.log(np.clip(np.where(y == 1, p, 1.0 - p), 1e-12, 1.0))).sum())
