@@ -1,7 +1,9 @@
 """Small studies on marker tables of their own, without audio."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,41 @@ import pytest
 import soundfile
 
 from tests.study.small_study import SETTINGS, marker_frames
+from voicerisk.figures import gallery, saving
 from voicerisk.models import BoostSettings
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.design import ModelTables
 from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+
+
+@pytest.fixture(scope="session", autouse=True)
+def figures_as_svg() -> Iterator[None]:
+    """Draw figures of studies as SVG alone: PDF and PNG would take most of a small study's time.
+
+    `tests/figures` looks at all formats, and one whole run here (`every_format`).
+    """
+
+    def as_svg(
+        figure: Any, table: Any, stem: Path, formats: Sequence[str], *rest: Any, **more: Any
+    ) -> list[Path]:
+        return saving.save(figure, table, stem, ("svg",), *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "save", as_svg)
+        yield
+
+
+@pytest.fixture
+def every_format() -> Callable[[], AbstractContextManager[None]]:
+    """Return what a run is put in that shall draw every format."""
+
+    @contextmanager
+    def drawn() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gallery, "save", saving.save)
+            yield
+
+    return drawn
 
 
 @pytest.fixture

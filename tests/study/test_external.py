@@ -77,7 +77,7 @@ def test_discrimination_calibration_recalibration_groups_and_shift(developed, wr
     assert shown["group"].tolist() == ["all", "year=2020", "year=2021"]
 
     place = out / "external"
-    for name in ("metrics.csv", "recalibration.csv", "marker_shift.csv", "figures/calibration.pdf"):
+    for name in ("metrics.csv", "recalibration.csv", "marker_shift.csv", "figures/calibration.svg"):
         assert (place / name).is_file(), name
     assert (place / "predictions.parquet").stat().st_mode & 0o077 == 0
     record = json.loads((place / "validation.json").read_text())

@@ -55,7 +55,7 @@ def test_grades_run_from_end_to_end(ran) -> None:
     spectrum = read_table(home, "scale/spectrum").set_index("calls")
     assert spectrum.loc["without the middle", "n"] == int((calls["grade"] != 2).sum())
     assert spectrum.loc["everyone", "n_events"] == int((calls["grade"] > 2).sum())
-    for name in ("figures/predicted_observed.png", "figures/grade_calibration.svg", "tables/spectrum.html"):
+    for name in ("figures/predicted_observed.svg", "figures/grade_calibration.svg", "tables/spectrum.html"):
         assert (home / name).is_file()
     page = re.sub(r"\s+", " ", (home / "report.html").read_text(encoding="utf-8"))
     assert "Of two calls of unlike grades" in page and "The spectrum effect" in page
@@ -172,7 +172,7 @@ def test_a_saved_model_is_validated_on_another_study(ran, name, write_study) -> 
         assert found.calibration["grade"].tolist() == [1, 2, 3]
         assert "No call has grade 4, which the model knows." in found.notes
         assert "calls of another study" in found.answer[0] and value["ordinal_c"] > 0.65
-    assert (found.folder / "figures/predicted_observed.png").is_file()
+    assert (found.folder / "figures/predicted_observed.svg").is_file()
 
 
 def test_a_model_is_not_validated_on_another_scale(ran) -> None:

@@ -138,7 +138,7 @@ def test_decisions_count_the_middle_as_without_the_outcome() -> None:
 
 def test_it_is_shown(ran) -> None:
     _, result, _ = ran
-    assert (result.folder / "figures/predicted_observed--with_the_middle.png").is_file()
+    assert (result.folder / "figures/predicted_observed--with_the_middle.svg").is_file()
     assert (result.folder / "tables/with_the_middle.csv").is_file()
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "With the middle scored too (never learned from)" in page

@@ -37,9 +37,12 @@ def _predictions(folder: Path, protocol: str) -> pd.DataFrame:
     return pd.read_parquet(folder / f"predictions_{protocol}.parquet")
 
 
-def test_both_protocols_write_every_output_and_find_the_planted_marker(write_study, tmp_path, told):
+def test_both_protocols_write_every_output_and_find_the_planted_marker(
+    write_study, tmp_path, told, every_format
+):
     out = tmp_path / "out"
-    result = run_study(load_study(write_study()), out, jobs=2)
+    with every_format():
+        result = run_study(load_study(write_study()), out, jobs=2)
     assert [name for name in OUTPUTS.split() if not (out / name).is_file()] == []
     assert set(pd.read_csv(out / "screening.csv").query("selected")["marker"]) >= {"x"}
 

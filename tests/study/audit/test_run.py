@@ -61,7 +61,7 @@ def test_an_honest_study_passes_until_an_earlier_run_has_seen_a_held_out_caller(
     assert (pd.read_csv(out / "audit" / "ladder.csv")["frames_per_caller"] == 20).all()
     assert (out / "audit" / "ladder_scores.csv").stat().st_mode & 0o077 == 0
     for figure in ("audit_ladder", "permutation_null"):
-        assert (out / "figures" / f"{figure}.pdf").is_file()
+        assert (out / "figures" / f"{figure}.svg").is_file()
     assert any("Thinned" in note for note in reporter.notes)
     assert any("about" in note and "models" in note for note in reporter.notes)
 
