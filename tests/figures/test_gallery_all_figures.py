@@ -195,7 +195,11 @@ def test_calibration_prints_slope_and_intercept_with_their_intervals(made):
     figure = figures.calibration(curve, strip=strip, metrics=pd.DataFrame(rows))
     said = [text.get_text() for text in figure.axes[0].texts]
     # Of the folds that the curve is of, which are those that leave one caller out.
-    assert said == ["slope 0.80 (0.30 to 1.30)", "intercept \u22120.10 (\u22120.60 to 0.40)"]
+    assert said == [
+        "leave one caller out",
+        "slope 0.80 (0.30 to 1.30)",
+        "intercept \u22120.10 (\u22120.60 to 0.40)",
+    ]
 
 
 def test_a_single_cut_is_told_and_takes_no_panel(made):

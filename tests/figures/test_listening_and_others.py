@@ -24,6 +24,8 @@ def test_decision_curves_show_their_share_and_the_differences_with_intervals(mad
     np.testing.assert_allclose(lines["to acting on all"], gain)
     assert len(right.collections) == 2  # a band for each difference
     assert len(figures.decision_curves(curve).axes) == 1
+    named = figures.decision_curves(curve.assign(design="grouped_kfold")).axes[0]
+    assert "grouped k-fold" in [text.get_text() for text in named.texts]
 
 
 def test_decision_curves_grey_what_nobody_would_act_on(made):

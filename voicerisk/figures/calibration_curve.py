@@ -15,6 +15,7 @@ from voicerisk.figures.wording import (
     FIXED_MODEL,
     PROTOCOLS,
     SAVED,
+    designs,
     in_figure,
     need,
     number,
@@ -55,7 +56,8 @@ def calibration_points(
     Returns
     -------
     curve : DataFrame
-        Columns protocol, layer ('smooth' or 'group'), p, observed, lower, upper, n (calls in a group), level.
+        Columns protocol, design, layer ('smooth' or 'group'), p, observed, lower, upper, n (calls in a group),
+        level.
     strip : DataFrame
         Columns protocol, p, y: what lies under the curve.
 
@@ -87,7 +89,8 @@ def calibration_points(
         p, y = rows["p"].to_numpy(float), rows["y"].to_numpy(float)
         strips.append(pd.DataFrame({"protocol": protocol, "p": p, "y": y.astype(int)}))
         curve = _curve(p, y, rows["caller_id"].to_numpy(str), bins, bootstraps, level, seed)
-        curves.append(curve.assign(protocol=protocol)[["protocol", *curve.columns]])
+        curve = curve.assign(protocol=protocol, design=rows["design"].iloc[0])
+        curves.append(curve[["protocol", "design", *curve.columns[:-2]]])
     return pd.concat(curves, ignore_index=True), pd.concat(strips, ignore_index=True)
 
 
@@ -219,7 +222,7 @@ def calibration(
     protocols = ordered(curve["protocol"])
     n = len(protocols)
     width = width_mm or (style.one_column_mm if n == 1 else 0.75 * style.two_columns_mm)
-    lines = 2 if metrics is not None else 0
+    lines = (2 if metrics is not None else 0) + ("design" in curve)
     figure = new_figure(width, width / n + 26.0 + lines * 1.3 * style.small_pt / POINTS_PER_MM)
     grid = figure.subplots(2, n, squeeze=False, height_ratios=[4.2, 1], sharex=True)
     for column, protocol in enumerate(protocols):
@@ -256,7 +259,7 @@ def calibration(
             **Look("black", "-", "s", False).point(style.marker_pt * 0.9),
         )
         panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
-        above(panel, [(text, "black") for text in _slopes(metrics, protocol)], style)
+        above(panel, [(text, "black") for text in [*designs(rows), *_slopes(metrics, protocol)]], style)
         for axes in (panel, below):
             axes.set_xlim(-0.02, 1.02)
         panel.set_ylim(-0.03, 1.03)

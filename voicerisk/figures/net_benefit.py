@@ -9,9 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, panels
+from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.wording import PROTOCOLS, in_figure, need, number, only, ordered, plain, said_of
+from voicerisk.figures.wording import (
+    PROTOCOLS,
+    designs,
+    in_figure,
+    need,
+    number,
+    only,
+    ordered,
+    plain,
+    said_of,
+)
 
 NO_LABELS: Mapping[str, str] = {}
 # Strategy of the table -> what the second panel calls it.
@@ -35,7 +45,7 @@ def decision_curves(
         Columns threshold (0..1, the risk from which one acts), strategy ('model', 'all', 'none', and where it
         is there 'maximum', the prevalence; 'model_minus_all' and 'model_minus_none' make a second panel;
         others are left out), net_benefit, lower, upper, where there are several, protocol, and where it is
-        known, prevalence. Constant columns relevant_low and relevant_high stand in for `relevant`.
+        known, prevalence and design. Constant columns relevant_low and relevant_high stand in for `relevant`.
     labels : mapping of str to str
         Display names of protocols.
     relevant : (float, float), optional
@@ -133,6 +143,7 @@ def decision_curves(
             _differences(every[2 * position + 1], rows, drawn.colour, style)
         if protocol != "model":
             panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        above(panel, [(text, "black") for text in designs(rows)], style)
     entries: list[tuple[Any, str]] = []
     for position, name in enumerate(protocols):
         solid = Look(look(name, style, position).colour, "-", "")

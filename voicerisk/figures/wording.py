@@ -297,6 +297,13 @@ def one_design(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions[loco if loco.any() else predictions["design"] == predictions["design"].iloc[0]]
 
 
+def designs(rows: pd.DataFrame) -> list[str]:
+    """Return what the designs of some rows are called in a figure; none where the table does not say."""
+    return (
+        [DESIGNS.get(str(name), plain(name)) for name in rows["design"].unique()] if "design" in rows else []
+    )
+
+
 def whole_group(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a metrics table that are about all callers, not about a subgroup."""
     if "subgroup" not in metrics:

@@ -291,7 +291,9 @@ def _of_validation(study: Study, folder: ResultsFolder, protocols: Sequence[str]
     thresholds = read_table(folder.path, "thresholds")
     yield Picture("threshold_distribution", thresholds, {"draws": published_cuts(study, predictions)})
     if has_table(folder.path, "settling"):
-        yield Picture("settling", read_table(folder.path, "settling"))
+        settled = read_table(folder.path, "settling")
+        if len(settled) > 2:  # of short calls one or two lengths are left: numbers for a table, not a line
+            yield Picture("settling", settled)
     for name in protocols:
         yield Picture(f"score_dots--{name}", call_scores(predictions[predictions["protocol"] == name]))
     if has_table(folder.path, "also/scores"):
