@@ -21,7 +21,7 @@ _UNITS = {"frame_by_call": "frame by call"}
 
 
 def audit_table(ladder: pd.DataFrame) -> PublicationTable:
-    """Return the audit ladder: what each liberty of the published protocol adds to the numbers.
+    """Return the audit ladder: what each relaxed rule of the published protocol adds to the numbers.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
         if column == "auroc_call" and {"auroc_call", "lower", "upper"} <= set(ladder.columns):
             cells[head] = _with_interval(ladder, "auroc_call", "lower", "upper")
             if {"change", "change_lower", "change_upper"} <= set(ladder.columns):
-                cells["Change by this liberty"] = _with_interval(
+                cells["Change by this step"] = _with_interval(
                     ladder, "change", "change_lower", "change_upper"
                 )
         elif column in ladder:
@@ -60,7 +60,7 @@ def audit_table(ladder: pd.DataFrame) -> PublicationTable:
     if "lower" in ladder:
         notes.append(f"Intervals: bootstrap of callers, given these scores. {COVERAGE}")
     notes += _thinning(ladder)
-    title = "What each liberty adds: from the nested to the published protocol"
+    title = "What each relaxed rule adds: from the nested to the published protocol"
     return PublicationTable("audit", title, cells, tuple(notes))
 
 

@@ -166,7 +166,7 @@ def write_validation(
     if flat:
         notes.append(
             f"In {flat} of {found.notes['folds']} folds inner scores did not rise with the outcome: every "
-            "call there is told the study's shares or mean."
+            "call there gets the study's shares or mean as its score."
         )
     return [PREDICTIONS, *(f"scale/{name}.csv" for name in written), "scale/notes.json"], notes
 

@@ -230,8 +230,8 @@ def fit_calls(
     weaker.
 
     Markers are centred in each level of the moderator, at the class share that the weights set. So who is
-    held out of a level moves no score by the difference between levels, which would lean against their
-    outcome.
+    held out of a level moves no score by the difference between levels, which would bias it against
+    their outcome.
     """
     unknown = [name for name in members if name not in MEMBERS]
     if unknown:

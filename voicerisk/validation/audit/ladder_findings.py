@@ -78,7 +78,7 @@ SWITCHES = {
 }
 UNITS = {"call": "calls", "frame": "frames", "frame_by_call": "frames by their call's score"}
 SHOWN_BRIER = 0.001
-NO_SCREENING = "The study does not screen its markers, so that this liberty takes nothing."
+NO_SCREENING = "The study does not screen its markers, so this step changes nothing."
 OFFSET_ALONE = (
     "The caller effect took what there was to learn, so that a caller the model never saw is scored by the "
     "offset alone."
