@@ -159,7 +159,8 @@ vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
 #' @param sex As in [vr_score()].
 #' @return Data frame, one row a call in order of appearance: the call, p_raw, n_rows, risk, prevalence, cut, flagged
 #'   (whether p_raw reaches the cut; without a cut no call does), most_outside (the largest share of a marker's values
-#'   beyond the training range), beyond_training (whether that is more than a tenth: then do not rely on the rest),
+#'   beyond the training range), beyond_training (whether that is more than a tenth, or the call is of a level that the model
+#'   did not learn from, which is scored by the mean over the known ones: then do not rely on the rest),
 #'   too_short (whether the call has fewer rows than any that the model learned from: then do not rely on it either).
 #' @seealso [vr_score()]
 #' @examples
@@ -180,7 +181,7 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   if (!is.numeric(here) || length(here) != 1L || !isTRUE(here > 0 && here < 1)) {
     refuse("prevalence is ", format(here), "; it must be a share above 0 and below 1.")
   }
-  scored <- vr_score(model, newdata, sex, call)
+  scored <- score_any_level(model, newdata, sex, call)
   of <- factor(newdata[[call]], unique(newdata[[call]]))
   score <- if (identical(model$unit, "call")) stats::plogis(link_of_calls(model, newdata, scored, of)) else
     as.vector(tapply(scored$p_raw, of, mean))
@@ -194,6 +195,30 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   beyond_training(out, model, newdata, scored, of)
 }
 
+# As vr_score, but rows of a level that the model does not know get the mean over the levels that it knows.
+score_any_level <- function(model, newdata, sex, call) {
+  unknown <- if (model$needs_sex && sex %in% names(newdata)) !spelt_levels(newdata[[sex]], sex) %in% model$levels else FALSE
+  if (!any(unknown)) return(vr_score(model, newdata, sex, call))
+  strange <- unique(as.character(newdata[[sex]])[unknown])
+  warning(
+    length(unique(newdata[[call]][unknown])), " call(s) have a ", sex, " that the model did not learn from (",
+    paste(strange, collapse = ", "), "); they are scored by the mean over ", paste(model$levels, collapse = ", "),
+    ": do not rely on them.", call. = FALSE
+  )
+  newdata[[sex]] <- as.character(newdata[[sex]])
+  each <- lapply(model$levels, function(level) {
+    newdata[[sex]][unknown] <- level
+    vr_score(model, newdata, sex, call)
+  })
+  out <- each[[1L]]
+  for (name in c("log_odds", "base", model$markers)) {
+    out[[name]] <- Reduce(`+`, lapply(each, `[[`, name)) / length(each)
+  }
+  out$p_raw[unknown] <- stats::plogis(out$log_odds[unknown])
+  attr(out, "unknown") <- unknown
+  out
+}
+
 # Calls with the largest share of a marker's values beyond the training range, and whether they are too short.
 beyond_training <- function(calls, model, newdata, scored, of) {
   shares <- lapply(names(model$ranges), function(marker) {
@@ -202,6 +227,8 @@ beyond_training <- function(calls, model, newdata, scored, of) {
   })
   calls$most_outside <- if (length(shares)) do.call(pmax, shares) else rep(0, nrow(calls))
   calls$beyond_training <- calls$most_outside > 0.1
+  unknown <- attr(scored, "unknown")
+  if (!is.null(unknown)) calls$beyond_training <- calls$beyond_training | as.vector(tapply(unknown, of, any))
   shortest <- model$notes$shortest_call_frames
   calls$too_short <- calls$n_rows < if (is.numeric(shortest) && length(shortest) == 1L) shortest else 0
   calls
@@ -220,16 +247,19 @@ link_of_calls <- function(model, newdata, scored, of) {
 
 # The levels as text, sexes spelt out; a level that the model does not know is refused.
 model_levels <- function(values, name, known) {
-  found <- trimws(as.character(values))
-  if (name == "sex") {
-    spelt <- c(female = "female", f = "female", male = "male", m = "male")[tolower(found)]
-    found <- ifelse(is.na(spelt), found, unname(spelt))
-  }
+  found <- spelt_levels(values, name)
   if (!all(found %in% known)) {
     row <- which(!found %in% known)[1L]
     refuse(name, " is \"", as.character(values)[row], "\" in row ", row, "; it must be one of ", paste(known, collapse = ", "), ".")
   }
   found
+}
+
+spelt_levels <- function(values, name) {
+  found <- trimws(as.character(values))
+  if (name != "sex") return(found)
+  spelt <- c(female = "female", f = "female", male = "male", m = "male")[tolower(found)]
+  ifelse(is.na(spelt), found, unname(spelt))
 }
 
 # The piecewise cubic at x; 0 where x is missing. Beyond the knots the line of the last two rows, or the end value.

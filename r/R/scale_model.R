@@ -49,7 +49,7 @@ vr_scale <- function(model, newdata, call = "call_id", sex = model$moderator) {
   if (!inherits(model, "vr_scale_model")) refuse("vr_scale needs a model of grades or of a number (scale/model.json), not a ", class(model)[1L], ".")
   once(newdata, call)
   of <- factor(newdata[[call]], unique(newdata[[call]]))
-  scored <- vr_score(model, newdata, sex)
+  scored <- score_any_level(model, newdata, sex, call)
   score <- link_of_calls(model, newdata, scored, of)
   out <- data.frame(call = unique(newdata[[call]]), score = score, n_rows = as.vector(table(of)))
   names(out)[1L] <- call

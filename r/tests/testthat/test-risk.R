@@ -10,3 +10,18 @@ test_that("the example model makes a risk and a decision of each call, and says 
   model$procedure <- NULL
   expect_true(any(grepl("a score is no risk", capture.output(print(model)))))
 })
+
+test_that("a call of a level that the model does not know gets the mean over the known ones, and is marked", {
+  model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+  one <- calls_example$call_id[1L]
+  mine <- calls_example$call_id == one
+  rows <- transform(calls_example, sex = replace(as.character(sex), mine, "diverse"))
+  expect_warning(risk <- vr_risk(model, rows), "1 call.s. have a sex that the model did not learn from .diverse.")
+  links <- lapply(c("female", "male"), function(level) vr_score(model, transform(calls_example[mine, ], sex = level))$log_odds)
+  expect_equal(risk$p_raw[risk$call_id == one], mean(plogis((links[[1L]] + links[[2L]]) / 2)))
+  expect_true(risk$beyond_training[risk$call_id == one])
+  known <- vr_risk(model, calls_example)
+  others <- known$call_id != one
+  expect_equal(risk[others, ], known[others, ])
+  expect_error(vr_score(model, rows), "it must be one of female, male")
+})
