@@ -56,8 +56,8 @@ def calibration_points(
     Returns
     -------
     curve : DataFrame
-        Columns protocol, design, layer ('smooth' or 'group'), p, observed, lower, upper, n (calls in a group),
-        level.
+        Columns protocol, design, layer ('smooth' or 'group'), p, observed, lower, upper, n (calls in a
+        group), level.
     strip : DataFrame
         Columns protocol, p, y: what lies under the curve.
 
