@@ -76,7 +76,8 @@ SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("cohort", "Cohort", ("exclusion_flow", "missing_values")),
     ("listening", "Single calls", ("listening",)),
 )
-CLOSED = ("log", "settings")  # until a reader opens them: they change nothing in how results are read
+# Until a reader opens them: they change nothing in how results are read.
+CLOSED = ("aside", "log", "settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def write_report(
     pictures: dict[str, list[_Picture]] = {}
     for done, name in enumerate(names, start=1):
         kind = drawing_of(name)[0]
+        # Of two fits of a GAMM one is to be read; the other has a suffix and is kept for completeness.
+        kind = "aside" if name.startswith("gamm_curves--") else kind
         pictures.setdefault(kind, []).append(_picture(name, results, veil, chosen))
         if progress is not None:
             progress(done, len(names) + len(calls))
@@ -302,6 +305,7 @@ def _sections(
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
     yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
+    yield _Section("aside", "Appendix: curves that are not to be read", pictures=pictures.get("aside", []))
     said = [veil.text(in_units(line, results.labels)) for line in words.log(results)]
     yield _Section("log", "Log of the run", said)
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
