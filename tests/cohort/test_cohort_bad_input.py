@@ -57,6 +57,12 @@ def test_a_bad_row_is_named(study, replace_row, row, content, message):
         study.load()
 
 
+def test_a_whole_path_within_the_folder_is_told_as_that(study, replace_row):
+    replace_row(3, f"002,b,male,{study.folder / '002.wav'},0,002.txt")
+    with pytest.raises(CohortError, match=r"is a whole path; write it from the folder .* on: '002.wav'"):
+        study.load()
+
+
 def test_many_bad_rows_are_counted(study):
     study.table(*(f"{i},{i},,00{i}.wav,{i % 2},00{i}.txt" for i in range(1, 5)))
     with pytest.raises(CohortError, match=r"row 2: sex is '';.* \(and 3 more rows\)"):

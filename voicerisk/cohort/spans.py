@@ -36,6 +36,11 @@ def inside(root: Path, name: str, column: str, place: Place) -> Path:
         If the name is absolute or leads out of `root`, or there is no such file.
     """
     if leads_out(root, name):
+        if Path(name).is_relative_to(root.absolute()) and ".." not in Path(name).parts:
+            raise CohortError(
+                f"{place}: the {column} {name!r} is a whole path; write it from the folder {root} on: "
+                f"{Path(name).relative_to(root.absolute()).as_posix()!r}."
+            )
         raise CohortError(
             f"{place}: the {column} {name!r} leads out of the folder {root}; name a folder that holds all "
             "files with root in [cohort]."
