@@ -162,6 +162,7 @@ def study(made, tmp_path_factory) -> Path:
     two = made.curves().query("marker in ['dom', 'entropy']")
     for name, table, extra in (
         ("gamm_curves", two, {"observed": made.observed().groupby(["marker", "sex"]).head(20)}),
+        ("gamm_curves--with_random_intercepts", two, {}),
         ("protocols_compared", made.metrics(), {}),
         ("roc", figures.curve_points(predictions), {"metrics": made.metrics()}),
         ("calibration", curve, {"strip": strip}),

@@ -47,6 +47,13 @@ def page(study, tmp_path_factory):
     return Page(path.read_text(encoding="utf-8")), path
 
 
+def test_curves_that_are_not_to_be_read_stand_in_a_closed_appendix(page):
+    text = page[1].read_text(encoding="utf-8")
+    opened, appendix = text.split('<h2 id="aside"')
+    assert opened.rstrip().endswith('<details class="part">\n<summary>')
+    assert "with random intercepts" in appendix and "with random intercepts" not in opened
+
+
 def test_report_needs_nothing_from_outside(page):
     parsed, path = page
     for _, attrs in parsed.tags:
