@@ -93,6 +93,7 @@ def test_report_says_what_the_tables_say(page, made):
     row = calls.query("protocol == 'nested' and metric == 'auroc' and method == @made.PERCENTILE").iloc[0]
     value = report.estimate(row["estimate"], row["lower"], row["upper"])
     assert f"Nested protocol, leave one caller out: AUROC of calls {value}." in text
+    assert "results of 2 January 2026, 03:04 UTC" in text
     assert "60 calls of 48 callers were analysed; 15 calls had the outcome." in text
     assert (
         "Published protocol: the choice of markers had seen the held-out callers in 48 of 48 folds." in text

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -277,10 +278,18 @@ def _made(manifest: Mapping[str, Any]) -> str:
     study = manifest.get("study_file", {})
     parts = [
         f"Study file {study.get('name', 'not stated')}",
-        f"results of {manifest.get('written', 'an unknown date')}",
+        f"results of {_day(str(manifest.get('written', 'an unknown date')))}",
     ]
     parts.append(f"seed {manifest.get('seed', 'not stated')}")
     return ", ".join(parts) + "."
+
+
+def _day(written: str) -> str:
+    try:
+        when = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
 
 
 def _foot(manifest: Mapping[str, Any]) -> str:
