@@ -104,11 +104,12 @@ def test_sound_is_that_of_the_recording(finished):
     np.testing.assert_allclose(samples, heard.recording.samples, atol=1.01 / 32768)
 
 
-def test_figures_of_calls_are_private_and_named_safely(finished, tmp_path):
+def test_figures_of_calls_are_private_and_named_safely(finished, tmp_path, every_format):
     _, results = finished
     copy = Path(shutil.copytree(results, tmp_path / "results"))
     heard = listen_to(study_of(results), results, calls_of(results)[0])
-    written = draw_call(heard, copy, formats=("png",), dpi=72)
+    with every_format():
+        written = draw_call(heard, copy, formats=("png",), dpi=72)
     assert written[0].name == f"listening--{heard.call_id}.png"
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
     assert re.fullmatch(r"script-[0-9a-f]{8}", file_name("<script>")) and file_name("a/../b") != file_name(
