@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
+from voicerisk.deep.results import read_results
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.study.output.figures import Picture
 from voicerisk.text.sessions import TextCohort
@@ -55,7 +56,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
 
     yield Picture("exclusion_flow", cohort.flow, {"groups": _groups(cohort)})
     read = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in settings.protocols]
-    repeats, metrics = (pd.read_csv(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
+    repeats, metrics = (read_results(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
     shown = shown_predictions(pd.concat(read, ignore_index=True), repeats)
     for (protocol, model), table in shown.groupby(["protocol", "model"], sort=False):
         suffix = "_".join([str(protocol), str(model)])
@@ -70,7 +71,7 @@ def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort)
     for protocol, table in shown.groupby("protocol", sort=False):
         yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
         yield from _decision_curves(str(protocol), table, cohort.classes, settings)
-    history = pd.read_csv(folder.file("tuning.csv"))
+    history = read_results(folder.file("tuning.csv"))
     if "train_loss" in history:
         yield Picture("training_curves", history[history["train_loss"].notna()])
 
@@ -149,20 +150,20 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     )
 
     metrics, repeats, parts = (
-        pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
+        read_results(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "brier_parts")
     )
     tables = [
         class_table(metrics, TITLES), brier_table(parts, metrics, TITLES), repeats_table(repeats, TITLES)
     ]  # fmt: skip
-    any_class = pd.read_csv(folder.file("any_class.csv"))
+    any_class = read_results(folder.file("any_class.csv"))
     tables.insert(1, any_table(any_class, TITLES))
     if "published" in settings.protocols:
         tables = [replace(table, notes=(*table.notes, PAPER_WARNING)) for table in tables]
     if settings.prevalence and "nested" in settings.protocols:
-        moved = pd.read_csv(folder.file("metrics_at_prevalence.csv"))
+        moved = read_results(folder.file("metrics_at_prevalence.csv"))
         tables.append(at_prevalence_table(moved, settings.prevalence, TITLES))
     described, differences = (
-        pd.read_csv(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
+        read_results(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
     )
     tables.append(characteristics_table(described, differences, TITLES))
     word = find_spec("docx") is not None

@@ -16,6 +16,7 @@ from voicerisk.deep.chats.protocol import run_protocol
 from voicerisk.deep.chats.study_file import TextStudy
 from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
+from voicerisk.deep.results import read_results
 from voicerisk.errors import TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
@@ -115,7 +116,7 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
         run.manifest()
         notes = [note for record in folder.records().values() for note in record["notes"]]
         metrics, repeats, flow, any_class = (
-            pd.read_csv(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow", "any_class")
+            read_results(folder.file(f"{name}.csv")) for name in ("metrics", "repeats", "flow", "any_class")
         )
         return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)), any_class)
 

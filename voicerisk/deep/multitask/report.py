@@ -10,6 +10,7 @@ from voicerisk.deep.multitask import tables
 from voicerisk.deep.multitask.comparisons import transfer_sentences
 from voicerisk.deep.multitask.figures import heatmap_table, metric_heatmap
 from voicerisk.deep.multitask.study_file import MultitaskStudy
+from voicerisk.deep.results import read_results
 from voicerisk.files import write_text
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.report.tables import PublicationTable
@@ -56,13 +57,13 @@ def write_report(
     from voicerisk.report.writers import to_html
 
     labels = study.settings.labels
-    metrics = pd.read_csv(folder.file("metrics.csv"))
+    metrics = read_results(folder.file("metrics.csv"))
     written: list[str] = []
     body = [HEAD, *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
     moved = folder.file("transfer.csv")
     if moved.is_file():
         body.append("<h2>What multitask learning does</h2>\n<ul>")
-        body += [f"<li>{escape(one)}</li>\n" for one in transfer_sentences(pd.read_csv(moved))]
+        body += [f"<li>{escape(one)}</li>\n" for one in transfer_sentences(read_results(moved))]
         body.append("</ul>\n")
     notes = [note for record in folder.records().values() for note in record["notes"]]
     body += [f'<p class="note">{escape(one)}</p>\n' for one in dict.fromkeys(notes)]
@@ -98,10 +99,10 @@ def _tables(
 ) -> Iterator[PublicationTable]:
     def stored(name: str) -> pd.DataFrame | None:
         file = folder.file(f"{name}.csv")
-        return pd.read_csv(file, keep_default_na=name != "demographics") if file.is_file() else None
+        return read_results(file) if file.is_file() else None
 
     if study.settings.demographics:
-        groups = pd.read_csv(folder.file("demographics.csv"), dtype={"value": str}).fillna({"value": ""})
+        groups = read_results(folder.file("demographics.csv"), ["value"]).fillna({"value": ""})
         for number, (task, names) in enumerate(classes.items(), start=2):
             yield tables.demographics_publication(groups, task, names, number)
     yield tables.settings_publication(study.settings.network)

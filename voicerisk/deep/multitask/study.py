@@ -17,6 +17,7 @@ from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.model_file import save_model_file
 from voicerisk.deep.multitask.sound import Denoiser
 from voicerisk.deep.multitask.study_file import MultitaskStudy
+from voicerisk.deep.results import read_results
 from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
@@ -378,13 +379,13 @@ class _Run:
         """Gather what was written."""
         notes = [note for record in self.folder.records().values() for note in record["notes"]]
         moved = self.folder.file("transfer.csv")
-        transfer = pd.read_csv(moved) if moved.is_file() else pd.DataFrame()
+        transfer = read_results(moved) if moved.is_file() else pd.DataFrame()
         return MultitaskResult(
             self.folder.path,
-            pd.read_csv(self.folder.file("metrics.csv")),
+            read_results(self.folder.file("metrics.csv")),
             transfer,
             tuple(transfer_sentences(transfer)) if len(transfer) else (),
-            pd.read_csv(self.folder.file("flow.csv")),
+            read_results(self.folder.file("flow.csv")),
             tuple(dict.fromkeys([*self.warnings(), *notes])),
         )
 
