@@ -41,3 +41,10 @@ def test_text_stays_text():
 
 def test_the_longest_term_wins():
     assert "term-calibration-slope" in str(Linker()("calibration slope"))
+
+
+def test_a_study_of_chats_explains_in_its_own_units():
+    linked = Linker({"call": "session", "caller": "user"})
+    said = str(linked("leave one user out"))
+    assert "term-leave-one-user-out" in said
+    assert not re.search(r"\b[Cc]all(er)?s?\b", said)

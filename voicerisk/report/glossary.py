@@ -1,10 +1,12 @@
 """The glossary in the report: a term links to what it means, where it stands first in a section."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from voicerisk.figures.wording import in_units
 
 # Of the glossary, what nobody looks up in a report: as links they would only be in the way.
 PLAIN = frozenset((
@@ -38,10 +40,22 @@ def place_of(term: str) -> str:
 
 
 class Linker:
-    """Links the first mention of each term in a section; remembers which terms the page has."""
+    """Links the first mention of each term in a section; remembers which terms the page has.
 
-    def __init__(self) -> None:
-        self._terms = {term.lower(): term for term in glossary() if term not in PLAIN}
+    Parameters
+    ----------
+    labels : mapping of str to str, optional
+        Those of the study; one of chats says sessions and users where the glossary says calls and callers.
+    """
+
+    def __init__(self, labels: Mapping[str, str] | None = None) -> None:
+        own = labels or {}
+        self._meaning = {
+            in_units(term, own): in_units(meaning, own)
+            for term, meaning in glossary().items()
+            if term not in PLAIN
+        }
+        self._terms = {term.lower(): term for term in self._meaning}
         longest_first = sorted(self._terms, key=len, reverse=True)
         words = "|".join(re.escape(term) for term in longest_first)
         # Not inside a tag, a code span or a longer word.
@@ -68,7 +82,7 @@ class Linker:
     def entries(self) -> Iterator[tuple[str, str, str]]:
         """Yield id, term and meaning of the terms that the page has linked, in alphabetical order."""
         for term in sorted(self._used, key=str.lower):
-            yield place_of(term), term, glossary()[term]
+            yield place_of(term), term, self._meaning[term]
 
     def _link(self, match: re.Match[str]) -> str:
         said = match["term"]
@@ -81,4 +95,4 @@ class Linker:
         self._used.add(term)
         from markupsafe import escape
 
-        return f'<a class="term" href="#{place_of(term)}" title="{escape(glossary()[term])}">{said}</a>'
+        return f'<a class="term" href="#{place_of(term)}" title="{escape(self._meaning[term])}">{said}</a>'

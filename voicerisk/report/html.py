@@ -205,7 +205,7 @@ def write_report(
         ),
         sections=[section for section in _sections(results, veil, pictures, show_labels) if _full(section)],
         closed=CLOSED,
-        linked=Linker(),
+        linked=Linker(results.labels),
         css=Markup(css),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
