@@ -31,7 +31,7 @@ def opened(browser, path):
 
 def test_renders_without_errors_or_requests(opened):
     page, said = opened
-    assert page.locator("svg.figure").count() == 8
+    assert page.locator("svg.figure").count() == 9
     assert page.locator("h2").count() >= 6
     assert said == []
 
