@@ -13,9 +13,18 @@ from matplotlib.ticker import MaxNLocator
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, panels, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing
-from voicerisk.figures.wording import GIVEN_SHORT, inside, metric_name, need, number, ordered, p_value, plain
+from voicerisk.figures.wording import (
+    GIVEN_SHORT,
+    NO_LABELS,
+    inside,
+    metric_name,
+    need,
+    number,
+    ordered,
+    p_value,
+    plain,
+)
 
-NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
 ALL_METRICS_MM = 140.0
 FEW_DRAWS = 40  # fewer permutations are drawn one by one

@@ -13,6 +13,7 @@ from voicerisk.figures.layout import above, foot_note, legend, lettered, line_en
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, look
 from voicerisk.figures.wording import (
     FIXED_MODEL,
+    NO_LABELS,
     PROTOCOLS,
     SAVED,
     designs,
@@ -27,8 +28,6 @@ from voicerisk.figures.wording import (
     whole_group,
 )
 from voicerisk.types import Floats
-
-NO_LABELS: Mapping[str, str] = {}
 
 
 def calibration_points(

@@ -13,10 +13,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import above, foot_note, legend, letter, line_entry, panels, rug
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look, looks
-from voicerisk.figures.wording import name_of, need, number, ordered, p_value, plain
+from voicerisk.figures.wording import NO_LABELS, name_of, need, number, ordered, p_value, plain
 
 Scales = Literal["shared", "free"]
-NO_LABELS: Mapping[str, str] = {}
 CONTRASTS = {"male - female": "men minus women", "female - male": "women minus men"}
 LARGE = 1e5  # from here on numbers of an axis are written in thousands or millions
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

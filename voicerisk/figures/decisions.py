@@ -11,10 +11,8 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, ink, look
-from voicerisk.figures.wording import DESIGNS, PROTOCOLS, need, number, one_design, ordered, plain
+from voicerisk.figures.wording import DESIGNS, NO_LABELS, PROTOCOLS, need, number, one_design, ordered, plain
 from voicerisk.types import Floats
-
-NO_LABELS: Mapping[str, str] = {}
 
 
 @drawing

@@ -13,6 +13,7 @@ from voicerisk.figures.layout import above, foot_note, legend, lettered, line_en
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
 from voicerisk.figures.wording import (
     DESIGNS,
+    NO_LABELS,
     PROTOCOLS,
     given_scores,
     in_figure,
@@ -26,7 +27,6 @@ from voicerisk.figures.wording import (
     whole_group,
 )
 
-NO_LABELS: Mapping[str, str] = {}
 NARROWEST_MM = 55.0  # of a panel beside another one, at 6 points
 
 

@@ -11,9 +11,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing
-from voicerisk.figures.wording import UNIT_NOUNS, need, plain
+from voicerisk.figures.wording import NO_LABELS, UNIT_NOUNS, need, plain
 
-NO_LABELS: Mapping[str, str] = {}
 MARGIN, GAP, BETWEEN = 1.0, 4.5, 12.0  # mm: page edge, around an arrow, between the columns
 
 

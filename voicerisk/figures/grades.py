@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from voicerisk.figures.calibration_curve import risk_groups
 from voicerisk.figures.layout import foot_note, panels
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.wording import need, one_design
+from voicerisk.figures.wording import NO_LABELS, need, one_design
 
-NO_LABELS: Mapping[str, str] = {}
 AT_LEAST = "at_least_"
 _SHIFT = 0.28  # of the dots of one grade to either side, so that calls stay apart
 

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.wording import PROTOCOLS, name_of, need, number, only, ordered, plain
+from voicerisk.figures.wording import NO_LABELS, PROTOCOLS, name_of, need, number, only, ordered, plain
 from voicerisk.types import Floats
 
-NO_LABELS: Mapping[str, str] = {}
 GAP_S = 0.05  # frames farther apart than this are not joined (the usual hop is 0.02 s)
 
 

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import foot_note, lettered, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing, look
-from voicerisk.figures.wording import name_of, need, ordered, plain
+from voicerisk.figures.wording import NO_LABELS, name_of, need, ordered, plain
 
-NO_LABELS: Mapping[str, str] = {}
 NARROWEST_MM = 32.0  # of a panel, at 6 points
 
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
 from voicerisk.figures.wording import (
+    NO_LABELS,
     PROTOCOLS,
     designs,
     in_figure,
@@ -23,7 +24,6 @@ from voicerisk.figures.wording import (
     said_of,
 )
 
-NO_LABELS: Mapping[str, str] = {}
 # Strategy of the table -> what the second panel calls it.
 DIFFERENCES = {"model_minus_all": "to acting on all", "model_minus_none": "to acting on none"}
 

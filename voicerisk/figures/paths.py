@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, letter, lettered, line_entry, new_figure, panels, spread
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
-from voicerisk.figures.wording import name_of, need, only, ordered, plain
+from voicerisk.figures.wording import NO_LABELS, name_of, need, only, ordered, plain
 
-NO_LABELS: Mapping[str, str] = {}
 BESIDE_MM = 130.0  # from here on two panels stand side by side, at 6 points
 PATH_COLUMNS = ("lambda", "deviance", "se", "n_nonzero", "lambda_min", "lambda_1se")
 

@@ -15,6 +15,7 @@ from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, looks
 from voicerisk.figures.wording import (
     DESIGNS,
+    NO_LABELS,
     PERCENTILE,
     PROTOCOLS,
     RIVALS,
@@ -33,7 +34,6 @@ from voicerisk.figures.wording import (
     whole_group,
 )
 
-NO_LABELS: Mapping[str, str] = {}
 TURNED = ", direction chosen from the same scores"
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "accuracy")
 

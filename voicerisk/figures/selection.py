@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, lettered, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.wording import name_of, need, ordered, plain
-
-NO_LABELS: Mapping[str, str] = {}
+from voicerisk.figures.wording import NO_LABELS, name_of, need, ordered, plain
 
 
 def selection_table(

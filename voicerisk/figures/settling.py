@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import legend, line_entry, panels
 from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
-from voicerisk.figures.wording import need
-
-NO_LABELS: Mapping[str, str] = {}
+from voicerisk.figures.wording import NO_LABELS, need
 
 
 @drawing

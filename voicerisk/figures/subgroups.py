@@ -9,6 +9,7 @@ from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
 from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
 from voicerisk.figures.wording import (
+    NO_LABELS,
     PERCENTILE,
     PROTOCOLS,
     given_scores,
@@ -21,7 +22,6 @@ from voicerisk.figures.wording import (
     plain,
 )
 
-NO_LABELS: Mapping[str, str] = {}
 SHOWN = ("auroc", "sensitivity", "specificity")
 
 

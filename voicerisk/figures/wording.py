@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.callers.schema import NO_VOICE, RIVAL
 from voicerisk.errors import ReportError
 
+NO_LABELS: Mapping[str, str] = {}  # markers keep their own names
 SAVED = "saved"
 PROTOCOLS = {"published": "published protocol", "nested": "nested protocol", SAVED: "saved model, as it is"}
 RIVALS = {

@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.errors import ReportError
 from voicerisk.figures.wording import (
     GIVEN_MODELS,
+    NO_LABELS,
     PERCENTILE,
     WILSON,
     in_units,
@@ -21,7 +22,6 @@ from voicerisk.figures.wording import (
 from voicerisk.report.formats import MISSING, count, estimate, interval, p_value
 from voicerisk.report.tables import PublicationTable
 
-NO_LABELS: Mapping[str, str] = {}
 MACRO = "macro"
 OF_CLASS = ("ppv", "sensitivity", "f1", "auroc")
 OF_ALL = ("auroc", "ppv", "sensitivity", "f1", "accuracy", "brier", "log_loss")

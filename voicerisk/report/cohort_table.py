@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from voicerisk.figures.wording import need
+from voicerisk.figures.wording import NO_LABELS, need
 from voicerisk.report.formats import count, mean_sd, median_iqr, share
-from voicerisk.report.tables import NO_LABELS, SEXES, PublicationTable
+from voicerisk.report.tables import SEXES, PublicationTable
 
 
 def cohort_characteristics(

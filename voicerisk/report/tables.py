@@ -11,6 +11,7 @@ from voicerisk.figures.wording import (
     DESIGNS,
     GIVEN_SCORES,
     HEADLINE,
+    NO_LABELS,
     PERCENTILE,
     UNITS,
     WILSON,
@@ -26,7 +27,6 @@ from voicerisk.figures.wording import (
 from voicerisk.report.formats import MISSING, count, estimate, interval, median_iqr, p_value
 from voicerisk.report.spectrum import spectrum_note
 
-NO_LABELS: Mapping[str, str] = {}
 SEXES = {"female": "Women", "male": "Men"}
 PERFORMANCE = (
     "auroc",

@@ -8,13 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from voicerisk.figures.wording import NO_LABELS
 from voicerisk.files import PUBLIC, write_text
 from voicerisk.models import AdditiveModel, read_model
 from voicerisk.models.saved.model_file import content_of
 from voicerisk.report.inline import safe_json
 
 WHAT_IF = "what_if.html"
-NO_LABELS: Mapping[str, str] = {}
 NO_START: Mapping[str, float] = {}
 
 

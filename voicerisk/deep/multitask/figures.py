@@ -10,14 +10,13 @@ from voicerisk.deep.multitask.results import METRICS
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.wording import need
+from voicerisk.figures.wording import NO_LABELS, need
 
 SHORT = {
     "accuracy": "ACC", "sensitivity": "R", "ppv": "P", "specificity": "S", "f1": "F1", "auroc": "AUC",
 }  # fmt: skip
 PERCENTILE = "caller_bootstrap_percentile_given_scores"
 COLOURS = "cividis"
-NO_LABELS: Mapping[str, str] = {}
 
 
 def heatmap_table(metrics: pd.DataFrame, classes: Mapping[str, Sequence[str]]) -> pd.DataFrame:
