@@ -36,6 +36,8 @@ def test_a_table_becomes_an_estimator_with_the_seed_of_the_study():
         ({"estimator": "sklearn.nowhere.Forest"}, "cannot be imported"),
         ({"estimator": "sklearn.utils.murmurhash3_32"}, "has no class"),
         ({"estimator": "sklearn.linear_model.LinearRegression"}, "gives no probabilities"),
+        ({"estimator": "sklearn.datasets._openml.TemporaryDirectory"}, "has no class"),
+        ({"estimator": "sklearn.svm.SVC"}, "gives no probabilities"),
         ({"estimator": "sklearn.pipeline.Pipeline"}, "refuses its parameters"),
         ({"estimator": FOREST, "parameters": {"n_estimator": 5}}, "has no 'n_estimator'.*n_estimators"),
         ({"estimator": FOREST, "parameters": 5}, "must be a table"),

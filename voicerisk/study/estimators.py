@@ -75,11 +75,8 @@ class Estimator:
             raise StudyError(
                 f"[rivals.{self.name}]: {self.estimator} refuses its parameters: {problem}"
             ) from problem
-        if not callable(getattr(made, "fit", None)) or not callable(getattr(made, "predict_proba", None)):
-            raise StudyError(
-                f"[rivals.{self.name}]: {self.estimator} gives no probabilities (predict_proba); name a "
-                "classifier that does."
-            )
+        if not hasattr(made, "predict_proba"):  # some have it with certain parameters only
+            raise self._without_probabilities()
         return made
 
     def learn(self, seed: int) -> Learn:
@@ -108,9 +105,18 @@ class Estimator:
                 f"[rivals.{self.name}]: {module} cannot be imported ({problem}); install it, or mend "
                 "its name."
             ) from problem
-        if not inspect.isclass(found):
+        # A module of these packages also holds what it imports from elsewhere.
+        if not inspect.isclass(found) or found.__module__.split(".")[0] not in PACKAGES:
             raise StudyError(f"[rivals.{self.name}]: {module} has no class {name!r}.")
+        if not hasattr(found, "fit") or not hasattr(found, "predict_proba"):
+            raise self._without_probabilities()
         return found
+
+    def _without_probabilities(self) -> StudyError:
+        return StudyError(
+            f"[rivals.{self.name}]: {self.estimator} gives no probabilities (predict_proba); name a "
+            "classifier that does."
+        )
 
 
 def read_estimators(file: str, table: Mapping[str, Any], seed: int) -> tuple[Estimator, ...]:
