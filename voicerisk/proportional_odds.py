@@ -81,36 +81,38 @@ def slopes(thresholds: Floats, score: Floats, y: NDArray[np.int64], weights: Flo
 def best_thresholds(start: Floats, score: Floats, y: NDArray[np.int64], weights: Floats) -> Floats:
     """Return the thresholds of the largest likelihood by Newton's method; it is concave in them."""
 
-    def look(thresholds: Floats) -> Look:
+    def objective(thresholds: Floats) -> Objective:
         found = slopes(thresholds, score, y, weights)
         return loss(thresholds, score, y, weights), found.thresholds, found.curvature
 
-    return climb(start, look)[0]
+    return climb(start, objective)[0]
 
 
-Look = tuple[float, Floats, Floats]
+Objective = tuple[float, Floats, Floats]
 
 
-def climb(start: Floats, look: Callable[[Floats], Look], last: float = LAST) -> tuple[Floats, float]:
+def climb(
+    start: Floats, objective: Callable[[Floats], Objective], last: float = LAST
+) -> tuple[Floats, float]:
     """Return the thresholds of the largest likelihood, and the loss there, from some that rise.
 
     Parameters
     ----------
     start : ndarray, shape (K - 1,)
-    look : callable
+    objective : callable
         Gives loss, first and second derivatives of the log-likelihood at thresholds that rise.
     last : float
         A step shorter than this is the last one; what it leaves is about its square.
     """
     thresholds = start
-    value, gradient, curvature = look(start)
+    value, gradient, curvature = objective(start)
     for _ in range(NEWTON_STEPS):
         allowed = value + ROUNDING * abs(value)
         move = np.linalg.solve(curvature, gradient)
         scale = 1.0
         while True:
             there = thresholds - scale * move
-            found = look(there) if (np.diff(there) > 0).all() else None
+            found = objective(there) if (np.diff(there) > 0).all() else None
             if (found is not None and found[0] <= allowed) or scale <= SHORTEST:
                 break
             scale /= 2

@@ -22,7 +22,7 @@ import soxr
 from scipy.signal import butter, sosfiltfilt
 
 from voicerisk.biomarkers import extract
-from voicerisk.biomarkers.catalogue import chosen
+from voicerisk.biomarkers.catalogue import select_markers
 from voicerisk.validation.metrics.repeatability import repeatability
 
 RATE = 8000
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the table here as CSV")
     options = parser.parse_args()
     calls = pd.read_csv(options.study / "calls.csv", dtype=str)
-    names = list(chosen("all", "published"))
+    names = list(select_markers("all", "published"))
     means: dict[str, list[pd.Series]] = {name: [] for name in ("", *CHANGES)}
     segments = []
     for number, call in enumerate(calls.itertuples()):

@@ -15,9 +15,9 @@ from voicerisk.audio.settings import AudioSettings
 from voicerisk.biomarkers import (
     DEFINITION_VERSION,
     catalogue,
-    chosen,
     extract,
     read_definitions,
+    select_markers,
     write_marker_table,
 )
 from voicerisk.errors import AudioError, BiomarkerError
@@ -38,7 +38,7 @@ def test_gain_changes_nothing_in_the_published_preset(espeak, exponent):
     # powers of two: exact in floating point, so that no decision can flip by rounding
     samples, rate = espeak
     piece = samples[4000:16000]
-    names = chosen("all")
+    names = select_markers("all")
     assert_same(
         extract(piece, rate, audio=EXACT), extract(piece * 2.0**exponent, rate, audio=EXACT), names, 1e-12
     )
@@ -51,7 +51,7 @@ def test_gain_changes_level_and_loudness_alone_in_soundgens(espeak, exponent):
     piece = samples[4000:16000]
     plain = extract(piece, rate, "soundgen-2.5.1")
     scaled = extract(piece * 2.0**exponent, rate, "soundgen-2.5.1")
-    same = [n for n in chosen("all", "soundgen-2.5.1") if n not in ("ampl", "loudness", "flux")]
+    same = [n for n in select_markers("all", "soundgen-2.5.1") if n not in ("ampl", "loudness", "flux")]
     assert_same(plain, scaled, same, 1e-12)
     np.testing.assert_allclose(scaled["ampl"], plain["ampl"] * 2.0**exponent, rtol=1e-12)
     louder = scaled["loudness"].dropna() >= plain["loudness"].dropna()
@@ -68,7 +68,7 @@ def test_polarity_changes_nothing(espeak, first):
         piece = samples[4000:12000]
     for preset in ("published", "soundgen-2.5.1"):
         left, right = extract(piece, rate, preset, audio=EXACT), extract(-piece, rate, preset, audio=EXACT)
-        assert_same(left, right, chosen("all", preset), 1e-9)
+        assert_same(left, right, select_markers("all", preset), 1e-9)
 
 
 @few
@@ -82,7 +82,7 @@ def test_frames_do_not_know_where_their_span_began(espeak, hops):
     whole = extract(samples, rate, spans=[(0.0, 2.0)], audio=fixed)
     part = extract(samples, rate, spans=late, audio=fixed)
     tiers = catalogue().set_index("name")["context_ms"]
-    names = [name for name in chosen("all") if tiers[name] <= 40]
+    names = [name for name in select_markers("all") if tiers[name] <= 40]
     assert len(names) > 15
     assert_same(whole.iloc[hops:].reset_index(drop=True), part, names, 1e-12)
 
@@ -115,7 +115,7 @@ def test_hostile_sounds_give_values_in_range_or_nan(sound, preset):
     for mask in (True, False):
         table = extract(sound, 8000, preset, audio=audio, mask=mask)
         rows = catalogue().set_index("name")
-        for name in chosen("all", preset):
+        for name in select_markers("all", preset):
             values = table[name].dropna()
             assert np.isfinite(values).all(), name
             assert values.between(rows.loc[name, "minimum"] - 1e-6, rows.loc[name, "maximum"] + 1e-6).all(), (
@@ -130,7 +130,7 @@ def test_values_of_speech_lie_in_the_catalogues_ranges(reference_file):
     rows = catalogue().set_index("name")
     for preset in ("published", "soundgen-2.5.1"):
         table = extract(samples, rate, preset)
-        for name in chosen("all", preset):
+        for name in select_markers("all", preset):
             values = table[name].dropna()
             assert values.between(rows.loc[name, "minimum"] - 1e-9, rows.loc[name, "maximum"] + 1e-9).all(), (
                 name
@@ -241,7 +241,7 @@ def test_short_sounds_at_any_rate_give_values_in_range_or_nan(rate, n_frames, re
         for mask in (True, False):
             table = extract(sound, rate, preset, mask=mask)
             assert len(table) == n_frames
-            for name in chosen("all", preset):
+            for name in select_markers("all", preset):
                 values = table[name].dropna()
                 assert np.isfinite(values).all(), name
                 if rows.loc[name, "unit"] != "Hz":  # frequencies reach further at higher rates
@@ -250,10 +250,10 @@ def test_short_sounds_at_any_rate_give_values_in_range_or_nan(rate, n_frames, re
 
 
 def test_every_marker_has_its_row_in_the_telephone_table():
-    from voicerisk.biomarkers.catalogue import chosen, telephone
+    from voicerisk.biomarkers.catalogue import select_markers, telephone
 
     table = telephone()
-    assert table["marker"].tolist() == list(chosen("all", "published"))
+    assert table["marker"].tolist() == list(select_markers("all", "published"))
     assert table.drop(columns="marker").apply(lambda column: column.between(-1, 1)).to_numpy().all()
     page = (Path(__file__).parents[2] / "docs" / "telephone.md").read_text(encoding="utf-8")
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}

@@ -12,11 +12,11 @@ import soundfile
 from voicerisk.audio import AudioSettings, prepare, prepare_file
 from voicerisk.biomarkers import (
     BiomarkerSettings,
-    chosen,
     extract,
     extract_call_file,
     extract_file,
     preset_audio,
+    select_markers,
     span,
 )
 from voicerisk.biomarkers.extract import measure
@@ -74,7 +74,7 @@ def test_a_file_read_in_pieces_gives_the_same_numbers(sound, name, tmp_path):
     preset, audio, spans = CASES[name]
     path = tmp_path / "call.wav"
     soundfile.write(path, sound, 8000, subtype="PCM_16")
-    names = chosen("all", preset)
+    names = select_markers("all", preset)
     whole = measure(prepare(sound, 8000, spans, audio), names, preset, audio)
     lazy = measure(prepare_file(path, spans, audio), names, preset, audio)
     pd.testing.assert_frame_equal(lazy, whole, check_exact=True)
@@ -151,7 +151,7 @@ def peak_of(path, minutes, kind):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 def test_a_long_file_needs_little_more_memory_than_its_table(tmp_path):
     before, after, n, silent, table, known, _ = peak_of(tmp_path / "long.wav", 30, "voice")
-    assert known == list(chosen("all"))
+    assert known == list(select_markers("all"))
     assert n == 30 * 3000 - 2
     assert silent < n
     # values of the span, the table made of them, and one piece with its margins

@@ -11,11 +11,11 @@ from voicerisk.biomarkers import (
     BiomarkerSettings,
     catalogue,
     catalogue_markdown,
-    chosen,
     extract,
     extract_call,
     keep_frames,
     missing_counts,
+    select_markers,
     summarise_segments,
 )
 from voicerisk.errors import AudioError, BiomarkerError
@@ -28,14 +28,14 @@ HEAD = ["segment", "frame", "time_s", "silent"]
 
 
 def test_named_set_is_the_papers_table_1():
-    assert set(chosen("named")) == set(NAMED)
-    assert set(chosen("named", "soundgen-2.5.1")) == set(NAMED) - {"rms_db"} | {"ampl"}
+    assert set(select_markers("named")) == set(NAMED)
+    assert set(select_markers("named", "soundgen-2.5.1")) == set(NAMED) - {"rms_db"} | {"ampl"}
 
 
 def test_catalogue_is_complete():
     table = catalogue()
     assert not table["name"].duplicated().any()
-    assert len(chosen("all")) == len(chosen("all", "soundgen-2.5.1")) == 36
+    assert len(select_markers("all")) == len(select_markers("all", "soundgen-2.5.1")) == 36
     for column in (
         "label",
         "description",
@@ -68,7 +68,7 @@ def test_columns_come_in_catalogue_order_whatever_was_asked(espeak):
 @pytest.mark.parametrize("preset", ["published", "soundgen-2.5.1"])
 def test_a_marker_does_not_depend_on_which_others_are_taken(espeak, preset):
     samples, rate = espeak
-    names = chosen("named", preset)
+    names = select_markers("named", preset)
     together = extract(samples, rate, preset, markers=names)
     for name in names:
         alone = extract(samples, rate, preset, markers=[name])

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.biomarkers import catalogue, chosen, extract
+from voicerisk.biomarkers import catalogue, extract, select_markers
 
 few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FIXED = AudioSettings(
@@ -45,7 +45,7 @@ def test_markers_do_not_know_how_long_the_span_before_them_was(espeak, hops):
     rows = catalogue().set_index("name")
     # The path of the pitch begins anew with the span, and chunks are counted from its start.
     by_start = {"roughness", "amMsFreq", "amMsPurity", "flux"}
-    for name in chosen("all"):
+    for name in select_markers("all"):
         if (
             name in by_start
             or rows.loc[name, "tier"] == 3
@@ -112,7 +112,7 @@ def test_gain_under_a_fixed_calibration_moves_level_and_loudness_alone(espeak, e
         "flux",
     }
     depend_on_pitch |= {"fmFreq", "fmPurity", "fmDep"}
-    for name in set(chosen("all")) - {"rms_db", "loudness"} - depend_on_pitch:
+    for name in set(select_markers("all")) - {"rms_db", "loudness"} - depend_on_pitch:
         np.testing.assert_allclose(scaled[name], plain[name], rtol=1e-9, atol=1e-9, err_msg=name)
     both = plain["pitch"].notna() & scaled["pitch"].notna()
     assert both.any()

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.biomarkers import Stream, chosen, extract, stream_audio, streamable
+from voicerisk.biomarkers import Stream, extract, select_markers, stream_audio, streamable
 from voicerisk.errors import BiomarkerError
 
 
@@ -93,9 +93,9 @@ def test_rows_come_no_later_than_the_look_ahead_and_a_step():
 
 
 def test_what_cannot_be_streamed_says_why():
-    outside = set(chosen("all")) - set(streamable())
+    outside = set(select_markers("all")) - set(streamable())
     assert outside == {"flux"}
-    assert set(chosen("named")) <= set(streamable())
+    assert set(select_markers("named")) <= set(streamable())
     with pytest.raises(BiomarkerError, match="'flux' cannot be streamed"):
         Stream(8000, "all")
     with pytest.raises(BiomarkerError, match="fixed calibration"):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from voicerisk.biomarkers import DEFINITION_VERSION, chosen, extract, read_definitions
+from voicerisk.biomarkers import DEFINITION_VERSION, extract, read_definitions, select_markers
 from voicerisk.cli import main
 from voicerisk.errors import StudyError
 from voicerisk.study.extraction import files as markers_of_files
@@ -56,14 +56,14 @@ def test_one_recording_becomes_a_table_with_its_definitions(command, sound, tmp_
     code, said = command(path, "--out", out)
     assert code == 0
     table = pd.read_parquet(out)
-    assert list(table.columns) == [*HEAD, *chosen("all")]
+    assert list(table.columns) == [*HEAD, *select_markers("all")]
     assert (table["call_id"] == "a").all()
     assert f"{len(table)} frames" in said
     whole = extract(sound, 8000)
     pd.testing.assert_frame_equal(table.drop(columns="call_id"), whole, check_exact=True)
     version, rows = read_definitions(out)
     assert version == DEFINITION_VERSION
-    assert [row["name"] for row in rows] == list(chosen("all"))
+    assert [row["name"] for row in rows] == list(select_markers("all"))
     assert out.stat().st_mode & 0o777 == 0o600
 
 
@@ -93,7 +93,7 @@ def test_a_table_of_calls_names_files_ids_and_labels(command, sound, tmp_path):
     )
     assert code == 0
     table = pd.read_parquet(out)
-    assert set(table.columns) == {*HEAD, *chosen("named")}
+    assert set(table.columns) == {*HEAD, *select_markers("named")}
     first = table[table["call_id"] == "c1"]
     expected = extract(sound, 8000, spans=[(0.1, 0.5), (1.0, 1.4)], markers="named")
     np.testing.assert_allclose(first["quartile50"], expected["quartile50"])

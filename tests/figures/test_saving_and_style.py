@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from voicerisk import figures
 from voicerisk.errors import ReportError
 from voicerisk.figures.saving import guard, unguard
-from voicerisk.figures.wording import number, plain
+from voicerisk.figures.wording import as_text, number
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,8 @@ def test_a_style_changes_the_figure(made):
 
 
 def test_plain_and_number():
-    assert plain("a$b\n\x00") == r"a\$b  "
-    assert plain("x" * 30, 10) == "x" * 9 + "\u2026"
+    assert as_text("a$b\n\x00") == r"a\$b  "
+    assert as_text("x" * 30, 10) == "x" * 9 + "\u2026"
     assert number(-0.001) == "0.00" and number(-1.5, 1) == "\u22121.5" and number(np.nan) == "–"
 
 
@@ -203,10 +203,10 @@ def test_text_in_colour_can_be_read():
 
 
 def test_default_colours_differ_in_grey_or_in_form():
-    from voicerisk.figures.style import DEFAULT, look
+    from voicerisk.figures.style import DEFAULT, series_style
 
     for names in (("female", "male"), ("published", "nested"), ("0", "1")):
-        first, second = (look(name, DEFAULT) for name in names)
+        first, second = (series_style(name, DEFAULT) for name in names)
         assert first.line != second.line and first.marker != second.marker and first.filled != second.filled
 
 

@@ -111,9 +111,9 @@ def test_the_headline_figure_names_them(metrics):
 
 
 def test_the_model_without_voice_looks_like_no_other(metrics):
-    from voicerisk.figures.style import DEFAULT, looks
+    from voicerisk.figures.style import DEFAULT, series_styles
 
-    shown = looks(
+    shown = series_styles(
         ["published", "nested", "elastic_net", "no_voice", "ridge_means", "ridge_segments"], DEFAULT
     )
     assert len({(one.colour, one.marker) for one in shown.values()}) == len(shown)

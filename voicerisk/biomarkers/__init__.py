@@ -4,7 +4,13 @@
 says what they are, `summarise_segments`, `keep_frames` and `missing_counts` make tables of them.
 """
 
-from voicerisk.biomarkers.catalogue import DEFINITION_VERSION, Marker, catalogue, catalogue_markdown, chosen
+from voicerisk.biomarkers.catalogue import (
+    DEFINITION_VERSION,
+    Marker,
+    catalogue,
+    catalogue_markdown,
+    select_markers,
+)
 from voicerisk.biomarkers.extract import (
     CallFrames,
     extract,

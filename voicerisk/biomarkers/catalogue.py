@@ -151,7 +151,7 @@ def _bounded(ms: float) -> str:
     return f"{ms:g} ms" if ms != float("inf") else "without bound (the span)"
 
 
-def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str, ...]:
+def select_markers(wanted: str | Iterable[str], preset: str = "published") -> tuple[str, ...]:
     """Return the names of a set of markers, in the order of the catalogue.
 
     Parameters
@@ -169,7 +169,7 @@ def chosen(wanted: str | Iterable[str], preset: str = "published") -> tuple[str,
 
     Examples
     --------
-    >>> len(chosen("named")), len(chosen("all"))
+    >>> len(select_markers("named")), len(select_markers("all"))
     (12, 36)
     """
     if preset not in PRESETS:

@@ -12,7 +12,7 @@ from voicerisk.audio.long_file import PreparedFile, prepare_file
 from voicerisk.audio.prepare import Prepared, Spans, prepare
 from voicerisk.audio.recording import opened, read_recording
 from voicerisk.audio.settings import AudioSettings
-from voicerisk.biomarkers.catalogue import chosen
+from voicerisk.biomarkers.catalogue import select_markers
 from voicerisk.biomarkers.settings import BiomarkerSettings
 from voicerisk.errors import BiomarkerError
 from voicerisk.types import Floats
@@ -103,7 +103,7 @@ def extract(
     >>> len(table)
     48
     """
-    names = chosen("all" if markers is None else markers, preset)
+    names = select_markers("all" if markers is None else markers, preset)
     rate = check_rate(sample_rate)
     _require_soundgen(pitch, preset)
     settings = audio or preset_audio(preset)
@@ -146,7 +146,7 @@ def extract_file(
     --------
     >>> extract_file("call.wav", markers=["rms_db"], spans=[(0.5, 9.0)])  # doctest: +SKIP
     """
-    names = chosen("all" if markers is None else markers, preset)
+    names = select_markers("all" if markers is None else markers, preset)
     _require_soundgen(pitch, preset)
     settings = audio or preset_audio(preset)
     given = None if pitch is None else np.asarray(pitch, np.float64)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicerisk.biomarkers.catalogue import chosen
+from voicerisk.biomarkers.catalogue import select_markers
 from voicerisk.errors import BiomarkerError
 
 LEVELS = ("frame", "segment", "both", "caller")
@@ -53,7 +53,7 @@ class BiomarkerSettings:
                     f"[biomarkers] set = {self.set!r} must be 'named', 'all' or a list of names."
                 )
             object.__setattr__(self, "set", tuple(self.set))
-        chosen(self.set, self.preset)
+        select_markers(self.set, self.preset)
         for key, known in (("levels", LEVELS), ("missing", MISSING)):
             value = getattr(self, key)
             if value not in known:
@@ -64,4 +64,4 @@ class BiomarkerSettings:
     @property
     def markers(self) -> tuple[str, ...]:
         """Names of the chosen markers, in the order of the catalogue."""
-        return chosen(self.set, self.preset)
+        return select_markers(self.set, self.preset)

@@ -5,7 +5,7 @@ from typing import Any
 
 from voicerisk.audio.settings import AudioSettings
 from voicerisk.audio.silence import SilenceRule
-from voicerisk.biomarkers.catalogue import chosen, markers
+from voicerisk.biomarkers.catalogue import markers, select_markers
 from voicerisk.errors import BiomarkerError
 
 REFERENCE_DBFS = -26.0  # RMS that counts as 70 dB: the nominal level of telephone speech (ITU-T P.56)
@@ -23,10 +23,10 @@ def streamable() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> sorted(set(chosen("all")) - set(streamable()))
+    >>> sorted(set(select_markers("all")) - set(streamable()))
     ['flux']
     """
-    return tuple(name for name in chosen("all") if math.isfinite(markers()[name].look_ahead_ms))
+    return tuple(name for name in select_markers("all") if math.isfinite(markers()[name].look_ahead_ms))
 
 
 def stream_markers(wanted: Any) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def stream_markers(wanted: Any) -> tuple[str, ...]:
     able = streamable()
     if wanted is None:
         return able
-    names = chosen(wanted)
+    names = select_markers(wanted)
     for name in names:
         if name not in able:
             raise BiomarkerError(

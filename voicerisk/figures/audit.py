@@ -12,17 +12,17 @@ from matplotlib.ticker import MaxNLocator
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, panels, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing
 from voicerisk.figures.wording import (
     GIVEN_SHORT,
     NO_LABELS,
+    as_text,
     inside,
     metric_name,
     need,
     number,
     ordered,
     p_value,
-    plain,
 )
 
 SHOWN = ("auroc", "auroc_call", "average_precision", "accuracy", "accuracy_frame", "brier")
@@ -112,9 +112,9 @@ def audit_ladder(
         if "lower" in rows:
             panel.hlines(y, rows["lower"], rows["upper"], color="black", linewidth=style.line_pt, zorder=2)
         if nulls and rows["null_mean"].notna().any():
-            null = Look(style.accent, "", "|", True).point(style.marker_pt * 2)
+            null = SeriesStyle(style.accent, "", "|", True).point(style.marker_pt * 2)
             panel.plot(rows["null_mean"], y, zorder=3, **null)
-        panel.plot(x, y, zorder=4, clip_on=False, **Look("black", "-", "o").point(style.marker_pt))
+        panel.plot(x, y, zorder=4, clip_on=False, **SeriesStyle("black", "-", "o").point(style.marker_pt))
         for rung in rungs.loc[leaking, "rung"]:
             panel.axhspan(
                 place[rung] - 0.5, place[rung] + 0.5, color=style.accent, alpha=0.12, linewidth=0, zorder=0
@@ -139,17 +139,19 @@ def audit_ladder(
         panel.set_axisbelow(True)
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
-    names = [labels.get(str(name), plain(name, 76)) for name in rungs["name"]]
+    names = [labels.get(str(name), as_text(name, 76)) for name in rungs["name"]]
     prefixed = [
         name if not place or name.startswith("+") else f"+ {name}" for place, name in enumerate(names)
     ]
     prefixed = ["\n".join(textwrap.wrap(name, 38, subsequent_indent="   ")) for name in prefixed]
     axes[0].set_yticks(list(place.values()), prefixed)
     axes[0].set_ylim(min(place.values()) - 0.6, 0.6)
-    entries: list[tuple[Any, str]] = [point_entry(Look("black", "-", "o"), "estimate", style)]
+    entries: list[tuple[Any, str]] = [point_entry(SeriesStyle("black", "-", "o"), "estimate", style)]
     if nulls:
         entries.append(
-            point_entry(Look(style.accent, "", "|"), "mean over permuted outcomes (grouped k-fold)", style)
+            point_entry(
+                SeriesStyle(style.accent, "", "|"), "mean over permuted outcomes (grouped k-fold)", style
+            )
         )
     if leaking.any():
         shade = Patch(facecolor=style.accent, alpha=0.25, linewidth=0)
@@ -245,7 +247,7 @@ def permutation_null(
         if len(values) < FEW_DRAWS:
             # A histogram of a handful of values looks like a distribution and is none.
             heights = stacked(values, 0.01 * float(bins[-1] - bins[0]))
-            panel.plot(values, heights, **Look(style.neutral, "", "o").point(style.marker_pt * 0.8))
+            panel.plot(values, heights, **SeriesStyle(style.neutral, "", "o").point(style.marker_pt * 0.8))
             panel.set_ylim(0, max(4, heights.max() + 2))
         else:
             panel.hist(
@@ -253,7 +255,7 @@ def permutation_null(
             )
         panel.axvline(observed[0], color=style.accent, linewidth=style.line_pt * 1.3)
         panel.axvline(values.mean(), color="black", linewidth=style.line_pt, linestyle=(0, (3, 2)))
-        panel.set_title(labels.get(kind, plain(kind)) if kind else "")
+        panel.set_title(labels.get(kind, as_text(kind)) if kind else "")
         panel.set_xlabel(
             f"{metric} over {len(values)} permutations\n"
             f"mean {number(values.mean(), 3)}, observed {number(observed[0], 3)}, {_p(p, len(values))}"
@@ -261,9 +263,9 @@ def permutation_null(
         panel.set_ylabel("permutations")
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     entries = [
-        point_entry(Look(style.neutral, "", "s"), "permuted outcomes", style),
-        line_entry(Look("black", (0, (3, 2)), ""), "their mean", style),
-        line_entry(Look(style.accent, "-", ""), "observed", style),
+        point_entry(SeriesStyle(style.neutral, "", "s"), "permuted outcomes", style),
+        line_entry(SeriesStyle("black", (0, (3, 2)), ""), "their mean", style),
+        line_entry(SeriesStyle(style.accent, "-", ""), "observed", style),
     ]
     axes[0].set_xlim(float(bins[0]), float(bins[-1]))
     legend(figure, entries)

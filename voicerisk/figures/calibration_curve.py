@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, SeriesStyle, Style, drawing, series_style
 from voicerisk.figures.wording import (
     FIXED_MODEL,
     NO_LABELS,
     PROTOCOLS,
     SAVED,
+    as_text,
     designs,
     in_figure,
+    interval_note,
     need,
     number,
     one_design,
     one_interval,
     ordered,
-    plain,
-    said_of,
     whole_group,
 )
 from voicerisk.types import Floats
@@ -227,7 +227,7 @@ def calibration(
     for column, protocol in enumerate(protocols):
         panel, below = grid[0, column], grid[1, column]
         rows = curve[curve["protocol"].astype(str) == protocol]
-        drawn = look(protocol, style, column)
+        drawn = series_style(protocol, style, column)
         panel.plot([0, 1], [0, 1], color=style.neutral, linewidth=style.thin_pt, zorder=0)
         smooth = rows[rows["layer"] == "smooth"].sort_values("p")
         panel.fill_between(
@@ -255,9 +255,9 @@ def calibration(
             groups["observed"],
             zorder=4,
             label="group of calls",
-            **Look("black", "-", "s", False).point(style.marker_pt * 0.9),
+            **SeriesStyle("black", "-", "s", False).point(style.marker_pt * 0.9),
         )
-        panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, as_text(protocol))))
         above(panel, [(text, "black") for text in [*designs(rows), *_slopes(metrics, protocol)]], style)
         for axes in (panel, below):
             axes.set_xlim(-0.02, 1.02)
@@ -274,19 +274,19 @@ def calibration(
     grid[1, 0].set_ylabel("calls")
     lettered(list(grid[0]), style)
     level = f"{100 * float(curve['level'].iloc[0]):g}%" if "level" in curve else ""
-    colour = look(protocols[0], style).colour if n == 1 else "black"
+    colour = series_style(protocols[0], style).colour if n == 1 else "black"
     entries = [
-        line_entry(Look(colour, "-", ""), f"lowess, {level} band".replace(",  ", ", "), style),
-        point_entry(Look("black", "-", "s", False), f"groups of calls, {level} interval", style),
+        line_entry(SeriesStyle(colour, "-", ""), f"lowess, {level} band".replace(",  ", ", "), style),
+        point_entry(SeriesStyle("black", "-", "s", False), f"groups of calls, {level} interval", style),
     ]
     if strip is not None:
         entries += [
-            point_entry(Look(style.positive, "-", "s"), "outcome 1 (up)", style),
-            point_entry(Look(style.negative, "-", "s", False), "outcome 0 (down)", style),
+            point_entry(SeriesStyle(style.positive, "-", "s"), "outcome 1 (up)", style),
+            point_entry(SeriesStyle(style.negative, "-", "s", False), "outcome 0 (down)", style),
         ]
     legend(figure, entries, columns=2)
     fixed = (curve["protocol"] == SAVED).all()
-    foot_note(figure, FIXED_MODEL if fixed else in_figure(said_of(curve)), style)
+    foot_note(figure, FIXED_MODEL if fixed else in_figure(interval_note(curve)), style)
     return figure
 
 

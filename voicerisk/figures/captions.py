@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from voicerisk.figures.gallery_drawings import Drawing
-from voicerisk.figures.wording import GIVEN_SCORES, SAVED, given_scores, in_units, one_interval, said_of
+from voicerisk.figures.wording import GIVEN_SCORES, SAVED, given_scores, in_units, interval_note, one_interval
 
 # What a reader must know beside the one sentence of the figure; abbreviations are spelled out here.
 NO_PARTS: Mapping[str, pd.DataFrame] = {}
@@ -102,7 +102,7 @@ def _intervals(kind: str, table: pd.DataFrame, parts: Mapping[str, pd.DataFrame]
         used = parts["metrics"][parts["metrics"]["metric"] == metric] if "metrics" in parts else table
         return given_scores(one_interval(used)) if {"method", "lower"} <= set(used) else ""
     if kind in ("calibration", "decision_curves") and "lower" in table and not _is_fixed(table):
-        return said_of(table)
+        return interval_note(table)
     if kind == "audit_ladder" and "lower" in table:
         return GIVEN_SCORES
     return given_scores(table) if {"method", "lower"} <= set(table) else ""

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import legend, line_entry, panels
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, series_style
 from voicerisk.figures.wording import NO_LABELS, name_of, need, number, ordered
 
 
@@ -122,7 +122,7 @@ def training_curves(
     )
     keys = table[["model", "protocol"]].drop_duplicates().astype(str).to_records(index=False).tolist()
     figure, axes = panels(len(keys), style, width_mm, panel_mm=65.0, ratio=0.75, extra_mm=10.0)
-    taught, held = look("train", style, 0), look("held", style, 1)
+    taught, held = series_style("train", style, 0), series_style("held", style, 1)
     for panel, (model, protocol) in zip(axes, keys, strict=True):
         mine = table[(table["model"].astype(str) == model) & (table["protocol"].astype(str) == protocol)]
         for _, rows in mine.groupby("repeat", sort=True):
@@ -138,9 +138,9 @@ def training_curves(
         panel.set_ylim(bottom=0)
         panel.set_title(f"{name_of(model, labels)}, {name_of(protocol, labels)}")
     entries = [
-        line_entry(Look(taught.colour, "--", ""), "rows that teach", style),
-        line_entry(Look(held.colour, "-", ""), "rows that stop training", style),
-        line_entry(Look(held.colour, "-", "o"), "epoch kept", style, marker=True),
+        line_entry(SeriesStyle(taught.colour, "--", ""), "rows that teach", style),
+        line_entry(SeriesStyle(held.colour, "-", ""), "rows that stop training", style),
+        line_entry(SeriesStyle(held.colour, "-", "o"), "epoch kept", style, marker=True),
     ]
     legend(figure, entries)
     return figure

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import above, foot_note, legend, letter, line_entry, panels, rug
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look, looks
-from voicerisk.figures.wording import NO_LABELS, name_of, need, number, ordered, p_value, plain
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, ink, series_style, series_styles
+from voicerisk.figures.wording import NO_LABELS, as_text, name_of, need, number, ordered, p_value
 
 Scales = Literal["shared", "free"]
 CONTRASTS = {"male - female": "men minus women", "female - male": "women minus men"}
@@ -257,7 +257,7 @@ def difference_curves(
             zorder=0,
         )
     shaded = Patch(facecolor=style.accent, alpha=0.3, linewidth=0)
-    names = [line_entry(look(str(table["sex"].iloc[0]), style), plain(table["sex"].iloc[0]), style)]
+    names = [line_entry(series_style(str(table["sex"].iloc[0]), style), as_text(table["sex"].iloc[0]), style)]
     figure.legends[0].remove()
     legend(figure, [*names, *_band_entries(table, _level(table), style), (shaded, "band excludes 0")])
     _note(figure, differences, style)
@@ -266,7 +266,7 @@ def difference_curves(
 
 def _tests(panel: Axes, rows: pd.DataFrame, sexes: list[str], style: Style) -> None:
     """Write EDF and P of each level above the panel, where no band can lie."""
-    shown = looks(sexes, style)
+    shown = series_styles(sexes, style)
     said: list[tuple[str, str]] = []
     for sex in sexes:
         mine = rows[rows["sex"].astype(str) == sex]
@@ -317,7 +317,7 @@ def _small_multiples(
         raise ReportError("curves: no estimate is finite, so there is nothing to draw.")
     markers = ordered(table["marker"])
     sexes = ordered(table["sex"])
-    shown = looks(sexes, style)
+    shown = series_styles(sexes, style)
     figure, axes = panels(
         len(markers), style, width_mm, columns=columns, ratio=0.82, sharey=(scales == "shared"), extra_mm=12.0
     )
@@ -355,12 +355,12 @@ def _small_multiples(
         for panel, marker in zip(axes, markers, strict=True):
             panel.set_ylim(_limits(table[table["marker"].astype(str) == marker], observed))
     figure.supylabel(y_label, fontsize=style.font_pt)
-    entries = [line_entry(shown[sex], plain(SEX_NAMES.get(sex, sex)), style) for sex in sexes]
+    entries = [line_entry(shown[sex], as_text(SEX_NAMES.get(sex, sex)), style) for sex in sexes]
     legend(figure, entries + _band_entries(table, level, style))
     return figure
 
 
-def _curve(panel: Axes, rows: pd.DataFrame, sex: str, series: Look, style: Style) -> None:
+def _curve(panel: Axes, rows: pd.DataFrame, sex: str, series: SeriesStyle, style: Style) -> None:
     if rows.empty:
         return
     if "fold" in rows:

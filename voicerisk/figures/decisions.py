@@ -10,8 +10,17 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, lettered, line_entry, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Look, Style, drawing, ink, look
-from voicerisk.figures.wording import DESIGNS, NO_LABELS, PROTOCOLS, need, number, one_design, ordered, plain
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, SeriesStyle, Style, drawing, ink, series_style
+from voicerisk.figures.wording import (
+    DESIGNS,
+    NO_LABELS,
+    PROTOCOLS,
+    as_text,
+    need,
+    number,
+    one_design,
+    ordered,
+)
 from voicerisk.types import Floats
 
 
@@ -75,7 +84,7 @@ def threshold_distribution(
     spread = "q025" in table and bool(table["q025"].notna().any())
     drawn_bootstraps = False
     for column, (panel, protocol) in enumerate(zip(panels, protocols, strict=True)):
-        drawn = look(protocol, style, column)
+        drawn = series_style(protocol, style, column)
         mine = of[protocol]
         values = np.empty(0)
         if draws is not None:
@@ -87,19 +96,23 @@ def threshold_distribution(
             drawn_bootstraps = True
         else:
             _fold_cuts(panel, mine, drawn, style)
-        panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+        panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, as_text(protocol))))
         panel.set_xlabel("cut on the call score")
     lettered(panels, style)
     panels[0].set_xlim(*_where(table, draws))
-    entries = [point_entry(Look("black", "-", "o"), "cut applied in a fold (mean of its bootstraps)", style)]
+    entries = [
+        point_entry(SeriesStyle("black", "-", "o"), "cut applied in a fold (mean of its bootstraps)", style)
+    ]
     if spread:
-        entries.append(line_entry(Look(style.neutral, "-", ""), "2.5 to 97.5% of the bootstraps", style))
+        entries.append(
+            line_entry(SeriesStyle(style.neutral, "-", ""), "2.5 to 97.5% of the bootstraps", style)
+        )
     if drawn_bootstraps:
-        entries.append(line_entry(Look("black", "--", ""), "one cut applied to all calls", style))
+        entries.append(line_entry(SeriesStyle("black", "--", ""), "one cut applied to all calls", style))
     legend(figure, entries)
     if single:
         told = [
-            f"{labels.get(name, PROTOCOLS.get(name, plain(name)))} {number(of[name]['threshold'].iloc[0])}"
+            f"{labels.get(name, PROTOCOLS.get(name, as_text(name)))} {number(of[name]['threshold'].iloc[0])}"
             for name in single
         ]
         foot_note(figure, f"One cut for all calls: {', '.join(told)}.", style)
@@ -118,7 +131,7 @@ def _where(table: pd.DataFrame, draws: pd.DataFrame | None) -> tuple[float, floa
     return max(-0.02, low - room), min(1.02, high + room)
 
 
-def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: Look, style: Style) -> None:
+def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: SeriesStyle, style: Style) -> None:
     panel.hist(
         values,
         bins=np.linspace(0, 1, 51).tolist(),
@@ -131,7 +144,7 @@ def _bootstrap_cuts(panel: Axes, values: Floats, cut: float, drawn: Look, style:
     panel.set_ylabel(f"bootstrap cuts (n = {values.size}, mean {number(cut)})")
 
 
-def _fold_cuts(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style) -> None:
+def _fold_cuts(panel: Axes, rows: pd.DataFrame, drawn: SeriesStyle, style: Style) -> None:
     rows = rows.sort_values("threshold", kind="stable").reset_index(drop=True)
     y = np.arange(len(rows))
     if "q025" in rows:
@@ -261,7 +274,7 @@ def score_dots(
                 mine["p_raw"],
                 zorder=3,
                 label=f"outcome {outcome}",
-                **look(str(outcome), style).point(style.marker_pt * 0.85),
+                **series_style(str(outcome), style).point(style.marker_pt * 0.85),
             )
         wrong = rows[rows["wrong"].astype(bool)]
         panel.plot(
@@ -277,7 +290,7 @@ def score_dots(
         )
         _name_wrong(panel, rows, wrong, names or {}, named, style)
         n = len(rows)
-        title = labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol)))
+        title = labels.get(protocol, PROTOCOLS.get(protocol, as_text(protocol)))
         design = DESIGNS.get(str(rows["design"].iloc[0]), "") if "design" in rows else ""
         says = f"{title}{', ' if design else ''}{design}: {len(wrong)} of {n} calls decided wrongly"
         room = int(0.9 * width * POINTS_PER_MM / (0.6 * style.title_pt))
@@ -287,10 +300,10 @@ def score_dots(
         panel.set_ylabel("score of the call")
     axes[-1].set_xlabel("calls, sorted by score")
     entries = [
-        point_entry(look("1", style), "outcome 1", style),
-        point_entry(look("0", style), "outcome 0", style),
-        point_entry(Look(style.accent, "", "o", False), "decided wrongly", style),
-        line_entry(Look(style.neutral, "-", ""), "cut", style),
+        point_entry(series_style("1", style), "outcome 1", style),
+        point_entry(series_style("0", style), "outcome 0", style),
+        point_entry(SeriesStyle(style.accent, "", "o", False), "decided wrongly", style),
+        line_entry(SeriesStyle(style.neutral, "-", ""), "cut", style),
     ]
     legend(figure, entries)
     lettered(axes, style)
@@ -326,7 +339,7 @@ def _name_wrong(
     covered = [(float(x), float(x), float(y)) for x, y in zip(rows.index, rows["p_raw"], strict=True)]
     for index in sorted(far, key=lambda at: (rows.at[at, "y"], -at if rows.at[at, "y"] else at)):
         call = rows.loc[index]
-        text = plain(names.get(str(call["call_id"]), str(call["call_id"])), 22)
+        text = as_text(names.get(str(call["call_id"]), str(call["call_id"])), 22)
         side = 1 if call["y"] == 1 else -1
         if (side > 0 and index > 0.9 * n) or (side < 0 and index < 0.1 * n):
             side = -side

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels, unit_limits
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, ink, series_style
 from voicerisk.figures.wording import (
     DESIGNS,
     NO_LABELS,
     PROTOCOLS,
+    as_text,
     given_scores,
     in_figure,
     inside,
@@ -22,7 +23,6 @@ from voicerisk.figures.wording import (
     need,
     one_interval,
     ordered,
-    plain,
     sizes_said,
     whole_group,
 )
@@ -226,7 +226,7 @@ def _panels(
             rows = here[here["series"] == name]
             if rows.empty:
                 continue
-            drawn = look(name, style, position)
+            drawn = series_style(name, style, position)
             (_roc_lines if kind == "roc" else _pr_lines)(panel, rows, drawn, style, name)
             note = _note(metrics, metric, name, str(rows["model"].iloc[0]), design)
             notes += [(note, ink(drawn.colour))] if note else []
@@ -242,7 +242,7 @@ def _panels(
             panel.set_ylabel("precision (positive predictive value)")
         unit_limits(panel)
         panel.set_aspect("equal")
-        panel.set_title(DESIGNS.get(design, plain(design)))
+        panel.set_title(DESIGNS.get(design, as_text(design)))
         written.append(notes)
     most = max(map(len, written))
     for panel, notes in zip(axes, written, strict=True):
@@ -252,7 +252,9 @@ def _panels(
     legend(
         figure,
         [
-            line_entry(look(name, style, i), labels.get(name, PROTOCOLS.get(name, plain(name))), style)
+            line_entry(
+                series_style(name, style, i), labels.get(name, PROTOCOLS.get(name, as_text(name))), style
+            )
             for i, name in enumerate(series)
         ],
     )
@@ -271,7 +273,7 @@ def _series(table: pd.DataFrame) -> pd.Series:
     return protocol + ", " + model if several else protocol
 
 
-def _roc_lines(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style, name: str) -> None:
+def _roc_lines(panel: Axes, rows: pd.DataFrame, drawn: SeriesStyle, style: Style, name: str) -> None:
     repeats = [one for _, one in rows.groupby("repeat", sort=False, dropna=False)]
     if len(repeats) == 1:
         x, y = (repeats[0][name].to_numpy(float) for name in ("false_positive_rate", "sensitivity"))
@@ -303,7 +305,7 @@ def _at(one: pd.DataFrame, x: np.ndarray) -> np.ndarray:
     return np.where(share <= 1e-9, high[left], high[left] + share * (low[right] - high[left]))
 
 
-def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn: Look, style: Style, name: str) -> None:
+def _pr_lines(panel: Axes, rows: pd.DataFrame, drawn: SeriesStyle, style: Style, name: str) -> None:
     repeats = [one for _, one in rows.groupby("repeat", sort=False, dropna=False)]
     grid = np.linspace(0, 1, 201)[1:]
     steps = []

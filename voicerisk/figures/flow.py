@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing
-from voicerisk.figures.wording import NO_LABELS, UNIT_NOUNS, need, plain
+from voicerisk.figures.wording import NO_LABELS, UNIT_NOUNS, as_text, need
 
 MARGIN, GAP, BETWEEN = 1.0, 4.5, 12.0  # mm: page edge, around an arrow, between the columns
 
@@ -174,12 +174,15 @@ def _stages(flow: pd.DataFrame, labels: Mapping[str, str], characters: int) -> l
             left += textwrap.wrap(text, characters, subsequent_indent="   ")
         stages.append(
             _Stage(
-                [plain(text) for text in textwrap.wrap(labels.get(step, _capital(step)), characters) or [""]],
+                [
+                    as_text(text)
+                    for text in textwrap.wrap(labels.get(step, _capital(step)), characters) or [""]
+                ],
                 [
                     _amount(_count(n), str(unit))
                     for n, unit in zip(last["remaining"], last["unit"], strict=True)
                 ],
-                ["Left out", *[plain(text) for text in left]] if left else [],
+                ["Left out", *[as_text(text) for text in left]] if left else [],
             )
         )
     return stages
@@ -201,7 +204,7 @@ def _count(value: object) -> int:
 
 def _amount(n: int, unit: str) -> str:
     noun = UNIT_NOUNS.get(unit, unit)
-    return plain(f"{_number(n)} {noun[:-1] if n == 1 and noun.endswith('s') else noun}")
+    return as_text(f"{_number(n)} {noun[:-1] if n == 1 and noun.endswith('s') else noun}")
 
 
 def _number(n: int) -> str:
@@ -227,7 +230,7 @@ def _group_boxes(
     for name, centre in zip(names, centres, strict=True):
         rows = groups[groups["group"].astype(str) == name]
         title = [
-            plain(text) for text in textwrap.wrap(labels.get(name, _capital(name)), page.characters(each))
+            as_text(text) for text in textwrap.wrap(labels.get(name, _capital(name)), page.characters(each))
         ]
         lines = title + [
             _amount(_count(n), str(unit)) for n, unit in zip(rows["n"], rows["unit"], strict=True)

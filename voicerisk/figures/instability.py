@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import legend, line_entry, panels, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, series_style
 from voicerisk.figures.wording import NO_LABELS, need
 
 
@@ -48,7 +48,7 @@ def instability(
     """
     need(table, ["risk", "q025", "q975", "mape"], "instability")
     figure, (left, right) = panels(2, style, width_mm, panel_mm=60.0, ratio=0.9, extra_mm=8.0)
-    drawn = look("nested", style)
+    drawn = series_style("nested", style)
     left.plot([0, 1], [0, 1], color="black", linewidth=style.thin_pt, linestyle="--")
     left.vlines(table["risk"], table["q025"], table["q975"], color=style.neutral, linewidth=style.thin_pt)
     left.plot(table["risk"], table["mean"], **drawn.point(style.marker_pt * 0.6))
@@ -65,8 +65,10 @@ def instability(
         figure,
         [
             point_entry(drawn, "a call (left: mean of the models)", style),
-            line_entry(Look(style.neutral, "-", ""), "95% of the models", style),
-            line_entry(Look(drawn.colour, ":", ""), f"mean of all calls, {table['mape'].mean():.2f}", style),
+            line_entry(SeriesStyle(style.neutral, "-", ""), "95% of the models", style),
+            line_entry(
+                SeriesStyle(drawn.colour, ":", ""), f"mean of all calls, {table['mape'].mean():.2f}", style
+            ),
         ],
     )
     return figure

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from voicerisk.errors import ReportError
-from voicerisk.figures.style import MM_PER_INCH, Look, Style
+from voicerisk.figures.style import MM_PER_INCH, SeriesStyle, Style
 
 
 class ShownFigure(Figure):
@@ -138,7 +138,7 @@ def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:
     return places
 
 
-def line_entry(series: Look, label: str, style: Style, marker: bool = False) -> tuple[Line2D, str]:
+def line_entry(series: SeriesStyle, label: str, style: Style, marker: bool = False) -> tuple[Line2D, str]:
     """Return a legend entry that shows the line of a series (and its marker)."""
     return (
         Line2D(
@@ -155,7 +155,7 @@ def line_entry(series: Look, label: str, style: Style, marker: bool = False) -> 
     )
 
 
-def point_entry(series: Look, label: str, style: Style) -> tuple[Line2D, str]:
+def point_entry(series: SeriesStyle, label: str, style: Style) -> tuple[Line2D, str]:
     """Return a legend entry that shows the marker of a series."""
     return Line2D([], [], **series.point(style.marker_pt)), label
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import new_figure
 from voicerisk.figures.style import DEFAULT, Style, drawing
-from voicerisk.figures.wording import NO_LABELS, PROTOCOLS, name_of, need, number, only, ordered, plain
+from voicerisk.figures.wording import NO_LABELS, PROTOCOLS, as_text, name_of, need, number, only, ordered
 from voicerisk.types import Floats
 
 GAP_S = 0.05  # frames farther apart than this are not joined (the usual hop is 0.02 s)
@@ -181,7 +181,7 @@ def listening(
     wave.set_ylim(-1.1 * most, 1.1 * most)
     _side(wave, "waveform", style)
     if title:
-        wave.set_title(plain(title, 80))
+        wave.set_title(as_text(title, 80))
     if spectrogram is not None:
         _spectrogram(
             next(rest), need(spectrogram, ["time_s", "frequency_hz", "level_db"], "spectrogram"), style
@@ -201,7 +201,7 @@ def listening(
         _scores(panel, need(scores, ["time_s", "p_raw"], "scores"), style)
         if "protocol" in scores:
             protocol = str(scores["protocol"].iloc[0])
-            name = PROTOCOLS.get(protocol, plain(protocol))
+            name = PROTOCOLS.get(protocol, as_text(protocol))
             of = axes[-2] if contributions is not None else panel
             of.set_title(
                 f"{name}, out-of-fold: the model fitted without this caller, not the saved one",
@@ -270,7 +270,7 @@ def _spans(axes: Sequence[Axes], spans: pd.DataFrame, style: Style) -> None:
             panel.axvspan(start, end, color=style.sequence[5], alpha=strength, linewidth=0, zorder=0)
         if text.strip():
             wave.annotate(
-                plain(text, 18),
+                as_text(text, 18),
                 (start, 0.97),
                 xycoords=("data", "axes fraction"),
                 xytext=(1, 0),

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import foot_note, lettered, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing, look
-from voicerisk.figures.wording import NO_LABELS, name_of, need, ordered, plain
+from voicerisk.figures.style import DEFAULT, POINTS_PER_MM, Style, drawing, series_style
+from voicerisk.figures.wording import NO_LABELS, as_text, name_of, need, ordered
 
 NARROWEST_MM = 32.0  # of a panel, at 6 points
 
@@ -132,7 +132,7 @@ def missing_values(
         entries = []
         for position, level in enumerate(levels):
             mine = rows[rows["level_name"].astype(str) == level]
-            drawn = look(level.removeprefix("outcome "), style, position)
+            drawn = series_style(level.removeprefix("outcome "), style, position)
             offset = 0.0 if len(levels) == 1 else 0.2 - 0.4 * position / (len(levels) - 1)
             at = np.array([y[marker] for marker in mine["marker"]]) + offset
             n = f" (n = {int(mine['n'].iloc[0]):,})".replace(",", "\u2009") if "n" in mine else ""
@@ -143,7 +143,7 @@ def missing_values(
                 clip_on=False,
                 **drawn.point(style.marker_pt * 0.9),
             )
-            entries.append(point_entry(drawn, plain(name) + n, style))
+            entries.append(point_entry(drawn, as_text(name) + n, style))
         panel.grid(color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
         panel.set_axisbelow(True)
         panel.set_xlabel("missing (%)")

@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voicerisk.figures.layout import above, foot_note, legend, lettered, line_entry, panels
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, series_style
 from voicerisk.figures.wording import (
     NO_LABELS,
     PROTOCOLS,
+    as_text,
     designs,
     in_figure,
+    interval_note,
     need,
     number,
     only,
     ordered,
-    plain,
-    said_of,
 )
 
 # Strategy of the table -> what the second panel calls it.
@@ -91,7 +91,7 @@ def decision_curves(
     for position, (panel, protocol) in enumerate(zip(axes, protocols, strict=True)):
         rows = table[table["protocol"] == protocol].sort_values("threshold")
         model = rows[rows["strategy"] == "model"]
-        drawn = look(protocol, style, position)
+        drawn = series_style(protocol, style, position)
         everybody = rows[rows["strategy"] == "all"]
         panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
         panel.plot(
@@ -142,28 +142,28 @@ def decision_curves(
         if differ:
             _differences(every[2 * position + 1], rows, drawn.colour, style)
         if protocol != "model":
-            panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, plain(protocol))))
+            panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, as_text(protocol))))
         above(panel, [(text, "black") for text in designs(rows)], style)
     entries: list[tuple[Any, str]] = []
     for position, name in enumerate(protocols):
-        solid = Look(look(name, style, position).colour, "-", "")
-        entries.append(line_entry(solid, "model" if name == "model" else f"model, {plain(name)}", style))
+        solid = SeriesStyle(series_style(name, style, position).colour, "-", "")
+        entries.append(line_entry(solid, "model" if name == "model" else f"model, {as_text(name)}", style))
     entries += [
-        line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
-        line_entry(Look("black", "-", ""), "act on none", style),
+        line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
+        line_entry(SeriesStyle("black", "-", ""), "act on none", style),
     ]
     if differ:
-        entries.append(line_entry(Look(style.neutral, (0, (4, 1.6)), ""), "b: model minus all", style))
-        entries.append(line_entry(Look("black", (0, (1, 1)), ""), "b: model minus none", style))
+        entries.append(line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "b: model minus all", style))
+        entries.append(line_entry(SeriesStyle("black", (0, (1, 1)), ""), "b: model minus none", style))
     if relevant is not None:
         grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
         entries.append((grey, "nobody would act on"))
     if (table["strategy"] == "maximum").any():
-        entries.append(line_entry(Look(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
+        entries.append(line_entry(SeriesStyle(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
     legend(figure, entries)
     lettered(every, style)
     if "lower" in table and table["lower"].notna().any():
-        foot_note(figure, in_figure(said_of(table)), style)
+        foot_note(figure, in_figure(interval_note(table)), style)
     return figure
 
 

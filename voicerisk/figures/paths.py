@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, letter, lettered, line_entry, new_figure, panels, spread
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, look
-from voicerisk.figures.wording import NO_LABELS, name_of, need, only, ordered, plain
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, ink, series_style
+from voicerisk.figures.wording import NO_LABELS, as_text, name_of, need, only, ordered
 
 BESIDE_MM = 130.0  # from here on two panels stand side by side, at 6 points
 PATH_COLUMNS = ("lambda", "deviance", "se", "n_nonzero", "lambda_min", "lambda_1se")
@@ -115,7 +115,7 @@ def lasso_path(
                     -np.log10(value), color="black", linestyle=line, linewidth=style.line_pt * 0.8, zorder=1
                 )
     entries = [
-        line_entry(Look("black", line, ""), f"{name} = {value:.3g}", style)
+        line_entry(SeriesStyle("black", line, ""), f"{name} = {value:.3g}", style)
         for name, value, line in (("\u03bb min", lambda_min, "-"), ("\u03bb 1 SE", lambda_1se, (0, (3, 2))))
         if value is not None
     ]
@@ -140,7 +140,7 @@ def _coefficients(
     for term in coefficients.columns:
         values = coefficients[term].to_numpy(float)
         if term in top[: len(style.sequence)]:
-            series = look(f"term {term}", style, top.index(term))
+            series = series_style(f"term {term}", style, top.index(term))
             panel.plot(
                 x,
                 values,
@@ -183,7 +183,7 @@ def _without_unit(label: str, longest: int) -> str:
     """Return a marker's name: on standardised values its unit says nothing."""
     at = label.rfind(" (")
     name = label[:at] if at > 0 and label.endswith(")") else label
-    return plain(name, longest) if len(name) > longest else name
+    return as_text(name, longest) if len(name) > longest else name
 
 
 @drawing
@@ -240,7 +240,7 @@ def risk_path(
             rows = table[(table["protocol"] == protocol) & (table["series"] == name)]
             if rows.empty:
                 continue
-            drawn = look(f"series {name}", style, position)
+            drawn = series_style(f"series {name}", style, position)
             if "fold" in rows and rows["fold"].nunique() > 1:
                 for _, fold in rows.groupby("fold", sort=False):
                     one = fold.sort_values("step")
@@ -293,7 +293,9 @@ def risk_path(
                 entries = [
                     (
                         line_entry(
-                            Look(style.accent, "-", ""), "mstop chosen in a fold (height: how often)", style
+                            SeriesStyle(style.accent, "-", ""),
+                            "mstop chosen in a fold (height: how often)",
+                            style,
                         )
                     )
                 ]
@@ -302,10 +304,10 @@ def risk_path(
         panel.set_ylabel("mean deviance")
         if protocol:
             panel.set_title(
-                plain(f"{protocol} protocol" if protocol in ("published", "nested") else protocol)
+                as_text(f"{protocol} protocol" if protocol in ("published", "nested") else protocol)
             )
     named = [
-        line_entry(look(f"series {name}", style, position), name_of(name, labels), style)
+        line_entry(series_style(f"series {name}", style, position), name_of(name, labels), style)
         for position, name in enumerate(series)
         if len(series) > 1 or name != "deviance"
     ]

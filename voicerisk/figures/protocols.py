@@ -12,7 +12,7 @@ from voicerisk.callers.schema import RIVAL
 from voicerisk.errors import ReportError
 from voicerisk.figures.differences import auroc_gap
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, ink, looks
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, ink, series_styles
 from voicerisk.figures.wording import (
     DESIGNS,
     NO_LABELS,
@@ -20,6 +20,7 @@ from voicerisk.figures.wording import (
     PROTOCOLS,
     RIVALS,
     UNITS,
+    as_text,
     given_scores,
     in_figure,
     inside,
@@ -29,7 +30,6 @@ from voicerisk.figures.wording import (
     number,
     one_interval,
     ordered,
-    plain,
     sizes_said,
     whole_group,
 )
@@ -110,7 +110,7 @@ def protocols_compared(
     width = width_mm or style.two_columns_mm
     line = (style.small_pt * 1.5 * len(protocols) + 4) / 72 * 25.4
     figure = new_figure(width, 24.0 + line * (len(rows) + 0.6 * (len({design for design, _ in rows}) - 1)))
-    drawn_as = looks(protocols, style)
+    drawn_as = series_styles(protocols, style)
     axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
     places = _places(rows)
     for panel, metric in zip(axes, names, strict=True):
@@ -175,7 +175,7 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _protocol_name(name: str) -> str:
     base = name.removesuffix(TURNED)
-    return (PROTOCOLS | RIVALS).get(base, plain(base)) + name[len(base) :]
+    return (PROTOCOLS | RIVALS).get(base, as_text(base)) + name[len(base) :]
 
 
 def _place_of(series: str) -> tuple[bool, ...]:
@@ -193,7 +193,7 @@ def _places(rows: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
     return places
 
 
-def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn: Look, style: Style) -> None:
+def _mark(panel: Axes, row: pd.DataFrame, y: float, drawn: SeriesStyle, style: Style) -> None:
     if row.empty or pd.isna(row["estimate"].iloc[0]):
         return
     if len(row) > 1:
@@ -245,7 +245,7 @@ def _row_names(
     panel: Axes, places: Mapping[tuple[str, str], float], labels: Mapping[str, str], style: Style
 ) -> None:
     panel.set_yticks(
-        list(places.values()), [labels.get(unit, UNITS.get(unit, plain(unit))) for _, unit in places]
+        list(places.values()), [labels.get(unit, UNITS.get(unit, as_text(unit))) for _, unit in places]
     )
     seen: set[str] = set()
     for (design, _), y in places.items():

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import legend, lettered, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, look
-from voicerisk.figures.wording import NO_LABELS, name_of, need, ordered, plain
+from voicerisk.figures.style import DEFAULT, Style, drawing, series_style
+from voicerisk.figures.wording import NO_LABELS, as_text, name_of, need, ordered
 
 
 def selection_table(
@@ -109,7 +109,7 @@ def selection_frequencies(
     for panel, stage in zip(axes, stages, strict=True):
         for position, protocol in enumerate(protocols):
             mine = rows[(rows["stage"] == stage) & (rows["protocol"] == protocol)]
-            series = look(protocol or "all", style, position)
+            series = series_style(protocol or "all", style, position)
             offset = 0.0 if len(protocols) == 1 else 0.16 - 0.32 * position / (len(protocols) - 1)
             at = np.array([y[marker] for marker in mine["marker"]]) + offset
             panel.hlines(at, 0, mine["frequency"], color=series.colour, linewidth=style.thin_pt, alpha=0.6)
@@ -128,12 +128,15 @@ def selection_frequencies(
         panel.grid(axis="x", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
         panel.set_axisbelow(True)
         if stage:
-            panel.set_title(plain(stage))
+            panel.set_title(as_text(stage))
     axes[0].set_yticks(range(len(order)), [name_of(marker, labels, 34) for marker in order])
     lettered(axes, style)
     if len(protocols) > 1:
         legend(
             figure,
-            [point_entry(look(name, style, i), plain(name), style) for i, name in enumerate(protocols)],
+            [
+                point_entry(series_style(name, style, i), as_text(name), style)
+                for i, name in enumerate(protocols)
+            ],
         )
     return figure

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from voicerisk.figures.layout import legend, line_entry, panels
-from voicerisk.figures.style import DEFAULT, Look, Style, drawing, look
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, series_style
 from voicerisk.figures.wording import NO_LABELS, need
 
 
@@ -48,8 +48,8 @@ def settling(
     """
     need(table, ["seconds", "median_change", "q90_change", "within_call_sd", "same_decision"], "settling")
     figure, (left, right) = panels(2, style, width_mm, panel_mm=60.0, ratio=0.8, extra_mm=8.0)
-    drawn = look("nested", style)
-    spread = Look(style.neutral, (0, (4, 1.6)), "s")
+    drawn = series_style("nested", style)
+    spread = SeriesStyle(style.neutral, (0, (4, 1.6)), "s")
     seconds = table["seconds"]
     for column, dashes in (("median_change", "-"), ("q90_change", ":")):
         left.plot(
@@ -76,8 +76,8 @@ def settling(
     legend(
         figure,
         [
-            line_entry(Look(drawn.colour, "-", "o"), "from the rest of the call, median", style),
-            line_entry(Look(drawn.colour, ":", "o"), "from the rest, 9 calls in 10 below", style),
+            line_entry(SeriesStyle(drawn.colour, "-", "o"), "from the rest of the call, median", style),
+            line_entry(SeriesStyle(drawn.colour, ":", "o"), "from the rest, 9 calls in 10 below", style),
             line_entry(spread, "standard deviation of stretches in a call", style),
         ],
     )

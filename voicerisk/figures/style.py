@@ -235,7 +235,7 @@ def drawing(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SeriesStyle:
     """What tells one series from another: colour, line style, marker, and whether the marker is filled."""
 
     colour: str
@@ -279,25 +279,25 @@ LINES: tuple[Any, ...] = ("-", (0, (4, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2,
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def look(name: str, style: Style, position: int = 0) -> Look:
+def series_style(name: str, style: Style, position: int = 0) -> SeriesStyle:
     """Return how a series is drawn: fixed for sexes, protocols and outcomes, else by its position."""
     fixed = {
-        "female": Look(style.female, LINES[0], "o"),
-        "male": Look(style.male, LINES[1], "s", filled=False),
-        "men minus women": Look(style.positive, LINES[0], "o"),
-        "women minus men": Look(style.positive, LINES[0], "o"),
-        "published": Look(style.published, LINES[1], "D", filled=False),
-        "nested": Look(style.nested, LINES[0], "o"),
-        NO_VOICE: Look(style.neutral, LINES[2], "X"),
-        "1": Look(style.positive, LINES[0], "^"),
-        "0": Look(style.negative, LINES[1], "o", filled=False),
+        "female": SeriesStyle(style.female, LINES[0], "o"),
+        "male": SeriesStyle(style.male, LINES[1], "s", filled=False),
+        "men minus women": SeriesStyle(style.positive, LINES[0], "o"),
+        "women minus men": SeriesStyle(style.positive, LINES[0], "o"),
+        "published": SeriesStyle(style.published, LINES[1], "D", filled=False),
+        "nested": SeriesStyle(style.nested, LINES[0], "o"),
+        NO_VOICE: SeriesStyle(style.neutral, LINES[2], "X"),
+        "1": SeriesStyle(style.positive, LINES[0], "^"),
+        "0": SeriesStyle(style.negative, LINES[1], "o", filled=False),
     }
     if name in fixed:
         return fixed[name]
     return _by_position(style, position)
 
 
-def looks(names: Sequence[str], style: Style) -> dict[str, Look]:
+def series_styles(names: Sequence[str], style: Style) -> dict[str, SeriesStyle]:
     """Return how several series are drawn side by side, no two alike.
 
     Parameters
@@ -308,17 +308,17 @@ def looks(names: Sequence[str], style: Style) -> dict[str, Look]:
 
     Examples
     --------
-    >>> shown = looks(["X", "female", "male"], DEFAULT)
+    >>> shown = series_styles(["X", "female", "male"], DEFAULT)
     >>> len({(one.colour, str(one.line)) for one in shown.values()})
     3
     """
-    found: dict[str, Look] = {}
-    known = [name for name in names if look(name, style, 0) == look(name, style, 1)]
-    taken = [look(name, style) for name in known]
+    found: dict[str, SeriesStyle] = {}
+    known = [name for name in names if series_style(name, style, 0) == series_style(name, style, 1)]
+    taken = [series_style(name, style) for name in known]
     position = 0
     for name in names:
         if name in known:
-            found[name] = look(name, style)
+            found[name] = series_style(name, style)
             continue
         free = [n for n in range(position, position + 64) if _is_apart(_by_position(style, n), taken)]
         position = free[0] if free else position
@@ -327,16 +327,16 @@ def looks(names: Sequence[str], style: Style) -> dict[str, Look]:
     return found
 
 
-def _is_apart(one: Look, others: Sequence[Look]) -> bool:
+def _is_apart(one: SeriesStyle, others: Sequence[SeriesStyle]) -> bool:
     """Whether neither colour nor mark is one of the others': hues alone can be too near."""
     marks = [(other.marker, other.filled) for other in others]
     return one.colour not in [other.colour for other in others] and (one.marker, one.filled) not in marks
 
 
-def _by_position(style: Style, position: int) -> Look:
+def _by_position(style: Style, position: int) -> SeriesStyle:
     # With more series than colours the second round has other lines and marks.
     turn = position // len(style.sequence)
-    return Look(
+    return SeriesStyle(
         style.sequence[position % len(style.sequence)],
         LINES[(position + turn) % len(LINES)],
         MARKERS[(position + turn) % len(MARKERS)],

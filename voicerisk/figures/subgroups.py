@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, ink, look
+from voicerisk.figures.style import DEFAULT, Style, drawing, ink, series_style
 from voicerisk.figures.wording import (
     NO_LABELS,
     PERCENTILE,
     PROTOCOLS,
+    as_text,
     given_scores,
     in_figure,
     inside,
@@ -19,7 +20,6 @@ from voicerisk.figures.wording import (
     need,
     one_interval,
     ordered,
-    plain,
 )
 
 SHOWN = ("auroc", "sensitivity", "specificity")
@@ -109,7 +109,7 @@ def subgroup_forest(
     axes = list(figure.subplots(1, len(names), sharey=True, squeeze=False)[0])
     for panel, metric in zip(axes, names, strict=True):
         for position, protocol in enumerate(protocols):
-            drawn = look(protocol, style, position)
+            drawn = series_style(protocol, style, position)
             offset = 0.0 if len(protocols) == 1 else 0.2 - 0.4 * position / (len(protocols) - 1)
             rows = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
             for row in rows.to_dict("records"):
@@ -148,7 +148,9 @@ def subgroup_forest(
     legend(
         figure,
         [
-            point_entry(look(name, style, i), labels.get(name, PROTOCOLS.get(name, plain(name))), style)
+            point_entry(
+                series_style(name, style, i), labels.get(name, PROTOCOLS.get(name, as_text(name))), style
+            )
             for i, name in enumerate(protocols)
         ],
     )
@@ -162,4 +164,4 @@ def _row_name(group: str, table: pd.DataFrame, labels: Mapping[str, str]) -> str
     column, _, value = group.partition("=")
     name = labels.get(group, f"{column}: {value}" if value else "all callers")
     counts = f"{int(row['n'])} calls, {int(row['n_events'])} positive, {int(row['n_callers'])} callers"
-    return f"{plain(name, 30)}\n{counts}"
+    return f"{as_text(name, 30)}\n{counts}"

@@ -59,7 +59,7 @@ MINUS = "\u2212"
 MISSING = "–"
 
 
-def plain(value: object, longest: int | None = None) -> str:
+def as_text(value: object, longest: int | None = None) -> str:
     r"""Return a value as literal text for matplotlib.
 
     Dollar signs are escaped so that nothing is read as mathematics, control characters become spaces, and
@@ -67,9 +67,9 @@ def plain(value: object, longest: int | None = None) -> str:
 
     Examples
     --------
-    >>> plain("call_$1$")
+    >>> as_text("call_$1$")
     'call_\\$1\\$'
-    >>> plain("a very long name", longest=7)
+    >>> as_text("a very long name", longest=7)
     'a very\u2026'
     """
     text = "".join(" " if category(c)[0] == "C" or category(c) in ("Zl", "Zp") else c for c in str(value))
@@ -80,7 +80,7 @@ def plain(value: object, longest: int | None = None) -> str:
 
 def name_of(key: object, names: Mapping[str, str], longest: int | None = None) -> str:
     """Return the label of a marker (or other key) as literal text; the key itself where there is none."""
-    return plain(names.get(str(key), str(key)), longest)
+    return as_text(names.get(str(key), str(key)), longest)
 
 
 def ordered(values: Iterable[object]) -> list[str]:
@@ -194,7 +194,7 @@ def in_units(text: str, labels: Mapping[str, str]) -> str:
 def metric_name(metric: str) -> str:
     """Return a metric's display name; `_auto` means that the direction was chosen from the same scores."""
     base = metric.removesuffix("_auto")
-    name = METRICS.get(base, plain(base))
+    name = METRICS.get(base, as_text(base))
     return f"{name}, automatic direction" if base != metric else name
 
 
@@ -236,7 +236,7 @@ def given_scores(table: pd.DataFrame) -> str:
     fixed = "design" in table and table["design"].eq("external").all()
     if fixed:
         return FIXED_MODEL
-    return WIDER if methods.eq(WIDENED).any() else said_of(table)
+    return WIDER if methods.eq(WIDENED).any() else interval_note(table)
 
 
 def sizes_said(metrics: pd.DataFrame) -> str:
@@ -262,7 +262,7 @@ def sizes_said(metrics: pd.DataFrame) -> str:
     return f"{row['n']:.0f} calls, {row['n_events']:.0f} with the outcome, of {row['n_callers']:.0f} callers."
 
 
-def said_of(table: pd.DataFrame) -> str:
+def interval_note(table: pd.DataFrame) -> str:
     """Return what intervals given the scores leave out: of models of several classes, or of one outcome.
 
     Curves of a class have a column `class`; metrics always have one, which of one outcome is 1.
@@ -301,7 +301,9 @@ def one_design(predictions: pd.DataFrame) -> pd.DataFrame:
 def designs(rows: pd.DataFrame) -> list[str]:
     """Return what the designs of some rows are called in a figure; none where the table does not say."""
     return (
-        [DESIGNS.get(str(name), plain(name)) for name in rows["design"].unique()] if "design" in rows else []
+        [DESIGNS.get(str(name), as_text(name)) for name in rows["design"].unique()]
+        if "design" in rows
+        else []
     )
 
 

@@ -13,14 +13,14 @@ from voicerisk.errors import StudyError
 from voicerisk.intake.decoding import decoded
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Turn settings into values that JSON knows; the order of keys is the order of fields."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, Path):
         return value.as_posix()
     return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge.found import look, misfit, numbers, oldest, rpy2_pin
+from voicerisk.rbridge.found import find_r, misfit, numbers, oldest, rpy2_pin
 
 if TYPE_CHECKING:
     from voicerisk.rbridge.worker import Worker
@@ -79,7 +79,7 @@ def _look(needed: Sequence[str], optional: Sequence[str], tiny: bool, time_limit
     from voicerisk.rbridge.worker import Worker
 
     try:
-        found = look()
+        found = find_r()
     except RBridgeError as failure:
         return [Check("R", False, True, str(failure))]
     lines = [Check("R", True, True, f"{found.r_version} in {found.r_home}")]

@@ -135,7 +135,7 @@ def misfit(r: str, rpy2: str) -> str | None:
     return None
 
 
-def look() -> Found:
+def find_r() -> Found:
     """Return what is installed, without judging it."""
     home = r_home()
     return Found(home, r_version(home), rpy2_version())
@@ -149,7 +149,7 @@ def require() -> Found:
     RBridgeError
         R missing, rpy2 missing, or the two do not fit; the message holds the exact pin.
     """
-    found = look()
+    found = find_r()
     if found.rpy2_version is None:
         raise RBridgeError(
             f"rpy2-rinterface is not installed; for the R {found.r_version} found here run: "

@@ -65,7 +65,7 @@ def standardise(X: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return centre, scale
 
 
-def earlier_twins(Z: Floats) -> NDArray[np.intp]:
+def earlier_duplicates(Z: Floats) -> NDArray[np.intp]:
     """Return for each column the position of the first column with the same values, -1 if it is itself."""
     first: dict[bytes, int] = {}
     # Adding 0.0 turns -0.0 into 0.0, so that equal columns have equal bytes.
@@ -139,7 +139,7 @@ def fit_path(
     if not 0.0 < prevalence < 1.0:
         raise ScreeningError(f"The Lasso needs both outcomes, but all {len(y)} rows have outcome {y[0]:.0f}.")
     centre, scale = standardise(X, weights)
-    twin_of = np.where(scale > 0.0, earlier_twins(X), -1)
+    twin_of = np.where(scale > 0.0, earlier_duplicates(X), -1)
     used = np.flatnonzero((scale > 0.0) & (twin_of < 0))
     Z = (X[:, used] - centre[used]) / scale[used]
     start = largest_lambda(Z, y, weights)

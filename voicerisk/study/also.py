@@ -25,7 +25,7 @@ from voicerisk.models.calls.model import COMMON
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction.calls import call_fingerprints, extract_calls, read_marker_table
@@ -94,7 +94,7 @@ def score_also(stages: StudyStages, tables: ModelTables, chosen: tuple[str, ...]
         lambda move: extract_middle(study, middle, folder, stages.jobs, move),
     )
     mark = fingerprint(
-        frames=mark, nested=stages.marks["nested"], cohort=plain(study.cohort), code=code_of(write_middle)
+        frames=mark, nested=stages.marks["nested"], cohort=as_json(study.cohort), code=code_of(write_middle)
     )
     stages.run(
         "also",

@@ -10,7 +10,7 @@ import pandas as pd
 from voicerisk.biomarkers import DEFINITION_VERSION
 from voicerisk.errors import StudyError
 from voicerisk.models import AdditiveModel
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
@@ -60,7 +60,7 @@ def same_markers(scorer: AdditiveModel, study: Study, model: Path) -> None:
             f"[biomarkers] preset = {study.biomarkers.preset}; set the same."
         )
     learned: Mapping[str, Any] = scorer.notes.get("audio") or {}
-    own = plain(study.audio)
+    own = as_json(study.audio)
     for key in SAME_AUDIO:
         if key in learned and learned[key] != own[key]:
             raise StudyError(

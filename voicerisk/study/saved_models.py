@@ -22,7 +22,7 @@ from voicerisk.models.boosting.effects import (
 from voicerisk.models.calls.additive import additive_model, call_effects
 from voicerisk.models.calls.model import CallModel
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.report.decision import validated
 from voicerisk.study.design import ModelTables
@@ -188,7 +188,7 @@ def _notes(study: Study, tables: ModelTables, protocol: str) -> dict[str, Any]:
         "events": int(calls["y"].sum()),
         "callers": int(calls["caller_id"].nunique()),
         SHORTEST_CALL: int(calls["n_frames"].min()),
-        "audio": plain(study.audio),
+        "audio": as_json(study.audio),
         "preset": study.biomarkers.preset,
         "levels": study.biomarkers.levels,
         "biomarker_definitions": DEFINITION_VERSION,

@@ -19,7 +19,7 @@ from voicerisk.models.saved.scale import ScaleModel, write_scale_model
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import ModelTables
 from voicerisk.study.family import call_frames, level_of_calls, members_of
@@ -110,7 +110,7 @@ def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:
         "groups": study.cohort.groups,
         "scale": (study.cohort.scale, study.cohort.extremes),
         "covariates": (study.boost.covariates, study.boost.forced),
-        "validation": plain(study.validation),
+        "validation": as_json(study.validation),
     }
     mark = fingerprint(**inputs, code=code_of(write_validation))
     stages.run(
@@ -121,7 +121,7 @@ def run_scale_stages(stages: StudyStages, tables: ModelTables) -> pd.DataFrame:
     )
     mark = fingerprint(
         **inputs,
-        audio=plain(study.audio),
+        audio=as_json(study.audio),
         preset=study.biomarkers.preset,
         code=code_of(write_model),
     )
@@ -202,7 +202,7 @@ def _notes(study: Study, tables: ModelTables, weights: dict[str, float]) -> dict
         "calls": len(calls),
         "callers": int(calls["caller_id"].nunique()),
         "members": weights,
-        "audio": plain(study.audio),
+        "audio": as_json(study.audio),
         "preset": study.biomarkers.preset,
         "levels": study.biomarkers.levels,
         "biomarker_definitions": DEFINITION_VERSION,

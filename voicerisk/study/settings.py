@@ -10,7 +10,7 @@ from voicerisk.cohort import CohortSettings
 from voicerisk.cohort.settings import BINARY
 from voicerisk.errors import StudyError
 from voicerisk.models import BoostSettings, GammSettings
-from voicerisk.pipeline.study_file import nearest, plain, read_study_file, settings_of
+from voicerisk.pipeline.study_file import as_json, nearest, read_study_file, settings_of
 from voicerisk.screening import ScreeningSettings
 from voicerisk.study.estimators import Estimator, read_estimators
 from voicerisk.validation import ValidationSettings
@@ -73,9 +73,9 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings, defaults included, as plain values for the manifest."""
-        return {room: plain(getattr(self, room)) for room in _ROOMS} | {
+        return {room: as_json(getattr(self, room)) for room in _ROOMS} | {
             "report": self.report,
-            "rivals": {one.name: plain(one) for one in self.rivals},
+            "rivals": {one.name: as_json(one) for one in self.rivals},
         }
 
 

@@ -16,7 +16,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction.calls import (
@@ -158,7 +158,7 @@ class StudyStages(Stages):
         mark = fingerprint(
             extract=self.marks["extract"],
             levels=study.biomarkers.levels,
-            screening=plain(study.screening),
+            screening=as_json(study.screening),
             folds=study.validation.inner_folds,
             seed=study.validation.seed,
             code=code_of(screen_study),
@@ -175,7 +175,7 @@ class StudyStages(Stages):
         study = self.study
         mark = fingerprint(
             screen=self.marks["screen"],
-            gamm=plain(study.gamm),
+            gamm=as_json(study.gamm),
             covariates=study.cohort.covariates,
             seed=study.validation.seed,
             code=code_of(gamm_study),
@@ -200,9 +200,9 @@ class StudyStages(Stages):
             levels=study.biomarkers.levels,
             strata=study.cohort.strata,
             chosen=chosen if name == "published" else None,
-            screening=plain(study.screening) if name == "nested" else None,
-            boost=plain(study.boost),
-            validation=plain(validation),
+            screening=as_json(study.screening) if name == "nested" else None,
+            boost=as_json(study.boost),
+            validation=as_json(validation),
             code=code_of(run_protocol_stage),
         )
         if not wanted:
@@ -235,8 +235,8 @@ class StudyStages(Stages):
             strata=study.cohort.strata,
             covariates=study.boost.covariates,
             moderator=study.cohort.moderator_column,
-            validation=plain(replace(study.validation, protocols=PROTOCOLS)),
-            rivals=[plain(one) for one in study.rivals],
+            validation=as_json(replace(study.validation, protocols=PROTOCOLS)),
+            rivals=[as_json(one) for one in study.rivals],
             code=code_of(run_rivals_stage),
         )
         self.run(
@@ -254,7 +254,7 @@ class StudyStages(Stages):
         study = self.study
         mark = fingerprint(
             protocols={name: self.marks[name] for name in (*wanted, *rivals)},
-            validation=plain(study.validation),
+            validation=as_json(study.validation),
             code=code_of(write_metrics),
         )
         self.run(
@@ -273,7 +273,7 @@ class StudyStages(Stages):
         mark = fingerprint(
             metrics=self.marks["metrics"],
             chosen=chosen,
-            audio=plain(study.audio),
+            audio=as_json(study.audio),
             preset=study.biomarkers.preset,
             code=code_of(write_models),
         )

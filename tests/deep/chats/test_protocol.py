@@ -10,7 +10,7 @@ import pytest
 from tests.deep.chats.bags_of_words import Bags
 from tests.text.sessions_of_words import EVERYDAY, OF_CLASS, make_messages
 from voicerisk.deep.chats.learning import Pretrained
-from voicerisk.deep.chats.notes import spoken
+from voicerisk.deep.chats.notes import notes_of_repeats
 from voicerisk.deep.chats.protocol import fit_on_split
 from voicerisk.text.linear import session_vectors
 from voicerisk.text.sessions import load_text_cohort
@@ -118,14 +118,17 @@ def test_what_was_cut_or_chosen_at_an_edge_is_said(cohort, split):
     words = fit("w2v_mlp", "nested", cohort, split).facts
     longer = sum(sum(len(text.split()) for text in texts) > 20 for texts in cohort.texts)
     assert words["sessions_cut_to_max_words"] == longer > 0
-    said = spoken("W2V-MLP", "nested", [words], trained, 8)
+    said = notes_of_repeats("W2V-MLP", "nested", [words], trained, 8)
     assert any("in 1 of 1 repeats epoch 1 or 2 was the best" in note for note in said)
     assert any(note.startswith(f"W2V-MLP, nested: {longer} sessions have more than") for note in said)
     shared = {"train_and_test_users_shared": 0}
     never = [shared | {"never_decided": ["ASE"]}, shared | {"never_decided": []}]
-    assert "in 1 of 2 repeats ASE is never the likeliest class" in spoken("X", "nested", never, history, 8)[0]
+    assert (
+        "in 1 of 2 repeats ASE is never the likeliest class"
+        in notes_of_repeats("X", "nested", never, history, 8)[0]
+    )
     facts = [shared | {"penalty_c": c, "penalty_at_edge": c == 1e5} for c in (1e5, 100.0)]
-    said = spoken("TF-IDF", "nested", facts, history, 8)
+    said = notes_of_repeats("TF-IDF", "nested", facts, history, 8)
     assert said == [
         "TF-IDF, nested: in 1 of 2 repeats the chosen penalty is the first or last tried (C = 100000)."
     ]

@@ -173,7 +173,7 @@ def session_pages(session: str, label: str, rows: pd.DataFrame, against: str) ->
     """
     from matplotlib.figure import Figure
 
-    from voicerisk.figures.wording import plain
+    from voicerisk.figures.wording import as_text
 
     first = rows.iloc[0]
     exactly = "computed exactly" if first["permutations"] == 0 else (
@@ -191,17 +191,17 @@ def session_pages(session: str, label: str, rows: pd.DataFrame, against: str) ->
         if not pages or y - 0.016 * len(lines) < 0.06:
             figure = Figure(figsize=(8.27, 11.69))
             title = f"Session {session}: rated {label}" + (", continued" if pages else "")
-            figure.text(0.08, 0.95, plain(title), fontsize=13, fontweight="bold")
+            figure.text(0.08, 0.95, as_text(title), fontsize=13, fontweight="bold")
             figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
             if not pages:
-                figure.text(0.08, 0.93, plain(says), fontsize=8.5)
+                figure.text(0.08, 0.93, as_text(says), fontsize=8.5)
                 _force_bars(figure.add_axes((0.08, 0.86, 0.84, 0.04)), rows)
             y = 0.92 if pages else 0.80
             pages.append(figure)
         rgb = np.array(RAISES if row["contribution"] > 0 else LOWERS) / 255.0
         strength = 0.75 * abs(row["contribution"]) / largest if largest else 0.0
         pages[-1].text(
-            0.09, y, "\n".join(map(plain, lines)),
+            0.09, y, "\n".join(map(as_text, lines)),
             fontsize=8.5, va="top", bbox={"facecolor": (*rgb, strength), "edgecolor": "none", "pad": 2.5},
         )  # fmt: skip
         pages[-1].text(0.92, y, f"{row['contribution']:+.2f}", fontsize=8.5, va="top", ha="right")

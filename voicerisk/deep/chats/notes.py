@@ -11,7 +11,7 @@ from voicerisk.errors import StudyError
 EARLY = 2
 
 
-def spoken(
+def notes_of_repeats(
     title: str, protocol: str, facts: Sequence[dict[str, Any]], history: pd.DataFrame, epochs: int
 ) -> list[str]:
     """Say what a reader must know of the repeats."""

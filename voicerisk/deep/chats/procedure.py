@@ -10,7 +10,7 @@ import numpy as np
 
 from voicerisk.errors import ModelError
 from voicerisk.files import PRIVATE, write_json
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.text.settings import TextSettings
 from voicerisk.validation.metrics.classes.recalibration import ClassRecalibration
 
@@ -100,7 +100,7 @@ class Procedure:
 
 def preparation_of(settings: TextSettings) -> dict[str, Any]:
     """Return the settings by which messages are read, as plain values."""
-    return {key: plain(getattr(settings, key)) for key in PREPARATION}
+    return {key: as_json(getattr(settings, key)) for key in PREPARATION}
 
 
 def load_procedure(folder: Path) -> Procedure:

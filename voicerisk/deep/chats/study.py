@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.deep.chats.learning import Pretrained, final_split, learn, users_of
-from voicerisk.deep.chats.notes import spoken
+from voicerisk.deep.chats.notes import notes_of_repeats
 from voicerisk.deep.chats.protocol import run_protocol
 from voicerisk.deep.chats.study_file import TextStudy
 from voicerisk.deep.extra import require_deep
@@ -23,7 +23,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.text.characteristics import characteristics, group_differences
 from voicerisk.text.linear import session_vectors
 from voicerisk.text.ready import read_embeddings, read_scores
@@ -158,7 +158,7 @@ class _Run:
     def sessions(self) -> None:
         tables = [self.text.messages, self.text.sessions, self.text.ratings]
         self.files = {name: sha256_file(self._input(name)) for name in tables if name is not None}
-        rules = {key: value for key, value in plain(self.text).items() if key not in ("network", "explain")}
+        rules = {key: value for key, value in as_json(self.text).items() if key not in ("network", "explain")}
         mark = fingerprint(files=self.files, rules=rules, code=code_of(_Run._sessions, load_text_cohort))
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
@@ -279,7 +279,7 @@ class _Run:
 
     def protocol(self, protocol: str, name: str) -> None:
         stage = f"{protocol}-{name}"
-        settings = plain(self.text)
+        settings = as_json(self.text)
         mark = fingerprint(
             sessions=self.stages.marks["sessions"],
             settings={key: settings[key] for key in FITTED_BY},
@@ -304,7 +304,7 @@ class _Run:
         saved = sorted(path for path in models.rglob("*") if path.is_file())
         names = [path.relative_to(self.folder.path).as_posix() for path in saved]
         written = [f"{part}.parquet", f"{part}_history.parquet", f"{part}.json", *names]
-        return written, spoken(titled(name), protocol, facts, history, self.text.network.epochs)
+        return written, notes_of_repeats(titled(name), protocol, facts, history, self.text.network.epochs)
 
     def _given(self, name: str) -> dict[str, str]:
         """Return hashes of what a model was given before it saw a session."""
@@ -431,7 +431,7 @@ class _Run:
             protocol = self.text.protocols[-1]
             mark = fingerprint(
                 model=self.stages.marks[f"{protocol}-{name}"],
-                settings=plain(self.text.explain),
+                settings=as_json(self.text.explain),
                 code=code_of(_Run._explain),
             )
             work = partial(self._explain, protocol, name)

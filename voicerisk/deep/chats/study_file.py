@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voicerisk.errors import StudyError
-from voicerisk.pipeline.study_file import plain, read_study_file, settings_of
+from voicerisk.pipeline.study_file import as_json, read_study_file, settings_of
 from voicerisk.text.settings import ExplainSettings, NetworkSettings, TextSettings
 
 
@@ -36,7 +36,7 @@ class TextStudy:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings as plain values for the manifest."""
-        return {"text": plain(self.text), "report": self.report}
+        return {"text": as_json(self.text), "report": self.report}
 
 
 def load_text_study(path: Path | str, preset: str | None = None) -> TextStudy:

@@ -148,9 +148,9 @@ def voice_biomarkers(
     """
     from voicerisk.audio import read_recording
     from voicerisk.biomarkers import DEFINITION_VERSION, extract
-    from voicerisk.biomarkers.catalogue import chosen
+    from voicerisk.biomarkers.catalogue import select_markers
 
-    names = chosen("all")
+    names = select_markers("all")
     rows = []
     for done, file in enumerate(cases["audio"]):
         row = dict.fromkeys(names, np.nan)

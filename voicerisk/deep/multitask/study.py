@@ -25,7 +25,7 @@ from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 
 # What an embedding depends on, and what a fit does.
 EMBEDDED_BY = ("audio_encoders", "text_encoders", "biomarkers", "max_tokens", "pooling", "sound", "preset")
@@ -146,7 +146,7 @@ class _Run:
         shown = self.loaded.table.drop(columns=["audio", "transcript"])
         mark = fingerprint(
             cases=shown.to_csv(), flow=self.loaded.flow.to_csv(), classes=self.classes,
-            settings=plain(self.settings.demographics), seed=self.settings.seed,
+            settings=as_json(self.settings.demographics), seed=self.settings.seed,
             code=code_of(_Run.cases, load_cases),
         )  # fmt: skip
 
@@ -191,7 +191,7 @@ class _Run:
             sounds=sorted(files.values()),
             cases=self.loaded.table[["case_id", "transcript"]].to_csv(),
             of_case={row: files.get(file, "") for row, file in enumerate(self.loaded.table["audio"])},
-            settings={key: plain(getattr(settings, key)) for key in EMBEDDED_BY},
+            settings={key: as_json(getattr(settings, key)) for key in EMBEDDED_BY},
             denoiser=None if own is None else getattr(own, "version", ""),
             code=code_of(_Run._embed),
         )
@@ -226,7 +226,7 @@ class _Run:
         mark = fingerprint(
             inputs=self._inputs_mark(),
             cases=self.loaded.table.drop(columns=["audio", "transcript"]).to_csv(),
-            settings={key: plain(getattr(settings, key)) for key in FITTED_BY},
+            settings={key: as_json(getattr(settings, key)) for key in FITTED_BY},
             code=code_of(_Run._experiments),
         )
         self.stages.run("experiments", "Experiments", mark, lambda move: self._experiments(move, mark))
@@ -361,7 +361,7 @@ class _Run:
         """Draw figures, write tables and the report."""
         mark = fingerprint(
             results=self.stages.marks["results"], cases=self.stages.marks["cases"],
-            labels=plain(self.settings.labels), code=code_of(_Run.show),
+            labels=as_json(self.settings.labels), code=code_of(_Run.show),
         )  # fmt: skip
 
         def work(move: Move) -> tuple[list[str], list[str]]:

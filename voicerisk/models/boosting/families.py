@@ -32,7 +32,7 @@ from voicerisk.models.boosting.spec import (
     rescaled_weights,
 )
 from voicerisk.models.splines import basis_weights, evaluate_cells
-from voicerisk.proportional_odds import Look, bounds, climb, loss
+from voicerisk.proportional_odds import Objective, bounds, climb, loss
 from voicerisk.types import Floats
 
 _OFFSETS = (-5.0, 5.0)
@@ -79,12 +79,12 @@ class ProportionalOdds:
 
     def update(self, link: Floats) -> tuple[Floats, float]:
         """Return gradient and risk at the best thresholds for a score."""
-        self.thresholds, risk = climb(self.thresholds, partial(self._look, link), LAST)
+        self.thresholds, risk = climb(self.thresholds, partial(self._objective, link), LAST)
         self.path.append(self.thresholds)
         low, high = bounds(self.thresholds, link, self.y)
         return high + low - 1.0, risk
 
-    def _look(self, link: Floats, thresholds: Floats) -> Look:
+    def _objective(self, link: Floats, thresholds: Floats) -> Objective:
         k = len(thresholds)
         gradient, curvature = np.zeros(k), np.zeros((k, k))
         edges = np.r_[-np.inf, thresholds, np.inf]

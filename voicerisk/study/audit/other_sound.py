@@ -17,7 +17,7 @@ from voicerisk.audio.recording import opened
 from voicerisk.audio.settings import channel_number
 from voicerisk.audio.silence import SilenceRule
 from voicerisk.biomarkers import extract_file
-from voicerisk.biomarkers.catalogue import chosen
+from voicerisk.biomarkers.catalogue import select_markers
 from voicerisk.cohort import Cohort
 from voicerisk.files import PRIVATE, write_parquet
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
@@ -241,7 +241,7 @@ def controls_beside(
     if kept_step(kept) is None:
         # A table of the user's own markers names markers that no recording here can give again.
         own = study.biomarkers.frames is not None
-        markers = chosen("all", "published") if own else tuple(study.biomarkers.markers)
+        markers = select_markers("all", "published") if own else tuple(study.biomarkers.markers)
         preset = "published" if own else study.biomarkers.preset
         with reporter.stage("Sound outside the caller's speech") as move:
             write_parquet(file, other_sound(cohort, study.audio, markers, preset, jobs, move), PRIVATE)

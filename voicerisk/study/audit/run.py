@@ -13,7 +13,7 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.notebook import usual_reporter
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint, read_record
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
@@ -139,9 +139,9 @@ def audit_base(study: Study, extract: str) -> str:
         extract=extract,
         levels=study.biomarkers.levels,
         strata=study.cohort.strata,
-        screening=plain(study.screening),
-        boost=plain(study.boost),
-        validation=plain(replace(study.validation, protocols=("nested",))),
+        screening=as_json(study.screening),
+        boost=as_json(study.boost),
+        validation=as_json(replace(study.validation, protocols=("nested",))),
         code=code_of(AuditSteps, check_study, controls_beside),
     )
 

@@ -19,7 +19,7 @@ def pipeline_size(calls: pd.DataFrame, settings: ValidationSettings) -> int:
     return plan_size(calls, once)["nested"]
 
 
-def spoken(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a time as one would say it."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"

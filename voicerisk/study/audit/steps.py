@@ -17,7 +17,7 @@ from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
-from voicerisk.study.audit.sizes import inner_folds, pipeline_size, spoken
+from voicerisk.study.audit.sizes import duration_text, inner_folds, pipeline_size
 from voicerisk.study.design import ModelTables
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
@@ -212,9 +212,9 @@ class AuditSteps:
             for name, n in sizes.items()
             if n
         }
-        parts = ", ".join(f"{name} {spoken(seconds)}" for name, seconds in long.items())
+        parts = ", ".join(f"{name} {duration_text(seconds)}" for name, seconds in long.items())
         self.reporter.note(
-            f"At most {total} models: about {spoken(sum(long.values()))} ({parts}). "
+            f"At most {total} models: about {duration_text(sum(long.values()))} ({parts}). "
             "Ctrl-C loses no finished step; --frames-per-caller makes it shorter."
         )
 

@@ -23,7 +23,7 @@ from voicerisk.files import sha256_file, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.results_folder import fingerprint, keep_only
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.extraction.marker_table import (
@@ -84,7 +84,7 @@ def call_fingerprints(
         call: fingerprint(
             recording=content[path],
             spans=spans[call][["segment", "start_s", "end_s"]].to_numpy().tolist(),
-            settings={"audio": plain(own[call]), **settings},
+            settings={"audio": as_json(own[call]), **settings},
             code=code,
         )
         for call, path in zip(cohort.calls["call_id"], cohort.calls["path"], strict=True)

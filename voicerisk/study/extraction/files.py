@@ -30,7 +30,7 @@ from voicerisk.intake.cells import is_excel_error
 from voicerisk.intake.sheet import TABLES
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import fingerprint, keep_only
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 
 # What recorders, phones and telephone systems call their files; any case.
 SOUNDS = {
@@ -186,7 +186,7 @@ def extract_files(
             progress(1, 1)
         return counts
     made_by = {
-        "settings": [plain(audio), settings.preset, settings.markers],
+        "settings": [as_json(audio), settings.preset, settings.markers],
         "code": code_of(_extract_one),
     }
     parts = out.with_name(f".{out.name}.parts")

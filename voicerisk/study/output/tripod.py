@@ -12,7 +12,7 @@ from voicerisk.files import write_csv
 from voicerisk.models import read_model
 from voicerisk.models.saved.additive import CALL
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.pipeline.study_file import plain
+from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
 from voicerisk.report.spectrum import spectrum_note
 from voicerisk.report.tripod_items import known_facts, reporting_evidence
@@ -199,7 +199,7 @@ def _named(study: Study) -> str:
 
 
 def _settings(values: Any) -> str:
-    return "; ".join(f"{key} = {value}" for key, value in plain(values).items() if value is not None)
+    return "; ".join(f"{key} = {value}" for key, value in as_json(values).items() if value is not None)
 
 
 def _performance(metrics: pd.DataFrame) -> str:
