@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from voicerisk.screening.screen import screen
     from voicerisk.simulate.example import load_example
     from voicerisk.study.audit.run import run_audit as audit
-    from voicerisk.study.external import validate_externally as validate
-    from voicerisk.study.scoring import score
+    from voicerisk.study.external.validate import validate_externally as validate
+    from voicerisk.study.saved_model.scoring import score
     from voicerisk.study.settings import load_study
     from voicerisk.study.whole_run import run_study
     from voicerisk.validation.metrics.compute import compute_metrics

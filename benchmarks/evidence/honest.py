@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.moderator import SEX
-from voicerisk.study.design import ModelTables
-from voicerisk.study.family import FamilyFitter, members_of
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.family import FamilyFitter, members_of
 from voicerisk.study.rivals import simple_models
 from voicerisk.types import Progress
 from voicerisk.validation import FittedPath, TrainingSet, ValidationSettings, run_nested

@@ -27,9 +27,9 @@ from voicerisk.callers.moderator import SEX
 from voicerisk.models.boosting.spec import BoostSettings
 from voicerisk.screening import ScreeningSettings
 from voicerisk.simulate import simulate_markers
-from voicerisk.study.design import ModelTables, model_tables
-from voicerisk.study.family import FamilyFitter, members_of
-from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+from voicerisk.study.fitting.design import ModelTables, model_tables
+from voicerisk.study.fitting.family import FamilyFitter, members_of
+from voicerisk.study.fitting.fitters import GamboostFitter, LearnedWhere
 from voicerisk.validation import NESTED, FitPaths, ValidationSettings, run_nested
 from voicerisk.validation.metrics.call_draws import Name, call_metrics
 from voicerisk.validation.metrics.units import rows_of

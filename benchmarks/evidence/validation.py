@@ -204,8 +204,8 @@ def gamboost_null(cohorts: int) -> dict[str, tuple[float, float]]:
 
     from voicerisk.models import BoostSettings
     from voicerisk.screening import ScreeningSettings
-    from voicerisk.study.design import FRAME_KEYS, ModelTables
-    from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+    from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables
+    from voicerisk.study.fitting.fitters import GamboostFitter, LearnedWhere
 
     settings = replace(SETTINGS, inner_folds=3, repeats=1)
     found: dict[str, list[float]] = {"segment": [], "none": []}

@@ -16,7 +16,7 @@ from voicerisk.cli import app
 from voicerisk.errors import RBridgeError
 from voicerisk.models import GamBoost, GammSettings, Procedure, fit_gamm, scoring_model, write_model
 from voicerisk.rbridge import Worker, export_r, import_rds
-from voicerisk.study.scoring import score
+from voicerisk.study.saved_model.scoring import score
 
 pytestmark = pytest.mark.r
 MARKERS = ["dom", "loudness", "entropy"]

@@ -11,7 +11,7 @@ import pytest
 from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import RBridgeError
 from voicerisk.models import GamBoost, Procedure, read_model, write_model
-from voicerisk.study.scoring import score as score_calls
+from voicerisk.study.saved_model.scoring import score as score_calls
 
 pytestmark = pytest.mark.r
 

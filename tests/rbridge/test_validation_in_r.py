@@ -13,8 +13,8 @@ from voicerisk.callers.weights import training_weights
 from voicerisk.errors import RBridgeError
 from voicerisk.models import BoostSettings
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.fitters import GamboostFitter, LearnedWhere
 from voicerisk.validation import ValidationSettings, compute_metrics, run_nested, run_published
 from voicerisk.validation.cut_rule import CutRule
 from voicerisk.validation.metrics.cut_rules import rule_cut

@@ -108,7 +108,7 @@ def test_report_says_what_the_tables_say(page, made):
 
 
 def test_checklist_gives_evidence_and_says_what_is_missing(study, made):
-    from voicerisk.report.checklist import NOT_REPORTED, checklist
+    from voicerisk.report.checklists.evidence import NOT_REPORTED, checklist
     from voicerisk.report.gather import gather
 
     cells = checklist(gather(study)).cells.set_index("Topic")

@@ -11,7 +11,7 @@ from voicerisk.errors import ModelError
 from voicerisk.models import AdditiveModel, Procedure
 from voicerisk.models.saved.additive import Effect
 from voicerisk.models.splines import Grid
-from voicerisk.study.scoring import judged
+from voicerisk.study.saved_model.scoring import judged
 
 pytestmark = pytest.mark.browser
 

@@ -14,8 +14,8 @@ from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.figures import gallery, saving
 from voicerisk.models import BoostSettings
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.fitters import GamboostFitter, LearnedWhere
 
 
 @pytest.fixture(scope="session", autouse=True)

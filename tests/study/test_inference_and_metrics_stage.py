@@ -47,7 +47,7 @@ def test_markers_are_selected_on_one_half_of_the_callers_and_tested_on_the_other
     write_study, tmp_path, monkeypatch
 ):
     from voicerisk.study import selective
-    from voicerisk.study.design import model_tables
+    from voicerisk.study.fitting.design import model_tables
     from voicerisk.study.output.publication import _split_table
     from voicerisk.study.settings import load_study
 

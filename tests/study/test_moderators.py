@@ -10,8 +10,8 @@ from voicerisk.cohort import CohortSettings
 from voicerisk.errors import CohortError
 from voicerisk.models import read_model
 from voicerisk.study import load_study, run_study
-from voicerisk.study.boost_rows import FrameRows
-from voicerisk.study.design import ModelTables, study_moderator
+from voicerisk.study.fitting.boost_rows import FrameRows
+from voicerisk.study.fitting.design import ModelTables, study_moderator
 
 
 def quick(settings: str) -> str:

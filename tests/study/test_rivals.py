@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from voicerisk.callers.moderator import Moderator
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.rivals import (
     LAMBDAS,
     MIX,

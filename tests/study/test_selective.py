@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from voicerisk.figures.curves import _p_of
-from voicerisk.report.formats import MISSING
-from voicerisk.report.tables import gamm_table
-from voicerisk.study.gamm_rows import compares_curves
+from voicerisk.report.tables.formats import MISSING
+from voicerisk.report.tables.publication import gamm_table
+from voicerisk.study.fitting.gamm_rows import compares_curves
 from voicerisk.study.selective import (
     CallerSplit,
     selective_moderation,

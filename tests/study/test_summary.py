@@ -5,7 +5,7 @@ import io
 import pandas as pd
 
 from voicerisk.figures.wording import GIVEN_SCORES
-from voicerisk.report.tables import performance_table
+from voicerisk.report.tables.publication import performance_table
 from voicerisk.study.shown import METHOD
 from voicerisk.study.summary import print_summary
 from voicerisk.study.whole_run import RunResult

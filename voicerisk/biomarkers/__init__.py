@@ -36,8 +36,8 @@ __all__ = [
     "BiomarkerSettings",
     "Stream",
     "catalogue",
-    "chosen",
     "extract",
     "extract_file",
+    "select_markers",
     "streamable",
 ]

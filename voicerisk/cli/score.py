@@ -29,7 +29,7 @@ def score(
     from voicerisk.files import PRIVATE, write_csv
     from voicerisk.models import read_model
     from voicerisk.report.decision import of_call, of_model
-    from voicerisk.study.scoring import score as score_source
+    from voicerisk.study.saved_model.scoring import score as score_source
 
     screen = console()
     scores = score_source(model, source, sex, prevalence)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from voicerisk.study.external_scale import ScaleExternalResult
+    from voicerisk.study.external.scale import ScaleExternalResult
 
 
 @app.command(
@@ -40,8 +40,8 @@ def validate(
     """Validate a saved model on another study: discrimination, calibration, recalibration, marker shift."""
     from voicerisk.report.decision import of_validation
     from voicerisk.study import load_study
-    from voicerisk.study.external import by_group, validate_externally
-    from voicerisk.study.external_scale import ScaleExternalResult
+    from voicerisk.study.external.scale import ScaleExternalResult
+    from voicerisk.study.external.validate import by_group, validate_externally
 
     screen = console()
     result = validate_externally(
@@ -61,7 +61,7 @@ def validate(
 
 
 def _print_scale(result: "ScaleExternalResult", screen: "Console") -> None:
-    from voicerisk.report.scale_tables import NAMES
+    from voicerisk.report.tables.scale import NAMES
 
     for sentence in result.answer:
         screen.print(sentence, style="bold", highlight=False)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from voicerisk.lazy import attach
 
 if TYPE_CHECKING:
-    from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
     from voicerisk.report.calls import CallInReport
-    from voicerisk.report.cohort_table import cohort_characteristics
-    from voicerisk.report.comparisons import comparison_table
+    from voicerisk.report.checklists.tripod_items import reporting_evidence
     from voicerisk.report.export import export_study
-    from voicerisk.report.formats import estimate, interval, p_value
     from voicerisk.report.html import write_report
-    from voicerisk.report.tables import (
+    from voicerisk.report.tables.audit import audit_table, findings_list, procedure_table
+    from voicerisk.report.tables.cohort import cohort_characteristics
+    from voicerisk.report.tables.comparisons import comparison_table
+    from voicerisk.report.tables.formats import estimate, interval, p_value
+    from voicerisk.report.tables.publication import (
         PublicationTable,
         biomarker_table,
         gamm_table,
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
         performance_table,
         thresholds_table,
     )
-    from voicerisk.report.tripod_items import reporting_evidence
+    from voicerisk.report.tables.writers import to_html, to_latex, write_docx, write_table
     from voicerisk.report.what_if import write_what_if
-    from voicerisk.report.writers import to_html, to_latex, write_docx, write_table
 
 
 __all__ = [

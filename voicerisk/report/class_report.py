@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from voicerisk.figures.wording import PERCENTILE, metric_name, number, whole_group
-from voicerisk.report.class_tables import (
+from voicerisk.report.gather import Results
+from voicerisk.report.tables.classes import (
     MACRO,
     OF_ALL,
     any_table,
@@ -16,9 +17,8 @@ from voicerisk.report.class_tables import (
     class_table,
     repeats_table,
 )
-from voicerisk.report.formats import count, estimate
-from voicerisk.report.gather import Results
-from voicerisk.report.tables import PublicationTable
+from voicerisk.report.tables.formats import count, estimate
+from voicerisk.report.tables.publication import PublicationTable
 
 PROTOCOL = ("preset", "repeats", "test_share", "validation_share", "bootstraps", "seed", "prevalence")
 TOPICS: Mapping[str, tuple[str, ...]] = {

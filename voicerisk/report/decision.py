@@ -7,7 +7,7 @@ import pandas as pd
 
 from voicerisk.figures.wording import number, one_interval, whole_group
 from voicerisk.report.answer import DESIGN_ORDER
-from voicerisk.report.formats import estimate
+from voicerisk.report.tables.formats import estimate
 
 KEPT = ("auroc", "sensitivity", "specificity")
 

@@ -19,7 +19,7 @@ from voicerisk.figures.gallery import LABELS_FILE, drawing_of
 from voicerisk.figures.saving import guarded, part_path
 from voicerisk.files import write_csv, write_json
 from voicerisk.pipeline.tables import read_table
-from voicerisk.report.checklist import PERSONAL as ITEMS
+from voicerisk.report.checklists.evidence import PERSONAL as ITEMS
 from voicerisk.report.class_report import is_text
 from voicerisk.report.gather import Figures, Results, gather
 from voicerisk.report.html import salt_of, veil_of, write_report

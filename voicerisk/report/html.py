@@ -17,31 +17,31 @@ from voicerisk.figures.style import MM_PER_INCH, Style, read_style
 from voicerisk.figures.wording import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
-from voicerisk.report.audit_tables import audit_table, findings_list, procedure_table
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
-from voicerisk.report.checklist import checklist
+from voicerisk.report.checklists.evidence import checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
-from voicerisk.report.class_tables import has_classes
-from voicerisk.report.cohort_table import cohort_characteristics
-from voicerisk.report.comparisons import comparison_table
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.glossary import Linker
 from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
-from voicerisk.report.rivals import rivals_table
-from voicerisk.report.scale_tables import decisions_table, scale_tables, spectrum_effect_table
 from voicerisk.report.secrets import secrets_of
-from voicerisk.report.service_cuts import service_cuts_table
-from voicerisk.report.tables import (
+from voicerisk.report.tables.audit import audit_table, findings_list, procedure_table
+from voicerisk.report.tables.classes import has_classes
+from voicerisk.report.tables.cohort import cohort_characteristics
+from voicerisk.report.tables.comparisons import comparison_table
+from voicerisk.report.tables.publication import (
     PublicationTable,
     gamm_table,
     missed_calls,
     performance_table,
     thresholds_table,
 )
+from voicerisk.report.tables.rivals import rivals_table
+from voicerisk.report.tables.scale import decisions_table, scale_tables, spectrum_effect_table
+from voicerisk.report.tables.service_cuts import service_cuts_table
+from voicerisk.report.tables.writers import to_html
 from voicerisk.report.what_if import WHAT_IF
-from voicerisk.report.writers import to_html
 
 SECTIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     (

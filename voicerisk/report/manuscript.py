@@ -13,11 +13,11 @@ from voicerisk.figures.gallery import DRAWINGS
 from voicerisk.figures.wording import DESIGNS, one_interval, whole_group, without_rivals
 from voicerisk.files import PRIVATE, replacing, write_text
 from voicerisk.report.answer import answer
-from voicerisk.report.class_tables import has_classes
-from voicerisk.report.formats import count, estimate, median_iqr
 from voicerisk.report.gather import Results, gather
-from voicerisk.report.rivals import rivals_line
-from voicerisk.report.writers import latex_text
+from voicerisk.report.tables.classes import has_classes
+from voicerisk.report.tables.formats import count, estimate, median_iqr
+from voicerisk.report.tables.rivals import rivals_line
+from voicerisk.report.tables.writers import latex_text
 
 FORMATS = (".md", ".docx", ".tex")
 SHOWN = {

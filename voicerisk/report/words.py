@@ -15,13 +15,14 @@ from voicerisk.figures.wording import (
     whole_group,
     without_rivals,
 )
-from voicerisk.report import class_report, class_tables
+from voicerisk.report import class_report
 from voicerisk.report.answer import answer
-from voicerisk.report.formats import count, estimate
 from voicerisk.report.gather import Results, flow_of
-from voicerisk.report.rivals import rivals_line
-from voicerisk.report.scale_tables import middle_sentence, scale_answer
-from voicerisk.report.spectrum import spectrum_note
+from voicerisk.report.tables import classes as class_tables
+from voicerisk.report.tables.formats import count, estimate
+from voicerisk.report.tables.rivals import rivals_line
+from voicerisk.report.tables.scale import middle_sentence, scale_answer
+from voicerisk.report.tables.spectrum import spectrum_note
 
 FLAGS = {
     "folds_with_empty_selection": "screening chose no marker, so that sex alone made the score",
@@ -93,7 +94,7 @@ def in_short(results: Results) -> list[str]:
 
 def _intervals(results: Results) -> list[str]:
     """Say the whole-procedure interval where an audit made one, and what the others leave out."""
-    from voicerisk.report.audit_tables import whole_procedure_line
+    from voicerisk.report.tables.audit import whole_procedure_line
 
     whole = "" if results.procedure is None else whole_procedure_line(results.procedure)
     said = GIVEN_SCORES

@@ -27,9 +27,9 @@ from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move
 from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction.calls import call_fingerprints, extract_calls, read_marker_table
-from voicerisk.study.family import FamilyFitter
+from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.fitting.family import FamilyFitter
 from voicerisk.study.protocols import procedure_of
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages

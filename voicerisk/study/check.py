@@ -19,7 +19,7 @@ from voicerisk.rbridge import missing_in_r
 from voicerisk.study.extraction.calls import Extraction, read_marker_table
 from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.outcome_scale import is_scale
-from voicerisk.study.scale_checks import models_to_fit, outcome_findings, refused
+from voicerisk.study.scale.checks import models_to_fit, outcome_findings, refused
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import plan_size
 from voicerisk.validation.sample_size import expected_interval

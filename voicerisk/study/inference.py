@@ -12,9 +12,15 @@ import pandas as pd
 from voicerisk.files import write_csv, write_json
 from voicerisk.models import GammSettings
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import compares_curves, gamm_column, gamm_levels, gamm_table, linear_terms
-from voicerisk.study.screening import screen_all, screening_rows
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.gamm_rows import (
+    compares_curves,
+    gamm_column,
+    gamm_levels,
+    gamm_table,
+    linear_terms,
+)
+from voicerisk.study.fitting.screening import screen_all, screening_rows
 from voicerisk.study.selective import (
     caller_split_tests,
     selective_moderation,

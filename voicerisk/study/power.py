@@ -11,8 +11,8 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import StudyError
 from voicerisk.report.answer import TOO_MANY
-from voicerisk.study.design import ModelTables
-from voicerisk.study.family import FamilyFitter, members_of
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.family import FamilyFitter, members_of
 from voicerisk.types import Progress
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.metrics.discrimination import delong

@@ -10,9 +10,9 @@ import pandas as pd
 from voicerisk.files import PRIVATE, write_csv, write_json, write_parquet
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.design import ModelTables
-from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
-from voicerisk.study.fitters import GamboostFitter, LearnedWhere
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.family import FamilyFitter, members_of, takes_gamboost
+from voicerisk.study.fitting.fitters import GamboostFitter, LearnedWhere
 from voicerisk.study.settings import Study
 from voicerisk.validation import run_nested, run_published
 

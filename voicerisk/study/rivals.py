@@ -10,9 +10,9 @@ from voicerisk.callers.schema import NO_VOICE
 from voicerisk.files import write_parquet
 from voicerisk.models.calls.ridge import ridge_logistic
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.covariates import covariate_columns
-from voicerisk.study.design import ModelTables
 from voicerisk.study.estimators import Estimator
+from voicerisk.study.fitting.covariates import covariate_columns
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
 from voicerisk.validation.protocols.choice import BOOSTED

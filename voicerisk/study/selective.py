@@ -11,9 +11,15 @@ import pandas as pd
 from voicerisk.errors import VoiceriskError
 from voicerisk.models import GammSettings
 from voicerisk.models.gamm.p_values import caller_split, holm
-from voicerisk.study.design import ModelTables
-from voicerisk.study.gamm_rows import compares_curves, gamm_column, gamm_levels, gamm_table, linear_terms
-from voicerisk.study.screening import screen_all, screening_rows
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.gamm_rows import (
+    compares_curves,
+    gamm_column,
+    gamm_levels,
+    gamm_table,
+    linear_terms,
+)
+from voicerisk.study.fitting.screening import screen_all, screening_rows
 from voicerisk.study.settings import Study
 
 NO_SPLIT_TESTS = (

@@ -72,7 +72,7 @@ def answers(folder: Path, metrics: pd.DataFrame) -> list[str]:
     metrics : DataFrame
         Its metrics.
     """
-    from voicerisk.report.scale_tables import scale_answer
+    from voicerisk.report.tables.scale import scale_answer
 
     if has_table(folder, "scale/metrics"):
         spectrum = read_table(folder, "scale/spectrum") if has_table(folder, "scale/spectrum") else None

@@ -18,7 +18,6 @@ from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.extraction.calls import (
     Extraction,
     call_fingerprints,
@@ -26,6 +25,7 @@ from voicerisk.study.extraction.calls import (
     extract_calls,
     read_marker_table,
 )
+from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables, model_tables, study_moderator
 from voicerisk.study.outcome_scale import halved, is_scale
 from voicerisk.study.ratings import write_ratings
 from voicerisk.study.settings import Study
@@ -267,7 +267,7 @@ class StudyStages(Stages):
 
     def models(self, wanted: Sequence[str], tables: ModelTables, chosen: tuple[str, ...]) -> None:
         """Run each protocol's procedure once on all callers, and save the models that are handed out."""
-        from voicerisk.study.saved_models import STAGE, write_models
+        from voicerisk.study.saved_model.models import STAGE, write_models
 
         study = self.study
         mark = fingerprint(

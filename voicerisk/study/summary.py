@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from voicerisk.figures.wording import GIVEN_SCORES, given_scores, one_interval
 from voicerisk.pipeline.tables import has_table, read_table
-from voicerisk.report.audit_tables import whole_procedure_line
-from voicerisk.report.rivals import rivals_line
-from voicerisk.report.scale_tables import middle_sentence
-from voicerisk.report.spectrum import spectrum_note
-from voicerisk.study.saved_models import spoken_optimism
+from voicerisk.report.tables.audit import whole_procedure_line
+from voicerisk.report.tables.rivals import rivals_line
+from voicerisk.report.tables.scale import middle_sentence
+from voicerisk.report.tables.spectrum import spectrum_note
+from voicerisk.study.saved_model.models import spoken_optimism
 from voicerisk.study.shown import answers, side_by_side
 from voicerisk.study.stages import REPORT
 from voicerisk.study.whole_run import RunResult
@@ -30,7 +30,7 @@ def _whole_procedure(result: RunResult) -> str:
 def _print_scale(result: RunResult, console: "Console") -> None:
     from rich.table import Table
 
-    from voicerisk.report.scale_tables import scale_performance
+    from voicerisk.report.tables.scale import scale_performance
 
     shown = scale_performance(result.metrics)
     table = Table(title=shown.title)

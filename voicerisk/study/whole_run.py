@@ -17,12 +17,12 @@ from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.also import score_also
 from voicerisk.study.audit.run import drop_stale_audit
 from voicerisk.study.check import require_r, require_sound, unknown_linear
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.outcome_scale import is_scale
 from voicerisk.study.output.metrics import write_manifest
-from voicerisk.study.scale import NOT_RUN, run_scale_stages
-from voicerisk.study.scale_checks import refused
-from voicerisk.study.scale_shown import show_scale
+from voicerisk.study.scale.checks import refused
+from voicerisk.study.scale.outputs import show_scale
+from voicerisk.study.scale.stages import NOT_RUN, run_scale_stages
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import PROTOCOLS, REPORT, StudyStages, digest, open_results
 

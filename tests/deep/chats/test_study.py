@@ -32,7 +32,7 @@ from voicerisk.errors import ReportError, StudyError, TextError
 from voicerisk.figures import make
 from voicerisk.figures.gallery import draw, read_labels, stored
 from voicerisk.report import export_study, write_report
-from voicerisk.report.checklist import NO_ITEM, checklist
+from voicerisk.report.checklists.evidence import NO_ITEM, checklist
 from voicerisk.report.gather import gather
 from voicerisk.text.vectors import write_vectors
 

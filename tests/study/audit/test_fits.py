@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.study.small_study import GAMBOOST, marker_frames
-from voicerisk.study import load_study, screening
+from voicerisk.study import load_study
 from voicerisk.study.audit import fits as audit_fits
 from voicerisk.study.audit.fits import CALLER_EFFECT, AuditFits, CallerEffectFitter
-from voicerisk.study.design import ModelTables
-from voicerisk.study.fitters import GamboostFitter
+from voicerisk.study.fitting import screening
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.fitters import GamboostFitter
 from voicerisk.validation import TrainingSet
 from voicerisk.validation.audit.climb import audit_ladder, ladder
 from voicerisk.validation.audit.ladder import FitSwitches

@@ -8,9 +8,10 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.cohort import load_cohort
 from voicerisk.pipeline.progress import Silent
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study import load_study, screening
+from voicerisk.study import load_study
 from voicerisk.study.audit.fits import AuditFits
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting import screening
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation import full_procedure
 from voicerisk.validation.protocols.whole_procedure import bootstrap_calls

@@ -8,10 +8,11 @@ import pytest
 
 from tests.study.small_study import GAMBOOST, marker_frames, quick_settings
 from voicerisk.screening import ScreeningSettings
-from voicerisk.study import fit_queue as wanted
-from voicerisk.study import fitters, load_study
+from voicerisk.study import load_study
 from voicerisk.study.audit.fits import AuditFits
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting import fit_queue as wanted
+from voicerisk.study.fitting import fitters
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.validation import permutation_test, run_nested
 from voicerisk.validation.audit.climb import audit_ladder
 from voicerisk.validation.audit.ladder import FitSwitches

@@ -11,7 +11,7 @@ from voicerisk.study import load_study
 from voicerisk.study.audit.fits import by_segment, caller_effects, thinned
 from voicerisk.study.audit.run import run_audit
 from voicerisk.study.audit.steps import AuditOptions
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting.design import ModelTables
 
 FEW = AuditOptions(permutations=2, frames_per_caller=20)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voicerisk.report.service_cuts import service_cuts_table
+from voicerisk.report.tables.service_cuts import service_cuts_table
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.metrics.service_cuts import service_cuts
 

@@ -5,7 +5,7 @@ from scipy.special import expit
 
 from tests.validation.toys import cohort
 from voicerisk.errors import ValidationError
-from voicerisk.report.tripod_items import NOT_REPORTED, known_facts, reporting_evidence
+from voicerisk.report.checklists.tripod_items import NOT_REPORTED, known_facts, reporting_evidence
 from voicerisk.validation import ValidationSettings, compute_metrics
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.logistic import logit

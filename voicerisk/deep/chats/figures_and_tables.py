@@ -140,7 +140,7 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     from dataclasses import replace
 
     from voicerisk.report import write_table
-    from voicerisk.report.class_tables import (
+    from voicerisk.report.tables.classes import (
         any_table,
         at_prevalence_table,
         brier_table,

@@ -13,7 +13,7 @@ from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.deep.results import read_results
 from voicerisk.files import write_text
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.report.tables import PublicationTable
+from voicerisk.report.tables.publication import PublicationTable
 
 FIGURES = {"stl": "figure3_single_task", "mtl": "figure4_multitask"}
 TITLES = {"stl": "Single-task models", "mtl": "Multitask models"}
@@ -54,7 +54,7 @@ def write_report(
     """
     from voicerisk.figures import save
     from voicerisk.report import write_table
-    from voicerisk.report.writers import to_html
+    from voicerisk.report.tables.writers import to_html
 
     labels = study.settings.labels
     metrics = read_results(folder.file("metrics.csv"))

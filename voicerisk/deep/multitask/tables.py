@@ -10,8 +10,8 @@ from voicerisk.deep.multitask.figures import PERCENTILE
 from voicerisk.deep.multitask.model import TABLE_4
 from voicerisk.deep.multitask.settings import NetworkSettings
 from voicerisk.figures.wording import GIVEN_MODELS, in_units
-from voicerisk.report.formats import count, estimate, interval, p_value, share
-from voicerisk.report.tables import PublicationTable
+from voicerisk.report.tables.formats import count, estimate, interval, p_value, share
+from voicerisk.report.tables.publication import PublicationTable
 
 GIVEN = in_units(GIVEN_MODELS, {"caller": "person"})
 TASK_NAMES = {"severity": "Depression severity", "risk": "Suicide risk"}

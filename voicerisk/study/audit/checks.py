@@ -14,7 +14,7 @@ from voicerisk.errors import StudyError
 from voicerisk.files import read_json
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
-from voicerisk.study.design import ModelTables, candidate_df
+from voicerisk.study.fitting.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import degenerate_scores, plausibility_bound, riley_sample_size
 from voicerisk.validation.audit.checks import (

@@ -15,18 +15,18 @@ from voicerisk.callers.streams import Stream, generator
 from voicerisk.models import Lane, Learner, fit_lanes, held_out_path
 from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.screening import screen
-from voicerisk.study.boost_rows import FrameRows
-from voicerisk.study.design import ModelTables
-from voicerisk.study.family import FamilyFitter, members_of, takes_gamboost
-from voicerisk.study.fitters import GamboostFitter, fit_together
-from voicerisk.study.protocols import family_of, fitter_of
-from voicerisk.study.screening import (
+from voicerisk.study.fitting.boost_rows import FrameRows
+from voicerisk.study.fitting.design import ModelTables
+from voicerisk.study.fitting.family import FamilyFitter, members_of, takes_gamboost
+from voicerisk.study.fitting.fitters import GamboostFitter, fit_together
+from voicerisk.study.fitting.screening import (
     SOURCE_CALLER,
     Selection,
     lasso_folds,
     screen_all,
     screening_rows,
 )
+from voicerisk.study.protocols import family_of, fitter_of
 from voicerisk.study.settings import Study
 from voicerisk.types import Progress
 from voicerisk.validation import FitPaths, FitSwitches, FittedPath, TrainingSet, training_weights

@@ -19,7 +19,7 @@ from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
-from voicerisk.study.scale_checks import refuse_scale
+from voicerisk.study.scale.checks import refuse_scale
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
 from voicerisk.validation.audit.findings import STUDY, exit_code, findings_table

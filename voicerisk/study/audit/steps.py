@@ -18,7 +18,7 @@ from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
 from voicerisk.study.audit.sizes import duration_text, inner_folds, pipeline_size
-from voicerisk.study.design import ModelTables
+from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.settings import Study
 from voicerisk.types import Floats
 from voicerisk.validation import (

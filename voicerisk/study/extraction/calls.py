@@ -24,7 +24,6 @@ from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.results_folder import fingerprint, keep_only
 from voicerisk.pipeline.study_file import as_json
-from voicerisk.study.design import FRAME_KEYS
 from voicerisk.study.extraction.channels import audio_of_calls
 from voicerisk.study.extraction.marker_table import (
     match_calls,
@@ -33,6 +32,7 @@ from voicerisk.study.extraction.marker_table import (
     read_markers,
     refuse_late_times,
 )
+from voicerisk.study.fitting.design import FRAME_KEYS
 
 _OF_CALL = ["path", "file", "caller_id"]
 

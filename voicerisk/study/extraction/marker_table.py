@@ -14,7 +14,7 @@ from voicerisk.errors import StudyError
 from voicerisk.files import is_formula
 from voicerisk.intake import Sheet, near_key, read_sheet
 from voicerisk.intake.sheet import is_text
-from voicerisk.study.design import FRAME_KEYS
+from voicerisk.study.fitting.design import FRAME_KEYS
 
 # Words that mean something else in the tables and models of a study.
 RESERVED = {

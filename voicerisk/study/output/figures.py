@@ -16,7 +16,7 @@ from voicerisk.errors import StudyError
 from voicerisk.models.calls.features import spread_of
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
-from voicerisk.study.design import FRAME_KEYS
+from voicerisk.study.fitting.design import FRAME_KEYS
 from voicerisk.study.output.audit_figures import audit_pictures
 from voicerisk.study.output.metrics import at_study_prevalence
 from voicerisk.study.output.one_call import HeardCall

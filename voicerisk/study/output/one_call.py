@@ -16,10 +16,10 @@ from voicerisk.files import read_json
 from voicerisk.models.calls.model import COMMON, mixed
 from voicerisk.pipeline.results_folder import ORIGIN, STATE, read_record
 from voicerisk.pipeline.tables import read_table
-from voicerisk.study.boost_rows import FrameRows
-from voicerisk.study.design import FRAME_KEYS, ModelTables, model_tables
 from voicerisk.study.extraction.channels import audio_of_calls
-from voicerisk.study.family import FamilyFitter, call_frames
+from voicerisk.study.fitting.boost_rows import FrameRows
+from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables, model_tables
+from voicerisk.study.fitting.family import FamilyFitter, call_frames
 from voicerisk.study.protocols import fitter_of, part_of
 from voicerisk.study.settings import Study, load_study
 from voicerisk.validation import TrainingSet

@@ -20,9 +20,9 @@ from voicerisk.report import (
     performance_table,
     thresholds_table,
 )
-from voicerisk.report.rivals import rivals_table
-from voicerisk.report.scale_tables import decisions_table, spectrum_effect_table
-from voicerisk.report.service_cuts import service_cuts_table
+from voicerisk.report.tables.rivals import rivals_table
+from voicerisk.report.tables.scale import decisions_table, spectrum_effect_table
+from voicerisk.report.tables.service_cuts import service_cuts_table
 from voicerisk.study.output.figures import marker_labels
 from voicerisk.study.settings import Study
 

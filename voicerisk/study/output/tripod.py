@@ -14,9 +14,9 @@ from voicerisk.models.saved.additive import CALL
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.study_file import as_json
 from voicerisk.pipeline.tables import read_table
-from voicerisk.report.spectrum import spectrum_note
-from voicerisk.report.tripod_items import known_facts, reporting_evidence
-from voicerisk.study.design import ModelTables, candidate_df
+from voicerisk.report.checklists.tripod_items import known_facts, reporting_evidence
+from voicerisk.report.tables.spectrum import spectrum_note
+from voicerisk.study.fitting.design import ModelTables, candidate_df
 from voicerisk.study.settings import Study
 from voicerisk.validation import riley_sample_size
 from voicerisk.validation.audit.checks import one_class_cells

@@ -5,7 +5,7 @@ from voicerisk.pipeline.tables import read_table
 from voicerisk.report import write_what_if
 from voicerisk.report.what_if import WHAT_IF
 from voicerisk.study.output.figures import marker_labels
-from voicerisk.study.saved_models import SUFFIX
+from voicerisk.study.saved_model.models import SUFFIX
 
 
 def write_page(folder: ResultsFolder) -> list[str]:

@@ -1,0 +1,1 @@
+"""Publication tables: tidy tables in, tables of text out, and the formats that carry them."""

@@ -1,0 +1,1 @@
+"""External validation: a saved model on the calls of another study."""

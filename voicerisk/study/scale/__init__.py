@@ -1,0 +1,1 @@
+"""Studies of ordered grades or of a number: their stages, from cohort to report."""
