@@ -35,7 +35,7 @@ from voicerisk.validation import (
 )
 from voicerisk.validation.audit.climb import ladder_size
 from voicerisk.validation.audit.control_findings import control_findings
-from voicerisk.validation.audit.controls import Alone
+from voicerisk.validation.audit.controls import Alone, BesideMarkers
 from voicerisk.validation.audit.findings import Finding
 from voicerisk.validation.audit.ladder import ladder
 from voicerisk.validation.audit.permutation import judge_permutations, strata_alone_auroc
@@ -45,6 +45,7 @@ from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
 from voicerisk.validation.protocols.instability import LEAST as LEAST_DRAWN
 from voicerisk.validation.protocols.instability import instability
+from voicerisk.validation.resume import Resume
 
 RANDOM_LABELS = 5
 ALL_CALLERS = "all"
@@ -247,10 +248,8 @@ class AuditSteps:
             # Rungs share models, and permutations are fitted side by side, so that these stay for now.
             self._keep("ladder", name, record, forget=False)
 
-        found = audit_ladder(
-            self.calls, self.fits, self.settings, "loco", permutations, self.rungs,
-            finished=self._kept("ladder"), keep=keep, ahead=self.fits.ahead,
-        )  # fmt: skip
+        resume = Resume(self._kept("ladder"), keep, ahead=self.fits.ahead)
+        found = audit_ladder(self.calls, self.fits, self.settings, "loco", permutations, self.rungs, resume)
         self.fits.forget()
         return found
 
@@ -265,16 +264,24 @@ class AuditSteps:
         null = honest[honest.index > 0].to_numpy()
         among = judge_permutations("all", float(honest[0]), null, permutable(self.calls))
         kept = {int(name): float(value) for name, value in self._kept("strata").items()}
+        resume = Resume(
+            kept,
+            keep=lambda b, value: self._keep("strata", f"{b:04d}", value, forget=False),
+            ahead=lambda tables: self.fits.ahead([(FitSwitches(), *one) for one in tables]),
+        )
         within = self._staged(
-            "Permutations, within strata", models,
+            "Permutations, within strata",
+            models,
             lambda: permutation_test(
-                self.calls, self.fits.honest, self.settings, "strata", self.options.permutations,
-                self.strata, finished=kept,
-                keep=lambda b, value: self._keep("strata", f"{b:04d}", value, forget=False),
-                ahead=lambda tables: self.fits.ahead([(FitSwitches(), *one) for one in tables]),
+                self.calls,
+                self.fits.honest,
+                self.settings,
+                self.options.permutations,
+                self.strata,
+                resume=resume,
                 observed=among.observed,
             ),
-        )  # fmt: skip
+        )
         self.fits.forget()
         alone = strata_alone_auroc(self.calls, self.strata, self.settings)
         rows = [
@@ -296,11 +303,13 @@ class AuditSteps:
         fits = AuditFits(self.study, of_segments, place, self.fits.jobs, self._tick)
         segments = of_segments.calls.rename(columns={"call_id": "segment_id", "of_call": "call_id"})
         segments = segments[["segment_id", *self.calls.columns]]
+        beside = BesideMarkers(
+            service, moderator, self._recording(), self._missing(), segments, fits.honest, self.others
+        )
+        resume = Resume(self._kept("controls"), lambda name, row: self._keep("controls", name, row))
         found = negative_controls(
-            self.calls, self.fits.honest, self.settings, service, moderator, self._recording(),
-            self._missing(), segments, fits.honest, RANDOM_LABELS, finished=self._kept("controls"),
-            keep=lambda name, row: self._keep("controls", name, row), others=self.others,
-        )  # fmt: skip
+            self.calls, self.fits.honest, self.settings, beside, RANDOM_LABELS, resume=resume
+        )
         self.fits.forget()
         return found
 
@@ -353,8 +362,7 @@ class AuditSteps:
                 "Whole procedure, bootstrapped", sizes["whole procedure"],
                 lambda: full_procedure(
                     self.calls, self.fits.honest, self.settings, self.options.bootstraps,
-                    finished=kept,
-                    keep=lambda b, value: self._keep("procedure", f"{b:05d}", list(value)),
+                    resume=Resume(kept, lambda b, value: self._keep("procedure", f"{b:05d}", list(value))),
                     keep_risks=self._keep_risks,
                 ),
             )  # fmt: skip

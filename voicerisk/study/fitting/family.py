@@ -11,7 +11,7 @@ from voicerisk.callers.moderator import Moderator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import StudyError
 from voicerisk.models.calls.features import CallFrames, spread_of, with_spreads
-from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, fit_calls, mixed
+from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, Family, fit_calls, mixed
 from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables
 from voicerisk.study.fitting.fitters import GamboostFitter
 from voicerisk.types import Floats, Progress
@@ -124,9 +124,7 @@ class FamilyFitter:
             y,
             train,
             weights,
-            self.members,
-            spreads=[spread_of(name) for name in self.tables.inputs],
-            forced=self.forced,
+            Family(self.members, [spread_of(name) for name in self.tables.inputs], self.forced),
         )
 
     def _path(self, asked: TrainingSet, frames: CallFrames, beside: FittedPath | None) -> FittedPath:
