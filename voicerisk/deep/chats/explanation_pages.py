@@ -197,8 +197,13 @@ def _word_html(text: str, values: np.ndarray, shade: Shade, least: float) -> str
         return escape(text)
     out, end = "", 0
     for (start, stop), value in zip(spans, values, strict=True):
-        line = f"border-bottom:3px solid {_colour(shade.strength(float(value), least), value > 0)}"
-        out += escape(text[end:start]) + f"<span style='{line}'>{escape(text[start:stop])}</span>"
+        strength = shade.strength(float(value), least)
+        word = escape(text[start:stop])
+        if strength:
+            # White behind the word, so that its line shows on a coloured message.
+            style = f"background:#fff;border-bottom:3px solid {_colour(strength, value > 0)}"
+            word = f"<span style='{style}'>{word}</span>"
+        out += escape(text[end:start]) + word
         end = stop
     return out + escape(text[end:])
 
@@ -255,7 +260,9 @@ def session_pages(title: str, rows: pd.DataFrame, against: str, shade: Shade) ->
     )  # fmt: skip
     says = (
         f"logit of {first['class']} against {against}: base {first['base']:.2f}, "
-        f"session {first['full']:.2f}; {exactly}\n"
+        f"session {first['full']:.2f}; {exactly}"
+    )
+    scale = (
         f"colour is full at {shade.full:.2f}, in all sessions; below {least:.2f} (twice the noise) there is "
         "none"
     )
@@ -269,8 +276,9 @@ def session_pages(title: str, rows: pd.DataFrame, against: str, shade: Shade) ->
             figure.text(0.08, 0.95, as_text(head), fontsize=13, fontweight="bold")
             figure.text(0.08, 0.025, textwrap.fill(WARNING, 130), fontsize=6.5, color="#555555")
             if not pages:
-                figure.text(0.08, 0.915, as_text(says), fontsize=8.5)
-                _force_bars(figure.add_axes((0.08, 0.85, 0.84, 0.04)), rows, shade, least)
+                figure.text(0.08, 0.93, as_text(says), fontsize=8.5)
+                figure.text(0.08, 0.913, as_text(scale), fontsize=8.5)
+                _force_bars(figure.add_axes((0.08, 0.85, 0.84, 0.045)), rows, shade, least)
             y = 0.92 if pages else 0.80
             pages.append(figure)
         rgb, strength = _rgba(float(row["contribution"]), shade, least)
@@ -293,13 +301,14 @@ def _force_bars(axes: Any, rows: pd.DataFrame, shade: Shade, least: float) -> No
     raising = rows[rows["contribution"] > 0].sort_values("contribution", ascending=False)
     lowering = rows[rows["contribution"] <= 0].sort_values("contribution")
     at = float(first["base"])
+    # Two rows: what lowers goes back over what raises.
     for value in [*raising["contribution"], *lowering["contribution"]]:
         rgb, strength = _rgba(float(value), shade, least)
-        axes.barh(0, value, left=at, color=(*rgb, strength), edgecolor="#999999")
+        axes.barh(int(value > 0), value, left=at, color=(*rgb, strength), edgecolor="#999999", height=0.9)
         at += float(value)
     for value, name in ((first["base"], "base"), (first["full"], "session")):
         axes.axvline(value, color="black", linewidth=1)
-        axes.annotate(name, (value, 0.45), fontsize=7, ha="center", va="bottom")
+        axes.annotate(name, (value, 1.5), fontsize=7, ha="center", va="bottom")
     axes.set_yticks([])
     axes.tick_params(labelsize=7)
     for side in ("top", "left", "right"):
