@@ -13,12 +13,14 @@ from voicerisk.deep.chats.chosen import Wanted, choose, explain_chosen
 from voicerisk.deep.chats.study import run_text_study
 from voicerisk.deep.chats.study_file import load_text_study
 from voicerisk.errors import TextError
+from voicerisk.report import write_report
 
 CLASSES = ("NS", "SI", "ASE")
 STUDY = """
 [text]
 messages = "messages.csv"
 models = ["tfidf"]
+ratings = "ratings.csv"
 repeats = 2
 bootstraps = 100
 """
@@ -56,7 +58,12 @@ def test_misses_and_false_alarms_are_those_of_the_first_repeat_that_held_out_sur
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("chosen")
     messages = make_messages(60, planted=0.06)
-    messages.to_csv(folder / "messages.csv", index=False)
+    messages.drop(columns="label").to_csv(folder / "messages.csv", index=False)
+    agreed = messages.drop_duplicates("session_id")[["session_id", "label"]]
+    # One of three raters takes every tenth session for NS.
+    other = agreed.assign(label=agreed["label"].where(np.arange(len(agreed)) % 10 > 0, "NS"))
+    raters = [table.assign(rater=name) for name, table in (("a", agreed), ("b", agreed), ("c", other))]
+    pd.concat(raters).to_csv(folder / "ratings.csv", index=False)
     (folder / "study.toml").write_text(STUDY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("voicerisk.deep.chats.figures_and_tables.write_figures", lambda *args: [])
@@ -94,6 +101,18 @@ def test_the_command_explains_misses_and_prints_no_word(study):
     # A false alarm shows the class that was alarmed for, a miss the class that was rated.
     assert len(re.findall(r"Logit of (?:SI|ASE) against NS", page)) == len(titles)
     assert "border-bottom:3px solid rgba" in page
+
+
+def test_the_report_says_how_far_raters_agree(study):
+    page = write_report(study.parent / "results").read_text()
+    shown = page[page.index("Agreement of raters") :]
+    row = re.search(r"Light&#39;s kappa \(mean of Cohen&#39;s over pairs\).{0,60}?(0\.\d+)", shown, re.S)
+    # Two pairs differ in 4 of 60 sessions, one in none: c takes 2 of 20 SI and 2 of 20 ASE for NS.
+    chance = (20 * 24 + 20 * 18 + 20 * 18) / 3600
+    kappa = (56 / 60 - chance) / (1 - chance)
+    assert row is not None and float(row.group(1)) == pytest.approx((1 + 2 * kappa) / 3, abs=0.005)
+    printed = (study.parent / "results" / "tables" / "agreement.html").read_text()
+    assert "Of sessions that every rater" in printed
 
 
 def test_what_cannot_be_explained_is_one_sentence(study, tmp_path):

@@ -233,7 +233,9 @@ class _Run:
                     f"Agreement is of the {len(complete)} of {len(matrix)} sessions that all raters rated."
                 )
             if len(complete) > 1 and complete.shape[1] > 1:
-                write_csv(file("agreement.csv"), agreement_table(complete, seed=self.text.seed))
+                measured = agreement_table(complete, seed=self.text.seed)
+                measured.insert(0, "scale", self.text.label)
+                write_csv(file("agreement.csv"), measured)
                 written.append("agreement.csv")
         move(1, 1)
         return written, notes
