@@ -29,6 +29,9 @@ Table = Annotated[
     Path | None,
     typer.Option(help="Table of embeddings or scores of the sessions, for models of such.", metavar="FILE"),
 ]
+Device = Annotated[
+    str, typer.Option(help="Where the pretrained model runs: cpu, gpu or auto.", metavar="DEVICE")
+]
 Prevalence = Annotated[
     list[str] | None,
     typer.Option(
@@ -117,6 +120,7 @@ def score(
     vectors: Vectors = None,
     table: Table = None,
     prevalence: Prevalence = None,
+    device: Device = "cpu",
 ) -> None:
     """Score sessions with a saved model: the risk of each class, as the model's study would have reported it.
 
@@ -126,7 +130,7 @@ def score(
     from voicerisk.files import PRIVATE, write_csv
 
     screen = console()
-    found = score_sessions(model, messages, Given(encoder, vectors, table), _shares(prevalence))
+    found = score_sessions(model, messages, Given(encoder, vectors, table, device), _shares(prevalence))
     write_csv(out / "sessions.csv", found.sessions, PRIVATE)
     for note in found.notes:
         ProgressBars(screen).note(note)
@@ -155,6 +159,7 @@ def validate(
     vectors: Vectors = None,
     table: Table = None,
     prevalence: Prevalence = None,
+    device: Device = "cpu",
 ) -> None:
     """Validate a saved model on the labelled sessions of another study; it learns nothing from them."""
     from voicerisk.deep.chats.scoring import Given, validate_sessions
@@ -163,7 +168,7 @@ def validate(
 
     screen = console()
     found = validate_sessions(
-        model, load_text_study(study), out, Given(encoder, vectors, table), _shares(prevalence)
+        model, load_text_study(study), out, Given(encoder, vectors, table, device), _shares(prevalence)
     )
     for note in found.notes:
         ProgressBars(screen).note(note)

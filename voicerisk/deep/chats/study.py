@@ -40,6 +40,10 @@ FITTED_BY = (
     "network", "encoder", "pooling", "prefix", "embeddings", "vectors", "scores", "max_tokens", "max_words",
     "repeats", "seed", "test_share", "validation_share",
 )  # fmt: skip
+# What has no part in how sessions are read; the seed draws the intervals of the raters' agreement.
+NOT_READ_BY = {
+    *FITTED_BY, "explain", "models", "baseline", "prevalence", "bootstraps", "preset", "cache", "device",
+} - {"seed"}  # fmt: skip
 
 
 def titled(name: str) -> str:
@@ -169,6 +173,9 @@ def _require_extra(study: TextStudy) -> None:
     """Raise before anything is computed where what the study asks for is not installed."""
     if study.text.uses_encoder:
         require_deep("A pretrained encoder", "torch", "transformers", "safetensors")
+        from voicerisk.deep.networks.encoders import device_of
+
+        device_of(study.text.device)
     if {"t_mlp", "w2v_mlp"} & set(study.text.models):
         require_deep("A network", "torch", "safetensors")
     if study.text.explain.words and set(study.text.explain.models) - {"tfidf"}:
@@ -202,7 +209,7 @@ class _Run:
     def sessions(self) -> None:
         tables = [self.text.messages, self.text.sessions, self.text.ratings]
         self.files = {name: sha256_file(self._input(name)) for name in tables if name is not None}
-        rules = {key: value for key, value in as_json(self.text).items() if key not in ("network", "explain")}
+        rules = {key: value for key, value in as_json(self.text).items() if key not in NOT_READ_BY}
         mark = fingerprint(files=self.files, rules=rules, code=code_of(_Run._sessions, load_text_cohort))
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
@@ -254,6 +261,7 @@ class _Run:
                 self.text.max_tokens,
                 self.text.pooling,
                 prefix=self.text.prefix,
+                device=self.text.device,
             )
             encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
             mark = fingerprint(
