@@ -1,7 +1,8 @@
 """The whole procedure on bootstrapped callers: out-of-bag performance, .632+, and Harrell's optimism."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.types import Progress
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
-from voicerisk.validation.metrics.recalibration import recalibrate
+from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.choice import choose, unseen_scores
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
@@ -137,6 +138,28 @@ def bootstrap_calls(calls: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values(["caller_id", "call_id"], ignore_index=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """The whole procedure learned on some callers, and what it says of all.
+
+    Parameters
+    ----------
+    score, risk : ndarray, shape (n,)
+        p_raw of every call, training calls included (apparent performance), and its recalibrated risk.
+    line : Recalibration
+    prior : float
+        pi0, at which `risk` is a risk.
+    model : Any
+        The mean of the members, as the refit makes it; None where it makes none or boosting took their place.
+    """
+
+    score: np.ndarray
+    risk: np.ndarray
+    line: Recalibration
+    prior: float
+    model: Any
+
+
 def learn_and_score(
     calls: pd.DataFrame,
     train: np.ndarray,
@@ -144,7 +167,7 @@ def learn_and_score(
     settings: ValidationSettings,
     key: str,
     seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Refit:
     """Learn on some callers, mstop by inner folds of their sources, and score all calls.
 
     Parameters
@@ -161,8 +184,7 @@ def learn_and_score(
 
     Returns
     -------
-    score, risk : ndarray, shape (n,)
-        p_raw of every call, training calls included (apparent performance), and its recalibrated risk.
+    Refit
 
     Raises
     ------
@@ -215,7 +237,8 @@ def learn_and_score(
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
     chosen = choice.score(score)
-    return chosen, line(chosen)
+    kept = path.model is not None and choice.step is None
+    return Refit(chosen, line(chosen), line, prior, path.model(choice.weights) if kept else None)
 
 
 def full_procedure(
@@ -229,7 +252,7 @@ def full_procedure(
     finished: Mapping[int, tuple[float, float]] | None = None,
     keep: Callable[[int, tuple[float, float]], None] | None = None,
     progress: Progress | None = None,
-    keep_risks: Callable[[int | None, np.ndarray], None] | None = None,
+    keep_refit: Callable[[int | None, Refit], None] | None = None,
 ) -> FullProcedure:
     """Bootstrap callers through the whole procedure.
 
@@ -252,9 +275,9 @@ def full_procedure(
     keep : callable, optional
         Called with the number and both values of each finished bootstrap.
     progress : callable, optional
-    keep_risks : callable, optional
-        Called with the number of each bootstrap that is run (None: all callers, always run) and its model's
-        risks of all calls, in the order of `check_calls`; see `instability`.
+    keep_refit : callable, optional
+        Called with the number of each bootstrap that is run (None: all callers, always run) and what it
+        learned, score and risk those of all calls in the order of `check_calls`; see `instability`.
 
     Returns
     -------
@@ -271,12 +294,12 @@ def full_procedure(
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
     everything = np.ones(len(plain), dtype=bool)
-    score, risk = learn_and_score(
+    whole = learn_and_score(
         plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed
     )
-    if keep_risks is not None:
-        keep_risks(None, risk)
-    apparent = metric(y, score)
+    if keep_refit is not None:
+        keep_refit(None, whole)
+    apparent = metric(y, whole.score)
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     out_of_bag, gaps = [], []
     for b in range(n_boot):
@@ -294,10 +317,10 @@ def full_procedure(
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
             seed = seed_of(Stream.WHOLE_PROCEDURE, settings.seed, b)
-            scores, risk = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
-            if keep_risks is not None:
-                keep_risks(b, risk[len(bag) :])
-            on_all = scores[len(bag) :]
+            found = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
+            scores, on_all = found.score, found.score[len(bag) :]
+            if keep_refit is not None:
+                keep_refit(b, replace(found, score=on_all, risk=found.risk[len(bag) :]))
             out_of_bag.append(metric(y[left_out], on_all[left_out]))
             gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))
             if keep is not None:
