@@ -39,8 +39,11 @@ def cohort(truth: str, n: int, seed: int) -> ModelTables:
     rng = np.random.default_rng([14, seed])
     sex, y = np.arange(n) % 2, np.zeros(n, dtype=int)
     positive = round(SHARE * n)
-    for level, k in ((0, round(positive / 2)), (1, positive - round(positive / 2))):
-        y[rng.permutation(np.flatnonzero(sex == level))[:k]] = 1
+    if truth == "chance":
+        y[rng.permutation(n)[:positive]] = 1
+    else:
+        for level, k in ((0, round(positive / 2)), (1, positive - round(positive / 2))):
+            y[rng.permutation(np.flatnonzero(sex == level))[:k]] = 1
     columns = {}
     for j in range(MARKERS):
         up = 1.0 if j % 2 == 0 else -1.0
@@ -56,7 +59,7 @@ def cohort(truth: str, n: int, seed: int) -> ModelTables:
             move = 0.4 * up * y * np.where(sex == 1, 1.0, -1.0) * (j < 6)
         elif truth == "sparse":
             move = 0.5 * up * y * (j < 2)
-        elif truth != "noise":
+        elif truth not in ("noise", "chance"):
             raise SystemExit(f"There is no truth {truth}.")
         of_sex = (0.5 if j % 3 == 0 else 0.0) * (2 * sex - 1)
         columns[f"x{j}"] = (move[:, None] + of_sex[:, None] + spread[:, None] * z).ravel()

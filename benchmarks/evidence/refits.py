@@ -1,4 +1,4 @@
-"""What intervals from refits on bootstrapped callers hold: curves and risks that are known, in simulated cohorts.
+"""What intervals from refits on bootstrapped callers hold of known curves and risks, in simulated cohorts.
 
     python benchmarks/evidence/refits.py 80:50:100 200:50:100 ... [--out refits.csv] [--first 0]
     python benchmarks/evidence/refits.py --show refits.csv
@@ -11,8 +11,8 @@ learns from them, and anew from each bootstrap of callers.
 Curves are compared between the 5 and 95% quantiles of frames, both centred over the study's calls; risks on
 200 new calls with their true risk. A row of the table is a cohort and kind of curve, or risk: share of places
 (or calls) at which the interval holds the truth, and its mean width. `plain` takes the percentiles of the
-refits, `scaled` those of curves times the refit's recalibration slope, `centred` shifts the percentiles to
-lie about the estimate of the model of all callers; see the code. docs/coverage.md has the results.
+refits, the others the same about their middle, so many times as wide (risks: in log-odds).
+docs/coverage.md has the results.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from voicerisk.callers.moderator import SEX
 from voicerisk.models.calls.additive import call_effects
@@ -34,6 +35,7 @@ from voicerisk.validation.protocols.whole_procedure import Refit
 
 FRAMES, ICC, MARKERS, NEW = 12, 0.3, 8, 200
 BASE = -0.6
+WIDER = (1.25, 1.5, 1.75, 2.0)
 TRUTH = {
     "m0": ("line", lambda x: 0.8 * x),
     "m1": ("line", lambda x: -0.8 * x),
@@ -94,10 +96,12 @@ def curves(whole: Refit, many: Refits, frames: CallFrames, level: np.ndarray) ->
     """Compare bands with the true curves."""
     drawn = call_effects(whole.model, frames, level)
     every = many.effects(whole.model, frames, level)
-    slopes = np.array([use.slope for use in many.procedures])[:, None]
-    slope = whole.line.slope
     estimate = drawn["estimate"].to_numpy()
-    truth, kind, inside = np.full(len(drawn), np.nan), np.full(len(drawn), "", dtype=object), np.zeros(len(drawn), bool)
+    truth, kind, inside = (
+        np.full(len(drawn), np.nan),
+        np.full(len(drawn), "", dtype=object),
+        np.zeros(len(drawn), bool),
+    )
     for (marker, sex), rows in drawn.groupby(["marker", "sex"], sort=False).groups.items():
         if marker not in frames.columns or "spread" in marker:
             continue
@@ -109,20 +113,17 @@ def curves(whole: Refit, many: Refits, frames: CallFrames, level: np.ndarray) ->
         kind[rows], inside[rows] = name, (x >= low) & (x <= high)
     found = []
     low, high = band(every)
-    bands = {
-        "plain": (estimate, low, high),
-        "scaled": (slope * estimate, *band(slopes * every)),
-        "centred": (estimate, *(np.array([low, high]) - every.mean(axis=0) + estimate)),
-        "scaled_sd": (slope * estimate, *(slope * estimate + 1.96 * slope * np.array([[-1.0], [1.0]]) * every.std(axis=0, ddof=1))),
-        "basic_scaled": (slope * estimate, *(2 * slope * estimate - np.array(band(slopes * every))[::-1])),
-    }
+    middle, half = (low + high) / 2, (high - low) / 2
+    bands = {"plain": (low, high)}
+    for factor in WIDER:
+        bands[f"{factor:g} times as wide"] = (middle - factor * half, middle + factor * half)
     for name in ("line", "bend", "step", "nothing"):
         rows = inside & (kind == name)
-        for how, (middle, a, b) in bands.items():
+        for how, (a, b) in bands.items():
             found.append(
                 {"what": name, "how": how, "covered": ((a <= truth) & (truth <= b))[rows].mean(),
-                 "width": (b - a)[rows].mean(), "bias": np.abs(middle - truth)[rows].mean(),
-                 "size": np.abs(truth)[rows].mean(), "slope": slope}
+                 "width": (b - a)[rows].mean(), "error": np.abs(estimate - truth)[rows].mean(),
+                 "size": np.abs(truth)[rows].mean()}
             )  # fmt: skip
     return found
 
@@ -133,21 +134,24 @@ def risks(one: Refits, many: Refits, rng: np.random.Generator) -> list[dict[str,
     call = np.repeat(np.arange(NEW), FRAMES)
     columns = {name: tables.frames[name].to_numpy() for name in tables.markers}
     frames, level = CallFrames(with_spreads(columns, call, NEW), call, NEW), level_of_calls(tables)
-    middle, every = one.risks(frames, level)[0], many.risks(frames, level)
+    risk, every = one.risks(frames, level)[0], many.risks(frames, level)
     low, high = band(every)
-    return [
-        {"what": "risk", "how": "plain", "covered": ((low <= truth) & (truth <= high)).mean(),
-         "width": (high - low).mean(), "bias": np.abs(middle - truth).mean(), "size": truth.mean(),
-         "slope": one.procedures[0].slope},
-        {"what": "risk of another refit", "how": "plain", "covered": np.nan, "width": np.nan,
-         "bias": np.abs(every - middle).mean(), "size": np.nan, "slope": np.nan},
-    ]  # fmt: skip
+    middle, half = (logit(low) + logit(high)) / 2, (logit(high) - logit(low)) / 2
+    found = []
+    for factor in (1.0, *WIDER):
+        a, b = expit(middle - factor * half), expit(middle + factor * half)
+        how = "plain" if factor == 1.0 else f"{factor:g} times as wide"
+        found.append(
+            {"what": "risk", "how": how, "covered": ((a <= truth) & (truth <= b)).mean(),
+             "width": (b - a).mean(), "error": np.abs(risk - truth).mean(), "size": truth.mean()}
+        )  # fmt: skip
+    return found
 
 
 def show(file: Path) -> pd.DataFrame:
     """Return means with Monte Carlo standard errors."""
     by = pd.read_csv(file).groupby(["callers", "refits", "what", "how"], sort=False)
-    columns = ["covered", "width", "bias", "size", "slope"]
+    columns = ["covered", "width", "error", "size"]
     found = by[columns].mean().join(by["covered"].sem().rename("covered_se"))
     return found.join(by.size().rename("cohorts"))
 

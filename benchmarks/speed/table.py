@@ -26,7 +26,7 @@ from extract import FLOOR, RATE, peers, speech
 from screening import segments
 
 from voicerisk.errors import RBridgeError
-from voicerisk.models import GammSettings, fit_gamm, fit_lanes
+from voicerisk.models import GammModel, fit_gamm, fit_lanes
 from voicerisk.models.boosting.mboost import fit_mboost
 from voicerisk.screening import caller_folds, screen
 
@@ -119,7 +119,7 @@ def gamm(rows: int = 3_000, names: int = 6) -> Iterator[Row]:
         yield what, None, peer, None
         return
     before = of_children()
-    fit_gamm(table, [f"m{k}" for k in range(names)], GammSettings(level="segment"), discrete=True)
+    fit_gamm(table, [f"m{k}" for k in range(names)], GammModel(level="segment", discrete=True))
     ours = of_children() - before
     yield what, ours, peer, by_hand(BAM, table)
 

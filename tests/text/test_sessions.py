@@ -192,6 +192,8 @@ def test_settings_that_do_not_fit_are_refused():
         ({"models": ("lstm",)}, "must be one of"), ({"preset": "papr"}, "must be one of default, paper, "
         "both"),
         ({"prevalence": {"NS": 0.9}}, "every class a share"), ({"test_share": 0.9}, "between 0 and 0.6"),
+        ({"session": "text"}, "session names the column of the messages"),
+        ({"subgroups": ("text",)}, "what somebody wrote is no subgroup"),
         ({"baseline": "t_mlp"}, "does not run it"), ({"labels": {"x": "HIGH"}}, "not one of NS, SI, ASE"),
     ):  # fmt: skip
         with pytest.raises(TextError, match=says):
@@ -355,7 +357,7 @@ def test_roles_are_listed_where_they_look_like_roles(tmp_path):
     with pytest.raises(TextError, match=r"no message has a role of klient \(found: bot 1"):
         load(tmp_path, table, roles=("klient",))
     with pytest.raises(TextError) as error:
-        load(tmp_path, table, role="text", roles=("klient",))
+        load(tmp_path, table.assign(said=table["text"]), role="said", roles=("klient",))
     assert "not shown" in str(error.value) and "schule" not in str(error.value)
 
 

@@ -21,6 +21,7 @@ from voicerisk.audio.prepare import (
     Spans,
     conditioned,
     counted,
+    relative_rms,
     scaling_of,
     silent_frames,
     span_borders,
@@ -149,9 +150,7 @@ class PreparedFile:
             silent = silent_frames(
                 self.settings,
                 recorded,
-                signal,
-                extent.level,
-                extent.scaling,
+                relative_rms(signal, extent.level, extent.scaling, starts, window),
                 starts,
                 window,
                 self.sample_rate,

@@ -167,7 +167,13 @@ def prepare(
                 hop=hop,
                 time_s=(a + first[i] + window / 2) / sample_rate,
                 silent=silent_frames(
-                    settings, piece, signal, level, scaling, first[i], window, sample_rate, ground_rms
+                    settings,
+                    piece,
+                    relative_rms(signal, level, scaling, first[i], window),
+                    first[i],
+                    window,
+                    sample_rate,
+                    ground_rms,
                 ),
                 level=level,
                 scaling=scaling,
@@ -234,28 +240,31 @@ def _rms(pieces: Sequence[Floats], window: int, hop: int) -> Floats:
     )
 
 
+def relative_rms(
+    signal: Floats, level: Level, scaling: Scaling, starts: npt.NDArray[np.int64], window: int
+) -> Floats:
+    """Return the RMS of each frame as a share of the peak that the span is scaled by."""
+    if level.centred_peak == 0.0:
+        return np.zeros(len(starts))
+    mean = (level.mean - scaling.centre) / scaling.divisor
+    return frame_rms(signal, starts, window, centre=mean) * (scaling.divisor / level.centred_peak)
+
+
 def silent_frames(
     settings: AudioSettings,
     recorded: Floats,
-    signal: Floats,
-    level: Level,
-    scaling: Scaling,
+    relative: Floats,
     starts: npt.NDArray[np.int64],
     window: int,
     sample_rate: int,
     extent_rms: Floats,
 ) -> npt.NDArray[np.bool_]:
-    """Mark the silent frames of one span."""
+    """Mark the silent frames of one span, whose levels beside the peak are `relative`."""
     rule = settings.rule
     if rule.rule == "vad":
         detector = VoiceActivity(rule, sample_rate)
         detector.feed(recorded)
         return detector.silent(starts)
-    if level.centred_peak == 0.0:
-        relative = np.zeros(len(starts))
-    else:
-        mean = (level.mean - scaling.centre) / scaling.divisor
-        relative = frame_rms(signal, starts, window, centre=mean) * (scaling.divisor / level.centred_peak)
     return silent_by_level(rule, relative, frame_rms(recorded, starts, window, centred=True), extent_rms)
 
 

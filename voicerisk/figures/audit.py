@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -34,6 +35,35 @@ LADDER_NAMES = {
     "auroc_call": "AUROC of calls",
     "accuracy_frame": "Frames decided rightly",
 }
+
+
+def _rungs(panel: Axes, rows: pd.DataFrame, place: Mapping[int, int], nulls: bool, style: Style) -> None:
+    """Draw one metric over the rungs: estimates with intervals, permuted means, and the numbers beside."""
+    y = rows["rung"].map(place).to_numpy(float)
+    x = rows["estimate"].to_numpy(float)
+    panel.plot(x, y, color=style.neutral, linewidth=style.thin_pt, zorder=1)
+    if "lower" in rows:
+        panel.hlines(y, rows["lower"], rows["upper"], color="black", linewidth=style.line_pt, zorder=2)
+    if nulls and rows["null_mean"].notna().any():
+        null = SeriesStyle(style.accent, "", "|", True).point(style.marker_pt * 2)
+        panel.plot(rows["null_mean"], y, zorder=3, **null)
+    panel.plot(x, y, zorder=4, clip_on=False, **SeriesStyle("black", "-", "o").point(style.marker_pt))
+    for value, at in zip(x, y, strict=True):
+        panel.annotate(
+            inside(value),
+            (1.05, at),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=style.small_pt,
+            annotation_clip=False,
+        )
+    if np.nanmin(x) >= 0 and np.nanmax(x) <= 1:
+        panel.set_xlim(-0.03, 1.03)
+        panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    panel.grid(axis="y", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
+    panel.set_axisbelow(True)
+    panel.tick_params(axis="y", length=0)
+    panel.spines["left"].set_visible(False)
 
 
 @drawing
@@ -103,42 +133,18 @@ def audit_ladder(
     line = style.small_pt * 2.6 / 72 * 25.4
     figure = new_figure(width, 22.0 + line * len(rungs))
     axes = list(figure.subplots(1, len(wanted), sharey=True, squeeze=False)[0])
-    nulls = "null_mean" in table and table["null_mean"].notna().any()
+    nulls = "null_mean" in table and bool(table["null_mean"].notna().any())
     for panel, metric in zip(axes, wanted, strict=True):
         rows = table[table["metric"] == metric].sort_values("rung")
-        y = rows["rung"].map(place).to_numpy(float)
-        x = rows["estimate"].to_numpy(float)
-        panel.plot(x, y, color=style.neutral, linewidth=style.thin_pt, zorder=1)
-        if "lower" in rows:
-            panel.hlines(y, rows["lower"], rows["upper"], color="black", linewidth=style.line_pt, zorder=2)
-        if nulls and rows["null_mean"].notna().any():
-            null = SeriesStyle(style.accent, "", "|", True).point(style.marker_pt * 2)
-            panel.plot(rows["null_mean"], y, zorder=3, **null)
-        panel.plot(x, y, zorder=4, clip_on=False, **SeriesStyle("black", "-", "o").point(style.marker_pt))
+        _rungs(panel, rows, place, nulls, style)
         for rung in rungs.loc[leaking, "rung"]:
             panel.axhspan(
                 place[rung] - 0.5, place[rung] + 0.5, color=style.accent, alpha=0.12, linewidth=0, zorder=0
             )
-        for value, at in zip(x, y, strict=True):
-            panel.annotate(
-                inside(value),
-                (1.05, at),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=style.small_pt,
-                annotation_clip=False,
-            )
         if metric == "auroc":
             panel.axvline(0.5, color=style.neutral, linewidth=style.thin_pt, linestyle=(0, (3, 2)), zorder=0)
-        if np.nanmin(x) >= 0 and np.nanmax(x) <= 1:
-            panel.set_xlim(-0.03, 1.03)
-            panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         named = labels.get(metric, LADDER_NAMES.get(metric, metric_name(metric)))
         panel.set_title("\n".join(textwrap.wrap(named, 14)), fontsize=style.font_pt)
-        panel.grid(axis="y", color=style.neutral, alpha=0.25, linewidth=style.thin_pt * 0.6)
-        panel.set_axisbelow(True)
-        panel.tick_params(axis="y", length=0)
-        panel.spines["left"].set_visible(False)
     names = [labels.get(str(name), as_text(name, 76)) for name in rungs["name"]]
     prefixed = [
         name if not place or name.startswith("+") else f"+ {name}" for place, name in enumerate(names)

@@ -1,6 +1,7 @@
 """What each marker does: curves by level of a moderator, their differences, effects of the boosted model."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -90,16 +91,7 @@ def gamm_curves(
     need(curves, ["marker", "sex", "x", "estimate", "lower", "upper"], "GAMM curves")
     scale = str(curves["scale"].iloc[0]) if "scale" in curves else "log-odds"
     figure = _small_multiples(
-        curves,
-        labels,
-        observed,
-        scales,
-        columns,
-        width_mm,
-        style,
-        f"effect on risk ({scale})",
-        _level(curves),
-        zero=True,
+        curves, labels, observed, _Page(scales, columns, width_mm, style), f"effect on risk ({scale})"
     )
     if smooths is not None:
         need(smooths, ["marker", "sex", "edf", "p_value"], "GAMM curves, smooths")
@@ -172,16 +164,7 @@ def partial_effects(
     """
     need(effects, ["marker", "sex", "x", "estimate"], "partial effects")
     return _small_multiples(
-        effects,
-        labels,
-        observed,
-        scales,
-        columns,
-        width_mm,
-        style,
-        "contribution (log-odds)",
-        _level(effects),
-        True,
+        effects, labels, observed, _Page(scales, columns, width_mm, style), "contribution (log-odds)"
     )
 
 
@@ -229,16 +212,7 @@ def difference_curves(
     contrast = str(differences["contrast"].iloc[0]) if "contrast" in differences else "women minus men"
     table = differences.assign(sex=CONTRASTS.get(contrast, contrast))
     figure = _small_multiples(
-        table,
-        labels,
-        observed,
-        scales,
-        columns,
-        width_mm,
-        style,
-        "difference (log-odds)",
-        _level(table),
-        True,
+        table, labels, observed, _Page(scales, columns, width_mm, style), "difference (log-odds)"
     )
     wide = "lower_simultaneous" in table
     for axes, marker in zip(figure.axes, ordered(table["marker"]), strict=True):
@@ -299,18 +273,24 @@ def _level(table: pd.DataFrame) -> float | None:
     return float(table["level"].dropna().iloc[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """How panels stand on a page: scales shared or free, panels in a row, width, style."""
+
+    scales: Scales
+    columns: int | None
+    width_mm: float | None
+    style: Style
+
+
 def _small_multiples(
     table: pd.DataFrame,
     labels: Mapping[str, str],
     observed: pd.DataFrame | None,
-    scales: Scales,
-    columns: int | None,
-    width_mm: float | None,
-    style: Style,
+    page: _Page,
     y_label: str,
-    level: float | None,
-    zero: bool,
 ) -> Figure:
+    scales, style, level = page.scales, page.style, _level(table)
     if scales not in ("shared", "free"):
         raise ReportError(f"scales is {scales!r}; choose 'shared' or 'free'.")
     if not np.isfinite(table["estimate"].to_numpy(float)).any():
@@ -319,13 +299,18 @@ def _small_multiples(
     sexes = ordered(table["sex"])
     shown = series_styles(sexes, style)
     figure, axes = panels(
-        len(markers), style, width_mm, columns=columns, ratio=0.82, sharey=(scales == "shared"), extra_mm=12.0
+        len(markers),
+        style,
+        page.width_mm,
+        columns=page.columns,
+        ratio=0.82,
+        sharey=(scales == "shared"),
+        extra_mm=12.0,
     )
     position_of = {marker: position for position, marker in enumerate(markers)}
     for panel, marker in zip(axes, markers, strict=True):
         rows = table[table["marker"].astype(str) == marker]
-        if zero:
-            panel.axhline(0, color=style.neutral, linewidth=style.thin_pt, zorder=0)
+        panel.axhline(0, color=style.neutral, linewidth=style.thin_pt, zorder=0)
         for position, sex in enumerate(sexes):
             _curve(panel, rows[rows["sex"].astype(str) == sex], sex, shown[sex], style)
             if "lower" not in rows and not rows["estimate"].to_numpy(float).any() and position == 0:

@@ -1,6 +1,6 @@
 """Is acting on the model better than treating everybody or nobody: decision curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,81 @@ from voicerisk.figures.wording import (
 
 # Strategy of the table -> what the second panel calls it.
 DIFFERENCES = {"model_minus_all": "to acting on all", "model_minus_none": "to acting on none"}
+
+
+def _strategies(
+    panel: Axes, rows: pd.DataFrame, colour: str, relevant: tuple[float, float] | None, style: Style
+) -> None:
+    """Draw the net benefit of the model with its band, of acting on all, and the largest possible."""
+    model, everybody = (rows[rows["strategy"] == name] for name in ("model", "all"))
+    panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
+    panel.plot(
+        everybody["threshold"],
+        everybody["net_benefit"],
+        color=style.neutral,
+        linewidth=style.line_pt,
+        linestyle=(0, (4, 1.6)),
+        zorder=2,
+        label="act on all",
+    )
+    if "lower" in model and model["lower"].notna().any():
+        panel.fill_between(
+            model["threshold"],
+            model["lower"],
+            model["upper"],
+            color=colour,
+            alpha=style.band_alpha,
+            linewidth=0,
+        )
+    panel.plot(
+        model["threshold"],
+        model["net_benefit"],
+        color=colour,
+        linewidth=style.line_pt * 1.3,
+        zorder=3,
+        label="model",
+    )
+    top = rows[rows["strategy"] == "maximum"]
+    panel.plot(
+        top["threshold"],
+        top["net_benefit"],
+        color=style.accent,
+        linewidth=style.thin_pt * 1.3,
+        linestyle=(0, (1, 1.5)),
+        zorder=2,
+        label="maximum",
+    )
+    if relevant is not None:
+        for left, right in ((0.0, relevant[0]), (relevant[1], 1.0)):
+            panel.axvspan(left, right, color="white", alpha=0.65, linewidth=0, zorder=4)
+            panel.axvspan(left, right, color=style.neutral, alpha=0.16, linewidth=0, zorder=4)
+    panel.set_xlim(0, 1)
+    panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+    panel.set_xlabel(_threshold_label(rows))
+    panel.set_ylabel("net benefit")
+
+
+def _entries(
+    table: pd.DataFrame, protocols: Sequence[str], shaded: bool, differ: bool, style: Style
+) -> list[tuple[Any, str]]:
+    """Return the legend: models, strategies, and what grey means."""
+    entries: list[tuple[Any, str]] = []
+    for position, name in enumerate(protocols):
+        solid = SeriesStyle(series_style(name, style, position).colour, "-", "")
+        entries.append(line_entry(solid, "model" if name == "model" else f"model, {as_text(name)}", style))
+    entries += [
+        line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
+        line_entry(SeriesStyle("black", "-", ""), "act on none", style),
+    ]
+    if differ:
+        entries.append(line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "b: model minus all", style))
+        entries.append(line_entry(SeriesStyle("black", (0, (1, 1)), ""), "b: model minus none", style))
+    if shaded:
+        grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
+        entries.append((grey, "nobody would act on"))
+    if (table["strategy"] == "maximum").any():
+        entries.append(line_entry(SeriesStyle(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
+    return entries
 
 
 @drawing
@@ -90,77 +165,15 @@ def decision_curves(
         best = max(best, float(table.loc[table["strategy"] == "model", "upper"].max()))
     for position, (panel, protocol) in enumerate(zip(axes, protocols, strict=True)):
         rows = table[table["protocol"] == protocol].sort_values("threshold")
-        model = rows[rows["strategy"] == "model"]
         drawn = series_style(protocol, style, position)
-        everybody = rows[rows["strategy"] == "all"]
-        panel.axhline(0, color="black", linewidth=style.thin_pt, zorder=1)
-        panel.plot(
-            everybody["threshold"],
-            everybody["net_benefit"],
-            color=style.neutral,
-            linewidth=style.line_pt,
-            linestyle=(0, (4, 1.6)),
-            zorder=2,
-            label="act on all",
-        )
-        if "lower" in model and model["lower"].notna().any():
-            panel.fill_between(
-                model["threshold"],
-                model["lower"],
-                model["upper"],
-                color=drawn.colour,
-                alpha=style.band_alpha,
-                linewidth=0,
-            )
-        panel.plot(
-            model["threshold"],
-            model["net_benefit"],
-            color=drawn.colour,
-            linewidth=style.line_pt * 1.3,
-            zorder=3,
-            label="model",
-        )
-        top = rows[rows["strategy"] == "maximum"]
-        panel.plot(
-            top["threshold"],
-            top["net_benefit"],
-            color=style.accent,
-            linewidth=style.thin_pt * 1.3,
-            linestyle=(0, (1, 1.5)),
-            zorder=2,
-            label="maximum",
-        )
-        if relevant is not None:
-            for left, right in ((0.0, relevant[0]), (relevant[1], 1.0)):
-                panel.axvspan(left, right, color="white", alpha=0.65, linewidth=0, zorder=4)
-                panel.axvspan(left, right, color=style.neutral, alpha=0.16, linewidth=0, zorder=4)
-        panel.set_xlim(0, 1)
+        _strategies(panel, rows, drawn.colour, relevant, style)
         panel.set_ylim(-0.35 * max(best, 0.02), 1.05 * max(best, 0.02))
-        panel.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
-        panel.set_xlabel(_threshold_label(rows))
-        panel.set_ylabel("net benefit")
         if differ:
             _differences(every[2 * position + 1], rows, drawn.colour, style)
         if protocol != "model":
             panel.set_title(labels.get(protocol, PROTOCOLS.get(protocol, as_text(protocol))))
         above(panel, [(text, "black") for text in designs(rows)], style)
-    entries: list[tuple[Any, str]] = []
-    for position, name in enumerate(protocols):
-        solid = SeriesStyle(series_style(name, style, position).colour, "-", "")
-        entries.append(line_entry(solid, "model" if name == "model" else f"model, {as_text(name)}", style))
-    entries += [
-        line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "act on all", style),
-        line_entry(SeriesStyle("black", "-", ""), "act on none", style),
-    ]
-    if differ:
-        entries.append(line_entry(SeriesStyle(style.neutral, (0, (4, 1.6)), ""), "b: model minus all", style))
-        entries.append(line_entry(SeriesStyle("black", (0, (1, 1)), ""), "b: model minus none", style))
-    if relevant is not None:
-        grey = Patch(facecolor=style.neutral, alpha=0.3, linewidth=0)
-        entries.append((grey, "nobody would act on"))
-    if (table["strategy"] == "maximum").any():
-        entries.append(line_entry(SeriesStyle(style.accent, (0, (1, 1.5)), ""), "largest possible", style))
-    legend(figure, entries)
+    legend(figure, _entries(table, protocols, relevant is not None, differ, style))
     lettered(every, style)
     if "lower" in table and table["lower"].notna().any():
         foot_note(figure, in_figure(interval_note(table)), style)

@@ -186,6 +186,39 @@ def _without_unit(label: str, longest: int) -> str:
     return as_text(name, longest) if len(name) > longest else name
 
 
+def _stops(panel: Axes, rows: pd.DataFrame, style: Style) -> bool:
+    """Draw where boosting stopped: a line where it is one step, else bars; return whether there are bars."""
+    if "mstop" not in rows or not rows["mstop"].notna().any():
+        return False
+    key = ["fold"] if "fold" in rows else []
+    stops = rows.dropna(subset=["mstop"]).drop_duplicates([*key, "mstop"])["mstop"].to_numpy(float)
+    if len(stops) == 1:
+        panel.axvline(stops[0], color=style.accent, linestyle=(0, (3, 2)), linewidth=style.line_pt * 0.8)
+        panel.annotate(
+            f"mstop = {stops[0]:g}",
+            (stops[0], 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, -2),
+            textcoords="offset points",
+            va="top",
+            ha="right",
+            fontsize=style.small_pt,
+            color=ink(style.accent),
+        )
+        return False
+    values, counts = np.unique(stops, return_counts=True)
+    panel.vlines(
+        values,
+        0,
+        0.02 + 0.16 * counts / counts.max(),
+        transform=panel.get_xaxis_transform(),
+        color=style.accent,
+        linewidth=style.line_pt * 1.2,
+        zorder=4,
+    )
+    return True
+
+
 @drawing
 def risk_path(
     path: pd.DataFrame,
@@ -234,7 +267,7 @@ def risk_path(
     )
     protocols, series = ordered(table["protocol"]), ordered(table["series"])
     figure, axes = panels(len(protocols), style, width_mm, ratio=0.72, panel_mm=60.0, extra_mm=10.0)
-    entries = []
+    many = False
     for panel, protocol in zip(axes, protocols, strict=True):
         for position, name in enumerate(series):
             rows = table[(table["protocol"] == protocol) & (table["series"] == name)]
@@ -260,45 +293,7 @@ def risk_path(
                 linewidth=style.line_pt * 1.2,
                 label=name_of(name, labels),
             )
-        chosen = table[table["protocol"] == protocol]
-        if "mstop" in chosen and chosen["mstop"].notna().any():
-            key = ["fold"] if "fold" in chosen else []
-            stops = chosen.dropna(subset=["mstop"]).drop_duplicates([*key, "mstop"])["mstop"].to_numpy(float)
-            if len(stops) == 1:
-                panel.axvline(
-                    stops[0], color=style.accent, linestyle=(0, (3, 2)), linewidth=style.line_pt * 0.8
-                )
-                panel.annotate(
-                    f"mstop = {stops[0]:g}",
-                    (stops[0], 1),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(-3, -2),
-                    textcoords="offset points",
-                    va="top",
-                    ha="right",
-                    fontsize=style.small_pt,
-                    color=ink(style.accent),
-                )
-            else:
-                values, counts = np.unique(stops, return_counts=True)
-                panel.vlines(
-                    values,
-                    0,
-                    0.02 + 0.16 * counts / counts.max(),
-                    transform=panel.get_xaxis_transform(),
-                    color=style.accent,
-                    linewidth=style.line_pt * 1.2,
-                    zorder=4,
-                )
-                entries = [
-                    (
-                        line_entry(
-                            SeriesStyle(style.accent, "-", ""),
-                            "mstop chosen in a fold (height: how often)",
-                            style,
-                        )
-                    )
-                ]
+        many = _stops(panel, table[table["protocol"] == protocol], style) or many
         panel.set_ylim(_risk_limits(table[table["protocol"] == protocol]))
         panel.set_xlabel("boosting steps")
         panel.set_ylabel("mean deviance")
@@ -311,7 +306,10 @@ def risk_path(
         for position, name in enumerate(series)
         if len(series) > 1 or name != "deviance"
     ]
-    legend(figure, named + entries)
+    stops = line_entry(
+        SeriesStyle(style.accent, "-", ""), "mstop chosen in a fold (height: how often)", style
+    )
+    legend(figure, [*named, stops] if many else named)
     lettered(axes, style)
     return figure
 

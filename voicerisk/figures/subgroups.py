@@ -1,13 +1,15 @@
 """Does it work for everyone: a forest plot over subgroups of callers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.layout import foot_note, legend, new_figure, point_entry
-from voicerisk.figures.style import DEFAULT, Style, drawing, ink, series_style
+from voicerisk.figures.style import DEFAULT, SeriesStyle, Style, drawing, ink, series_style
 from voicerisk.figures.wording import (
     NO_LABELS,
     PERCENTILE,
@@ -23,6 +25,29 @@ from voicerisk.figures.wording import (
 )
 
 SHOWN = ("auroc", "sensitivity", "specificity")
+NEEDED = (
+    "protocol", "design", "unit", "subgroup", "metric", "estimate", "lower", "upper", "n", "n_events",
+    "n_callers",
+)  # fmt: skip
+
+
+def _row(panel: Axes, row: Mapping[Hashable, Any], y: float, drawn: SeriesStyle, style: Style) -> None:
+    """Draw one estimate with its interval, and its number beside the panel."""
+    text = inside(row["estimate"])
+    if pd.isna(row["estimate"]):
+        text = "not estimable"
+    else:
+        panel.plot([row["lower"], row["upper"]], [y, y], color=drawn.colour, linewidth=style.line_pt)
+        panel.plot([row["estimate"]], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt))
+    panel.annotate(
+        text,
+        (1.05, y),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=style.small_pt,
+        color=ink(drawn.colour),
+        annotation_clip=False,
+    )
 
 
 @drawing
@@ -74,23 +99,7 @@ def subgroup_forest(
     >>> len(figure.axes)
     3
     """
-    need(
-        metrics,
-        [
-            "protocol",
-            "design",
-            "unit",
-            "subgroup",
-            "metric",
-            "estimate",
-            "lower",
-            "upper",
-            "n",
-            "n_events",
-            "n_callers",
-        ],
-        "subgroup forest",
-    )
+    need(metrics, NEEDED, "subgroup forest")
     table = one_interval(metrics, method)
     if table["design"].nunique() == 1:
         design = str(table["design"].iloc[0])
@@ -113,26 +122,7 @@ def subgroup_forest(
             offset = 0.0 if len(protocols) == 1 else 0.2 - 0.4 * position / (len(protocols) - 1)
             rows = table[(table["metric"] == metric) & (table["protocol"].astype(str) == protocol)]
             for row in rows.to_dict("records"):
-                y = -groups.index(row["subgroup"]) + offset
-                text = inside(row["estimate"])
-                if pd.isna(row["estimate"]):
-                    text = "not estimable"
-                else:
-                    panel.plot(
-                        [row["lower"], row["upper"]], [y, y], color=drawn.colour, linewidth=style.line_pt
-                    )
-                    panel.plot(
-                        [row["estimate"]], [y], zorder=3, clip_on=False, **drawn.point(style.marker_pt)
-                    )
-                panel.annotate(
-                    text,
-                    (1.05, y),
-                    xycoords=("axes fraction", "data"),
-                    va="center",
-                    fontsize=style.small_pt,
-                    color=ink(drawn.colour),
-                    annotation_clip=False,
-                )
+                _row(panel, row, -groups.index(row["subgroup"]) + offset, drawn, style)
         if metric == "auroc":
             panel.axvline(0.5, color=style.neutral, linewidth=style.thin_pt, linestyle=(0, (3, 2)), zorder=0)
         panel.set_xlim(-0.02, 1.05)

@@ -5,8 +5,8 @@ May be imported: the settings `BoostSettings`, `learners_for`, `Learner`, `Boost
 many fits at once; `fit_jointly` and `JointLanes` for folds that tune a fit; `cvrisk`, `stability_selection`;
 `fit_ordinal` (`OrdinalPath`) and `fit_numeric` for ordered grades and numbers; the estimator `GamBoost`; for
 saved models `read_model`, `write_model`, `scoring_model`, `AdditiveModel` and `Procedure`; for GAMMs the
-estimator `Gamm`, `GammSettings`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for separated data.
-Everything loads on first use, because numba and scikit-learn are slow to import.
+estimator `Gamm`, `GammSettings`, `GammModel`, `fit_gamm`, `GammFit`, `split_levels`, and `remedies` for
+separated data. Everything loads on first use, because numba and scikit-learn are slow to import.
 """
 
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from voicerisk.models.gamm.fit import GammFit, fit_gamm
     from voicerisk.models.gamm.levels import split_levels
     from voicerisk.models.gamm.remedies import remedies
-    from voicerisk.models.gamm.settings import GammSettings
+    from voicerisk.models.gamm.settings import GammModel, GammSettings
     from voicerisk.models.saved.additive import AdditiveModel
     from voicerisk.models.saved.model_file import read_model, write_model
     from voicerisk.models.saved.procedure import Procedure
@@ -50,6 +50,7 @@ __all__ = [
     "BoostSettings",
     "GamBoost",
     "Gamm",
+    "GammModel",
     "GammSettings",
     "Lane",
     "Procedure",

@@ -147,7 +147,8 @@ def screen(
     path = fit_path(X, y, weights, n_lambda=n_lambda, min_ratio=min_ratio, tol=tol)
     deviance, se, short = _cross_validate(columns, values, y, folds, weights, prior, path.lambdas, fold_tol)
     at_min, at_1se = choose_lambdas(deviance, se)
-    result = _result(columns, values, medians, path, deviance, se, at_min, at_1se, rule, n_lambda, short)
+    judged = _Judged(deviance, se, short, at_min, at_1se)
+    result = _result(columns, values, medians, path, judged, rule, n_lambda)
     gap = optimality_gap(path, at_min if rule == "min" else at_1se, X, y, weights)
     if gap > LARGEST_GAP:
         note = f"The solver stopped short of the solution: optimality is missed by {gap:.1%} of lambda."
@@ -238,20 +239,28 @@ def _at_prior(weights: Floats, y: Floats, prior: float | None) -> Floats:
     return weights * np.where(y == 1, prior * total / positive, (1.0 - prior) * total / negative)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What cross-validation says of a path: deviance, its error, folds cut short, and both choices."""
+
+    deviance: Floats
+    se: Floats
+    short: dict[int, str]
+    at_min: int
+    at_1se: int
+
+
 def _result(
     columns: Columns,
     values: Floats,
     medians: Floats,
     path: LassoPath,
-    deviance: Floats,
-    se: Floats,
-    at_min: int,
-    at_1se: int,
+    judged: _Judged,
     rule: str,
     n_lambda: int,
-    short: dict[int, str],
 ) -> Screening:
     """Arrange the tables."""
+    at_min, at_1se = judged.at_min, judged.at_1se
     chosen = path.coefficients[at_min if rule == "min" else at_1se]
     active = {name for name, value in zip(columns.term_markers, chosen, strict=True) if value != 0.0}
     fill = np.full(len(columns.markers), np.nan)
@@ -269,8 +278,8 @@ def _result(
     )
     steps = {
         "lambda": path.lambdas,
-        "deviance": deviance,
-        "se": se,
+        "deviance": judged.deviance,
+        "se": judged.se,
         "n_nonzero": np.count_nonzero(path.coefficients, axis=1),
         "intercept": path.intercepts + path.coefficients @ path.centre,
     }
@@ -286,7 +295,7 @@ def _result(
         lambda_1se=float(path.lambdas[at_1se]),
         rule=rule,
         n_rows=len(values),
-        notes=_notes(columns, values, path, at_min, n_lambda, short),
+        notes=_notes(columns, values, path, at_min, n_lambda, judged.short),
     )
 
 

@@ -80,24 +80,22 @@ def gamm_study(study: Study, tables: ModelTables, chosen: tuple[str, ...], folde
         )
         return [*(f"gamm/{name}.csv" for name in GAMM_TABLES), "gamm/notes.json"], [note]
 
-    from voicerisk.models import fit_gamm
+    from voicerisk.models import GammModel, fit_gamm
     from voicerisk.models.gamm import tables as gamm_tables
 
     settings, added = random_intercepts(study.gamm, tables.calls)
     table = gamm_table(tables, chosen, settings.level, study.cohort.covariates)
     table, left_out = gamm_levels(tables.moderator, table)
     added += left_out
-    fit = fit_gamm(
-        table,
-        chosen,
+    model = GammModel.of(
         settings,
         sex=gamm_column(tables.moderator),
-        rds_path=folder.file("gamm/model.rds"),
         covariates=study.cohort.covariates,
         linear=linear_terms(study, chosen),
         selected_on_same_labels=study.screening.unit != "none",
         seed=study.validation.seed,
     )
+    fit = fit_gamm(table, chosen, model, folder.file("gamm/model.rds"))
     curves = compares_curves(len(table), len(chosen), table[gamm_column(tables.moderator)].nunique())
     split = caller_split_tests(study, tables, settings, fit.separated)
     selected, naive = study.screening.unit != "none", settings.naive_p

@@ -61,7 +61,7 @@ def caller_split_tests(
         return CallerSplit(
             notes=("No caller split: nothing was selected, so the tests of the GAMM are as they stand.",)
         )
-    from voicerisk.models import fit_gamm
+    from voicerisk.models import GammModel, fit_gamm
     from voicerisk.models.gamm import tables as gamm_tables
 
     seed, calls = study.validation.seed, tables.calls
@@ -81,17 +81,15 @@ def caller_split_tests(
         table, _ = gamm_levels(tables.moderator, table)
         table = table[table["caller_id"].isin(halves[1])]
         with TemporaryDirectory(prefix="voicerisk-gamm-") as home:
-            fit = fit_gamm(
-                table,
-                chosen,
+            model = GammModel.of(
                 replace(settings, random=() if separated else settings.random, drop=False),
                 sex=column,
-                rds_path=Path(home) / "model.rds",
                 covariates=study.cohort.covariates,
                 linear=linear_terms(study, chosen),
                 selected_on_same_labels=False,
                 seed=seed,
             )
+            fit = fit_gamm(table, chosen, model, Path(home) / "model.rds")
             path = fit.readable.rds_path
             moderation = None
             levels = table[column].nunique()

@@ -1,7 +1,7 @@
 """The stages of a study: recordings in; predictions, metrics, tables and figures out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from voicerisk.study.extraction.calls import (
     Extraction,
     call_fingerprints,
     channel_of_calls,
+    contents,
     extract_calls,
     read_marker_table,
 )
@@ -61,14 +62,14 @@ class StudyStages(Stages):
     def extract(self, cohort: Cohort) -> tuple[ModelTables, Extraction]:
         """Take the markers of all recordings and arrange them for the models."""
         study = self.study
-        own = study.biomarkers.frames
+        own, content = study.biomarkers.frames, contents(cohort)
         if own is None:
-            source: Any = call_fingerprints(cohort, study.audio, study.biomarkers)
+            source: Any = call_fingerprints(cohort, study.audio, study.biomarkers, content)
         else:
             table = study.folder / own
             source = [
                 sha256_file(table) if table.is_file() else own,
-                [sha256_file(Path(path)) for path in cohort.calls["path"]],
+                [content[path] for path in cohort.calls["path"]],
                 study.audio.channel,
             ]
         mark = fingerprint(
@@ -82,7 +83,7 @@ class StudyStages(Stages):
             markers=study.biomarkers.markers,
             code=code_of(StudyStages._extract),
         )
-        self.run("extract", "Biomarkers", mark, lambda move: self._extract(cohort, move))
+        self.run("extract", "Biomarkers", mark, lambda move: self._extract(cohort, content, move))
 
         home = self.folder.path
         frames, segments = read_table(home, "frames"), read_table(home, "segments")
@@ -97,11 +98,11 @@ class StudyStages(Stages):
         counts = read_table(home, "flow")
         return tables, Extraction(frames, segments, counts, read_table(home, "channel"), markers)
 
-    def _extract(self, cohort: Cohort, move: Move) -> tuple[list[str], list[str]]:
+    def _extract(self, cohort: Cohort, content: Mapping[str, str], move: Move) -> tuple[list[str], list[str]]:
         study, folder = self.study, self.folder
         if study.biomarkers.frames is None:
             cache = folder.state / "frames"
-            found = extract_calls(cohort, study.audio, study.biomarkers, cache, self.jobs, move)
+            found = extract_calls(cohort, study.audio, study.biomarkers, cache, self.jobs, move, content)
         else:
             own = study.folder / study.biomarkers.frames
             found = read_marker_table(own, cohort, study.biomarkers.missing)

@@ -263,6 +263,12 @@ class TextSettings:
         require_choice("[text] preset", self.preset, PRESETS, TextError)
         require_choice("[text] truncate", self.truncate, ENDS, TextError)
         require_choice("[text] pooling", self.pooling, POOLINGS, TextError)
+        for name in ("session", "user", "time", "role", "age", "label", "complete", "subgroups"):
+            if self.text in (own := getattr(self, name), *(own if name == "subgroups" else ())):
+                raise TextError(
+                    f"[text] {name} names the column of the messages ({self.text}); what somebody wrote is "
+                    f"no {name.removesuffix('s')}."
+                )
         for name, least in (
             ("min_messages", 1), ("min_words", 1), ("max_messages", 1), ("max_tokens", 4), ("max_words", 8),
             ("repeats", 1), ("bootstraps", 100), ("seed", 0),

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ModelError
 from voicerisk.models.calls.features import CallFrames, directions
-from voicerisk.models.calls.model import COMMON, MEMBERS, PENALTY, CallFit, fit_calls, mixed
+from voicerisk.models.calls.model import COMMON, MEMBERS, PENALTY, CallFit, Family, fit_calls, mixed
 
 
 def drawn(calls: int = 60, frames: int = 12, seed: int = 1) -> tuple[CallFrames, np.ndarray, np.ndarray]:
@@ -30,7 +30,7 @@ def fitted(
     frames: CallFrames, level: np.ndarray, y: np.ndarray, train: np.ndarray, **more: object
 ) -> CallFit:
     weights = training_weights(train, y[train], 0.5)
-    return fit_calls(frames, tuple(frames.columns), level, y, train, weights, **more)
+    return fit_calls(frames, tuple(frames.columns), level, y, train, weights, Family(**more))
 
 
 def auroc(score: np.ndarray, y: np.ndarray) -> float:

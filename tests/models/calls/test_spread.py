@@ -8,7 +8,7 @@ from voicerisk.callers.moderator import SEX
 from voicerisk.errors import ModelError
 from voicerisk.models.calls.additive import additive_model
 from voicerisk.models.calls.features import CallFrames, spread_of, with_spreads
-from voicerisk.models.calls.model import MEMBERS, fit_calls, mixed
+from voicerisk.models.calls.model import MEMBERS, Family, fit_calls, mixed
 from voicerisk.models.saved.model_file import read_model, write_model
 
 CALLS, FRAMES = 40, 15
@@ -36,7 +36,13 @@ def fit(cohort):
     frames, level, y = cohort
     train = np.arange(30)
     return fit_calls(
-        frames, tuple(frames.columns), level, y, train, np.ones(30), spreads=[spread_of("x"), spread_of("z")]
+        frames,
+        tuple(frames.columns),
+        level,
+        y,
+        train,
+        np.ones(30),
+        Family(spreads=[spread_of("x"), spread_of("z")]),
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models import Gamm, GammSettings, remedies, split_levels
+from voicerisk.models import Gamm, GammModel, GammSettings, remedies, split_levels
 from voicerisk.models.gamm.fit import WITH, WITHOUT
 
 
@@ -246,7 +246,7 @@ def test_remedies_are_named_and_each_is_what_it_says(worker):
     level = rng.normal(size=40) + 0.8 * label
     rows["x"] = level[rows["caller_id"].str[1:].astype(int)] + rng.normal(size=len(rows))
     rows = rows.drop(index=rows.index[1:5])
-    found = remedies(rows, ["x"], GammSettings(k=4), resamples=50, curve_points=4, draws=0, worker=worker)
+    found = remedies(rows, ["x"], GammModel(k=4, curve_points=4, draws=0), resamples=50, worker=worker)
     assert found.explained["remedy"].tolist() == [
         "caller_jackknife", "equal_callers", "caller_means", "penalised_intercept", "caller_bootstrap"
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.gamm.fit import WITH, WITHOUT, GammSettings, fit_gamm
+from voicerisk.models.gamm.fit import WITH, WITHOUT, GammModel, GammSettings, fit_gamm
 from voicerisk.models.gamm.tables import predict_gamm
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "mgcv"
@@ -51,8 +51,9 @@ def test_committed_reference(worker, tmp_path, method):
     fit = fit_gamm(
         data,
         MARKERS,
-        GammSettings(engine=engine, level="frame" if "discrete" in method else "segment"),
-        discrete="discrete" in method,
+        GammModel(
+            engine=engine, level="frame" if "discrete" in method else "segment", discrete="discrete" in method
+        ),
         rds_path=tmp_path / "model.rds",
         worker=worker,
     )
@@ -119,7 +120,7 @@ def test_live_mgcv_called_by_hand(worker, tmp_path, engine):
         else (", discrete = TRUE" if engine == "bam" else ""),
     )
     subprocess.run(["Rscript", "--vanilla", "-e", script], cwd=tmp_path, check=True, capture_output=True)
-    fit = fit_gamm(rows, ["x1", "x2"], GammSettings(engine=engine, k=6), curve_points=11, worker=worker)
+    fit = fit_gamm(rows, ["x1", "x2"], GammModel(engine=engine, k=6, curve_points=11), worker=worker)
     smooths = pd.read_csv(tmp_path / "smooths.csv").iloc[:4]
     np.testing.assert_allclose(fit.smooths["edf"], smooths["edf"], atol=1e-8)
     np.testing.assert_allclose(fit.smooths["ref_df"], smooths["Ref.df"], atol=1e-8)
@@ -148,7 +149,7 @@ def test_live_mgcv_called_by_hand(worker, tmp_path, engine):
 
 @pytest.mark.r
 def test_wald_intervals_are_estimate_plus_minus_quantile_times_se(worker):
-    terms = fit_gamm(cohort(), ["x1"], GammSettings(k=5), confidence=0.9, worker=worker).terms
+    terms = fit_gamm(cohort(), ["x1"], GammModel(k=5, confidence=0.9), worker=worker).terms
     np.testing.assert_allclose(terms["lower"], terms["estimate"] - 1.6448536 * terms["se"], rtol=1e-6)
     np.testing.assert_allclose(terms["upper"], terms["estimate"] + 1.6448536 * terms["se"], rtol=1e-6)
     assert set(terms["statistic_name"]) == {"z"}
@@ -256,11 +257,11 @@ def test_splitting_a_caller_moves_his_weight_and_no_curve(worker):
 
 @pytest.mark.r
 def test_same_seed_same_numbers(worker):
-    one = fit_gamm(cohort(), ["x1"], GammSettings(k=5), seed=3, worker=worker)
-    two = fit_gamm(cohort(), ["x1"], GammSettings(k=5), seed=3, worker=worker)
+    one = fit_gamm(cohort(), ["x1"], GammModel(k=5, seed=3), worker=worker)
+    two = fit_gamm(cohort(), ["x1"], GammModel(k=5, seed=3), worker=worker)
     pd.testing.assert_frame_equal(one.curves, two.curves, check_exact=True)
     assert one.specification == two.specification
-    other = fit_gamm(cohort(), ["x1"], GammSettings(k=5), seed=4, worker=worker)
+    other = fit_gamm(cohort(), ["x1"], GammModel(k=5, seed=4), worker=worker)
     assert other.specification != one.specification
 
 
@@ -278,14 +279,14 @@ def test_one_sex_only(worker):
 def test_a_linear_marker_has_one_slope_for_each_sex(worker):
     rows = cohort()
     rows["voiced"] = (rows["x2"] > 0).astype(float)
-    fit = fit_gamm(rows, ["x1", "voiced"], GammSettings(k=5), linear=["voiced"], worker=worker)
+    fit = fit_gamm(rows, ["x1", "voiced"], GammModel(k=5, linear=["voiced"]), worker=worker)
     assert fit.terms["term"].tolist() == ["(Intercept)", "sexmale", "sexfemale:voiced", "sexmale:voiced"]
     assert set(fit.smooths["marker"]) == {"x1"}
     assert any("Linear, with one slope for each sex: voiced" in note for note in fit.notes)
-    only = fit_gamm(rows, ["voiced"], GammSettings(random=()), linear=["voiced"], worker=worker)
+    only = fit_gamm(rows, ["voiced"], GammModel(random=(), linear=["voiced"]), worker=worker)
     assert len(only.smooths) == 0
     assert len(only.curves) == 0
-    tested = fit_gamm(rows, ["x1", "voiced"], GammSettings(k=5, drop=True), linear=["voiced"], worker=worker)
+    tested = fit_gamm(rows, ["x1", "voiced"], GammModel(k=5, drop=True, linear=["voiced"]), worker=worker)
     assert ("voiced" in tested.kept) == (tested.terms["p_value"].iloc[2:].min() <= 0.05)
 
 
@@ -365,7 +366,7 @@ def test_tables_refused_before_r():
     with pytest.raises(ModelError, match="no column 'loudness'"):
         fit_gamm(cohort(), ["loudness"], GammSettings())
     with pytest.raises(ModelError, match="no column 'service'"):
-        fit_gamm(cohort(), ["x1"], GammSettings(), sex="service")
+        fit_gamm(cohort(), ["x1"], GammModel(sex="service"))
 
 
 @pytest.mark.r
@@ -387,7 +388,7 @@ def test_drop_keeps_what_is_significant_or_explains(worker):
 @pytest.mark.r
 def test_time_limit_explains_separation():
     with pytest.raises(RBridgeError, match=r"stopped after its time limit(.|\n)*Every caller has one"):
-        fit_gamm(cohort(mixed=False), ["x1"], GammSettings(), time_limit=0.01)
+        fit_gamm(cohort(mixed=False), ["x1"], GammModel(time_limit=0.01))
 
 
 @pytest.mark.r
@@ -395,7 +396,7 @@ def test_what_a_statistician_would_do_instead(worker):
     rows = cohort(mixed=False)
     rows["w"] = 1 / rows.groupby("caller_id")["caller_id"].transform("size")
     free = fit_gamm(rows, ["x1"], GammSettings(k=5), worker=worker)
-    fixed = fit_gamm(rows, ["x1"], GammSettings(k=5), random_sd=0.5, worker=worker)
+    fixed = fit_gamm(rows, ["x1"], GammModel(k=5, random_sd=0.5), worker=worker)
     assert fixed.variance["sd"].tolist() == pytest.approx([0.5])
     assert free.variance["sd"].iloc[0] > 2
     # Where callers separate the outcomes no P is printed; the statistic shows what the intercepts leave.
@@ -403,11 +404,11 @@ def test_what_a_statistician_would_do_instead(worker):
     assert all(np.isnan(test["p_value"]) for test in tests)
     assert tests[1]["statistic"] > 6.63 > tests[0]["statistic"]  # chi-squared, 1 df, 1%
     # Weights that are the same for every row change no estimate, only mgcv's own standard errors.
-    weighted = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), weights="w", worker=worker)
+    weighted = fit_gamm(rows, ["x1"], GammModel(k=3, random=(), weights="w"), worker=worker)
     plain = fit_gamm(rows, ["x1"], GammSettings(k=3, random=()), worker=worker)
     np.testing.assert_allclose(weighted.terms["se"], plain.terms["se"], rtol=0.1)
     with pytest.raises(ModelError, match="weights = 'v' must name a column"):
-        fit_gamm(rows, ["x1"], GammSettings(), weights="v", worker=worker)
+        fit_gamm(rows, ["x1"], GammModel(weights="v"), worker=worker)
     with pytest.raises(ModelError, match="random_sd is 0"):
-        fit_gamm(rows, ["x1"], GammSettings(), random_sd=0, worker=worker)
+        fit_gamm(rows, ["x1"], GammModel(random_sd=0), worker=worker)
     assert set(free.versions) == {"r", "mgcv"}

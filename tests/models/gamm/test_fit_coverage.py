@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from voicerisk.models.gamm.fit import GammSettings, fit_gamm
+from voicerisk.models.gamm.fit import GammModel, fit_gamm
 
 CALLERS, SEGMENTS, COHORTS = 80, 8, 16
 
@@ -47,12 +47,7 @@ def test_intervals_cover_the_true_curves(worker):
     covered = []
     for seed in range(COHORTS):
         fit = fit_gamm(
-            cohort(seed),
-            ["shift", "spread"],
-            GammSettings(random=()),
-            curve_points=61,
-            draws=0,
-            worker=worker,
+            cohort(seed), ["shift", "spread"], GammModel(random=(), curve_points=61, draws=0), worker=worker
         )
         for (marker, sex), curve in fit.curves.groupby(["marker", "sex"]):
             middle = curve[curve["x"].between(-1.8, 1.8)]

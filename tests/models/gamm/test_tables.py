@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.errors import ModelError, RBridgeError
-from voicerisk.models.gamm.fit import GammSettings, fit_gamm
+from voicerisk.models.gamm.fit import GammModel, fit_gamm
 from voicerisk.models.gamm.tables import (
     boot_curves,
     checks,
@@ -41,19 +41,13 @@ def rows():
 def saved(tmp_path_factory, worker):
     folder = tmp_path_factory.mktemp("gamm")
     mixed = fit_gamm(
-        rows(),
-        ["x1", "x2"],
-        GammSettings(k=5),
-        rds_path=folder / "mixed.rds",
-        curve_points=5,
-        worker=worker,
+        rows(), ["x1", "x2"], GammModel(k=5, curve_points=5), rds_path=folder / "mixed.rds", worker=worker
     )
     plain = fit_gamm(
         rows(),
         ["x1"],
-        GammSettings(k=5, random=()),
+        GammModel(k=5, random=(), curve_points=5),
         rds_path=folder / "plain.rds",
-        curve_points=5,
         worker=worker,
     )
     return worker, mixed, plain

@@ -16,6 +16,7 @@ from voicerisk.study.fitting.design import ModelTables
 from voicerisk.validation import permutation_test, run_nested
 from voicerisk.validation.audit.climb import audit_ladder
 from voicerisk.validation.audit.ladder import FitSwitches
+from voicerisk.validation.resume import Resume
 
 
 class KilledError(Exception):
@@ -63,7 +64,7 @@ def test_permutations_of_the_ladder_packed_are_each_alone(audit, monkeypatch):
     plain = audit_ladder(calls, alone, how, "grouped_kfold", 3)
     packed, ticks = make("packed", jobs=2)
     sizes = packs(monkeypatch)
-    together = audit_ladder(calls, packed, how, "grouped_kfold", 3, ahead=packed.ahead)
+    together = audit_ladder(calls, packed, how, "grouped_kfold", 3, resume=Resume(ahead=packed.ahead))
     pd.testing.assert_frame_equal(together.permutations, plain.permutations, check_exact=True)
     pd.testing.assert_frame_equal(together.table, plain.table, check_exact=True)
     assert plain.permutations["auroc_kfold"].nunique() > 5
@@ -75,7 +76,7 @@ def test_permutations_of_the_ladder_packed_are_each_alone(audit, monkeypatch):
 def test_a_permutation_test_packed_and_gone_on_with(audit, monkeypatch):
     make, calls, how = audit
     fits, _ = make("alone")
-    plain = permutation_test(calls, fits.honest, how, "all", 5)
+    plain = permutation_test(calls, fits.honest, how, 5)
     packed, _ = make("packed")
 
     def ahead(tables):
@@ -90,7 +91,7 @@ def test_a_permutation_test_packed_and_gone_on_with(audit, monkeypatch):
             raise KilledError
 
     with pytest.raises(KilledError):
-        permutation_test(calls, packed.honest, how, "all", 5, keep=keep, ahead=ahead)
+        permutation_test(calls, packed.honest, how, 5, resume=Resume(keep=keep, ahead=ahead))
     assert kept == {b: plain.null[b] for b in (0, 1)}
     # ... which the next run finds: it fits but those of the fifth.
     again, _ = make("packed")
@@ -99,7 +100,7 @@ def test_a_permutation_test_packed_and_gone_on_with(audit, monkeypatch):
     def ahead_again(tables):
         again.ahead([(FitSwitches(), *one) for one in tables])
 
-    resumed = permutation_test(calls, again.honest, how, "all", 5, finished=kept, ahead=ahead_again)
+    resumed = permutation_test(calls, again.honest, how, 5, resume=Resume(kept, ahead=ahead_again))
     np.testing.assert_array_equal(resumed.null, plain.null)
     one_permutation = len(list((again.place).glob("*/grouped_kfold/*/*/*.npz"))) // 3
     # ... and the outcomes as they are, whose models made room for the permutations.

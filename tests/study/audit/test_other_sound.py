@@ -17,7 +17,7 @@ from voicerisk.study.audit.other_sound import (
 )
 from voicerisk.validation import ValidationSettings, negative_controls
 from voicerisk.validation.audit.control_findings import control_findings
-from voicerisk.validation.audit.controls import Alone
+from voicerisk.validation.audit.controls import Alone, BesideMarkers
 from voicerisk.validation.protocols.ridge import ridge_paths
 
 RATE = 8000
@@ -60,7 +60,9 @@ def _controls(cohort, others):
     calls = cohort.calls[["call_id", "caller_id"]].assign(y=cohort.calls["outcome"], n_frames=10)
     blind = calls.assign(x=np.random.default_rng(0).normal(size=len(calls)))
     settings = ValidationSettings(designs=["grouped_kfold"], repeats=1, inner_folds=3, bootstraps=50)
-    found = negative_controls(calls, lambda part: ridge_paths(blind, ["x"]), settings, others=others)
+    found = negative_controls(
+        calls, lambda part: ridge_paths(blind, ["x"]), settings, BesideMarkers(others=others)
+    )
     return found.set_index("control"), {one.mechanism: one for one in control_findings(found)}
 
 

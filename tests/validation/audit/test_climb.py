@@ -20,11 +20,12 @@ from voicerisk.validation.audit.checks import (
 )
 from voicerisk.validation.audit.climb import audit_ladder, ladder
 from voicerisk.validation.audit.control_findings import control_findings
-from voicerisk.validation.audit.controls import negative_controls
+from voicerisk.validation.audit.controls import BesideMarkers, negative_controls
 from voicerisk.validation.audit.findings import findings_table
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.protocols.kfold_scores import pipeline_rows
 from voicerisk.validation.protocols.ridge import ridge_paths
+from voicerisk.validation.resume import Resume
 
 SETTINGS = ValidationSettings(inner_folds=3, bootstraps=30, seed=3)
 MARKERS = [f"x{j}" for j in range(30)]
@@ -41,7 +42,11 @@ def climbed(null_cohort):
     calls, means = null_cohort
     kept = {}
     audit = audit_ladder(
-        calls, leaky_fitter(calls, means, MARKERS), SETTINGS, design="loco", keep=kept.__setitem__
+        calls,
+        leaky_fitter(calls, means, MARKERS),
+        SETTINGS,
+        design="loco",
+        resume=Resume(keep=kept.__setitem__),
     )
     return audit, kept
 
@@ -100,7 +105,7 @@ def test_the_same_folds_on_every_rung_and_no_rung_twice(climbed, null_cohort):
     def never(switches, table):
         raise AssertionError("a finished rung must not run again")
 
-    again = audit_ladder(calls, never, SETTINGS, finished=kept)
+    again = audit_ladder(calls, never, SETTINGS, resume=Resume(kept))
     pd.testing.assert_frame_equal(audit.table, again.table)
 
 
@@ -377,7 +382,7 @@ def test_negative_controls_come_out_as_expected():
         return ridge_paths(table.merge(means[["call_id", "x0", "x1"]], on="call_id"), ["x0", "x1"])
 
     found = negative_controls(
-        means[columns], make, SETTINGS, service="service", sex="sex", recording=recording, missing=missing
+        means[columns], make, SETTINGS, BesideMarkers("service", "sex", recording, missing)
     )
     rows = found.set_index("control")
     assert "duration_s" in rows.loc["d", "note"] and "dom_missing" not in rows.loc["d", "note"]

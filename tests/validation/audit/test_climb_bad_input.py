@@ -9,7 +9,7 @@ from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.audit.checks import caller_columns, channel_table, one_class_cells
 from voicerisk.validation.audit.climb import audit_ladder
-from voicerisk.validation.audit.controls import negative_controls
+from voicerisk.validation.audit.controls import BesideMarkers, negative_controls
 from voicerisk.validation.audit.permutation import permutation_test
 from voicerisk.validation.protocols.whole_procedure import full_procedure
 
@@ -26,7 +26,7 @@ BROKEN = [
     (lambda t, fit: audit_ladder(t.assign(y=0), fit, SETTINGS), "only 0 callers have a call with outcome 1"),
     (lambda t, fit: permutation_test(t, fit, SETTINGS, n_permutations=0), "at least 1 permutation, not 0"),
     (
-        lambda t, fit: permutation_test(t, fit, SETTINGS, "strata", 3, ["town"]),
+        lambda t, fit: permutation_test(t, fit, SETTINGS, 3, ["town"]),
         r"calls table lacks the column\(s\) town",
     ),
     (lambda t, fit: full_procedure(t, fit, SETTINGS, n_boot=0), "at least 1 bootstrap, not 0"),
@@ -45,14 +45,17 @@ BROKEN = [
         "holds none of the calls",
     ),
     (
-        lambda t, fit: negative_controls(t, fit, SETTINGS, recording=t[["y"]]),
+        lambda t, fit: negative_controls(t, fit, SETTINGS, BesideMarkers(recording=t[["y"]])),
         r"recording table lacks the column\(s\) call_id",
     ),
     (
-        lambda t, fit: negative_controls(t, fit, SETTINGS, segments=t, make_of_segments=fit),
+        lambda t, fit: negative_controls(t, fit, SETTINGS, BesideMarkers(segments=t, make_of_segments=fit)),
         r"segments table lacks the column\(s\) segment_id",
     ),
-    (lambda t, fit: negative_controls(t, fit, SETTINGS, service="town"), r"lacks the column\(s\) town"),
+    (
+        lambda t, fit: negative_controls(t, fit, SETTINGS, BesideMarkers("town")),
+        r"lacks the column\(s\) town",
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from voicerisk.validation import ValidationSettings, caller_shares, training_wei
 from voicerisk.validation.audit.climb import audit_ladder, ladder
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.protocols.ridge import ridge_logistic, ridge_paths
+from voicerisk.validation.resume import Resume
 
 SETTINGS = ValidationSettings(inner_folds=3, bootstraps=30, seed=3)
 MARKERS = [f"x{j}" for j in range(5)]
@@ -97,7 +98,7 @@ def test_every_refit_of_the_ladder_is_asked_for_the_weights_of_its_rung():
             foretold.update((switches.row_weights, one.class_prior is None, one.weighted) for one in sets)
 
     rungs = [rung for rung in ladder() if rung.name in ("honest", "shifting_prior", "row_weights")]
-    audit_ladder(calls, make, SETTINGS, n_permutations=1, rungs=rungs, ahead=ahead)
+    audit_ladder(calls, make, SETTINGS, n_permutations=1, rungs=rungs, resume=Resume(ahead=ahead))
     designs = ("loco", "grouped_kfold")
     assert asked == {
         (False, False): {(design, True, True) for design in designs},

@@ -8,6 +8,7 @@ import pytest
 
 from voicerisk.validation import NESTED, ValidationSettings, negative_controls
 from voicerisk.validation.audit.control_findings import control_findings, said_of_voices
+from voicerisk.validation.audit.controls import BesideMarkers
 from voicerisk.validation.audit.met_voices import met_voices, share_met
 from voicerisk.validation.protocols.ridge import ridge_paths
 
@@ -113,7 +114,11 @@ def test_the_control_says_what_it_found_and_where_it_cannot_be_estimated():
 
     def run(rows):
         return negative_controls(
-            calls, of_calls, SETTINGS, segments=rows, make_of_segments=_maker(values), switches=STEPLESS
+            calls,
+            of_calls,
+            SETTINGS,
+            BesideMarkers(segments=rows, make_of_segments=_maker(values)),
+            switches=STEPLESS,
         )
 
     controls = run(segments)

@@ -185,7 +185,7 @@ def test_decision_curve_has_all_strategies_and_a_useful_range(tables):
     counts = np.vstack(
         [np.ones(len(y)), np.random.default_rng(0).multinomial(281, np.full(281, 1 / 281), 200)]
     )
-    curve = decision_curve(y, p, np.arange(0.05, 0.95, 0.05), groups, counts, 200)
+    curve = decision_curve(y, p, np.arange(0.05, 0.95, 0.05), groups, counts)
     model = curve[curve["strategy"] == "model"]
     assert (model["lower"] <= model["net_benefit"]).all() and (model["net_benefit"] <= model["upper"]).all()
     assert (curve[curve["strategy"] == "none"]["net_benefit"] == 0).all()

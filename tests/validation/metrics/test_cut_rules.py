@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voicerisk.callers.draws import draw_callers
 from voicerisk.errors import ValidationError
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.cut_rule import CutRule, read_rule
@@ -94,9 +95,8 @@ def test_bootstraps_draw_whole_callers_and_judge_on_those_left_out():
     rng = np.random.default_rng(3)
     cuts, _ = bootstrapped_cuts(CutRule("sensitivity", 0.9), score, first, groups, rng, 50)
     assert len(cuts) == 50 and np.ptp(cuts) > 0
-    table = cut_out_of_bag(
-        score, first, groups, np.random.default_rng(3), 60, rule=CutRule("sensitivity", 0.9)
-    )
+    counts, _ = draw_callers(groups, first, 60, np.random.default_rng(3))
+    table = cut_out_of_bag(score, first, groups, counts, rule=CutRule("sensitivity", 0.9))
     # What holds in the bag does not hold in full outside it.
     assert table["sensitivity_oob"].mean() < 0.9 + 0.05
     assert (table["youden_bag"] <= 1).all() and table["cut"].between(score.min(), score.max()).all()

@@ -92,7 +92,9 @@ def test_single_resamples_follow_cutpointrs(evaluation, tables):
 @pytest.mark.parametrize("name", ["d30", "d281"])
 def test_out_of_bag_performance_of_the_cut_is_cutpointrs(name, tables, expected):
     y, score = _columns(tables[name])
-    found = cut_out_of_bag(score, y, np.arange(len(y)), np.random.default_rng(5), 1000, strata=y)
+    groups = np.arange(len(y))
+    counts, _ = draw_callers(groups, y, 1000, np.random.default_rng(5), strata=y)
+    found = cut_out_of_bag(score, y, groups, counts)
     ref = expected[name]["cutpointr"]["boot_runs_strat"]
     names = {
         "cut": "optimal_cutpoint", "youden_bag": "youden_b", "youden_oob": "youden_oob",

@@ -15,6 +15,7 @@ from voicerisk.validation.protocols.kfold_scores import pipeline_auroc
 from voicerisk.validation.protocols.nested_error import leave_pair_out, nested_cv_error
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.whole_procedure import bootstrap_calls, estimate_632plus, full_procedure
+from voicerisk.validation.resume import Resume
 
 SETTINGS = ValidationSettings(inner_folds=3, seed=2)
 MARKERS = ["x0", "x1", "x2"]
@@ -65,8 +66,8 @@ def test_permutation_finds_an_effect_and_calls_an_honest_pipeline_fine():
     kept = dict(enumerate(found.null[:37]))
     seen = []
     again = permutation_test(
-        calls, _maker(means), SETTINGS, n_permutations=39, switches=STEPLESS, finished=kept,
-        keep=lambda b, value: seen.append(b),
+        calls, _maker(means), SETTINGS, n_permutations=39, switches=STEPLESS,
+        resume=Resume(kept, lambda b, value: seen.append(b)),
     )  # fmt: skip
     np.testing.assert_array_equal(again.null, found.null)
     assert seen == [37, 38]
@@ -107,8 +108,8 @@ def test_nothing_to_permute_is_no_p_of_one():
     calls["service"] = np.where(calls["y"] == 1, "000", "line")
     ran = []
     found = permutation_test(
-        calls, _maker(with_means(calls, frames)), SETTINGS, "strata", 19, ["service"], STEPLESS,
-        keep=lambda b, value: ran.append(b),
+        calls, _maker(with_means(calls, frames)), SETTINGS, 19, ["service"], STEPLESS,
+        Resume(keep=lambda b, value: ran.append(b)),
     )  # fmt: skip
     assert np.isnan(found.p_value) and np.isnan(found.null_mean) and len(found.null) == 0 == len(ran)
     assert found.verdict == "nothing to permute" and found.observed > 0.5
@@ -124,9 +125,7 @@ def test_callers_who_can_be_permuted_are_counted():
     assert permutable(calls).callers == 14 and permutable(calls, ["service"]).callers == 13
     # 13 callers, 4 of them positive.
     assert permutable(calls, ["service"]).smallest_p == pytest.approx(1 / 715)
-    found = permutation_test(
-        calls, _maker(with_means(calls, frames)), SETTINGS, "strata", 3, ["service"], STEPLESS
-    )
+    found = permutation_test(calls, _maker(with_means(calls, frames)), SETTINGS, 3, ["service"], STEPLESS)
     assert found.permutable.callers == 13 and found.permutable.all_callers == 14
     assert "13 of 14 callers could be permuted" in found.finding
     # A caller of both outcomes is shuffled within themselves, and moves where their stratum has nobody else.
@@ -143,10 +142,6 @@ def test_strata_alone_have_an_auroc_of_their_own():
     calls, _ = cohort(30, 15, seed=1)
     told = calls.assign(sex=np.where(calls["y"] == 1, "male", calls["sex"]))
     assert strata_alone_auroc(told, ["sex"], SETTINGS) > 0.6
-    with pytest.raises(ValidationError, match="needs the strata columns"):
-        permutation_test(calls, lambda t: None, SETTINGS, scheme="strata")
-    with pytest.raises(ValidationError, match="scheme is one of all, strata"):
-        permutation_test(calls, lambda t: None, SETTINGS, scheme="frames")
 
 
 def test_copies_of_a_caller_are_apart_but_share_their_source():
@@ -201,12 +196,12 @@ def test_full_procedure_on_noise_is_honest_where_the_apparent_value_is_not():
     calls, frames = cohort(30, 20, seed=4, effect=0.0, features=8)
     markers = [f"x{j}" for j in range(8)]
     make, kept = _maker(with_means(calls, frames), markers), {}
-    short = full_procedure(calls, make, SETTINGS, n_boot=30, keep=kept.__setitem__)
-    found = full_procedure(calls, make, SETTINGS, n_boot=100, keep=kept.__setitem__)
+    short = full_procedure(calls, make, SETTINGS, n_boot=30, resume=Resume(keep=kept.__setitem__))
+    found = full_procedure(calls, make, SETTINGS, n_boot=100, resume=Resume(keep=kept.__setitem__))
     # A longer run holds the bootstraps of a shorter one, which has too few for an interval.
     np.testing.assert_array_equal(found.out_of_bag[:30], short.out_of_bag)
     assert np.isnan([short.lower, short.upper, *short.around(0.5)]).all()
-    resumed = full_procedure(calls, make, SETTINGS, n_boot=100, finished=kept)
+    resumed = full_procedure(calls, make, SETTINGS, n_boot=100, resume=Resume(kept))
     np.testing.assert_array_equal(resumed.out_of_bag, found.out_of_bag)
     assert found.apparent > 0.65
     assert found.out_of_bag.mean() < 0.6 and found.lower < 0.5 < found.upper

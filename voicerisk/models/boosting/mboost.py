@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -160,9 +161,8 @@ def fit_mboost_in_folder(
     """
     from voicerisk.models.boosting.resampling import fit_lanes_in_folder
 
-    return fit_lanes_in_folder(
-        data, lanes, mstop, nu, folder / "mboost", jobs, progress, family=family, fit=fit_mboost
-    )
+    fit = partial(fit_mboost, jobs=jobs)
+    return fit_lanes_in_folder(data, lanes, mstop, nu, folder / "mboost", progress, family=family, fit=fit)
 
 
 def _table(data: BoostData) -> tuple[pd.DataFrame, dict[str, str]]:

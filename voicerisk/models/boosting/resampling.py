@@ -275,7 +275,6 @@ def fit_lanes_in_folder(
     mstop: int,
     nu: float,
     folder: Path,
-    threads: int = 1,
     progress: Progress | None = None,
     *,
     family: str = "adaboost",
@@ -289,12 +288,13 @@ def fit_lanes_in_folder(
 
     Parameters
     ----------
-    data, lanes, mstop, nu, threads, progress, family
+    data, lanes, mstop, nu, progress, family
         As in `fit_lanes`.
     folder : Path
         Made when missing; holds one npz a lane (mode 0600).
     fit : callable
-        What fits the missing lanes: `fit_lanes`, or a function with its parameters.
+        What fits the missing lanes: `fit_lanes`, or a function with its parameters. `functools.partial`
+        sets its number of threads.
 
     Yields
     ------
@@ -305,7 +305,7 @@ def fit_lanes_in_folder(
     files = [folder / f"{_lane_digest(rows, lane, mstop, nu, family)}.npz" for lane in lanes]
     missing = [number for number, file in enumerate(files) if not _readable(file)]
     todo = LazyLanes(lambda number: lanes[missing[number]], len(missing))
-    fitted = fit(data, todo, mstop, nu, threads, family=family)
+    fitted = fit(data, todo, mstop, nu, family=family)
     waiting = set(missing)
     for number, file in enumerate(files):
         if number in waiting:

@@ -108,9 +108,7 @@ def call_effects(
         estimate = np.zeros(points)
         if effect is not None:
             estimate = effect(x) - (means @ effect.coefficients).mean()
-        parts.append(
-            pd.DataFrame({"marker": drawn.marker, "sex": drawn.level, "x": x, "estimate": estimate})
-        )
+        parts.append(pd.DataFrame({"marker": drawn.marker, "sex": drawn.level, "x": x, "estimate": estimate}))
     if not parts:
         return pd.DataFrame(columns=["marker", "sex", "x", "estimate"])
     return pd.concat(parts, ignore_index=True)

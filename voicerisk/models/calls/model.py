@@ -178,6 +178,41 @@ class CallFit:
         return tuple(make() for make in self._made)
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Which members of the family are fitted, and to what.
+
+    Attributes
+    ----------
+    members : sequence of str
+        Of `MEMBERS`.
+    spreads : sequence of str
+        Those of the markers that are spreads within calls; only members named `...spread` take them.
+    forced : sequence of str
+        Those of the markers whose lines are as good as not penalised, in every member.
+    loss : Loss
+        Of two classes, of grades or of a number.
+    penalty : float
+    """
+
+    members: Sequence[str] = tuple(MEMBERS)
+    spreads: Sequence[str] = ()
+    forced: Sequence[str] = ()
+    loss: Loss = field(default_factory=TwoClasses)
+    penalty: float = PENALTY
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """Where coefficients live: levels, markers and their knots, the turn and the centres of their bends."""
+
+    levels: Sequence[str]
+    names: Sequence[str]
+    grids: Sequence[Grid]
+    turn: Floats
+    centres: Floats
+
+
 def fit_calls(
     frames: CallFrames | DrawnCalls,
     markers: Sequence[str],
@@ -185,11 +220,7 @@ def fit_calls(
     y: NDArray[np.generic],
     train: NDArray[np.int64],
     weights: Floats,
-    members: Sequence[str] = tuple(MEMBERS),
-    penalty: float = PENALTY,
-    spreads: Sequence[str] = (),
-    loss: Loss | None = None,
-    forced: Sequence[str] = (),
+    family: Family | None = None,
 ) -> CallFit:
     """Fit members of the family to some calls, and score all.
 
@@ -205,15 +236,8 @@ def fit_calls(
         Calls to learn from.
     weights : ndarray, shape (len(train),)
         Training weights, summing to the number of callers.
-    members : sequence of str
-        Of `MEMBERS`.
-    penalty : float
-    spreads : sequence of str
-        Those of `markers` that are spreads within calls; only members named `...spread` take them.
-    loss : Loss, optional
-        Of grades or of a number; two classes by default.
-    forced : sequence of str
-        Those of `markers` whose lines are as good as not penalised, in every member.
+    family : Family, optional
+        Members and what they are about; all members of two classes by default.
 
     Returns
     -------
@@ -233,6 +257,8 @@ def fit_calls(
     held out of a level moves no score by the difference between levels, which would bias it against
     their outcome.
     """
+    asked = family if family is not None else Family()
+    members, spreads, forced = asked.members, asked.spreads, asked.forced
     unknown = [name for name in members if name not in MEMBERS]
     if unknown:
         raise ModelError(f"There is no member {unknown[0]!r}; there are {', '.join(MEMBERS)}.")
@@ -242,7 +268,7 @@ def fit_calls(
     share = weights / weights.sum()
     missing = np.isnan(features)
     features = _filled(features, train, share)
-    about = TwoClasses() if loss is None else loss
+    about = asked.loss
     outcome = np.asarray(y)[train].astype(np.float64)
     off_centre = outcome - about.centre(outcome, weights)
     centres = _centres(features[train].reshape(len(train), -1), own[train], off_centre, weights)
@@ -250,6 +276,8 @@ def fit_calls(
     place = np.column_stack([own, ~own.any(axis=1)]).argmax(axis=1)
     features = np.where(missing, 0.0, features - centres[place])
     turn, features = _standardised(features, train, share)
+
+    space = _Space(levels, names, grids, turn, centres)
 
     residual, variance = about.residual(outcome, share)
     of_markers = np.array([float(name not in spreads) for name in names])
@@ -276,7 +304,7 @@ def fit_calls(
         unit = np.sqrt(share @ (inside**2).sum(axis=1)) or 1.0
         unit = np.where(free, 1.0 / np.sqrt(FORCED), unit)
         design = design / unit
-        intercept, beta = about.fit(design[train], outcome, weights, penalty)
+        intercept, beta = about.fit(design[train], outcome, weights, asked.penalty)
         links.append(intercept + design @ beta)
         widths = np.cumsum([column.shape[1] for column in columns])[:-1]
         *curves, shift = np.split(beta / unit, widths)
@@ -284,11 +312,7 @@ def fit_calls(
         for one in curves:
             theta.append(np.zeros((len(names), part.shape[2])))
             theta[-1][kept] = one.reshape(part.shape[1:]) * root
-        made.append(
-            partial(
-                _model, float(intercept), theta, shift, levels, names, grids, turn, centres, tuple(markers)
-            )
-        )
+        made.append(partial(_model, float(intercept), theta, shift, space, tuple(markers)))
     return CallFit(tuple(members), np.stack(links, axis=1), tuple(made))
 
 
@@ -296,14 +320,11 @@ def _model(
     intercept: float,
     theta: Sequence[Floats],
     shift: Floats,
-    levels: Sequence[str],
-    names: Sequence[str],
-    grids: Sequence[Grid],
-    turn: Floats,
-    centres: Floats,
+    space: _Space,
     markers: tuple[str, ...],
 ) -> CallModel:
     """Return the additive model of fitted coefficients: `theta` of what is common and of each level."""
+    levels = space.levels
     if len(theta) == 1:
         by_level = [theta[0]] * (len(levels) + 1)
     else:
@@ -313,7 +334,7 @@ def _model(
     return CallModel(
         intercept,
         dict(zip((*levels, COMMON), (*risks.tolist(), 0.0), strict=True)),
-        _effects(names, grids, (*levels, COMMON), by_level, turn, centres),
+        _effects(space.names, space.grids, (*levels, COMMON), by_level, space.turn, space.centres),
         markers,
     )
 

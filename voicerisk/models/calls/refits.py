@@ -37,7 +37,8 @@ class Refits:
     def __post_init__(self) -> None:
         if len(self.models) != len(self.procedures) or not self.models:
             raise ModelError(
-                f"There are {len(self.models)} refits and {len(self.procedures)} recalibrations; each needs one."
+                f"There are {len(self.models)} refits and {len(self.procedures)} recalibrations; each needs "
+                "one."
             )
 
     def risks(
@@ -72,7 +73,7 @@ class Refits:
         )
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the curves (`CURVES`) and the lines (`LINES`) as tables, from which `of_tables` makes refits."""
+        """Return curves (`CURVES`) and lines (`LINES`) as tables, from which `of_tables` makes refits."""
         curves, lines = [], []
         for number, (model, use) in enumerate(zip(self.models, self.procedures, strict=True)):
             for effect in model.effects:
@@ -108,24 +109,21 @@ def of_tables(curves: pd.DataFrame, lines: pd.DataFrame, intervals: int, protoco
     size = intervals + 3
     effects: dict[int, list[CallEffect]] = {}
     keys = ["refit", "marker", "level", "low", "high"]
-    for (number, marker, level, low, high), part in curves.groupby(keys, sort=False):
-        if part["knot"].tolist() != list(range(size)) or not low < high:
+    for key, part in curves.groupby(keys, sort=False):
+        number, marker, level, low, high = (str(one) for one in key)
+        if part["knot"].tolist() != list(range(size)) or not float(low) < float(high):
             raise ModelError(f"The curve of {marker} in refit {number} has not the {size} knots of its kind.")
         grid = Grid(float(low), float(high), intervals)
         effects.setdefault(int(number), []).append(
-            CallEffect(str(marker), str(level), grid, part["coefficient"].to_numpy(np.float64))
+            CallEffect(marker, level, grid, part["coefficient"].to_numpy(np.float64))
         )
     models, procedures = [], []
-    for number, part in lines.groupby("refit", sort=True):
-        own = tuple(effects.pop(int(number), ()))
+    for refit, part in lines.groupby("refit", sort=True):
+        own = tuple(effects.pop(int(str(refit)), ()))
         base = dict(zip(part["level"].astype(str), part["base"].astype(float), strict=True))
         models.append(CallModel(0.0, base, own, tuple(dict.fromkeys(one.marker for one in own))))
-        row = part.iloc[0]
-        procedures.append(
-            Procedure(
-                protocol, float(row["intercept"]), float(row["slope"]), None, float(row["prevalence"])
-            )
-        )
+        intercept, slope, prevalence = part[["intercept", "slope", "prevalence"]].to_numpy(np.float64)[0]
+        procedures.append(Procedure(protocol, float(intercept), float(slope), None, float(prevalence)))
     if effects:
         raise ModelError(f"Refit {next(iter(effects))} has curves and no line.")
     return Refits(tuple(models), tuple(procedures))

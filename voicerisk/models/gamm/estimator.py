@@ -13,7 +13,7 @@ from voicerisk.files import PRIVATE, replacing
 from voicerisk.models.gamm import tables as gamm_tables
 from voicerisk.models.gamm.fit import WITH, WITHOUT, GammFit, fit_gamm
 from voicerisk.models.gamm.levels import split_levels
-from voicerisk.models.gamm.settings import GammSettings
+from voicerisk.models.gamm.settings import GammModel
 from voicerisk.rbridge import Worker
 
 _SEXES = {"female": "female", "f": "female", "male": "male", "m": "male"}
@@ -135,22 +135,32 @@ class Gamm:
             )
         if two_levels and set(linear) & set(markers):
             raise ModelError("With two_levels, name in `linear` the columns <marker>_segment or _deviation.")
-        self.settings = GammSettings(engine, level, k, tuple(random), drop)
+        self.model = GammModel(
+            engine=engine,
+            level=level,
+            k=k,
+            random=tuple(random),
+            drop=drop,
+            linear=tuple(linear),
+            y=y,
+            sex=sex,
+            caller=caller,
+            call=call,
+            segment=segment,
+            covariates=tuple(covariates),
+            method=method,
+            discrete=discrete,
+            weights=weights,
+            random_sd=random_sd,
+            confidence=confidence,
+            curve_points=points,
+            draws=draws,
+            selected_on_same_labels=selected_on_same_labels,
+            seed=seed,
+            time_limit=time_limit,
+        )
         self.markers = tuple(markers)
         self.two_levels = two_levels
-        self.covariates = tuple(covariates)
-        self.linear = tuple(linear)
-        self.method = method
-        self.discrete = discrete
-        self.weights = weights
-        self.random_sd = random_sd
-        self.columns = {"y": y, "sex": sex, "caller": caller, "call": call, "segment": segment}
-        self.selected_on_same_labels = selected_on_same_labels
-        self.confidence = confidence
-        self.points = points
-        self.draws = draws
-        self.seed = seed
-        self.time_limit = time_limit
         self.worker = worker
 
     def fit(self, table: pd.DataFrame, rds_path: Path | str | None = None) -> Self:
@@ -178,29 +188,10 @@ class Gamm:
             path = Path(home.name) / "model.rds"
         else:
             path = Path(rds_path)
-        fit = fit_gamm(
-            rows,
-            names,
-            self.settings,
-            **self.columns,
-            rds_path=path,
-            covariates=self.covariates,
-            linear=self.linear,
-            method=self.method,
-            discrete=self.discrete,
-            weights=self.weights,
-            random_sd=self.random_sd,
-            confidence=self.confidence,
-            curve_points=self.points,
-            draws=self.draws,
-            selected_on_same_labels=self.selected_on_same_labels,
-            seed=self.seed,
-            time_limit=self.time_limit,
-            worker=self.worker,
-        )
-        used = [*names, *self.covariates, self.columns["sex"]]
+        fit = fit_gamm(rows, names, self.model, path, self.worker)
+        used = [*names, *self.model.covariates, self.model.sex]
         self.fit_, self.markers_, self.kept_, self._home = fit, names, fit.kept, home
-        self.sexes_ = tuple(sorted(rows.dropna(subset=used)[self.columns["sex"]].unique()))
+        self.sexes_ = tuple(sorted(rows.dropna(subset=used)[self.model.sex].unique()))
         self._checks: dict[str, dict[str, pd.DataFrame]] = {}
         return self
 
@@ -237,8 +228,8 @@ class Gamm:
         """
         fit = self._fit(model)
         rows, names = self._rows(table)
-        sex = self.columns["sex"]
-        needed = [*names, *self.covariates, *([sex] if len(self.sexes_) > 1 else [])]
+        sex = self.model.sex
+        needed = [*names, *self.model.covariates, *([sex] if len(self.sexes_) > 1 else [])]
         for name in needed:
             if name not in rows.columns:
                 raise ModelError(
@@ -255,7 +246,7 @@ class Gamm:
             self._path(fit),
             rows[list(dict.fromkeys(kept))],
             kind,
-            self.confidence,
+            self.model.confidence,
             sex=sex,
             worker=self.worker,
         )
@@ -285,11 +276,11 @@ class Gamm:
         """Return male minus female curves; `level_too` adds the main effect of sex."""
         return gamm_tables.differences(
             self._path(self._fit(model)),
-            self.points,
-            self.confidence,
-            self.draws,
+            self.model.curve_points,
+            self.model.confidence,
+            self.model.draws,
             level_too,
-            seed=self.seed,
+            seed=self.model.seed,
             worker=self.worker,
         )
 
@@ -297,7 +288,12 @@ class Gamm:
         """Return the slope of each curve (log-odds per unit) and where it rises or falls for certain."""
         path = self._path(self._fit(model))
         return gamm_tables.derivatives(
-            path, self.points, self.confidence, self.draws, seed=self.seed, worker=self.worker
+            path,
+            self.model.curve_points,
+            self.model.confidence,
+            self.model.draws,
+            seed=self.model.seed,
+            worker=self.worker,
         )
 
     def partial_residuals(self, model: str | None = None) -> pd.DataFrame:
@@ -323,7 +319,7 @@ class Gamm:
     def table1(self, paper_interval: bool = False, model: str | None = None) -> pd.DataFrame:
         """Return the published table of smooths; `paper_interval` adds the paper's own formula."""
         path = self._path(self._fit(model))
-        return gamm_tables.table1(path, paper_interval, self.confidence, worker=self.worker)
+        return gamm_tables.table1(path, paper_interval, self.model.confidence, worker=self.worker)
 
     def boot_curves(
         self, resamples: int = 200, smoothing: Literal["fixed", "again"] = "fixed", model: str | None = None
@@ -332,10 +328,10 @@ class Gamm:
         return gamm_tables.boot_curves(
             self._path(self._fit(model)),
             resamples,
-            self.points,
-            self.confidence,
+            self.model.curve_points,
+            self.model.confidence,
             smoothing,
-            seed=self.seed,
+            seed=self.model.seed,
             worker=self.worker,
         )
 
@@ -368,17 +364,17 @@ class Gamm:
         fit = self._fit(model)
         if fit.model not in self._checks:
             path = self._path(fit)
-            self._checks[fit.model] = gamm_tables.checks(path, seed=self.seed, worker=self.worker)
+            self._checks[fit.model] = gamm_tables.checks(path, seed=self.model.seed, worker=self.worker)
         return self._checks[fit.model]
 
     def _rows(self, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return the table with sex spelt out and, where asked for, markers on two levels."""
-        sex = self.columns["sex"]
+        sex = self.model.sex
         if sex in table.columns:
             text = table[sex].astype("object")
             spelt = text.map(lambda value: _SEXES.get(str(value).strip().lower(), value), na_action="ignore")
             table = table.assign(**{sex: spelt})
         if not self.two_levels:
             return table, self.markers
-        keys = [self.columns[name] for name in ("caller", "call", "segment")]
+        keys = [self.model.columns[name] for name in ("caller", "call", "segment")]
         return split_levels(table, self.markers, *keys)

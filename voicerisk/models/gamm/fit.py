@@ -24,13 +24,14 @@ from voicerisk.models.gamm.settings import (
     MOST_SEPARATED,
     MOSTLY_CONSTANT,
     READ,
+    GammModel,
     GammSettings,
     check_table,
     separation_text,
 )
 from voicerisk.rbridge import Kept, Worker
 
-__all__ = ["CURVES", "SMOOTHS", "WITH", "WITHOUT", "GammFit", "GammSettings", "fit_gamm"]
+__all__ = ["CURVES", "SMOOTHS", "WITH", "WITHOUT", "GammFit", "GammModel", "GammSettings", "fit_gamm"]
 
 
 _LOSSLESS_ROWS = 1000
@@ -138,25 +139,7 @@ def fit_gamm(
     table: pd.DataFrame,
     markers: Sequence[str],
     settings: GammSettings | None = None,
-    y: str = "outcome",
-    sex: str = "sex",
-    caller: str = "caller_id",
-    call: str = "call_id",
-    segment: str = "segment",
     rds_path: Path | None = None,
-    *,
-    covariates: Sequence[str] = (),
-    linear: Sequence[str] = (),
-    method: str | None = None,
-    discrete: bool | None = None,
-    weights: str | None = None,
-    random_sd: float | None = None,
-    confidence: float = 0.95,
-    curve_points: int = 100,
-    draws: int = 10_000,
-    selected_on_same_labels: bool = True,
-    seed: int = 1,
-    time_limit: float | None = 1800.0,
     worker: Worker | None = None,
 ) -> GammFit:
     """Fit the GAMM of a study and return its tables.
@@ -174,41 +157,12 @@ def fit_gamm(
         One row a segment or a frame: the outcome (0/1), sex, ids, and the markers (float, NaN = missing).
         Rows with a missing value are left out and counted.
     markers : sequence of str
-        Columns that enter as smooths.
-    settings : GammSettings, optional
-        Engine, level, k, random intercepts, drop.
-    y, sex, caller, call, segment : str
-        Names of the columns.
+        Columns that enter as smooths, or linearly where `linear` names them: with one slope for each sex.
+    settings : GammSettings or GammModel, optional
+        Engine, level, k, random intercepts, drop; a `GammModel` also names columns, covariates, weights and
+        what the intervals are. A fixed `random_sd` holds for the fit asked for, not for `beside`.
     rds_path : Path, optional
         Where R saves the model; `beside` goes to the same name with `_without_random_intercepts` appended.
-    covariates : sequence of str
-        Further columns; numeric ones enter as smooths unless named in `linear`.
-    linear : sequence of str
-        Markers and covariates that enter linearly, a marker with one slope for each sex.
-    method : str, optional
-        Smoothing selection of mgcv; default 'fREML' (bam) or 'REML' (gam, gamm).
-    discrete : bool, optional
-        Whether bam rounds covariates to 1,000 values; by default at frame level, up to 1,000 rows, where that
-        changes nothing and is faster, and where an exact fit would take minutes.
-    weights : str, optional
-        Column of prior weights > 0, for example 1 / (segments of the caller): every caller then counts the
-        same.
-    random_sd : float, optional
-        A fixed standard deviation (log-odds) of the random intercepts instead of an estimated one: a
-        penalised intercept that cannot separate the data (bam and gam). It holds for the fit asked for, not
-        for `beside`.
-    confidence : float
-        Level of all intervals, in (0, 1).
-    curve_points : int
-        Grid points a curve, at least 2.
-    draws : int
-        Draws behind the simultaneous intervals.
-    selected_on_same_labels : bool
-        Whether the markers were chosen with the outcomes of these very rows; goes into the table of smooths.
-    seed : int
-        Seed of R's generator.
-    time_limit : float, optional
-        Seconds for each fit.
     worker : Worker, optional
         A child with R to use; by default one is started and closed.
 
@@ -236,164 +190,163 @@ def fit_gamm(
     >>> fit.separated, fit.readable.model  # doctest: +SKIP
     (True, 'without_random_intercepts')
     """
-    settings = settings or GammSettings()
-    check_table(table, markers, y, sex, caller, call, segment, settings, confidence, curve_points)
-    columns = {"y": y, "sex": sex, "caller": caller, "call": call, "segment": segment}
-    needed = [*dict.fromkeys([*columns.values(), *covariates, *markers, *([weights] if weights else [])])]
+    asked = settings if isinstance(settings, GammModel) else GammModel.of(settings)
+    check_table(table, markers, asked)
+    weights = [asked.weights] if asked.weights else []
+    needed = [*dict.fromkeys([*asked.columns.values(), *asked.covariates, *markers, *weights])]
     data = table[[name for name in needed if name in table.columns]]
-    arguments: dict[str, Any] = {
-        **columns,
-        "markers": list(markers),
-        "covariates": list(covariates),
-        "linear": list(linear),
-        "engine": settings.engine,
-        "discrete": _discrete(settings, data, markers, sex) if discrete is None else discrete,
-        "method": method,
-        "k": settings.k,
-        "weights": weights,
-    }
-    if weights is not None and (weights not in table.columns or not (table[weights] > 0).all()):
-        raise ModelError(f"weights = {weights!r} must name a column of numbers above 0.")
-    if random_sd is not None and not random_sd > 0:
-        raise ModelError(f"random_sd is {random_sd}; it must be above 0.")
-    options = {"points": curve_points, "level": confidence, "draws": draws}
     with nullcontext(worker) if worker is not None else Worker() as r:
         r.keep("gamm_data", data)
-        groups: dict[str, Any] = {name: columns[name] for name in ("y", "caller", "call", "segment")}
+        groups: dict[str, Any] = {name: asked.columns[name] for name in ("y", "caller", "call", "segment")}
         separation = r.call(
-            "vr_separation", data=Kept("gamm_data"), random=list(settings.random), **groups
+            "vr_separation", data=Kept("gamm_data"), random=list(asked.random), **groups
         ).value
-        separated = bool((separation["share"] >= MOSTLY_CONSTANT).any())
-
-        # Intercepts that separate take very many iterations, to a fit that is not to be believed.
-        hopeless = (
-            separated
-            and settings.engine == "bam"
-            and random_sd is None
-            and min(MOST_CURVED, _coefficients(settings, data, len(markers), sex))
-            + int(separation["groups"].sum())
-            > MOST_SEPARATED
-        )
-
-        def fit(model: str, random: Sequence[str], path: Path | None) -> GammFit:
-            mine = {**arguments, "random": list(random)}
-            if model == WITHOUT:
-                mine["covariance"] = "caller_jackknife"
-            else:
-                mine["random_sd"] = random_sd
-                if separated and discrete is None and settings.engine == "bam":
-                    # A separating fit takes very many iterations, and its curves say nothing anyway.
-                    mine["discrete"] = True
-            return _fit_one(
-                r,
-                model,
-                mine,
-                options,
-                path,
-                separation,
-                separated,
-                selected_on_same_labels,
-                seed,
-                time_limit,
-            )
-
-        if hopeless:
-            alone = fit(WITHOUT, (), rds_path)
+        job = _Job(r, data, tuple(markers), asked, separation)
+        if job.hopeless:
+            alone = job.fit(WITHOUT, rds_path)
             notes = (separation_text(separation, left_out=True), *alone.notes)
-            return replace(alone, notes=notes, separated=True, kept=_kept(alone, markers, settings))
-        model = WITH if settings.random else WITHOUT
+            return replace(alone, notes=notes, separated=True, kept=_kept(alone, markers, asked))
         try:
-            main = fit(model, settings.random, rds_path)
+            main = job.fit(WITH if asked.random else WITHOUT, rds_path)
         except RBridgeError as failure:
-            if not separated:
+            if not job.separated:
                 raise
             raise RBridgeError(f"{failure}\n{separation_text(separation)} Fit with random = [].") from failure
-        if separated:
-            beside = fit(WITHOUT, (), _beside_path(rds_path))
+        if job.separated:
+            beside = job.fit(WITHOUT, _beside_path(rds_path))
             main = replace(main, notes=(f"{separation_text(separation)} {READ}", *main.notes), beside=beside)
-    return replace(main, kept=_kept(main, markers, settings))
+    return replace(main, kept=_kept(main, markers, asked))
 
 
-def _discrete(settings: GammSettings, data: pd.DataFrame, markers: Sequence[str], sex: str) -> bool:
-    """Tell whether bam shall round each marker to 1,000 values.
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One table in R, on which a model is fitted with its random intercepts and without."""
 
-    With no more rows than that nothing is rounded, and its faster iterations are free. With many rows and
-    coefficients an exact fit takes 20 times as long (30 s for 3,000 rows of 12 markers).
-    """
-    if settings.engine != "bam":
-        return False
-    work = len(data) * _coefficients(settings, data, len(markers), sex) ** 2
-    return settings.level == "frame" or len(data) <= _LOSSLESS_ROWS or work > _EXACT_WORK
+    r: Worker
+    data: pd.DataFrame
+    markers: tuple[str, ...]
+    asked: GammModel
+    separation: pd.DataFrame
 
+    @property
+    def separated(self) -> bool:
+        """Whether a random intercept explains the outcome of most groups by itself."""
+        return bool((self.separation["share"] >= MOSTLY_CONSTANT).any())
 
-def _coefficients(settings: GammSettings, data: pd.DataFrame, markers: int, sex: str) -> int:
-    """Return the number of coefficients that the curves would have with k as it is asked for."""
-    return markers * data[sex].nunique() * (settings.k - 1)
-
-
-def _fit_one(
-    r: Worker,
-    model: str,
-    arguments: dict[str, Any],
-    options: dict[str, Any],
-    path: Path | None,
-    separation: pd.DataFrame,
-    separated: bool,
-    same_labels: bool,
-    seed: int,
-    time_limit: float | None,
-) -> GammFit:
-    with replacing(path, PRIVATE) if path is not None else nullcontext(None) as saved:
-        answer = r.call(
-            "bridge_gamm",
-            data=Kept("gamm_data"),
-            fit=arguments,
-            rds=saved,
-            seed=seed,
-            time_limit=time_limit,
-            **options,
+    @property
+    def hopeless(self) -> bool:
+        """Whether intercepts separate with so many coefficients that a fit takes minutes and says nothing."""
+        groups = int(self.separation["groups"].sum())
+        return (
+            self.separated
+            and self.asked.engine == "bam"
+            and self.asked.random_sd is None
+            and min(MOST_CURVED, self._coefficients()) + groups > MOST_SEPARATED
         )
-    got = answer.value
-    smooths = got["smooths"]
-    of_marker = smooths["marker"].isin(arguments["markers"]).to_numpy()
-    if separated and model == WITH:  # such tests say nothing: intercepts explain the outcome
-        smooths["p_value"] = np.nan
-        got["terms"]["p_value"] = np.nan
-    smooths["p_holm"] = np.nan
-    smooths["p_bh"] = np.nan
-    p_values = smooths.loc[of_marker, "p_value"].to_numpy(dtype=float)
-    smooths.loc[of_marker, "p_holm"] = holm(p_values)
-    smooths.loc[of_marker, "p_bh"] = benjamini_hochberg(p_values)
-    smooths["selected_on_same_labels"] = same_labels
-    parts = {name: got[name] for name in ("terms", "curves", "variance", "fit")}
-    if parts["curves"] is None:  # every marker is linear
-        parts["curves"] = pd.DataFrame(columns=list(CURVES))
-    for part in (smooths, *parts.values()):
-        part["model"] = model
-    versions = {name: value[0] for name, value in got["versions"].items()}
-    rows = [int(got["counts"][name].iloc[0]) for name in ("rows", "rows_used", "callers", "events")]
-    defines = {
-        "arguments": arguments,
-        "options": options,
-        "seed": seed,
-        "formula": got["formula"][0],
-        "rows": rows,
-        "versions": versions,
-    }
-    return GammFit(
-        model=model,
-        smooths=smooths[list(SMOOTHS)],
-        **parts,
-        missing=got["missing"],
-        separation=separation,
-        notes=(*(got["notes"] or ()), *_model_notes(model, got, arguments["discrete"])),
-        warnings=answer.warnings,
-        separated=separated and model == WITH,
-        kept=tuple(arguments["markers"]),
-        rds_path=path,
-        versions=versions,
-        specification=hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest(),
-    )
+
+    def fit(self, model: str, path: Path | None) -> GammFit:
+        """Fit with or without the random intercepts that were asked for."""
+        arguments = self._arguments(model)
+        asked = self.asked
+        options = {"points": asked.curve_points, "level": asked.confidence, "draws": asked.draws}
+        with replacing(path, PRIVATE) if path is not None else nullcontext(None) as saved:
+            answer = self.r.call(
+                "bridge_gamm",
+                data=Kept("gamm_data"),
+                fit=arguments,
+                rds=saved,
+                seed=asked.seed,
+                time_limit=asked.time_limit,
+                **options,
+            )
+        got = answer.value
+        versions = {name: value[0] for name, value in got["versions"].items()}
+        rows = [int(got["counts"][name].iloc[0]) for name in ("rows", "rows_used", "callers", "events")]
+        defines = {
+            "arguments": arguments,
+            "options": options,
+            "seed": asked.seed,
+            "formula": got["formula"][0],
+            "rows": rows,
+            "versions": versions,
+        }
+        tables = self._tables(got, model)
+        return GammFit(
+            model=model,
+            smooths=tables["smooths"],
+            terms=tables["terms"],
+            curves=tables["curves"],
+            variance=tables["variance"],
+            fit=tables["fit"],
+            missing=got["missing"],
+            separation=self.separation,
+            notes=(*(got["notes"] or ()), *_model_notes(model, got, arguments["discrete"])),
+            warnings=answer.warnings,
+            separated=self.separated and model == WITH,
+            kept=self.markers,
+            rds_path=path,
+            versions=versions,
+            specification=hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest(),
+        )
+
+    def _arguments(self, model: str) -> dict[str, Any]:
+        """Return what `vr_gamm` is asked for."""
+        asked = self.asked
+        arguments: dict[str, Any] = {
+            **asked.columns,
+            "markers": list(self.markers),
+            "covariates": list(asked.covariates),
+            "linear": list(asked.linear),
+            "engine": asked.engine,
+            "discrete": self._discrete() if asked.discrete is None else asked.discrete,
+            "method": asked.method,
+            "k": asked.k,
+            "weights": asked.weights,
+            "random": list(asked.random) if model == WITH else [],
+        }
+        if model == WITHOUT:
+            return arguments | {"covariance": "caller_jackknife"}
+        if self.separated and asked.discrete is None and asked.engine == "bam":
+            # A separating fit takes very many iterations, and its curves say nothing anyway.
+            arguments["discrete"] = True
+        return arguments | {"random_sd": asked.random_sd}
+
+    def _discrete(self) -> bool:
+        """Tell whether bam shall round each marker to 1,000 values.
+
+        With no more rows than that nothing is rounded, and its faster iterations are free. With many rows and
+        coefficients an exact fit takes 20 times as long (30 s for 3,000 rows of 12 markers).
+        """
+        if self.asked.engine != "bam":
+            return False
+        rows = len(self.data)
+        work = rows * self._coefficients() ** 2
+        return self.asked.level == "frame" or rows <= _LOSSLESS_ROWS or work > _EXACT_WORK
+
+    def _coefficients(self) -> int:
+        """Return the number of coefficients that the curves would have with k as it is asked for."""
+        return len(self.markers) * int(self.data[self.asked.sex].nunique()) * (self.asked.k - 1)
+
+    def _tables(self, got: dict[str, Any], model: str) -> dict[str, pd.DataFrame]:
+        """Return the tables of a fit, with adjusted P values where P values mean something."""
+        smooths = got["smooths"]
+        of_marker = smooths["marker"].isin(self.markers).to_numpy()
+        if self.separated and model == WITH:  # such tests say nothing: intercepts explain the outcome
+            smooths["p_value"] = np.nan
+            got["terms"]["p_value"] = np.nan
+        smooths["p_holm"] = np.nan
+        smooths["p_bh"] = np.nan
+        p_values = smooths.loc[of_marker, "p_value"].to_numpy(dtype=float)
+        smooths.loc[of_marker, "p_holm"] = holm(p_values)
+        smooths.loc[of_marker, "p_bh"] = benjamini_hochberg(p_values)
+        smooths["selected_on_same_labels"] = self.asked.selected_on_same_labels
+        parts = {name: got[name] for name in ("smooths", "terms", "curves", "variance", "fit")}
+        if parts["curves"] is None:  # every marker is linear
+            parts["curves"] = pd.DataFrame(columns=list(CURVES))
+        for part in parts.values():
+            part["model"] = model
+        parts["smooths"] = smooths[list(SMOOTHS)]
+        return parts
 
 
 def _model_notes(model: str, got: dict[str, Any], discrete: bool) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 
 from voicerisk.errors import ModelError
-from voicerisk.models.gamm.fit import SMOOTHS, WITHOUT, GammFit, fit_gamm
-from voicerisk.models.gamm.settings import GammSettings
+from voicerisk.models.gamm.fit import SMOOTHS, WITHOUT, fit_gamm
+from voicerisk.models.gamm.settings import GammModel, GammSettings
 from voicerisk.models.gamm.tables import boot_curves
 from voicerisk.rbridge import Worker
 
@@ -71,18 +70,7 @@ def remedies(
     settings: GammSettings | None = None,
     which: Sequence[str] = tuple(REMEDIES),
     *,
-    y: str = "outcome",
-    sex: str = "sex",
-    caller: str = "caller_id",
-    call: str = "call_id",
-    segment: str = "segment",
-    random_sd: float = 1.0,
     resamples: int = 200,
-    confidence: float = 0.95,
-    curve_points: int = 100,
-    draws: int = 10_000,
-    selected_on_same_labels: bool = True,
-    seed: int = 1,
     worker: Worker | None = None,
 ) -> Remedies:
     """Fit what can be fitted instead of a caller intercept that separates the data.
@@ -93,17 +81,14 @@ def remedies(
         As for `fit_gamm`.
     markers : sequence of str
         Columns that enter as smooths.
-    settings : GammSettings, optional
-        Engine, level and k; its random intercepts are those of 'penalised_intercept'.
+    settings : GammSettings or GammModel, optional
+        As for `fit_gamm`. Its random intercepts are those of 'penalised_intercept', with standard deviation
+        `random_sd` (log-odds; 1 where there is none).
     which : sequence of str
         Remedies, any of `REMEDIES`.
-    y, sex, caller, call, segment : str
-        Names of the columns.
-    random_sd : float
-        Standard deviation (log-odds) of 'penalised_intercept'.
     resamples : int
         Resamples of 'caller_bootstrap', at least 50.
-    confidence, curve_points, draws, selected_on_same_labels, seed, worker
+    worker : Worker, optional
         As for `fit_gamm`.
 
     Raises
@@ -120,50 +105,29 @@ def remedies(
     >>> found = remedies(segments, ["dom"])  # doctest: +SKIP
     >>> found.smooths[["remedy", "marker", "sex", "edf", "p_value"]]  # doctest: +SKIP
     """
-    settings = settings or GammSettings()
+    asked = settings if isinstance(settings, GammModel) else GammModel.of(settings)
     unknown = [name for name in which if name not in REMEDIES]
     if unknown:
         raise ModelError(f"Remedy {unknown[0]!r} is unknown; there are {', '.join(REMEDIES)}.")
-    if "penalised_intercept" in which and not settings.random:
+    if "penalised_intercept" in which and not asked.random:
         raise ModelError(
             "Remedy 'penalised_intercept' needs a random intercept in the settings; there is none."
         )
-    plain = replace(settings, random=())
-    columns: dict[str, Any] = {"y": y, "sex": sex, "caller": caller, "call": call, "segment": segment}
+    plain = replace(asked, random=(), random_sd=None)
     smooths, curves, notes = [], [], []
     with nullcontext(worker) if worker is not None else Worker() as r, TemporaryDirectory() as home:
         path = Path(home) / "plain.rds"
-
-        def fit(rows: pd.DataFrame, asked: GammSettings, **options: Any) -> GammFit:
-            return fit_gamm(
-                rows,
-                markers,
-                asked,
-                **columns,
-                confidence=confidence,
-                curve_points=curve_points,
-                draws=draws,
-                selected_on_same_labels=selected_on_same_labels,
-                seed=seed,
-                worker=r,
-                **options,
-            )
-
         for name in [name for name in REMEDIES if name in which]:
             if name == "caller_bootstrap":
                 if not path.exists():
-                    fit(table, plain, rds_path=path)
-                found = boot_curves(path, resamples, curve_points, confidence, seed=seed, worker=r)
+                    fit_gamm(table, markers, plain, path, r)
+                found = boot_curves(
+                    path, resamples, asked.curve_points, asked.confidence, seed=asked.seed, worker=r
+                )
                 curves.append(found.assign(model=WITHOUT, remedy=name))
                 continue
-            if name == "caller_jackknife":
-                one = fit(table, plain, rds_path=path)
-            elif name == "equal_callers":
-                one = fit(_weighted(table, [y, sex, *markers], caller), plain, weights=_WEIGHT)
-            elif name == "caller_means":
-                one = fit(_caller_means(table, markers, columns), replace(plain, level="segment"))
-            else:
-                one = fit(table, settings, random_sd=random_sd)
+            rows, model = _of_remedy(name, table, markers, asked, plain)
+            one = fit_gamm(rows, markers, model, path if name == "caller_jackknife" else None, r)
             smooths.append(one.smooths.assign(remedy=name))
             curves.append(one.curves.assign(remedy=name))
             notes += [(name, text) for text in (*one.notes, *one.warnings)]
@@ -179,6 +143,20 @@ def remedies(
 _WEIGHT = "one_over_rows_of_caller"
 
 
+def _of_remedy(
+    name: str, table: pd.DataFrame, markers: Sequence[str], asked: GammModel, plain: GammModel
+) -> tuple[pd.DataFrame, GammModel]:
+    """Return the rows and the model of a remedy that is a fit of its own."""
+    if name == "caller_jackknife":
+        return table, plain
+    if name == "equal_callers":
+        rows = _weighted(table, [asked.y, asked.sex, *markers], asked.caller)
+        return rows, replace(plain, weights=_WEIGHT)
+    if name == "caller_means":
+        return _caller_means(table, markers, asked), replace(plain, level="segment")
+    return table, replace(asked, random_sd=1.0 if asked.random_sd is None else asked.random_sd)
+
+
 def _weighted(table: pd.DataFrame, used: Sequence[str], caller: str) -> pd.DataFrame:
     """Add 1 / (complete rows of the caller), so that the rows that are fitted sum to 1 a caller."""
     complete = table[list(used)].notna().all(axis=1)
@@ -186,9 +164,9 @@ def _weighted(table: pd.DataFrame, used: Sequence[str], caller: str) -> pd.DataF
     return table.assign(**{_WEIGHT: (1.0 / sizes).fillna(1.0)})
 
 
-def _caller_means(table: pd.DataFrame, markers: Sequence[str], columns: dict[str, str]) -> pd.DataFrame:
+def _caller_means(table: pd.DataFrame, markers: Sequence[str], asked: GammModel) -> pd.DataFrame:
     """Return one row a caller: outcome, sex, and the mean of each marker over its available rows."""
-    caller, y, sex = columns["caller"], columns["y"], columns["sex"]
+    caller, y, sex = asked.caller, asked.y, asked.sex
     groups = table.groupby(caller, sort=True)
     both = groups[y].nunique()
     if (both > 1).any():
@@ -196,6 +174,6 @@ def _caller_means(table: pd.DataFrame, markers: Sequence[str], columns: dict[str
             f"Remedy 'caller_means' needs one outcome a caller; caller {both.index[both > 1][0]!r} has both."
         )
     rows = groups[list(markers)].mean().join(groups[[y, sex]].first()).reset_index()
-    rows[columns["call"]] = rows[caller]
-    rows[columns["segment"]] = 0
+    rows[asked.call] = rows[caller]
+    rows[asked.segment] = 0
     return rows

@@ -1,7 +1,8 @@
 """What a GAMM is asked to be: the settings, what its table must hold, and what separation does to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import pandas as pd
 
@@ -80,29 +81,104 @@ class GammSettings:
             require_flag(f"[gamm] {name}", getattr(self, name), ModelError)
 
 
-def check_table(
-    table: pd.DataFrame,
-    markers: Sequence[str],
-    y: str,
-    sex: str,
-    caller: str,
-    call: str,
-    segment: str,
-    settings: GammSettings,
-    confidence: float,
-    curve_points: int,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class GammModel(GammSettings):
+    """All that defines one fit: the settings of a study, and what a study file does not choose.
+
+    Attributes
+    ----------
+    y, sex, caller, call, segment : str
+        Names of the columns. `sex` is the moderator, whatever its levels are.
+    covariates : tuple of str
+        Further columns; numeric ones enter as smooths unless `linear` names them, text as terms.
+    method : str or None
+        Smoothing selection of mgcv; None: 'fREML' (bam) or 'REML' (gam, gamm).
+    discrete : bool or None
+        Whether bam rounds covariates to 1,000 values. None: at frame level, up to 1,000 rows, where that
+        changes nothing and is faster, and where an exact fit would take minutes.
+    weights : str or None
+        Column of prior weights > 0, for example 1 / (segments of the caller): every caller then counts the
+        same.
+    random_sd : float or None
+        A fixed standard deviation (log-odds) of the random intercepts instead of an estimated one: a
+        penalised intercept that cannot separate the data (bam and gam).
+    confidence : float
+        Level of all intervals, in (0, 1).
+    curve_points : int
+        Grid points a curve, at least 2.
+    draws : int
+        Draws behind the simultaneous intervals.
+    selected_on_same_labels : bool
+        Whether the markers were chosen with the outcomes of these very rows; goes into the table of smooths.
+    seed : int
+        Seed of R's generator.
+    time_limit : float or None
+        Seconds for each fit.
+
+    Examples
+    --------
+    >>> GammModel(k=5, weights="one_over_segments", confidence=0.9).k
+    5
+    """
+
+    y: str = "outcome"
+    sex: str = "sex"
+    caller: str = "caller_id"
+    call: str = "call_id"
+    segment: str = "segment"
+    covariates: tuple[str, ...] = ()
+    method: str | None = None
+    discrete: bool | None = None
+    weights: str | None = None
+    random_sd: float | None = None
+    confidence: float = 0.95
+    curve_points: int = 100
+    draws: int = 10_000
+    selected_on_same_labels: bool = True
+    seed: int = 1
+    time_limit: float | None = 1800.0
+
+    def __post_init__(self) -> None:
+        # A class with slots is made anew, so that super() without arguments would not find it.
+        GammSettings.__post_init__(self)
+        object.__setattr__(self, "covariates", tuple(self.covariates))
+        if self.random_sd is not None and not self.random_sd > 0:
+            raise ModelError(f"random_sd is {self.random_sd}; it must be above 0.")
+        if not 0.0 < self.confidence < 1.0:
+            raise ModelError(f"confidence is {self.confidence}; it must lie between 0 and 1.")
+        if self.curve_points < 2:
+            raise ModelError(f"curve_points is {self.curve_points}; a curve needs at least 2.")
+
+    @classmethod
+    def of(cls, settings: GammSettings | None = None, **further: Any) -> Self:
+        """Return the model of some settings, with further fields set.
+
+        Examples
+        --------
+        >>> GammModel.of(GammSettings(k=5), seed=3).seed
+        3
+        """
+        known = settings if settings is not None else GammSettings()
+        own = {field.name: getattr(known, field.name) for field in fields(known)}
+        return cls(**(own | further))
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What each of y, sex, caller, call and segment is called in the table."""
+        return {name: getattr(self, name) for name in ("y", "sex", "caller", "call", "segment")}
+
+
+def check_table(table: pd.DataFrame, markers: Sequence[str], model: GammModel) -> None:
     """Refuse a table that cannot hold this model, before R starts."""
     if len(markers) == 0:
         raise ModelError("A GAMM needs at least one marker; none was given (an empty screening leaves none).")
-    grouping = {"caller": caller, "call": call, "segment": segment}
-    for name in [y, sex, caller, *(grouping[group] for group in settings.random), *markers]:
+    grouping = model.columns
+    for name in [model.y, model.sex, model.caller, *(grouping[group] for group in model.random), *markers]:
         if name not in table.columns:
             raise ModelError(f"The table of the GAMM has no column {name!r}.")
-    if not 0.0 < confidence < 1.0:
-        raise ModelError(f"confidence is {confidence}; it must lie between 0 and 1.")
-    if curve_points < 2:
-        raise ModelError(f"curve_points is {curve_points}; a curve needs at least 2.")
+    weights = model.weights
+    if weights is not None and (weights not in table.columns or not (table[weights] > 0).all()):
+        raise ModelError(f"weights = {weights!r} must name a column of numbers above 0.")
 
 
 READ = 'Read "Markers and risk"; do not read "Markers and risk, with random intercepts".'

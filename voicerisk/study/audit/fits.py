@@ -224,13 +224,13 @@ class AuditFits:
         )
 
     def _calls_of(self, calls: pd.DataFrame) -> ModelTables:
-        """Return the tables for models of calls, which need no copy of the frames of calls that were drawn."""
+        """Return the tables for models of calls, which need no copy of the frames of drawn calls."""
         if "source_call_id" not in calls:
             return self._tables_of(calls)
         return replace(self.tables, calls=self._drawn(calls))
 
     def _drawn(self, calls: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of `tables.calls` that calls, or their sources, stand for, under their own names."""
+        """Return the rows of `tables.calls` that calls, or their sources, stand for, under own names."""
         source = calls["source_call_id"] if "source_call_id" in calls else calls["call_id"]
         drawn = self.tables.calls.set_index("call_id").loc[source].reset_index(drop=True)
         names = {key: calls[key].to_numpy(dtype=object) for key in ("call_id", "caller_id")}

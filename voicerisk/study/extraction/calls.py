@@ -64,7 +64,8 @@ class Extraction:
     notes: tuple[str, ...] = ()
 
 
-def _contents(cohort: Cohort) -> dict[str, str]:
+def contents(cohort: Cohort) -> dict[str, str]:
+    """Return the SHA-256 of each recording by its path."""
     return {path: sha256_file(Path(path)) for path in cohort.calls["path"].unique()}
 
 
@@ -79,7 +80,7 @@ def call_fingerprints(
     settings = {"preset": biomarkers.preset, "markers": biomarkers.markers}
     code = code_of(_extract_one)
     spans = dict(iter(cohort.spans.groupby("call_id", sort=False)))
-    content = _contents(cohort) if content is None else content
+    content = contents(cohort) if content is None else content
     return {
         call: fingerprint(
             recording=content[path],
@@ -99,6 +100,7 @@ def extract_calls(
     cache: Path,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    content: Mapping[str, str] | None = None,
 ) -> Extraction:
     """Take the markers of every call.
 
@@ -112,6 +114,8 @@ def extract_calls(
     jobs : int
         Processes.
     progress : callable, optional
+    content : mapping, optional
+        What `contents` returned of this cohort, where that is known already.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def extract_calls(
     """
     from joblib import Parallel, delayed
 
-    content = _contents(cohort)
+    content = contents(cohort) if content is None else content
     marks = call_fingerprints(cohort, audio, biomarkers, content)
     own_audio = audio_of_calls(cohort.calls, audio)
     keep_only(cache, {f"{mark}{end}" for mark in marks.values() for end in (".parquet", ".json")})

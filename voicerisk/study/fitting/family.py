@@ -11,7 +11,7 @@ from voicerisk.callers.moderator import Moderator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import StudyError
 from voicerisk.models.calls.features import CallFrames, DrawnCalls, spread_of, with_spreads
-from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, fit_calls, mixed
+from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, Family, fit_calls, mixed
 from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables
 from voicerisk.study.fitting.fitters import GamboostFitter
 from voicerisk.types import Floats, Progress
@@ -131,9 +131,7 @@ class FamilyFitter:
             y,
             train,
             weights,
-            self.members,
-            spreads=[spread_of(name) for name in self.tables.inputs],
-            forced=self.forced,
+            Family(self.members, [spread_of(name) for name in self.tables.inputs], self.forced),
         )
 
     def _path(
@@ -162,8 +160,8 @@ class FamilyFitter:
                 raise StudyError("Calls that were drawn from others have no frames to score.")
             return frames_scored(mean_of(taken), self.tables, frames, self.level, rows)
 
-        def mean_of(weights: Floats) -> CallModel:
-            return mixed(fit.models, np.asarray(weights).tolist())
+        def mean_of(taken: int | Floats) -> CallModel:
+            return mixed(fit.models, np.asarray(taken).tolist())
 
         members = tuple(Member(name, MEMBERS[name]) for name in self.members)
         return FittedPath(asked.key, ids, p, deviance, provenance, notes, frame_scores, members, mean_of)

@@ -36,6 +36,21 @@ SETTLED = 0.1  # a difference of risks that is spoken of as settled
 HEADER_SLACK_S = 0.1  # compressed formats round to a packet
 
 
+def _worth_reading(every: Sequence[str]) -> list[str]:
+    """Return the notes of the metrics, those that repeat for each metric or subgroup said once."""
+    resamples = [note for note in every if "of the resamples" in note]
+    alone = [note for note in every if ONE_CLASS in note]
+    notes = [note for note in every if note not in resamples and note not in alone]
+    if alone:
+        where = dict.fromkeys(note.partition(f": {ONE_CLASS}")[0].rpartition(", ")[2] for note in alone)
+        notes.append(
+            f"No discrimination could be measured where all calls have one outcome: {', '.join(where)}."
+        )
+    if resamples:
+        notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
+    return notes
+
+
 def write_metrics(
     study: Study, folder: ResultsFolder, protocols: Sequence[str], move: Callable[[int, int], None]
 ) -> tuple[list[str], list[str]]:
@@ -98,16 +113,7 @@ def write_metrics(
     alarms = degenerate_scores(predictions)
     notes += [f"{row.protocol}, {row.design}: {row.finding}" for row in alarms[alarms["alarm"]].itertuples()]
     write_json(folder.file("metrics_notes.json"), every)
-    resamples = [note for note in every if "of the resamples" in note]
-    alone = [note for note in every if ONE_CLASS in note]
-    notes += [note for note in every if note not in resamples and note not in alone]
-    if alone:
-        where = dict.fromkeys(note.partition(f": {ONE_CLASS}")[0].rpartition(", ")[2] for note in alone)
-        notes.append(
-            f"No discrimination could be measured where all calls have one outcome: {', '.join(where)}."
-        )
-    if resamples:
-        notes.append(f"{len(resamples)} metrics are undefined in some resamples: see metrics_notes.json.")
+    notes += _worth_reading(every)
     names = [
         "metrics.csv",
         "comparisons.csv",

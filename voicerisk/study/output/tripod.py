@@ -52,6 +52,32 @@ def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) ->
     return [FILE], []
 
 
+def _facts_of_files(folder: ResultsFolder) -> dict[str, str]:
+    """Return what stages that a study may lack have found: agreement, optimism, audit."""
+    facts: dict[str, str] = {}
+    agreement = folder.file("agreement.csv")
+    if agreement.is_file():
+        facts["agreement"] = (
+            f"agreement of {read_table(folder.path, 'agreement')['scale'].nunique()} scales: agreement.csv"
+        )
+    optimism = folder.file("optimism.csv")
+    if optimism.is_file():
+        rows = read_table(folder.path, "optimism").query("metric == 'auroc'")
+        facts["optimism"] = _listed(
+            f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
+            f"{row['validated']:.3f} validated"
+            for row in rows.to_dict("records")
+        )
+    audit = folder.file("audit/findings.csv")
+    if audit.is_file():
+        own = read_table(folder.path, "audit/findings").query("concerns == 'the study'")
+        facts["audit_flags"] = (
+            _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
+            or "the audit found no leak, no bias and nothing to note"
+        )
+    return facts
+
+
 def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str, str]:
     calls, validation = tables.calls, study.validation
     by_caller = calls.groupby("caller_id")["y"].max()
@@ -121,26 +147,7 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
         "empty_cells": _listed(one.finding for one in cells) or "no stratum has one outcome only",
         "screening_inside": "nested: in every fold and inner fold (provenance.json); published: on all calls",
     }
-    agreement = folder.file("agreement.csv")
-    if agreement.is_file():
-        facts["agreement"] = (
-            f"agreement of {read_table(folder.path, 'agreement')['scale'].nunique()} scales: agreement.csv"
-        )
-    optimism = folder.file("optimism.csv")
-    if optimism.is_file():
-        rows = read_table(folder.path, "optimism").query("metric == 'auroc'")
-        facts["optimism"] = _listed(
-            f"{row['protocol']}, {row['design']}: AUROC {row['apparent']:.3f} apparent, "
-            f"{row['validated']:.3f} validated"
-            for row in rows.to_dict("records")
-        )
-    audit = folder.file("audit/findings.csv")
-    if audit.is_file():
-        own = read_table(folder.path, "audit/findings").query("concerns == 'the study'")
-        facts["audit_flags"] = (
-            _listed(f"{row['severity']}: {row['finding']}" for row in own.to_dict("records"))
-            or "the audit found no leak, no bias and nothing to note"
-        )
+    facts |= _facts_of_files(folder)
     facts["limitations"] = _listed(
         part
         for part in (

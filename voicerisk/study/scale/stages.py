@@ -14,7 +14,7 @@ from voicerisk.cohort.settings import ORDINAL
 from voicerisk.files import write_csv, write_json, write_parquet
 from voicerisk.models.calls.additive import additive_model, call_effects
 from voicerisk.models.calls.losses import Grades, Loss, Numbers
-from voicerisk.models.calls.model import MEMBERS, CallFit, fit_calls, mixed
+from voicerisk.models.calls.model import MEMBERS, CallFit, Family, fit_calls, mixed
 from voicerisk.models.saved.scale import ScaleModel, write_scale_model
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
@@ -77,7 +77,7 @@ class ScaleFitter:
         loss: Loss = Grades() if isinstance(self.scale, GradeScale) else Numbers(self.scale.mean)
         return fit_calls(
             call_frames(self.tables), self.tables.inputs, level_of_calls(self.tables), y, train, weights,
-            self.members, loss=loss, forced=self.forced,
+            Family(self.members, forced=self.forced, loss=loss),
         )  # fmt: skip
 
     @property

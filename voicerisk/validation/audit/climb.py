@@ -1,6 +1,6 @@
 """The ladder from the honest to the published protocol, one switch at a time, on the same seed and folds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.callers.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
-from voicerisk.types import Progress
 from voicerisk.validation.audit.constant_scores import degenerate_scores
 from voicerisk.validation.audit.findings import Finding, exit_code
 from voicerisk.validation.audit.ladder import (
@@ -33,12 +32,10 @@ from voicerisk.validation.metrics.ranking import rank_statistics
 from voicerisk.validation.protocols.fold_plan import plan_folds
 from voicerisk.validation.protocols.kfold_scores import pipeline_rows, pipeline_sets
 from voicerisk.validation.protocols.run import LEAST_CALLERS, run_protocol
+from voicerisk.validation.resume import Resume
 from voicerisk.validation.settings import ValidationSettings
 
 __all__ = ["Audit", "FitSwitches", "MakeFitter", "Rung", "audit_ladder", "ladder", "ladder_size"]
-
-FitAhead = Callable[[Sequence[tuple[FitSwitches, pd.DataFrame, Sequence[TrainingSet]]]], None]
-"""Fits training sets of several switches and tables of calls, so that their refit functions find them."""
 
 BOOTSTRAPS = 1000
 PERMUTATION = "permutation/"
@@ -87,10 +84,7 @@ def audit_ladder(
     design: str = "loco",
     n_permutations: int = 0,
     rungs: Sequence[Rung] | None = None,
-    finished: Mapping[str, Mapping[str, Any]] | None = None,
-    keep: Callable[[str, Mapping[str, Any]], None] | None = None,
-    progress: Progress | None = None,
-    ahead: FitAhead | None = None,
+    resume: Resume | None = None,
 ) -> Audit:
     """Climb the ladder.
 
@@ -109,14 +103,9 @@ def audit_ladder(
         that learned nothing; `auroc_kfold` is the value of the same folds without permutation.
     rungs : sequence of Rung, optional
         `ladder()` when left out.
-    finished : mapping, optional
-        Records that an earlier run kept: they are not run again.
-    keep : callable, optional
-        Called with the name of each finished rung or permutation and its record, which is JSON-ready.
-    progress : callable, optional
-    ahead : callable, optional
-        Called with what several permutations will ask for before they are refitted, for learners that fit
-        many models in less time together. It must not change what the refits give.
+    resume : Resume, optional
+        Steps are names of rungs and permutations, their records JSON-ready. `ahead` gets switches, calls and
+        training sets of several permutations.
 
     Returns
     -------
@@ -137,7 +126,8 @@ def audit_ladder(
         )
     require_callers(caller_table(table), LEAST_CALLERS["nested"], "honest")
     once = replace(settings, designs=(design,), repeats=1)
-    done = finished or {}
+    steps = resume or Resume()
+    done = steps.finished
     numbers = range(1 + n_permutations) if n_permutations else range(0)
     total = len(chosen) + len(numbers)
     records: list[Mapping[str, Any]] = []
@@ -145,22 +135,18 @@ def audit_ladder(
         record = done.get(rung.name)
         if record is None:
             record = _climb(rung, table, make_fitter, once, design)
-            if keep is not None:
-                keep(rung.name, record)
+            steps.done(rung.name, record)
         records.append(record)
-        if progress is not None:
-            progress(number + 1, total)
+        steps.advance(number + 1, total)
     areas_of = {b: done[_name(b)] for b in numbers if _name(b) in done}
     for some in in_batches([b for b in numbers if b not in areas_of]):
         tables = [_shuffled(table, once, b) for b in some]
-        if ahead is not None:
-            ahead([one for shuffled in tables for one in _asked(chosen, shuffled, once)])
+        if steps.ahead is not None:
+            steps.ahead([one for shuffled in tables for one in _asked(chosen, shuffled, once)])
         for b, shuffled in zip(some, tables, strict=True):
             areas_of[b] = _permuted(chosen, shuffled, make_fitter, once)
-            if keep is not None:
-                keep(_name(b), areas_of[b])
-            if progress is not None:
-                progress(len(chosen) + len(areas_of), total)
+            steps.done(_name(b), areas_of[b])
+            steps.advance(len(chosen) + len(areas_of), total)
     rows = [
         {"rung": rung.name, "permutation": b, **areas_of[b][rung.name]} for b in numbers for rung in chosen
     ]

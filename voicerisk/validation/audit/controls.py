@@ -1,6 +1,6 @@
 """Negative controls: the same pipeline where it should find nothing, or find the channel."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from voicerisk.validation.protocols.nested_error import leave_pair_out
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.run import NESTED
 from voicerisk.validation.protocols.switches import Switches
+from voicerisk.validation.resume import Resume
 from voicerisk.validation.settings import ValidationSettings
 
 LEAST = 4
@@ -54,21 +55,57 @@ class Alone:
     columns: pd.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class BesideMarkers:
+    """What a study knows of its calls beside the markers of the caller's speech.
+
+    Attributes
+    ----------
+    service, sex : str or None
+        Strata columns of the calls.
+    recording : DataFrame or None
+        call_id and numeric columns of the file and its line, no marker: channel.csv, duration; for (d).
+    missing : DataFrame or None
+        call_id and one column a marker, the share of frames in which it is missing; for (d), in a row of its
+        own, since frames without a pitch or a formant are speech as much as line.
+    segments : DataFrame or None
+        segment_id, call_id, caller_id, y, n_frames and strata of the call, one row a segment; for (c).
+    make_of_segments : callable or None
+        Calls -> refit function, of a table in which each segment is a call; see `met_voices`.
+    others : sequence of Alone
+        Further columns, each a control of its own: silence, the other voice, lengths, moments.
+    """
+
+    service: str | None = None
+    sex: str | None = None
+    recording: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None
+    segments: pd.DataFrame | None = None
+    make_of_segments: MakeFitPaths | None = None
+    others: Sequence[Alone] = ()
+
+    def check(self, calls: pd.DataFrame) -> None:
+        """Refuse a part that lacks what its control needs, before anything runs."""
+        lacking = [c for c in (self.service, self.sex) if c is not None and c not in calls.columns]
+        if lacking:
+            raise ValidationError(f"The calls table lacks the column(s) {', '.join(lacking)} of a control.")
+        for name, columns in (("recording", self.recording), ("missing", self.missing)):
+            if columns is not None:
+                require_columns(columns, ("call_id",), name)
+                require_one_row(columns, "call_id", name)
+        if self.segments is not None:
+            needed = ("segment_id", "call_id", "caller_id", "y", "n_frames")
+            require_columns(self.segments, needed, "segments")
+
+
 def negative_controls(
     calls: pd.DataFrame,
     make_fit_paths: MakeFitPaths,
     settings: ValidationSettings,
-    service: str | None = None,
-    sex: str | None = None,
-    recording: pd.DataFrame | None = None,
-    missing: pd.DataFrame | None = None,
-    segments: pd.DataFrame | None = None,
-    make_of_segments: MakeFitPaths | None = None,
+    beside: BesideMarkers | None = None,
     n_random: int = 5,
     switches: Switches = NESTED,
-    finished: Mapping[str, Row] | None = None,
-    keep: Callable[[str, Row], None] | None = None,
-    others: Sequence[Alone] = (),
+    resume: Resume | None = None,
 ) -> pd.DataFrame:
     """Run the negative controls by one repeat of grouped k-fold each.
 
@@ -79,26 +116,13 @@ def negative_controls(
     make_fit_paths : callable
         Calls (a subset, or with other outcomes) -> refit function.
     settings : ValidationSettings
-    service, sex : str, optional
-        Strata columns.
-    recording : DataFrame, optional
-        call_id and numeric columns of the file and its line, no marker: channel.csv, duration; for (d).
-    missing : DataFrame, optional
-        call_id and one column a marker, the share of frames in which it is missing; for (d), in a row of its
-        own, since frames without a pitch or a formant are speech as much as line.
-    segments : DataFrame, optional
-        segment_id, call_id, caller_id, y, n_frames and strata of the call, one row a segment; for (c).
-    make_of_segments : callable, optional
-        As `make_fit_paths`, of a table in which each segment is a call; see `met_voices`.
+    beside : BesideMarkers, optional
+        What the study knows of its calls beside their markers: each part allows a control.
     n_random : int
         Random relabellings of control (b).
     switches : Switches
-    finished : mapping, optional
-        Rows that an earlier run kept, by name: they are not run again.
-    keep : callable, optional
-        Called with the name of each finished control and its row.
-    others : sequence of Alone
-        Further columns, each a control of its own: silence, the other voice, lengths, moments.
+    resume : Resume, optional
+        Steps are names of controls, their records rows of this table.
 
     Returns
     -------
@@ -118,26 +142,14 @@ def negative_controls(
     prior.
     """
     table = check_calls(calls)
-    lacking = [c for c in (service, sex) if c is not None and c not in table.columns]
-    if lacking:
-        raise ValidationError(f"The calls table lacks the column(s) {', '.join(lacking)} of a control.")
-    for name, columns in (("recording", recording), ("missing", missing)):
-        if columns is not None:
-            require_columns(columns, ("call_id",), name)
-            require_one_row(columns, "call_id", name)
-    if segments is not None:
-        require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames"), "segments")
-    tasks = _tasks(
-        table, make_fit_paths, settings, service, sex, recording, missing, segments, make_of_segments,
-        n_random, switches, others,
-    )  # fmt: skip
+    known, steps = beside or BesideMarkers(), resume or Resume()
+    known.check(table)
     rows = []
-    for name, run in tasks:
-        row = dict((finished or {}).get(name, {}))
+    for name, run in _tasks(table, make_fit_paths, settings, known, n_random, switches):
+        row = dict(steps.finished.get(name, {}))
         if not row:
             row = run()
-            if keep is not None:
-                keep(name, row)
+            steps.done(name, row)
         rows.append(row)
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     honest = float(found.loc[found["control"] == "none", "auroc"].iloc[0])
@@ -148,15 +160,9 @@ def _tasks(
     table: pd.DataFrame,
     make_fit_paths: MakeFitPaths,
     settings: ValidationSettings,
-    service: str | None,
-    sex: str | None,
-    recording: pd.DataFrame | None,
-    missing: pd.DataFrame | None,
-    segments: pd.DataFrame | None,
-    make_of_segments: MakeFitPaths | None,
+    beside: BesideMarkers,
     n_random: int,
     switches: Switches,
-    others: Sequence[Alone],
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
     """Yield the controls that this study allows, by a stable name, each to be run when it is asked for."""
 
@@ -170,6 +176,7 @@ def _tasks(
         )  # fmt: skip
 
     yield "none", lambda: pipeline("none", "the study as it is", "", table, make_fit_paths)
+    service, sex, segments = beside.service, beside.sex, beside.segments
     services = table[service].astype(str).value_counts() if service is not None else pd.Series(dtype=int)
     if service is not None and len(services) > 1:
         among = table[table["y"] == 1]
@@ -181,8 +188,10 @@ def _tasks(
         )  # fmt: skip
     if sex is not None:
         yield "b", lambda: _shuffled_within(table, make_fit_paths, settings, sex, n_random, switches)
+    make_of_segments = beside.make_of_segments
     if segments is not None and make_of_segments is not None:
         yield "c", lambda: _met_voices(table, segments, make_of_segments, settings, sex, switches)
+    recording, missing = beside.recording, beside.missing
     if recording is not None and len(_numbers(recording)):
         yield "d", lambda: _columns_alone(
             "d", "the recording alone, no marker", "0.5; above it the recording tells the outcome",
@@ -193,7 +202,7 @@ def _tasks(
             "d, missing", "which markers are missing, alone", "0.5; above it missing values tell the outcome",
             table, missing, settings, switches,
         )  # fmt: skip
-    for one in others:
+    for one in beside.others:
         yield one.control, partial(
             _columns_alone, one.control, one.what, one.expected, table, one.columns, settings, switches,
         )  # fmt: skip

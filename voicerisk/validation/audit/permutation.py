@@ -1,6 +1,6 @@
 """Permutation of outcomes through the whole pipeline: is there a leak, and does voice add to the strata."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,11 @@ from voicerisk.callers.schema import check_calls, require_columns
 from voicerisk.callers.shuffling import Permutable, permutable, permute_outcomes
 from voicerisk.callers.streams import Stream
 from voicerisk.errors import ValidationError
-from voicerisk.types import Progress
-from voicerisk.validation.contract import TrainingSet
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths, pipeline_auroc, pipeline_sets
 from voicerisk.validation.protocols.ridge import ridge_paths
 from voicerisk.validation.protocols.run import NESTED
 from voicerisk.validation.protocols.switches import Switches
+from voicerisk.validation.resume import Resume
 from voicerisk.validation.settings import ValidationSettings
 
 __all__ = [
@@ -26,10 +25,6 @@ __all__ = [
     "strata_alone_auroc",
 ]
 
-FitAhead = Callable[[Sequence[tuple[pd.DataFrame, Sequence[TrainingSet]]]], None]
-"""Fits training sets of several tables of calls, so that the refit functions of these tables find them."""
-
-SCHEMES = ("all", "strata")
 TOGETHER = 4  # permutations whose models are fitted side by side, where the learner can
 LEAST_LEAK = 0.02
 FEW = 10
@@ -91,14 +86,10 @@ def permutation_test(
     calls: pd.DataFrame,
     make_fit_paths: MakeFitPaths,
     settings: ValidationSettings,
-    scheme: str = "all",
     n_permutations: int = 199,
     strata: Sequence[str] = (),
     switches: Switches = NESTED,
-    finished: Mapping[int, float] | None = None,
-    keep: Callable[[int, float], None] | None = None,
-    progress: Progress | None = None,
-    ahead: FitAhead | None = None,
+    resume: Resume | None = None,
     observed: float | None = None,
 ) -> PermutationTest:
     """Run the pipeline on permuted outcomes, by one repeat of grouped k-fold.
@@ -111,20 +102,15 @@ def permutation_test(
         Calls with permuted outcomes -> refit function. Everything that learns from outcomes, screening
         included, must learn from these.
     settings : ValidationSettings
-    scheme : {'all', 'strata'}
     n_permutations : int
         At least 199 for a fast learner, 19 for the full one.
     strata : sequence of str
-        For scheme 'strata'; for example sex and service.
+        Columns within whose cells outcomes are shuffled, for example sex and service; among all callers
+        where there are none.
     switches : Switches
-    finished : mapping, optional
-        Permutations that an earlier run kept, number -> AUROC: they are not run again.
-    keep : callable, optional
-        Called with the number and the AUROC of each finished permutation.
-    progress : callable, optional
-    ahead : callable, optional
-        Called with the calls and training sets of several permutations before they are refitted, for learners
-        that fit many models in less time together. It must not change what the refits give.
+    resume : Resume, optional
+        Steps are numbers of permutations, their records AUROCs. `ahead` gets the calls and training sets of
+        several permutations.
     observed : float, optional
         AUROC of the pipeline under the outcomes as they are, where it is known already.
 
@@ -137,25 +123,19 @@ def permutation_test(
     Raises
     ------
     ValidationError
-        Where scheme 'strata' has no strata, a stratum is no column, or there is no permutation to run.
+        Where a stratum is no column, or there is no permutation to run.
     """
-    if scheme not in SCHEMES:
-        raise ValidationError(f"The permutation scheme is one of {', '.join(SCHEMES)}, not {scheme!r}.")
-    if scheme == "strata" and not strata:
-        raise ValidationError(
-            "A permutation within strata needs the strata columns, such as sex and service."
-        )
     if n_permutations < 1:
         raise ValidationError(f"A permutation test needs at least 1 permutation, not {n_permutations}.")
     table = check_calls(calls)
-    within = tuple(strata) if scheme == "strata" else ()
+    steps, within = resume or Resume(), tuple(strata)
     require_columns(table, within, "calls")
     moving = permutable(table, within)
     if observed is None:
         observed = pipeline_auroc(table, make_fit_paths(table), settings, switches)
     numbers = range(n_permutations if moving.callers else 0)
     null = np.full(len(numbers), np.nan)
-    kept = finished or {}
+    kept = steps.finished
     for b in numbers:
         null[b] = kept.get(b, np.nan)
     for some in in_batches([b for b in numbers if b not in kept]):
@@ -169,15 +149,13 @@ def permutation_test(
             )
             for b in some
         ]
-        if ahead is not None:
-            ahead([(one, pipeline_sets(one, settings, switches)) for one in permuted])
+        if steps.ahead is not None:
+            steps.ahead([(one, pipeline_sets(one, settings, switches)) for one in permuted])
         for b, one in zip(some, permuted, strict=True):
             null[b] = pipeline_auroc(one, make_fit_paths(one), settings, switches)
-            if keep is not None:
-                keep(b, float(null[b]))
-            if progress is not None:
-                progress(b + 1, n_permutations)
-    return judge_permutations(scheme, observed, null, moving)
+            steps.done(b, float(null[b]))
+            steps.advance(b + 1, n_permutations)
+    return judge_permutations("strata" if within else "all", observed, null, moving)
 
 
 def judge_permutations(scheme: str, observed: float, null: np.ndarray, moving: Permutable) -> PermutationTest:

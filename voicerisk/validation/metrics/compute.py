@@ -1,7 +1,7 @@
 """metrics.csv: every metric of every unit with its intervals, from one predictions table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -118,14 +118,12 @@ def compute_metrics(
     runs = predictions[list(RUN)].drop_duplicates().sort_values(list(RUN))
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
+    asked = _Asked(settings, n_boot, level, bootstrap_strata, subgroups, units, prevalence)
     for done, names in enumerate(runs.to_dict("records")):
         mine = np.ones(len(predictions), dtype=bool)
         for column, value in names.items():
             mine &= (predictions[column] == value).to_numpy()
-        rows += _measure_run(
-            predictions[mine], {str(k): v for k, v in names.items()}, settings, n_boot, level,
-            bootstrap_strata, subgroups, units, prevalence, notes,
-        )  # fmt: skip
+        rows += _measure_run(predictions[mine], {str(k): v for k, v in names.items()}, asked, notes)
         if progress is not None:
             progress(done + 1, len(runs))
     table = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
@@ -133,18 +131,23 @@ def compute_metrics(
     return table
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `compute_metrics` was asked for; its docstring says what each means."""
+
+    settings: ValidationSettings
+    n_boot: int
+    level: float
+    bootstrap_strata: Sequence[str]
+    subgroups: Sequence[str]
+    units: Sequence[str]
+    prevalence: float | None
+
+
 def _measure_run(
-    table: pd.DataFrame,
-    names: dict[str, Any],
-    settings: ValidationSettings,
-    n_boot: int,
-    level: float,
-    bootstrap_strata: Sequence[str],
-    subgroups: Sequence[str],
-    units: Sequence[str],
-    prevalence: float | None,
-    notes: list[str],
+    table: pd.DataFrame, names: dict[str, Any], asked: _Asked, notes: list[str]
 ) -> list[dict[str, Any]]:
+    settings, level = asked.settings, asked.level
     where = "/".join(str(v) for v in names.values())
     calls = table[table["unit"] == "call"].sort_values(["repeat", "caller_id", "call_id"])
     if calls.empty:
@@ -156,7 +159,7 @@ def _measure_run(
     first = calls.drop_duplicates("call_id")
     event = (first["y"] == 1) if not classes else (first["y"].astype(str) == classes[-1])
     rng = generator(Stream.METRICS, settings.seed)
-    draws = caller_draws(first.assign(y=event.astype(int)), n_boot, rng, bootstrap_strata)
+    draws = caller_draws(first.assign(y=event.astype(int)), asked.n_boot, rng, asked.bootstrap_strata)
     notes.extend(f"{where}: {line}" for line in draws.merged)
     auto = names["protocol"] == "published" or settings.direction == "auto"
     decides = bool(calls["threshold"].notna().any())
@@ -169,7 +172,7 @@ def _measure_run(
     if names["design"] in CROSS_VALIDATED and not classes:
         folds = calls.loc[calls["repeat"] == calls["repeat"].min(), "fold"].nunique()
         factor = widening(folds) if folds > 1 else 1.0
-    for found in cells_of(table, calls, draws, classes, subgroups, units, where, notes):
+    for found in cells_of(table, calls, draws, classes, asked.subgroups, asked.units, where, notes):
         cell = replace(found, widening=factor)
         if classes:
             families.setdefault((cell.unit, cell.subgroup), []).append(cell)
@@ -179,7 +182,7 @@ def _measure_run(
             continue
         start = len(rows)
         label = f"{where}, {cell.unit}, class {cell.label}, {cell.subgroup}"
-        told = _measure_cell(cell, draws, level, prevalence, decides, label, notes)
+        told = _measure_cell(cell, draws, level, asked.prevalence, decides, label, notes)
         if names["design"] != "external" and cell.subgroup == ALL:
             told = [row for row in told if row["metric"] not in ELSEWHERE]
         rows += [{**names, **row} for row in told]

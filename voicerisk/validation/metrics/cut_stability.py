@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.draws import draw_callers
 from voicerisk.callers.schema import RUN, check_predictions, classes_of
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.validation.cut_rule import CutRule
@@ -43,9 +44,8 @@ def cut_stability(predictions: pd.DataFrame, settings: ValidationSettings) -> pd
                 continue
             groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
             rng = generator(Stream.CUT_STABILITY, settings.seed)
-            found = cut_out_of_bag(
-                score, y, groups, rng, settings.bootstraps, rule=rule, prevalence=settings.prevalence
-            )
+            counts, _ = draw_callers(groups, y, settings.bootstraps, rng)
+            found = cut_out_of_bag(score, y, groups, counts, rule=rule, prevalence=settings.prevalence)
             for quantity in found.columns:
                 values = found[quantity].to_numpy(dtype=np.float64)
                 values = values[np.isfinite(values)]

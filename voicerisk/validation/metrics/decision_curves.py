@@ -112,7 +112,6 @@ def decision_curve(
     thresholds: Sequence[float],
     groups: np.ndarray,
     counts: np.ndarray,
-    n_boot: int,
     prior: float | None = None,
     prevalence: float | None = None,
     level: float = 0.95,
@@ -126,9 +125,7 @@ def decision_curve(
     groups : ndarray of int, shape (n,)
         Column of `counts` each row belongs to.
     counts : ndarray, shape (b, C)
-        `CallerDraws.counts`; row 0 is the sample.
-    n_boot : int
-        How many rows after the first are bootstraps.
+        `CallerDraws.counts`; row 0 is the sample, the others are bootstraps.
     prior, prevalence : float, optional
         Both given: the curve at the target prevalence.
     level : float
@@ -141,7 +138,7 @@ def decision_curve(
         `model_minus_best` is the model against the better of treating all and none.
     """
     t = np.asarray(thresholds, dtype=np.float64)
-    w = counts[: 1 + n_boot][:, groups]
+    w = counts[:, groups]
     if prevalence is not None and prior is not None:
         risk, everybody = net_benefit_at(y, p, t, prior, prevalence, w)
     else:
@@ -224,7 +221,8 @@ def decision_curves(
         )
         groups = pd.Index(draws.callers).get_indexer(pd.Index(rows["caller_id"]))
         y, p = rows["y"].to_numpy(), rows["p"].to_numpy(dtype=np.float64)
-        curve = decision_curve(y, p, thresholds, groups, draws.counts, n_boot, prior, prevalence, level)
+        counts = draws.counts[: 1 + n_boot]
+        curve = decision_curve(y, p, thresholds, groups, counts, prior, prevalence, level)
         share = float(y.mean()) if prevalence is None else prevalence
         place = {**dict(zip(RUN, names, strict=True)), "prevalence": share}
         parts.append(pd.DataFrame([place]).merge(curve, how="cross"))

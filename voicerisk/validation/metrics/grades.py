@@ -14,6 +14,7 @@ from voicerisk.callers.streams import Stream, generator
 from voicerisk.errors import ValidationError
 from voicerisk.validation.metrics.calibration import calibration_line
 from voicerisk.validation.metrics.discrimination import auroc
+from voicerisk.validation.metrics.rater_agreement import kappa_of_table
 from voicerisk.validation.metrics.widening import widened
 
 Measures = Mapping[str, Callable[[np.ndarray], float]]
@@ -160,8 +161,7 @@ def weighted_kappa(
     table = np.zeros((k, k))
     np.add.at(table, (grade, predicted), w / w.sum())
     apart = DISTANCES[distance](np.subtract.outer(np.arange(k), np.arange(k)).astype(np.float64))
-    chance = float((apart * np.outer(table.sum(1), table.sum(0))).sum())
-    return 1.0 - float((apart * table).sum()) / chance if chance > 0 else np.nan
+    return kappa_of_table(table, apart)
 
 
 def grade_calibration(grade: np.ndarray, at_least: np.ndarray) -> pd.DataFrame:

@@ -34,6 +34,22 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray, weights: str = "none") ->
     place = np.arange(k)
     distance = np.abs(place[:, None] - place[None, :]).astype(np.float64)
     penalty = {"none": np.minimum(distance, 1.0), "linear": distance, "quadratic": distance**2}[weights]
+    return kappa_of_table(table, penalty)
+
+
+def kappa_of_table(table: np.ndarray, penalty: np.ndarray) -> float:
+    """Return kappa of a table of shares: 1 - disagreement / disagreement expected of its margins.
+
+    Parameters
+    ----------
+    table, penalty : ndarray, shape (K, K)
+        Shares that sum to 1, and what each disagreement counts.
+
+    Returns
+    -------
+    float
+        NaN where no disagreement is expected.
+    """
     expected = np.outer(table.sum(1), table.sum(0))
     return _ratio(float((penalty * table).sum()), float((penalty * expected).sum()))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.draws import draw_callers
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.validation.cut_rule import CutRule
 from voicerisk.validation.metrics.youden import cut_out_of_bag
@@ -53,7 +54,8 @@ def service_cuts(predictions: pd.DataFrame, settings: ValidationSettings) -> pd.
         groups = np.unique(part["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
         for name, rule in RULES:
             rng = generator(Stream.CUT_STABILITY, settings.seed)
-            drawn = cut_out_of_bag(score, y, groups, rng, BOOTSTRAPS, rule=rule, prevalence=pi)
+            counts, _ = draw_callers(groups, y, BOOTSTRAPS, rng)
+            drawn = cut_out_of_bag(score, y, groups, counts, rule=rule, prevalence=pi)
             drawn = drawn[["sensitivity_oob", "specificity_oob"]].dropna()
             if len(drawn):
                 rows.append({"rule": name, "design": design, **_in_calls(drawn, pi), "n_boot": len(drawn)})

@@ -161,10 +161,8 @@ def cut_out_of_bag(
     score: np.ndarray,
     y: np.ndarray,
     groups: np.ndarray,
-    rng: np.random.Generator,
-    n_boot: int = 1000,
+    counts: np.ndarray,
     midpoints: bool = False,
-    strata: np.ndarray | None = None,
     *,
     rule: CutRule | None = None,
     prevalence: float | None = None,
@@ -176,19 +174,19 @@ def cut_out_of_bag(
 
     Parameters
     ----------
-    score, y, groups, rng, n_boot, midpoints, strata
+    score, y, groups, midpoints
         As in `bootstrap_youden`.
+    counts : ndarray of int, shape (B, number of groups)
+        How often each bootstrap has each group (`draw_callers`).
     rule : CutRule, optional
         Another rule than Youden's; `prevalence` is as in `rule_cut`, that of all scores where it is None.
 
     Returns
     -------
     DataFrame
-        One row a bootstrap: cut, youden_bag, youden_oob, sensitivity_oob, specificity_oob, accuracy_oob;
-        out of
-        bag values are NaN where the callers left out are of one class.
+        One row a bootstrap: cut, youden_bag, youden_oob, sensitivity_oob, specificity_oob, accuracy_oob; out
+        of bag values are NaN where the callers left out are of one class.
     """
-    counts, _ = draw_callers(groups, y, n_boot, rng, strata)
     pi = float(np.mean(y == 1)) if prevalence is None else prevalence
     rows = []
     for row in counts:

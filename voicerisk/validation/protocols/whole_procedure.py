@@ -1,6 +1,6 @@
 """The whole procedure on bootstrapped callers: out-of-bag performance, .632+, and Harrell's optimism."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,16 +13,17 @@ from voicerisk.callers.schema import check_calls
 from voicerisk.callers.streams import Stream, generator, seed_of
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
-from voicerisk.types import Progress
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
 from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.choice import choose, unseen_scores
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
+from voicerisk.validation.resume import Resume
 from voicerisk.validation.settings import ValidationSettings
 
 COPY = "~"
+LEVEL = 0.95
 LEAST_BOOTSTRAPS = 90  # for an interval: of 20, one at nominal 95% covered 88%
 NO_INFORMATION = {"auroc": 0.5, "youden_j": 0.0}
 
@@ -237,8 +238,8 @@ def learn_and_score(
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
     chosen = choice.score(score)
-    kept = path.model is not None and choice.step is None
-    return Refit(chosen, line(chosen), line, prior, path.model(choice.weights) if kept else None)
+    model = None if path.model is None or choice.step is not None else path.model(choice.weights)
+    return Refit(chosen, line(chosen), line, prior, model)
 
 
 def full_procedure(
@@ -246,12 +247,9 @@ def full_procedure(
     make_fit_paths: MakeFitPaths,
     settings: ValidationSettings,
     n_boot: int = 200,
-    level: float = 0.95,
     metric: Metric = auroc,
     no_information: float = NO_INFORMATION["auroc"],
-    finished: Mapping[int, tuple[float, float]] | None = None,
-    keep: Callable[[int, tuple[float, float]], None] | None = None,
-    progress: Progress | None = None,
+    resume: Resume | None = None,
     keep_refit: Callable[[int | None, Refit], None] | None = None,
 ) -> FullProcedure:
     """Bootstrap callers through the whole procedure.
@@ -265,16 +263,12 @@ def full_procedure(
         that a copy stands for: whatever the refit deals to folds must keep a person's copies together.
     settings : ValidationSettings
     n_boot : int
-    level : float
     metric : callable
         (y, score) -> float, larger is better.
     no_information : float
         Its value without information: 0.5 for AUROC, 0 for J.
-    finished : mapping, optional
-        Bootstraps that an earlier run kept, number -> (out-of-bag value, optimism).
-    keep : callable, optional
-        Called with the number and both values of each finished bootstrap.
-    progress : callable, optional
+    resume : Resume, optional
+        Steps are numbers of bootstraps, their records (out-of-bag value, optimism).
     keep_refit : callable, optional
         Called with the number of each bootstrap that is run (None: all callers, always run) and what it
         learned, score and risk those of all calls in the order of `check_calls`; see `instability`.
@@ -290,22 +284,20 @@ def full_procedure(
     """
     if n_boot < 1:
         raise ValidationError(f"The whole procedure needs at least 1 bootstrap, not {n_boot}.")
-    table = check_calls(calls)
+    steps, table = resume or Resume(), check_calls(calls)
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
     everything = np.ones(len(plain), dtype=bool)
-    whole = learn_and_score(
-        plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed
-    )
+    whole = learn_and_score(plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed)
     if keep_refit is not None:
         keep_refit(None, whole)
     apparent = metric(y, whole.score)
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     out_of_bag, gaps = [], []
     for b in range(n_boot):
-        if finished is not None and b in finished:
-            out_of_bag.append(finished[b][0])
-            gaps.append(finished[b][1])
+        if b in steps.finished:
+            out_of_bag.append(steps.finished[b][0])
+            gaps.append(steps.finished[b][1])
             continue
         # A stream of its own, so that a longer run holds the bootstraps of a shorter one.
         own = generator(Stream.WHOLE_PROCEDURE, settings.seed, b, 0)
@@ -323,21 +315,19 @@ def full_procedure(
                 keep_refit(b, replace(found, score=on_all, risk=found.risk[len(bag) :]))
             out_of_bag.append(metric(y[left_out], on_all[left_out]))
             gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))
-            if keep is not None:
-                keep(b, (float(out_of_bag[-1]), float(gaps[-1])))
-        if progress is not None:
-            progress(b + 1, n_boot)
+            steps.done(b, (float(out_of_bag[-1]), float(gaps[-1])))
+        steps.advance(b + 1, n_boot)
     if not out_of_bag:
         raise ValidationError(
             f"None of {n_boot} bootstraps of callers held {LEAST_CALLERS['nested']} different callers of "
             "each class and left out one of each: the cohort is too small to learn the whole procedure anew."
         )
     oob = np.array(out_of_bag)
-    low, high = _spread(oob, level)
+    low, high = _spread(oob, LEVEL)
     optimism = float(np.mean(gaps))
     return FullProcedure(
         apparent, oob, optimism, apparent - optimism, 0.368 * apparent + 0.632 * float(oob.mean()),
-        estimate_632plus(apparent, float(oob.mean()), no_information), low, high, level,
+        estimate_632plus(apparent, float(oob.mean()), no_information), low, high, LEVEL,
         n_boot - len(oob),
     )  # fmt: skip
 
