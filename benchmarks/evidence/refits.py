@@ -6,7 +6,7 @@
 Each argument is callers:cohorts:refits. A call has 12 frames of 8 markers (ICC 0.3), one call a caller, sexes
 alike. Log-odds of the outcome: -0.6 and the mean over the frames of f(x): m0 0.8 x, m1 -0.8 x, m2 a bend
 (0.6 (x^2 - 1)), m3 a step (1.2 tanh 1.5 x), the others nothing. The default family of the nested protocol
-learns from them, and anew from each bootstrap of callers.
+learns from them (5 inner folds), and anew from each bootstrap of callers.
 
 Curves are compared between the 5 and 95% quantiles of frames, both centred over the study's calls; risks on
 200 new calls with their true risk. A row of the table is a cohort and kind of curve, or risk: share of places
@@ -33,7 +33,7 @@ from voicerisk.types import Floats
 from voicerisk.validation import FitPaths, ValidationSettings, full_procedure
 from voicerisk.validation.protocols.whole_procedure import Refit
 
-FRAMES, ICC, MARKERS, NEW = 12, 0.3, 8, 200
+FRAMES, ICC, MARKERS, NEW, INNER = 12, 0.3, 8, 200, 5
 BASE = -0.6
 WIDER = (1.25, 1.5, 1.75, 2.0)
 TRUTH = {
@@ -72,7 +72,7 @@ def measure(n: int, refits: int, seed: int) -> list[dict[str, object]]:
     """Measure one cohort."""
     rng = np.random.default_rng([31, n, seed])
     tables, _ = draw(n, rng)
-    settings = ValidationSettings(seed=seed + 1)
+    settings = ValidationSettings(seed=seed + 1, inner_folds=INNER)
     members = members_of(settings.family, tables.moderator)
     own = tables.calls.set_index("call_id")
     kept: dict[int | None, Refit] = {}
