@@ -192,6 +192,7 @@ def test_settings_that_do_not_fit_are_refused():
         ({"models": ("lstm",)}, "must be one of"), ({"preset": "papr"}, "must be one of default, paper, "
         "both"),
         ({"prevalence": {"NS": 0.9}}, "every class a share"), ({"test_share": 0.9}, "between 0 and 0.6"),
+        ({"device": "tpu"}, "device must be one of"),
         ({"session": "text"}, "session names the column of the messages"),
         ({"subgroups": ("text",)}, "what somebody wrote is no subgroup"),
         ({"baseline": "t_mlp"}, "does not run it"), ({"labels": {"x": "HIGH"}}, "not one of NS, SI, ASE"),

@@ -29,6 +29,9 @@ Table = Annotated[
     Path | None,
     typer.Option(help="Table of embeddings or scores of the sessions, for models of such.", metavar="FILE"),
 ]
+Device = Annotated[
+    str, typer.Option(help="Where the pretrained model runs: cpu, gpu or auto.", metavar="DEVICE")
+]
 Prevalence = Annotated[
     list[str] | None,
     typer.Option(
@@ -67,6 +70,47 @@ def run(
     print_text_summary(result, screen)
 
 
+@text.command(epilog="Example: `voicerisk text explain study.toml --out results --model tfidf --misses`")
+def explain(
+    study: Annotated[Path, typer.Argument(help="The study file, with a table [text].", metavar="STUDY.toml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's results.")],
+    model: Annotated[str, typer.Option(help="Which of the study's models explains.", metavar="NAME")],
+    session: Annotated[
+        list[str] | None, typer.Option(help="A session by its id; may be given again.", metavar="ID")
+    ] = None,
+    misses: Annotated[
+        bool, typer.Option("--misses", help="Sessions of another class that were taken for the first.")
+    ] = False,
+    false_alarms: Annotated[
+        bool, typer.Option("--false-alarms", help="Sessions of the first class taken for another one.")
+    ] = False,
+    most: Annotated[
+        int, typer.Option(min=1, help="So many misses and false alarms, the surest ones first.")
+    ] = 10,
+    show_text: Annotated[
+        bool | None,
+        typer.Option(
+            "--show-text/--no-text", help="Write messages into the private pages. Default: as the file says."
+        ),
+    ] = None,
+) -> None:
+    """Explain chosen sessions of a finished study, each by a model that did not learn from it.
+
+    No word of a message is printed.
+    """
+    from voicerisk.deep.chats.chosen import Wanted, explain_chosen
+    from voicerisk.deep.chats.study_file import load_text_study
+
+    screen = console()
+    reporter = ProgressBars(screen)
+    wanted = Wanted(tuple(session or ()), misses, false_alarms, most)
+    found = explain_chosen(load_text_study(study), out, model, wanted, show_text, reporter)
+    for note in found.notes:
+        reporter.note(note)
+    for file in found.files:
+        screen.print(str(file), highlight=False, markup=False, soft_wrap=True)
+
+
 @text.command(epilog="Example: `voicerisk text score results/models/final/tfidf messages.csv --out scores`")
 def score(
     model: Model,
@@ -76,6 +120,7 @@ def score(
     vectors: Vectors = None,
     table: Table = None,
     prevalence: Prevalence = None,
+    device: Device = "cpu",
 ) -> None:
     """Score sessions with a saved model: the risk of each class, as the model's study would have reported it.
 
@@ -85,7 +130,7 @@ def score(
     from voicerisk.files import PRIVATE, write_csv
 
     screen = console()
-    found = score_sessions(model, messages, Given(encoder, vectors, table), _shares(prevalence))
+    found = score_sessions(model, messages, Given(encoder, vectors, table, device), _shares(prevalence))
     write_csv(out / "sessions.csv", found.sessions, PRIVATE)
     for note in found.notes:
         ProgressBars(screen).note(note)
@@ -114,6 +159,7 @@ def validate(
     vectors: Vectors = None,
     table: Table = None,
     prevalence: Prevalence = None,
+    device: Device = "cpu",
 ) -> None:
     """Validate a saved model on the labelled sessions of another study; it learns nothing from them."""
     from voicerisk.deep.chats.scoring import Given, validate_sessions
@@ -122,7 +168,7 @@ def validate(
 
     screen = console()
     found = validate_sessions(
-        model, load_text_study(study), out, Given(encoder, vectors, table), _shares(prevalence)
+        model, load_text_study(study), out, Given(encoder, vectors, table, device), _shares(prevalence)
     )
     for note in found.notes:
         ProgressBars(screen).note(note)

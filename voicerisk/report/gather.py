@@ -48,6 +48,8 @@ class Results:
         spectrum, decisions and flagged, where the left-out middle was scored.
     service_cuts : DataFrame or None
         Cuts by several rules side by side.
+    agreement : DataFrame or None
+        How far raters agree.
     """
 
     manifest: dict[str, Any]
@@ -71,6 +73,7 @@ class Results:
     of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
     of_middle: dict[str, pd.DataFrame] = field(default_factory=dict)
     service_cuts: pd.DataFrame | None = None
+    agreement: pd.DataFrame | None = None
 
 
 def gather(study_dir: Path) -> Results:
@@ -113,6 +116,7 @@ def gather(study_dir: Path) -> Results:
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
         service_cuts=_csv(study_dir, "service_cuts"),
+        agreement=_csv(study_dir, "agreement"),
         of_middle={
             name: table for name in OF_MIDDLE if (table := _csv(study_dir, f"also/{name}")) is not None
         },

@@ -26,6 +26,7 @@ from voicerisk.report.inline import inline_svg
 from voicerisk.report.paths import without_folders
 from voicerisk.report.pseudonyms import Veil, pseudonyms
 from voicerisk.report.secrets import secrets_of
+from voicerisk.report.tables.agreement import rater_agreement_table
 from voicerisk.report.tables.audit import audit_table, findings_list, procedure_table
 from voicerisk.report.tables.classes import has_classes
 from voicerisk.report.tables.cohort import cohort_characteristics
@@ -380,6 +381,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         usable = times if times is not None and times["start_s"].notna().all() else None
         made["cohort"] = [cohort_characteristics(results.calls, usable, columns=_columns(results))]
     made.setdefault("cohort", []).extend(cohort_tables(results))
+    if results.agreement is not None:
+        made["cohort"].append(rater_agreement_table(results.agreement, results.labels))
     return {
         key: [_Table(table.title, Markup(to_html(table))) for table in tables] for key, tables in made.items()
     }

@@ -13,6 +13,7 @@ from voicerisk.pipeline.setting import require_choice, require_choices, require_
 
 MODELS = ("tfidf", "t_mlp", "w2v_mlp", "linear")
 POOLINGS = ("mean", "first", "last")
+DEVICES = ("cpu", "gpu", "auto")
 PRESETS = ("default", "paper", "both")
 ENDS = ("head", "tail", "ends")
 BASELINES = ("drop", "background", "mask")
@@ -192,6 +193,9 @@ class TextSettings:
         Word vectors in fastText's text format (.vec) for W2V-MLP (paper: German, 300 numbers).
     cache : bool
         Keep message embeddings on disk, in the results folder.
+    device : {'cpu', 'gpu', 'auto'}
+        Where the encoder reads messages; 'auto' takes a GPU where there is one. Networks on top are small and
+        are trained on the CPU, so that the same seed gives the same bits.
     preset : {'default', 'paper', 'both'}
         'paper' repeats what was published: training stopped on a test part that is itself oversampled, the
         best of the repeats shown. Every result then carries a warning.
@@ -247,6 +251,7 @@ class TextSettings:
     scores: Mapping[str, str] = field(default_factory=dict)
     vectors: str | None = None
     cache: bool = True
+    device: str = "cpu"
     preset: str = "default"
     repeats: int = 5
     test_share: float = 0.25
@@ -263,6 +268,7 @@ class TextSettings:
         require_choice("[text] preset", self.preset, PRESETS, TextError)
         require_choice("[text] truncate", self.truncate, ENDS, TextError)
         require_choice("[text] pooling", self.pooling, POOLINGS, TextError)
+        require_choice("[text] device", self.device, DEVICES, TextError)
         for name in ("session", "user", "time", "role", "age", "label", "complete", "subgroups"):
             if self.text in (own := getattr(self, name), *(own if name == "subgroups" else ())):
                 raise TextError(

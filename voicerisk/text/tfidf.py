@@ -67,7 +67,7 @@ class TfidfModel:
             Their softmax is the probability of each class. A session without a known term gets the
             intercepts.
         """
-        x = _weights(sessions, {term: k for k, term in enumerate(self.vocabulary)}, self.idf)
+        x = weigh(sessions, {term: k for k, term in enumerate(self.vocabulary)}, self.idf)
         return np.asarray(x @ self.coefficients.T + self.intercepts)
 
     def save(self, folder: Path) -> None:
@@ -147,7 +147,7 @@ def fit_tfidf(
     """
     once, counts = np.unique(rows, return_counts=True)
     place, idf = _vocabulary(sessions, once)
-    x, inner = (_weights([sessions[k] for k in part], place, idf) for part in (once, validation))
+    x, inner = (weigh([sessions[k] for k in part], place, idf) for part in (once, validation))
     codes = np.array([classes.index(name) for name in labels])
     path = fit_path(x, codes[once], counts.astype(np.float64), GRID)
     logits = np.stack([inner @ one.coefficients.T + one.intercepts for one in path])
@@ -192,12 +192,12 @@ def fit_tfidf_nested(
 
     def design(inside: np.ndarray, outside: np.ndarray) -> tuple[Any, Any]:
         place, idf = _vocabulary(sessions, inside)
-        first, second = (_weights([sessions[k] for k in part], place, idf) for part in (inside, outside))
+        first, second = (weigh([sessions[k] for k in part], place, idf) for part in (inside, outside))
         return first, second
 
     chosen = choose_penalty(design, codes, rows, users, rng)
     place, idf = _vocabulary(sessions, rows)
-    x = _weights([sessions[k] for k in rows], place, idf)
+    x = weigh([sessions[k] for k in rows], place, idf)
     (fitted,) = fit_path(x, codes[rows], class_weights(codes[rows]), [chosen.penalty_c])
     return _model(classes, place, idf, fitted, chosen.penalty_c), chosen
 
@@ -224,7 +224,7 @@ def _model(
     return TfidfModel(classes, tuple(place), idf, fitted.coefficients, fitted.intercepts, penalty_c)
 
 
-def _weights(sessions: Texts, place: dict[str, int], idf: np.ndarray) -> Any:
+def weigh(sessions: Texts, place: dict[str, int], idf: np.ndarray) -> Any:
     """Return sublinear tf times idf, each session of length 1, as a sparse matrix."""
     from scipy.sparse import csr_matrix
 

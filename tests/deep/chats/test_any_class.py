@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.text.sessions_of_words import make_messages
-from voicerisk.deep.chats.results import any_metrics
+from voicerisk.deep.chats.results import any_metrics, text_metrics
 from voicerisk.errors import TextError
 from voicerisk.text.sessions import load_text_cohort
 from voicerisk.text.settings import TextSettings
@@ -52,6 +52,25 @@ def test_any_class_counts_who_is_taken_for_nobody_in_need():
     women = found[(found["subgroup"] == "sex=f") & (found["metric"] == "sensitivity")]["estimate"].iloc[0]
     assert women == pytest.approx(5 / 6)
     assert set(found["class"]) == {"any"}
+
+
+def test_a_subgroup_that_a_repeat_does_not_hold_out_is_measured_in_the_others():
+    first = predictions()
+    second = first.assign(repeat=1, sex="f", service="x")
+    both = pd.concat([first.assign(service="x"), second], ignore_index=True)
+    settings = TextSettings("m.csv", bootstraps=100, subgroups=("sex",))
+    for table in (both, both.assign(repeat=1 - both["repeat"])):
+        metrics, _, notes = text_metrics(table, table, settings)
+        assert any(
+            "1 of 2 repeats hold out nobody of sex=m; it is measured in the others" in n for n in notes
+        )
+        men = metrics[(metrics["subgroup"] == "sex=m") & (metrics["class"] == "ASE")]
+        alone, _, _ = text_metrics(first, first, settings)
+        alone = alone[(alone["subgroup"] == "sex=m") & (alone["class"] == "ASE")]
+        for name in ("auroc", "sensitivity", "brier"):
+            one, other = (t.loc[t["metric"] == name, "estimate"].iloc[0] for t in (men, alone))
+            assert one == pytest.approx(other), name
+        assert len(any_metrics(table, settings))
 
 
 def test_subgroups_are_read_banded_and_small_ones_pooled(tmp_path):

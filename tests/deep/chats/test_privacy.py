@@ -21,7 +21,7 @@ STUDY = """
 [text]
 messages = "messages.{suffix}"
 models = ["tfidf"]
-repeats = 1
+repeats = {repeats}
 bootstraps = 100
 {more}
 """
@@ -68,7 +68,7 @@ def command(*words):
     return done.exit_code == 0, said.lower()
 
 
-def tables(folder, messages, suffix="csv", more="", **others):
+def tables(folder, messages, suffix="csv", more="", repeats=1, **others):
     messages = messages.astype(object)
     if suffix == "csv":
         messages.to_csv(folder / "messages.csv", index=False)
@@ -78,7 +78,7 @@ def tables(folder, messages, suffix="csv", more="", **others):
         messages.to_json(folder / "messages.jsonl", orient="records", lines=True)
     for name, table in others.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "study.toml").write_text(STUDY.format(suffix=suffix, more=more))
+    (folder / "study.toml").write_text(STUDY.format(suffix=suffix, more=more, repeats=repeats))
     return folder / "study.toml"
 
 
@@ -104,8 +104,9 @@ subgroups = ["service"]
 [text.explain]
 models = ["tfidf"]
 sessions = 1
+words = 4
 """
-    study = tables(tmp_path, messages, more=more)
+    study = tables(tmp_path, messages, more=more, repeats=2)
     # What a drawing holds can be searched in one format.
     monkeypatch.setattr("voicerisk.figures.make", partial(make, formats=("svg",)), raising=False)
     out = tmp_path / "results"
@@ -113,6 +114,7 @@ sessions = 1
     for words in (
         ("text", "run", study, "--out", out),
         ("report", out),
+        ("text", "explain", study, "--out", out, "--model", "tfidf", "--misses", "--false-alarms"),
         ("text", "score", final, tmp_path / "messages.csv", "--out", out / "scores"),
         ("text", "validate", final, study, "--out", out / "validated"),
     ):

@@ -38,14 +38,22 @@ def test_the_tree_joins_words_to_messages_before_messages():
         assert any(group <= one for one in inside) or any(one <= group for one in inside)
 
 
+class Plain:
+    """The same model, not known to be a sum over words: shap asks it about masked sessions."""
+
+    def __init__(self, model):
+        self.classes, self.logits = model.classes, model.logits
+
+
 @pytest.mark.slow
-def test_words_add_up_and_the_planted_ones_come_first():
+@pytest.mark.parametrize("kind", [Plain, lambda model: model], ids=["through shap", "exactly"])
+def test_words_add_up_and_the_planted_ones_come_first(kind):
     grouped = make_messages(60).groupby("session_id")
     texts, labels = [tuple(part) for _, part in grouped["text"]], grouped["label"].first().to_numpy()
     classes = ("NS", "SI", "ASE")
     model, _ = fit_tfidf(texts, labels, np.arange(45), np.arange(45, 60), classes)
     session = ("heute schule mutter", "tabletten und essen", "abend film sterben")
-    table, gap = explain_words(model, "s", "u", session, 200)
+    table, gap = explain_words(kind(model), session, 200)
     assert gap < 1e-8
     assert table["message"].tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert set(table.nlargest(2, "ASE")["word"]) == {"tabletten", "sterben"}

@@ -9,6 +9,7 @@ import pandas as pd
 from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
 from voicerisk.deep.results import read_results
 from voicerisk.pipeline.results_folder import ResultsFolder
+from voicerisk.pipeline.tables import read_table
 from voicerisk.study.output.figures import Picture
 from voicerisk.text.sessions import TextCohort
 from voicerisk.text.settings import TextSettings
@@ -140,6 +141,7 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
     from dataclasses import replace
 
     from voicerisk.report import write_table
+    from voicerisk.report.tables.agreement import rater_agreement_table
     from voicerisk.report.tables.classes import (
         any_table,
         at_prevalence_table,
@@ -166,6 +168,9 @@ def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[st
         read_results(folder.file(f"{name}.csv")) for name in ("characteristics", "group_differences")
     )
     tables.append(characteristics_table(described, differences, TITLES))
+    if folder.file("agreement.csv").is_file():
+        agreement = read_table(folder.path, "agreement")
+        tables.append(rater_agreement_table(agreement, TITLES))
     word = find_spec("docx") is not None
     formats = ("csv", "html", "tex", "docx") if word else ("csv", "html", "tex")
     written = [

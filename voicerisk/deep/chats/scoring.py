@@ -18,9 +18,11 @@ from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.errors import ModelError, TextError
 from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.pipeline.setting import require_choice
 from voicerisk.text.linear import TABLE, LinearModel
 from voicerisk.text.ready import read_embeddings, read_scores
 from voicerisk.text.sessions import load_text_cohort, read_sessions
+from voicerisk.text.settings import DEVICES
 from voicerisk.text.vectors import read_vectors
 
 EXTERNAL = "external"
@@ -43,11 +45,17 @@ class Given:
         File of word vectors, for W2V-MLP.
     table : Path or None
         Table of embeddings (linear model of ready embeddings) or of scores (ready scores).
+    device : {'cpu', 'gpu', 'auto'}
+        Where the pretrained model runs.
     """
 
     encoder: Path | None = None
     vectors: Path | None = None
     table: Path | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        require_choice("--device", self.device, DEVICES, ModelError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,9 @@ def _raw(
 
         asked = procedure.preparation
         place = _needed(given.encoder, "encoder", about)
-        own = EncoderSettings(place, asked["max_tokens"], asked["pooling"], prefix=asked["prefix"])
+        own = EncoderSettings(
+            place, asked["max_tokens"], asked["pooling"], prefix=asked["prefix"], device=given.device
+        )
         encoder = CachedEncoder(TextEncoder(own), None)
         identity = encoder.encoder.identity
     if about["kind"] == "w2v_mlp":

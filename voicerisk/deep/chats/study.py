@@ -1,11 +1,12 @@
 """All stages of a study of text: messages in; predictions, metrics, explanations, figures and tables out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,12 +31,19 @@ from voicerisk.text.ready import read_embeddings, read_scores
 from voicerisk.text.sessions import TextCohort, load_text_cohort
 from voicerisk.text.splits import Split, repeated_splits
 
+if TYPE_CHECKING:
+    from voicerisk.deep.chats.explain import Subject
+
 TITLES = {"tfidf": "TF-IDF", "linear": "Linear", "t_mlp": "T-MLP", "w2v_mlp": "W2V-MLP"}
 # What a fit depends on; figures, explanations and settings of them do not change it.
 FITTED_BY = (
     "network", "encoder", "pooling", "prefix", "embeddings", "vectors", "scores", "max_tokens", "max_words",
     "repeats", "seed", "test_share", "validation_share",
 )  # fmt: skip
+# What has no part in how sessions are read; the seed draws the intervals of the raters' agreement.
+NOT_READ_BY = {
+    *FITTED_BY, "explain", "models", "baseline", "prevalence", "bootstraps", "preset", "cache", "device",
+} - {"seed"}  # fmt: skip
 
 
 def titled(name: str) -> str:
@@ -95,11 +103,8 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
     VoiceriskError
         One sentence that says what was found, where, and what to do.
     """
-    messages = study.folder / study.text.messages
-    if not messages.is_file():
-        raise TextError(f"There is no table of messages {messages} ([text] messages).")
+    identity = _identity(study)
     _require_extra(study)
-    identity = {"study": fingerprint(place=str(study.path)), "calls": sha256_file(messages)}
     folder = ResultsFolder(Path(out), identity)
     with folder.locked():
         run = _Run(study, folder, reporter or Silent())
@@ -121,13 +126,59 @@ def run_text_study(study: TextStudy, out: Path | str, reporter: Reporter | None 
         return TextResult(folder.path, metrics, repeats, flow, tuple(dict.fromkeys(notes)), any_class)
 
 
+@contextmanager
+def opened(
+    study: TextStudy, out: Path, model: str, reporter: Reporter | None = None
+) -> "Iterator[tuple[_Run, pd.DataFrame]]":
+    """Open the results of a study that has run; yield it with the predictions of one model.
+
+    What changed since, such as the code, is run again first.
+
+    Parameters
+    ----------
+    study : TextStudy
+    out : Path
+    model : str
+    reporter : Reporter, optional
+
+    Raises
+    ------
+    TextError
+        If `out` holds no results.
+    """
+    if not (out / "manifest.json").is_file():
+        raise TextError(
+            f"{out} holds no finished study of chats; run `voicerisk text run {study.path.name} --out "
+            f"{out.name}` first."
+        )
+    _require_extra(study)
+    folder = ResultsFolder(out, _identity(study))
+    with folder.locked():
+        run = _Run(study, folder, reporter or Silent())
+        run.sessions()
+        run.pretrain()
+        protocol = study.text.protocols[-1]
+        run.protocol(protocol, model)
+        yield run, pd.read_parquet(folder.file(f".state/parts/{protocol}-{model}.parquet"))
+
+
+def _identity(study: TextStudy) -> dict[str, str]:
+    messages = study.folder / study.text.messages
+    if not messages.is_file():
+        raise TextError(f"There is no table of messages {messages} ([text] messages).")
+    return {"study": fingerprint(place=str(study.path)), "calls": sha256_file(messages)}
+
+
 def _require_extra(study: TextStudy) -> None:
     """Raise before anything is computed where what the study asks for is not installed."""
     if study.text.uses_encoder:
         require_deep("A pretrained encoder", "torch", "transformers", "safetensors")
+        from voicerisk.deep.networks.encoders import device_of
+
+        device_of(study.text.device)
     if {"t_mlp", "w2v_mlp"} & set(study.text.models):
         require_deep("A network", "torch", "safetensors")
-    if study.text.explain.words and study.text.explain.models:
+    if study.text.explain.words and set(study.text.explain.models) - {"tfidf"}:
         require_deep("[text.explain] words", "shap")
 
 
@@ -158,7 +209,7 @@ class _Run:
     def sessions(self) -> None:
         tables = [self.text.messages, self.text.sessions, self.text.ratings]
         self.files = {name: sha256_file(self._input(name)) for name in tables if name is not None}
-        rules = {key: value for key, value in as_json(self.text).items() if key not in ("network", "explain")}
+        rules = {key: value for key, value in as_json(self.text).items() if key not in NOT_READ_BY}
         mark = fingerprint(files=self.files, rules=rules, code=code_of(_Run._sessions, load_text_cohort))
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
@@ -189,7 +240,9 @@ class _Run:
                     f"Agreement is of the {len(complete)} of {len(matrix)} sessions that all raters rated."
                 )
             if len(complete) > 1 and complete.shape[1] > 1:
-                write_csv(file("agreement.csv"), agreement_table(complete, seed=self.text.seed))
+                measured = agreement_table(complete, seed=self.text.seed)
+                measured.insert(0, "scale", self.text.label)
+                write_csv(file("agreement.csv"), measured)
                 written.append("agreement.csv")
         move(1, 1)
         return written, notes
@@ -208,6 +261,7 @@ class _Run:
                 self.text.max_tokens,
                 self.text.pooling,
                 prefix=self.text.prefix,
+                device=self.text.device,
             )
             encoder = CachedEncoder(TextEncoder(settings), self._embeddings)
             mark = fingerprint(
@@ -428,34 +482,45 @@ class _Run:
 
     def explain(self) -> None:
         for name in self.text.explain.models:
-            protocol = self.text.protocols[-1]
             mark = fingerprint(
-                model=self.stages.marks[f"{protocol}-{name}"],
+                model=self.stages.marks[f"{self.text.protocols[-1]}-{name}"],
                 settings=as_json(self.text.explain),
-                code=code_of(_Run._explain),
+                code=code_of(_Run._explain, _Run.subject),
             )
-            work = partial(self._explain, protocol, name)
+            work = partial(self._explain, name)
             self.stages.run(f"explain-{name}", f"Explanations, {titled(name)}", mark, work)
 
-    def _explain(self, protocol: str, name: str, move: Move) -> tuple[list[str], list[str]]:
+    def _explain(self, name: str, move: Move) -> tuple[list[str], list[str]]:
         from voicerisk.deep.chats.explain import write_explanations
-        from voicerisk.deep.chats.models import load_text_model
 
-        encoder, settings = self.pretrained.encoder, self.text.explain
-        place = self.folder.file(f"models/{protocol}/{name}/repeat_0")
-        if encoder is not None:
-            # Sessions with words left out are nobody's: their vectors are not kept.
-            encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
-        model = load_text_model(place, encoder, self.pretrained.encoder_identity, self.pretrained.vectors)
-        token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
+        written, notes = write_explanations(self.subject(name), self.explanations(), move)
+        return [f"explanations/{file}" for file in written], notes
+
+    def explanations(self) -> Path:
+        """Return the folder of explanations, which is its owner's alone."""
         out = self.folder.file("explanations")
         out.mkdir(exist_ok=True)
         out.chmod(0o700)
-        written, notes = write_explanations(
-            name, model, self.cohort, self.splits[0], settings, self.text.seed, out, mask_token=token,
-            lexicons=self._input(settings.lexicons) if settings.lexicons else None, progress=move,
-        )  # fmt: skip
-        return [f"explanations/{file}" for file in written], notes
+        return out
+
+    def subject(self, name: str) -> "Subject":
+        """Return the models of all repeats of one model, with what they explain."""
+        from voicerisk.deep.chats.explain import Subject
+        from voicerisk.deep.chats.models import load_text_model
+
+        given, settings = self.pretrained, self.text.explain
+        encoder = given.encoder
+        if encoder is not None:
+            # Sessions with words left out are nobody's: their vectors are not kept.
+            encoder = CachedEncoder(encoder.encoder, self._embeddings, write=False)
+        place = self.folder.file(f"models/{self.text.protocols[-1]}/{name}")
+        models = tuple(
+            load_text_model(place / f"repeat_{k}", encoder, given.encoder_identity, given.vectors)
+            for k in range(self.text.repeats)
+        )
+        token = encoder.encoder.mask_token if encoder is not None and settings.baseline == "mask" else None
+        lexicons = self._input(settings.lexicons) if settings.lexicons else None
+        return Subject(name, models, self.cohort, self.splits, settings, self.text.seed, token, lexicons)
 
     def show(self) -> None:
         from voicerisk.deep.chats.figures_and_tables import write_figures, write_tables

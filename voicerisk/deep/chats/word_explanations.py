@@ -1,4 +1,4 @@
-"""What each word of a session adds, through shap, with a masker that knows where messages begin and end.
+"""What each word of a session adds: of TF-IDF exactly, of other models through shap, message by message.
 
 shap's own text masker joins everything with spaces: the model would be asked about one long message
 instead of
@@ -16,6 +16,8 @@ from voicerisk.deep.chats.models import TextModel
 from voicerisk.errors import ModelError
 from voicerisk.text.cleaning import word_spans
 from voicerisk.text.probabilities import contrasts
+from voicerisk.text.tfidf import TfidfModel
+from voicerisk.text.word_weights import word_contributions
 
 
 class SessionMasker:
@@ -91,15 +93,14 @@ class SessionMasker:
         return table
 
 
-def explain_words(
-    model: TextModel, session_id: str, user_id: str, texts: Sequence[str], evaluations: int
-) -> tuple[pd.DataFrame, float]:
+def explain_words(model: TextModel, texts: Sequence[str], evaluations: int) -> tuple[pd.DataFrame, float]:
     """Return what each word of a session adds to the logit of each class against the reference class.
+
+    A TF-IDF model is a sum over words and needs no shap (`word_contributions`).
 
     Parameters
     ----------
     model : TextModel
-    session_id, user_id : str
     texts : sequence of str
     evaluations : int
         At most so many masked sessions; the tree is walked from the top until they are spent.
@@ -107,10 +108,14 @@ def explain_words(
     Returns
     -------
     table : DataFrame
-        session_id, user_id, message (1 is the first), position, word (lower case), and one column a class.
+        message (1 is the first), position, word (lower case), and one column a class.
     gap : float
         Largest distance between the sum of the words' values and what they must add up to.
     """
+    if isinstance(model, TfidfModel):
+        table = word_contributions(model, texts)
+        ends = contrasts(model.logits([(), texts]))
+        return table, float(np.abs(table[list(model.classes)].sum() - (ends[1] - ends[0])).max())
     import logging
 
     try:
@@ -121,7 +126,7 @@ def explain_words(
     masker = SessionMasker(texts)
     if len(masker.words) < 2:
         values = contrasts(model.logits([texts, ()]))
-        return _table(session_id, user_id, masker, (values[:1] - values[1:]), model.classes), 0.0
+        return _table(masker, (values[:1] - values[1:]), model.classes), 0.0
     known: dict[tuple[str, ...], np.ndarray] = {}
 
     def evaluate(sessions: Any) -> np.ndarray:
@@ -136,7 +141,7 @@ def explain_words(
     values = np.asarray(found.values[0], dtype=np.float64)
     ends = evaluate([masker.session(np.zeros(len(masker.words), dtype=bool)), masker.session(True)])
     gap = float(np.abs(values.sum(axis=0) - (ends[1] - ends[0])).max())
-    return _table(session_id, user_id, masker, values, model.classes), gap
+    return _table(masker, values, model.classes), gap
 
 
 def _boxed(session: tuple[str, ...]) -> np.ndarray:
@@ -146,14 +151,12 @@ def _boxed(session: tuple[str, ...]) -> np.ndarray:
     return box
 
 
-def _table(
-    session_id: str, user_id: str, masker: SessionMasker, values: np.ndarray, classes: Sequence[str]
-) -> pd.DataFrame:
+def _table(masker: SessionMasker, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     n = len(masker.words)
     table = pd.DataFrame(
         {
-            "session_id": session_id, "user_id": user_id, "message": [k + 1 for k in masker.message_of],
-            "position": np.arange(n), "word": [word.lower() for word in masker.words],
+            "message": [k + 1 for k in masker.message_of], "position": np.arange(n),
+            "word": [word.lower() for word in masker.words],
         }
     )  # fmt: skip
     return table.assign(**{name: values[:n, k] for k, name in enumerate(classes)})

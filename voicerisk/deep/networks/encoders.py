@@ -37,6 +37,9 @@ class EncoderSettings:
         Texts a batch.
     prefix : str
         Written before every text, as some models ask for (E5: "query: ").
+    device : {'cpu', 'gpu', 'auto'}
+        Where the model runs; 'auto' takes a GPU where torch finds one. Vectors of a GPU differ from those of
+        the CPU in their last digits.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class EncoderSettings:
     pooling: str = "mean"
     batch: int = 32
     prefix: str = ""
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
@@ -53,6 +57,25 @@ class EncoderSettings:
                 f"An encoder needs max_tokens of at least 4 and a batch of at least 1, not {self.max_tokens} "
                 f"and {self.batch}."
             )
+
+
+def device_of(asked: str) -> str:
+    """Return torch's name of the device that settings call cpu, gpu or auto.
+
+    Raises
+    ------
+    ModelError
+        If a GPU is asked for and torch finds none.
+    """
+    import torch
+
+    if asked == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "gpu":
+        raise ModelError('device = "gpu" is asked for, but torch finds none; use "cpu" or "auto".')
+    return "cpu"
 
 
 def folder_identity(folder: Path) -> str:
@@ -164,7 +187,7 @@ class TextEncoder:
     @cached_property
     def model(self) -> Any:
         """The model, loaded when first needed."""
-        return load_model(self.settings.folder)
+        return load_model(self.settings.folder).to(device_of(self.settings.device))
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -20,6 +20,7 @@ from voicerisk.report import (
     performance_table,
     thresholds_table,
 )
+from voicerisk.report.tables.agreement import rater_agreement_table
 from voicerisk.report.tables.rivals import rivals_table
 from voicerisk.report.tables.scale import decisions_table, spectrum_effect_table
 from voicerisk.report.tables.service_cuts import service_cuts_table
@@ -87,6 +88,8 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     columns = [*study.cohort.covariates, *(name for name in study.cohort.groups if name != "sex")]
     yield cohort_characteristics(calls, segments, columns=list(dict.fromkeys(columns)))
 
+    if has_table(folder.path, "agreement"):
+        yield rater_agreement_table(read_table(folder.path, "agreement"))
     notes = json.loads(folder.file("gamm/notes.json").read_text(encoding="utf-8"))
     if notes["kept"]:
         smooths, terms = (read_table(folder.path, f"gamm/{name}") for name in ("smooths", "terms"))

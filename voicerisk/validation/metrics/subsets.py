@@ -89,8 +89,14 @@ def cells_of(
             binary = tuple(replace(one, y=(one.y == event).astype(np.int8)) for one in repeats)
             yield Cell(unit, label, ALL, binary)
             for column in subgroups:
-                for value in sorted(set(binary[0].strata[column].astype(str))):
-                    inside = tuple(
+                for value in sorted({str(v) for one in binary for v in one.strata[column]}):
+                    parts = [
                         one.where((one.strata[column].astype(str) == value).to_numpy()) for one in binary
-                    )
+                    ]
+                    inside = tuple(one for one in parts if len(one.y))
+                    if len(inside) < len(parts) and label == (classes or ("1",))[0]:
+                        notes.append(
+                            f"{where}, {unit}: {len(parts) - len(inside)} of {len(parts)} repeats hold out "
+                            f"nobody of {column}={value}; it is measured in the others"
+                        )
                     yield Cell(unit, label, f"{column}={value}", inside)
