@@ -51,7 +51,8 @@ def kept_refits(model: Path, scorer: AdditiveModel) -> tuple[Refits | None, str]
     except ModelError as error:
         raise StudyError(f"{results / 'audit'}: {error} Run the audit again.") from None
     whole, *others = found.procedures
-    if not np.isclose(whole.prevalence, procedure.prevalence) or not set(scorer.markers) <= _sources(found):
+    same = np.isclose(whole.prevalence or 0.0, procedure.prevalence or 0.0)
+    if not same or not set(scorer.markers) <= _sources(found):
         return (
             None,
             f"No interval is given for the risk of a call: the refits are of another model; {MADE_BY}.",
