@@ -17,7 +17,7 @@ from voicerisk.deep.multitask import (
 from voicerisk.deep.multitask.experiments import Run, class_numbers, run_one
 from voicerisk.deep.multitask.inputs import learn_scaling
 from voicerisk.deep.multitask.losses import UncertaintyWeighting
-from voicerisk.deep.multitask.model import regime, warmup_factor
+from voicerisk.deep.multitask.model import Lesson, regime, warmup_factor
 from voicerisk.deep.networks.training import deterministic
 from voicerisk.errors import MultitaskError
 
@@ -98,8 +98,8 @@ def simulated_fit(tasks, **more):
     labels = {task: data_labels(data)[task] for task in tasks}
     settings = NetworkSettings(hidden=(6,), epochs=3, batch=8, learning_rate=5e-3, **more)
     model = fit_model(
-        data.features.blocks, data.features.modalities, labels, data.classes, np.arange(41),
-        np.arange(41, 50), settings, seed=5,
+        data.features.blocks, data.features.modalities,
+        Lesson(labels, data.classes, np.arange(41), np.arange(41, 50)), settings, seed=5,
     )  # fmt: skip
     return data, model
 
@@ -121,8 +121,8 @@ def test_a_batch_of_one_is_handled_in_training_and_prediction():
         np.testing.assert_allclose(alone, p_raw, atol=1e-6)
     with pytest.raises(MultitaskError, match="batch normalisation needs 2"):
         fit_model(
-            data.features.blocks, data.features.modalities, data_labels(data), data.classes, np.array([0]),
-            np.array([1]), SMALL, seed=1,
+            data.features.blocks, data.features.modalities,
+            Lesson(data_labels(data), data.classes, np.array([0]), np.array([1])), SMALL, seed=1,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from voicerisk.deep.multitask.baselines import majority
 from voicerisk.deep.multitask.folds import Fold, all_cases, make_folds
 from voicerisk.deep.multitask.inputs import Features
-from voicerisk.deep.multitask.model import MultitaskModel, fit_model
+from voicerisk.deep.multitask.model import Lesson, MultitaskModel, fit_model
 from voicerisk.deep.multitask.prediction_rows import prediction_rows
 from voicerisk.deep.multitask.settings import NetworkSettings
 from voicerisk.errors import MultitaskError
@@ -149,18 +149,8 @@ def run_one(
     for done, fold in enumerate(folds):
         # Single- and multitask models of an input start from the same seed, so that it does not part them.
         start = seed_of(seed, fold.repeat, fold.fold)
-        model = fit_model(
-            blocks,
-            features.modalities,
-            labels,
-            classes,
-            fold.fit,
-            fold.validation,
-            settings,
-            start,
-            published,
-            persons,
-        )
+        lesson = Lesson(labels, classes, fold.fit, fold.validation, persons)
+        model = fit_model(blocks, features.modalities, lesson, settings, start, published)
         for task, found in model.predict(blocks, fold.test).items():
             tables[task].append(prediction_rows(run.protocol, run.model, task, fold, cases, classes, *found))
         for kind in kinds if len(kinds) > 1 else ():
@@ -215,10 +205,9 @@ def fit_final(
 
     labels = {task: number for task, number in class_numbers(cases, classes).items() if task in run.tasks}
     fit, validation = all_cases(cases, classes, validation_share, seed, repeats)
-    return fit_model(
-        features.of(run.combination), features.modalities, labels, classes, fit, validation, settings,
-        seed_of(seed, repeats, 0), persons=cases["person_id"].to_numpy(dtype=str),
-    )  # fmt: skip
+    lesson = Lesson(labels, classes, fit, validation, cases["person_id"].to_numpy(dtype=str))
+    blocks = features.of(run.combination)
+    return fit_model(blocks, features.modalities, lesson, settings, seed_of(seed, repeats, 0))
 
 
 def run_experiments(

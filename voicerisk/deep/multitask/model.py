@@ -177,17 +177,35 @@ class MultitaskModel:
         return {task: (p, fits[task](p) if task in fits else p) for task, p in raw.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a model learns, and from which rows.
+
+    Attributes
+    ----------
+    labels : mapping of str to ndarray of int, shape (n,)
+        Class numbers of each task to train; one task is single-task learning.
+    classes : mapping of str to sequence of str
+    fit, validation : ndarray of int
+        Rows; the second is where training is stopped and risks are recalibrated.
+    persons : ndarray of str, shape (n,), or None
+        Whose case each row is: in recalibration all cases of a person count as one.
+    """
+
+    labels: Mapping[str, np.ndarray]
+    classes: Mapping[str, Sequence[str]]
+    fit: np.ndarray
+    validation: np.ndarray
+    persons: np.ndarray | None = None
+
+
 def fit_model(
     blocks: Mapping[str, np.ndarray],
     modalities: Mapping[str, str],
-    labels: Mapping[str, np.ndarray],
-    classes: Mapping[str, Sequence[str]],
-    fit: np.ndarray,
-    validation: np.ndarray,
+    lesson: Lesson,
     settings: NetworkSettings,
     seed: int,
     published: bool = False,
-    persons: np.ndarray | None = None,
 ) -> MultitaskModel:
     """Train one model.
 
@@ -196,17 +214,11 @@ def fit_model(
     blocks : mapping of str to ndarray, shape (n, d)
         Inputs, in the order in which they are concatenated.
     modalities : mapping of str to str
-    labels : mapping of str to ndarray of int, shape (n,)
-        Class numbers of each task to train; one task is single-task learning.
-    classes : mapping of str to sequence of str
-    fit, validation : ndarray of int
-        Rows; the second is where training is stopped and risks are recalibrated.
+    lesson : Lesson
     settings : NetworkSettings
     seed : int
     published : bool
         Training may stop within the warm-up, and risks are not recalibrated, as published.
-    persons : ndarray of str, shape (n,), optional
-        Whose case each row is: in recalibration all cases of a person count as one.
 
     Returns
     -------
@@ -222,6 +234,8 @@ def fit_model(
     from voicerisk.deep.multitask.network import SharedNetwork
     from voicerisk.deep.networks.training import TrainingSettings, deterministic, train
 
+    labels, classes, persons = lesson.labels, lesson.classes, lesson.persons
+    fit, validation = lesson.fit, lesson.validation
     if len(fit) < 2 or len(validation) < 1:
         raise MultitaskError(
             f"{len(fit)} training and {len(validation)} validation cases are too few: batch normalisation "

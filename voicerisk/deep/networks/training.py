@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ModelError
-from voicerisk.types import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,6 @@ def train(
     *,
     optimiser: Any = None,
     schedule: Callable[[int, int], float] | None = None,
-    progress: Progress | None = None,
 ) -> Trained:
     """Train a network and leave it with the weights of its best epoch.
 
@@ -150,8 +148,6 @@ def train(
         Default: Adam with decoupled weight decay over all parameters.
     schedule : callable, optional
         Takes step and total steps (from 0), returns the factor on each group's learning rate.
-    progress : callable, optional
-        Called as progress(epoch, epochs).
 
     Returns
     -------
@@ -205,8 +201,6 @@ def train(
         if score > best:
             best, best_epoch = score, epoch
             kept = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        if progress is not None:
-            progress(epoch, settings.epochs)
         if epoch - best_epoch >= settings.patience and epoch >= settings.min_epochs:
             break
     network.load_state_dict(kept)
