@@ -161,7 +161,8 @@ vr_score <- function(model, newdata, sex = model$moderator, call = "call_id") {
 #'   (whether p_raw reaches the cut; without a cut no call does), most_outside (the largest share of a marker's values
 #'   beyond the training range), beyond_training (whether that is more than a tenth, or the call is of a level that the model
 #'   did not learn from, which is scored by the mean over the known ones: then do not rely on the rest),
-#'   too_short (whether the call has fewer rows than any that the model learned from: then do not rely on it either).
+#'   too_short (whether the call has fewer rows than any that the model learned from). A call that is too short, or has more
+#'   than a tenth of a marker's values beyond the training range, gets neither risk nor decision: both are NA.
 #' @seealso [vr_score()]
 #' @examples
 #' model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
@@ -192,7 +193,15 @@ vr_risk <- function(model, newdata, call = "call_id", prevalence = NULL, sex = m
   out$prevalence <- here
   out$cut <- if (is.null(use$cut)) NA_real_ else use$cut
   out$flagged <- !is.na(out$cut) & round(score, 12L) >= out$cut
-  beyond_training(out, model, newdata, scored, of)
+  abstained(beyond_training(out, model, newdata, scored, of))
+}
+
+# A call that is too short or out of range gets neither risk nor decision: nothing says what they are worth.
+abstained <- function(calls) {
+  gone <- calls$too_short | calls$most_outside > 0.1
+  calls$risk[gone] <- NA_real_
+  calls$flagged[gone] <- NA
+  calls
 }
 
 # As vr_score, but rows of a level that the model does not know get the mean over the levels that it knows.

@@ -73,10 +73,11 @@ def test_a_model_without_sex_and_with_odd_text_in_its_notes(worker, tmp_path):
 @pytest.mark.parametrize(("prevalence", "unit"), [(None, "frame"), (0.04, "frame"), (None, "call")])
 def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_path, prevalence, unit):
     use = Procedure("nested", intercept=0.3, slope=1.7, cut=0.5, prevalence=0.3)
-    notes = {"shortest_call_frames": 20 if prevalence is None else 10}  # calls of the table have 15 rows
+    notes = {"shortest_call_frames": 10 if prevalence is None else 5}  # of the calls three have 9 rows
     write_model(tmp_path / "model.json", replace(read_model(saved), procedure=use, unit=unit, notes=notes))
     new = rows(300, 3, spread=1.3).assign(call_id=np.repeat([f"{i:03d}" for i in range(20)], 15))
     new["sex"] = np.repeat(["F", "m"], 150)
+    new = new[(new.groupby("call_id").cumcount() < 9) | (new["call_id"] > "002")].reset_index(drop=True)
     new.to_parquet(tmp_path / "new.parquet")
     ours = score_calls(tmp_path / "model.json", tmp_path / "new.parquet", prevalence=prevalence).calls
     parts = {"path": tmp_path / "model.json", "newdata": new, "call": "call_id", "prevalence": prevalence}
@@ -84,10 +85,13 @@ def test_r_gives_the_risk_and_the_decision_that_python_gives(worker, saved, tmp_
     assert theirs["call_id"].tolist() == ours["call_id"].tolist()
     for name in ("p_raw", "risk", "prevalence", "cut", "most_outside"):
         np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-10)
-    for name in ("flagged", "beyond_training"):
-        assert theirs[name].tolist() == ours[name].tolist()
-        assert 0 < sum(ours[name]) < 20
-    assert theirs["too_short"].tolist() == ours["too_short"].tolist() == [prevalence is None] * 20
+    for name in ("flagged", "beyond_training", "too_short"):
+        said = [[None if pd.isna(one) else bool(one) for one in table[name]] for table in (theirs, ours)]
+        assert said[0] == said[1]
+    assert 0 < ours["flagged"].sum() < 20 and 0 < ours["beyond_training"].sum() < 20
+    assert ours["too_short"].sum() == 3 * (prevalence is None)
+    untrusted = ours["too_short"] | ours["beyond_training"]
+    assert ours["risk"].isna().equals(untrusted) and ours["flagged"].isna().equals(untrusted)
 
 
 def test_r_gives_no_risk_where_the_file_holds_none(worker, saved):

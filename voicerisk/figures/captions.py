@@ -24,7 +24,8 @@ READ: Mapping[str, str] = {
     "in brackets, adjusted for all tests (Holm). Ticks at the bottom: where values were observed.",
     "difference_curves": "Shaded stretches: the band excludes 0.",
     "partial_effects": "A curve is what a marker adds to the log-odds, minus its mean over the calls of the "
-    "level. Ticks at the bottom: where values were observed. Curves of a prediction model are no effects.",
+    "level. Ticks at the bottom: where values were observed. Curves of a prediction model are no effects. "
+    "A band, where there is one, holds the curves of 95% of the models of bootstrapped callers.",
     "risk_path": "Thin lines are folds, the thick one their mean. Ticks at the bottom: how often a number of "
     "steps was chosen.",
     "protocols_compared": "Marks are estimates, lines 95% intervals, grey ticks what a model without "
@@ -55,7 +56,8 @@ READ: Mapping[str, str] = {
     "settling": "Left: how far the risk after some seconds of speech is from that of the rest of the call. "
     "Right: share of calls decided as the rest of the call is.",
     "instability": "Each mark is a call. Models of bootstrapped callers that scatter widely say that a "
-    "single risk depends on who was in the sample.",
+    "single risk depends on who was in the sample. The cut is the study's share of events. Calibration "
+    "curves are of these models on the study's own calls: how far they move counts, not where they lie.",
     "listening": "Contributions are in log-odds. Grey stretches are not the caller's speech.",
 }
 

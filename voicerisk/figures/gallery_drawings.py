@@ -144,7 +144,9 @@ DRAWINGS: Mapping[str, Drawing] = {
     "instability": Drawing(
         "instability",
         "Instability of single risks",
-        "What models of bootstrapped callers say of each call, against the model of all callers.",
+        "What models of bootstrapped callers say of each call, against the model of all callers: risk, mean "
+        "difference, decision, and calibration.",
+        ("calibration",),
         private=True,
     ),
     "listening": Drawing(

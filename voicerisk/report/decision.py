@@ -64,6 +64,8 @@ def of_call(row: Mapping[Hashable, Any]) -> str:
     ...        "prevalence": 0.25}
     >>> of_call(row)
     'c1: flagged. Risk 0.400 where 0.250 of calls have the outcome. Score 0.610, cut 0.450, 250 frames.'
+    >>> of_call({**row, "flagged": None, "risk": float("nan"), "too_short": True})
+    'c1: no decision: less speech than any call learned from. Score 0.610, cut 0.450, 250 frames.'
     """
     if "predicted" in row:  # a model of grades or of a number decides nothing
         above = [str(name) for name in row if str(name).startswith("at_least_")]
@@ -75,10 +77,18 @@ def of_call(row: Mapping[Hashable, Any]) -> str:
     elif row["cut"] != row["cut"]:
         decision, cut = "not flagged, since no cut could be learned", ""
     else:
-        decision, cut = ("flagged" if row["flagged"] else "not flagged"), f", cut {row['cut']:.3f}"
+        decision, cut = "", f", cut {row['cut']:.3f}"
     risk = ""
-    if "risk" in row:
-        risk = f" Risk {row['risk']:.3f} where {row['prevalence']:.3f} of calls have the outcome."
+    if pd.isna(row.get("flagged", False)):
+        why = "less speech than any call" if row.get("too_short") else "much of it lies beyond what was"
+        decision = f"no decision: {why} learned from"
+    elif not decision:
+        decision = "flagged" if row["flagged"] else "not flagged"
+    if not pd.isna(row.get("risk", float("nan"))):
+        spread = ""
+        if not pd.isna(row.get("risk_lower", float("nan"))):
+            spread = f" [{row['risk_lower']:.3f} to {row['risk_upper']:.3f}]"
+        risk = f" Risk {row['risk']:.3f}{spread} where {row['prevalence']:.3f} of calls have the outcome."
     return f"{row['call_id']}: {decision}.{risk} Score {row['p_raw']:.3f}{cut}, {row['n_frames']} frames."
 
 
@@ -111,7 +121,6 @@ def of_model(notes: Mapping[str, Any]) -> list[str]:
             "Advice: a person should hear every flagged call. A call that is not flagged is not safe: "
             f"{events - hit} of {events} with the outcome were not flagged."
         )
-    said.append("No interval is given for the risk of a single call: none was validated.")
     return said
 
 

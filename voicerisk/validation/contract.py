@@ -89,6 +89,9 @@ class FittedPath:
         frames. Where the fold takes members, their weights -> that table.
     members : tuple of Member
         The same for all paths of an outer fold; empty where there is one model.
+    model : callable, optional
+        Weights of the members -> the model that is their mean, for whoever keeps models; None where the refit
+        keeps none.
     """
 
     key: str
@@ -99,6 +102,7 @@ class FittedPath:
     notes: Mapping[str, Any]
     frame_scores: Callable[[Any], pd.DataFrame]
     members: tuple[Member, ...] = ()
+    model: Callable[[Any], Any] | None = None
 
 
 FitPaths = Callable[[Sequence[TrainingSet], Progress | None], Iterator[FittedPath]]

@@ -25,3 +25,16 @@ test_that("a call of a level that the model does not know gets the mean over the
   expect_equal(risk[others, ], known[others, ])
   expect_error(vr_score(model, rows), "it must be one of female, male")
 })
+
+test_that("a call that is too short or out of range gets neither risk nor decision", {
+  model <- vr_read_model(system.file("extdata", "model.json", package = "voicerisk"))
+  ids <- unique(calls_example$call_id)
+  first <- which(calls_example$call_id == ids[1L])[-1L]
+  model$notes$shortest_call_frames <- 2
+  far <- calls_example
+  far[far$call_id == ids[2L], names(model$ranges)[1L]] <- 1e3
+  risk <- vr_risk(model, far[-first, ])
+  expect_true(all(is.na(risk$risk[1:2])) && all(is.na(risk$flagged[1:2])))
+  expect_true(risk$too_short[1L] && risk$beyond_training[2L])
+  expect_false(anyNA(risk$p_raw) || anyNA(risk$risk[-(1:2)]))
+})

@@ -33,6 +33,14 @@ def test_bootstraps_put_an_interval_with_the_variance_of_learning_beside_the_one
     # A handful of bootstraps gives no interval, and says so instead of one that is too short.
     assert np.isnan(whole["lower"]) and "too few for an interval; 90 or more" in whole["how"]
     assert "given these scores" in given["how"]
+    # The models themselves are kept, and with so few of them no band is drawn.
+    audit = tmp_path / "out" / "audit"
+    lines = pd.read_csv(audit / "refit_lines.csv")
+    assert lines["refit"].nunique() == len(
+        pd.read_csv(audit / "calibration_instability.csv")["refit"].unique()
+    )
+    assert (lines["frames_per_caller"] == 10).all() and not (audit / "effect_bands.csv").exists()
+    assert pd.read_parquet(audit / "refits.parquet")["coefficient"].notna().all()
 
     shown = io.StringIO()
     print_audit(result, Console(file=shown, width=200), details=True)

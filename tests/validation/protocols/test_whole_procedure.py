@@ -174,7 +174,7 @@ def test_risks_that_move_between_models_are_those_of_the_models():
     calls, frames = cohort(24, 20, seed=5, effect=1.0, features=2)
     seen = {}
     make = _maker(with_means(calls, frames), ["x0", "x1"])
-    full_procedure(calls, make, SETTINGS, n_boot=12, keep_risks=seen.__setitem__)
+    full_procedure(calls, make, SETTINGS, n_boot=12, keep_refit=lambda b, found: seen.update({b: found.risk}))
     whole = seen.pop(None)
     assert len(whole) == len(calls) and 2 <= len(seen) <= 12
     found = instability(calls, whole, list(seen.values()), 0.5)

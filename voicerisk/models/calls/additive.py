@@ -71,7 +71,11 @@ def additive_model(
 
 
 def call_effects(
-    model: CallModel, frames: CallFrames, level: NDArray[np.object_], points: int = 100
+    model: CallModel,
+    frames: CallFrames,
+    level: NDArray[np.object_],
+    points: int = 100,
+    along: CallModel | None = None,
 ) -> pd.DataFrame:
     """Return each marker's curve in each level that has calls, minus its mean over the level's calls.
 
@@ -81,6 +85,10 @@ def call_effects(
     frames : CallFrames
     level : ndarray of str, shape (n_calls,)
     points : int
+    along : CallModel, optional
+        The model whose curves, knots and values of x are taken, so that those of several models can be
+        compared; a level that `model` did not learn from has the curve that levels share, a marker that did
+        not vary there adds nothing. `model` itself by default.
 
     Returns
     -------
@@ -88,21 +96,19 @@ def call_effects(
         marker, sex (the level), x (over the knots), estimate (log-odds).
     """
     parts = []
-    of_frames = np.asarray(level, dtype=object)[frames.call]
-    for effect in model.effects:
-        mine = of_frames == effect.level
-        seen = frames.columns[effect.marker][mine]
-        known = ~np.isnan(seen)
-        if not known.any():
+    own = {(effect.marker, effect.level): effect for effect in model.effects}
+    learned = set(model.level_effect)
+    for drawn in (along or model).effects:
+        effect = own.get((drawn.marker, drawn.level if drawn.level in learned else COMMON))
+        means = frames.means_of(drawn.marker, (effect or drawn).grid)[level == drawn.level]
+        means = means[~np.isnan(means).any(axis=1)]
+        if not len(means):
             continue
-        call = frames.call[mine][known]
-        size = np.bincount(call, minlength=frames.n_calls)
-        sums = np.bincount(call, effect(seen[known]), frames.n_calls)
-        x = np.linspace(effect.grid.low, effect.grid.high, points)
-        estimate = effect(x) - (sums[size > 0] / size[size > 0]).mean()
-        parts.append(
-            pd.DataFrame({"marker": effect.marker, "sex": effect.level, "x": x, "estimate": estimate})
-        )
+        x = np.linspace(drawn.grid.low, drawn.grid.high, points)
+        estimate = np.zeros(points)
+        if effect is not None:
+            estimate = effect(x) - (means @ effect.coefficients).mean()
+        parts.append(pd.DataFrame({"marker": drawn.marker, "sex": drawn.level, "x": x, "estimate": estimate}))
     if not parts:
         return pd.DataFrame(columns=["marker", "sex", "x", "estimate"])
     return pd.concat(parts, ignore_index=True)

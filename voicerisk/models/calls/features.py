@@ -60,6 +60,7 @@ class CallFrames:
     _low: dict[str, Floats] = field(default_factory=dict, repr=False)
     _high: dict[str, Floats] = field(default_factory=dict, repr=False)
     _means: dict[tuple[str, Grid], Floats] = field(default_factory=dict, repr=False)
+    _basis: dict[tuple[str, Grid], Floats] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name, column in self.columns.items():
@@ -72,6 +73,11 @@ class CallFrames:
                     f"Column {name} is infinite in row {np.flatnonzero(np.isinf(column))[0]}; use NaN for a "
                     "missing value."
                 )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the markers."""
+        return tuple(self.columns)
 
     def grid(self, marker: str, calls: NDArray[np.int64]) -> Grid | None:
         """Return the knots that span a marker in some calls; None where it is constant or missing there.
@@ -98,8 +104,20 @@ class CallFrames:
         if key not in self._means:
             if len(self._means) >= _KEPT:
                 self._means.clear()
-            self._means[key] = self._basis_means(marker, grid) @ directions()
+            self._means[key] = self.means_of(marker, grid) @ directions()
         return self._means[key]
+
+    def means_of(self, marker: str, grid: Grid) -> Floats:
+        """Return each call's mean of the spline basis, shape (n_calls, INTERVALS + 3); NaN without frames.
+
+        Times the coefficients of a curve it is the mean of the curve over the call's frames.
+        """
+        key = (marker, grid)
+        if key not in self._basis:
+            if len(self._basis) >= _KEPT:
+                self._basis.clear()
+            self._basis[key] = self._basis_means(marker, grid)
+        return self._basis[key]
 
     def _basis_means(self, marker: str, grid: Grid) -> Floats:
         cell, t = grid.locate(self.columns[marker], "clamp")
@@ -127,6 +145,41 @@ class CallFrames:
             if len(known):
                 low[number], high[number] = np.quantile(known, SPAN)
         return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCalls:
+    """Calls drawn from others, some several times: each has the features of the call it was drawn from.
+
+    A bootstrap of callers so costs no frame more than the study has.
+
+    Attributes
+    ----------
+    source : CallFrames
+    drawn : ndarray of int, shape (n_calls,)
+        Number in `source` of each call.
+    """
+
+    source: CallFrames
+    drawn: NDArray[np.int64]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the markers."""
+        return self.source.names
+
+    @property
+    def n_calls(self) -> int:
+        """Number of calls, copies counted."""
+        return len(self.drawn)
+
+    def grid(self, marker: str, calls: NDArray[np.int64]) -> Grid | None:
+        """Return the knots that span a marker in some calls; see `CallFrames.grid`."""
+        return self.source.grid(marker, self.drawn[calls])
+
+    def means(self, marker: str, grid: Grid) -> Floats:
+        """Return each call's mean of the line and the bends; see `CallFrames.means`."""
+        return self.source.means(marker, grid)[self.drawn]
 
 
 def with_spreads(columns: Mapping[str, Floats], call: NDArray[np.int64], n_calls: int) -> dict[str, Floats]:
@@ -174,13 +227,13 @@ def source_of(name: str) -> str:
 
 
 def stacked(
-    frames: CallFrames, markers: Sequence[str], calls: NDArray[np.int64]
+    frames: CallFrames | DrawnCalls, markers: Sequence[str], calls: NDArray[np.int64]
 ) -> tuple[tuple[str, ...], tuple[Grid, ...], Floats]:
     """Return the markers that vary in some calls, their knots, and the features of all calls.
 
     Parameters
     ----------
-    frames : CallFrames
+    frames : CallFrames or DrawnCalls
     markers : sequence of str
     calls : ndarray of int
         Calls that set the knots.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicerisk.errors import ModelError
-from voicerisk.models.calls.features import BENDS, DEGREE, CallFrames, directions, stacked
+from voicerisk.models.calls.features import BENDS, DEGREE, CallFrames, DrawnCalls, directions, stacked
 from voicerisk.models.calls.losses import Loss, TwoClasses
 from voicerisk.models.splines import Grid, evaluate_cells, spline_polynomials
 from voicerisk.types import Floats
@@ -214,7 +214,7 @@ class _Space:
 
 
 def fit_calls(
-    frames: CallFrames,
+    frames: CallFrames | DrawnCalls,
     markers: Sequence[str],
     level: NDArray[np.object_],
     y: NDArray[np.generic],
@@ -226,7 +226,7 @@ def fit_calls(
 
     Parameters
     ----------
-    frames : CallFrames
+    frames : CallFrames or DrawnCalls
     markers : sequence of str
     level : ndarray of str, shape (n_calls,)
         Level of the moderator; `all` for calls that share the common curves, or where there is none.

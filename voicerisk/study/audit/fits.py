@@ -13,11 +13,12 @@ from scipy.special import expit
 
 from voicerisk.callers.streams import Stream, generator
 from voicerisk.models import Lane, Learner, fit_lanes, held_out_path
+from voicerisk.models.calls.features import DrawnCalls
 from voicerisk.pipeline.results_folder import fingerprint
 from voicerisk.screening import screen
 from voicerisk.study.fitting.boost_rows import FrameRows
 from voicerisk.study.fitting.design import ModelTables
-from voicerisk.study.fitting.family import FamilyFitter, members_of, takes_gamboost
+from voicerisk.study.fitting.family import FamilyFitter, call_frames, members_of, takes_gamboost
 from voicerisk.study.fitting.fitters import GamboostFitter, fit_together
 from voicerisk.study.fitting.screening import (
     SOURCE_CALLER,
@@ -85,13 +86,14 @@ class AuditFits:
             call_id, caller_id, y; where a call is a copy of another, `source_call_id` names the recording and
             `source_caller_id` the person, whose copies no fold parts.
         """
-        tables = self._tables_of(calls)
+        light = self._calls_only(switches)
+        tables = self._calls_of(calls) if light else self._tables_of(calls)
 
         def fit(sets: Sequence[TrainingSet], progress: Progress | None) -> Iterator[FittedPath]:
-            if self._calls_only(switches):
+            if light:
                 mark, asked = self._mark(switches, tables, sets), _shared(sets)
                 seen: dict[str, tuple[str, ...]] = {}
-                fitter: FitPaths = self._family(tables)
+                fitter: FitPaths = self._family(tables, calls)
             else:
                 mark, boosted, seen, asked = self._plan(switches, tables, sets)
                 alone = self._is_boosted(switches)
@@ -115,8 +117,13 @@ class AuditFits:
     def _members(self) -> tuple[str, ...]:
         return members_of(self.study.validation.family, self.tables.moderator)
 
-    def _family(self, tables: ModelTables) -> FamilyFitter:
-        return FamilyFitter(tables, self._members)
+    def _family(self, tables: ModelTables, calls: pd.DataFrame) -> FamilyFitter:
+        forced = tables.covariates if self.study.boost.forced else ()
+        drawn = None
+        if "source_call_id" in calls:
+            place = pd.Index(self.tables.calls["call_id"]).get_indexer(pd.Index(calls["source_call_id"]))
+            drawn = DrawnCalls(call_frames(self.tables), place.astype(np.int64))
+        return FamilyFitter(tables, self._members, forced=forced, drawn=drawn)
 
     def honest(self, calls: pd.DataFrame) -> FitPaths:
         """Return the refit function of the honest pipeline."""
@@ -205,21 +212,32 @@ class AuditFits:
         own = self.tables.calls
         if "source_call_id" not in calls and _callers(calls) == _callers(own):
             return replace(self.tables, calls=own.assign(y=own["call_id"].map(_outcomes(calls))))
-        names = {
-            "call_id": calls["call_id"].to_numpy(dtype=object),
-            "caller_id": calls["caller_id"].to_numpy(dtype=object),
-        }
-        drawn = own.set_index("call_id").loc[source].reset_index(drop=True)
-        drawn = drawn.assign(**names, y=calls["y"].to_numpy())
-        if SOURCE_CALLER in calls:
-            drawn[SOURCE_CALLER] = calls[SOURCE_CALLER].to_numpy(dtype=object)
+        names = {key: calls[key].to_numpy(dtype=object) for key in ("call_id", "caller_id")}
         parts = {}
         for name, table in (("frames", self.tables.frames), ("segments", self.tables.segments)):
             rows = [self._rows[name][call] for call in source]
             size = [len(one) for one in rows]
             copied = {key: np.repeat(values, size) for key, values in names.items()}
             parts[name] = table.iloc[np.concatenate(rows)].assign(**copied).reset_index(drop=True)
-        return replace(self.tables, calls=drawn, frames=parts["frames"], segments=parts["segments"])
+        return replace(
+            self.tables, calls=self._drawn(calls), frames=parts["frames"], segments=parts["segments"]
+        )
+
+    def _calls_of(self, calls: pd.DataFrame) -> ModelTables:
+        """Return the tables for models of calls, which need no copy of the frames of drawn calls."""
+        if "source_call_id" not in calls:
+            return self._tables_of(calls)
+        return replace(self.tables, calls=self._drawn(calls))
+
+    def _drawn(self, calls: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of `tables.calls` that calls, or their sources, stand for, under own names."""
+        source = calls["source_call_id"] if "source_call_id" in calls else calls["call_id"]
+        drawn = self.tables.calls.set_index("call_id").loc[source].reset_index(drop=True)
+        names = {key: calls[key].to_numpy(dtype=object) for key in ("call_id", "caller_id")}
+        drawn = drawn.assign(**names, y=calls["y"].to_numpy())
+        if SOURCE_CALLER in calls:
+            drawn[SOURCE_CALLER] = calls[SOURCE_CALLER].to_numpy(dtype=object)
+        return drawn
 
     def _fitter(
         self, switches: FitSwitches, tables: ModelTables, asked: TrainingSet, place: Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from voicerisk.cohort import load_cohort
-from voicerisk.files import PRIVATE, write_csv, write_json
+from voicerisk.files import PRIVATE, PUBLIC, write_csv, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.notebook import usual_reporter
 from voicerisk.pipeline.progress import Reporter
@@ -17,8 +17,10 @@ from voicerisk.pipeline.study_file import as_json
 from voicerisk.study.audit.checks import Checked, check_study
 from voicerisk.study.audit.fits import thinned
 from voicerisk.study.audit.other_sound import controls_beside
+from voicerisk.study.audit.refits import Drawn
 from voicerisk.study.audit.steps import AuditOptions, AuditSteps, Refitted
 from voicerisk.study.output.audit_figures import FOLDER, audit_pictures
+from voicerisk.study.output.figures import effect_pictures
 from voicerisk.study.scale.checks import refuse_scale
 from voicerisk.study.settings import Study
 from voicerisk.study.stages import StudyStages, open_results
@@ -176,15 +178,40 @@ def _write(
             names.append(file)
     write_csv(folder.file(f"{FOLDER}/findings.csv"), findings)
     write_csv(folder.file(f"{FOLDER}/ladder_scores.csv"), found.scores, PRIVATE)
-    folder.file(f"{FOLDER}/instability.csv").unlink(missing_ok=True)
-    if len(found.instability):
-        write_csv(folder.file(f"{FOLDER}/instability.csv"), found.instability, PRIVATE)
-        names.append(f"{FOLDER}/instability.csv")
+    names += _write_drawn(folder, found.drawn, thin)
     write_json(folder.file(f"{FOLDER}/settings.json"), {"base": base, **asdict(options)})
     names += [f"{FOLDER}/{name}" for name in ("findings.csv", "ladder_scores.csv", "settings.json")]
-    for name, table in audit_pictures(folder):
-        written = make(name, table, folder.file("figures"))
+    pictures = audit_pictures(folder)
+    if len(found.drawn.bands) and folder.file("boost/partial_effects.csv").is_file():
+        one = next(effect_pictures(study, folder))
+        make(one.name, one.table, folder.file("figures"), parts=one.parts)  # a file of the figures stage
+    for name, table, parts in pictures:
+        written = make(name, table, folder.file("figures"), parts=parts)
         names += [file.relative_to(folder.path).as_posix() for file in written]
+    return names
+
+
+def _write_drawn(folder: ResultsFolder, drawn: Drawn, thin: int | None) -> list[str]:
+    """Write what the models of bootstrapped callers say, and remove what an earlier audit wrote of them."""
+    frames = "all" if thin is None else thin
+    tables = {
+        "instability.csv": drawn.instability,
+        "calibration_instability.csv": drawn.calibration,
+        "refits.parquet": drawn.curves,
+        "refit_lines.csv": drawn.lines.assign(frames_per_caller=frames),
+        "effect_bands.csv": drawn.bands.assign(frames_per_caller=frames),
+    }
+    names = []
+    for name, table in tables.items():
+        file = folder.file(f"{FOLDER}/{name}")
+        file.unlink(missing_ok=True)
+        if table.empty:
+            continue
+        if file.suffix == ".parquet":
+            write_parquet(file, table)
+        else:
+            write_csv(file, table, PRIVATE if name == "instability.csv" else PUBLIC)
+        names.append(f"{FOLDER}/{name}")
     return names
 
 

@@ -10,17 +10,16 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.callers.folds import caller_table
-from voicerisk.callers.schema import check_calls
 from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
 from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
+from voicerisk.study.audit.refits import ALL_CALLERS, Drawn, drawn_models, record_of
 from voicerisk.study.audit.sizes import duration_text, inner_folds, pipeline_size
 from voicerisk.study.fitting.design import ModelTables
 from voicerisk.study.settings import Study
-from voicerisk.types import Floats
 from voicerisk.validation import (
     FitSwitches,
     ValidationSettings,
@@ -43,12 +42,10 @@ from voicerisk.validation.audit.services_out import COLUMNS as SERVICES_OUT
 from voicerisk.validation.audit.services_out import leave_services_out, service_findings
 from voicerisk.validation.protocols.choice import BOOSTED
 from voicerisk.validation.protocols.fold_plan import plan_folds
-from voicerisk.validation.protocols.instability import LEAST as LEAST_DRAWN
-from voicerisk.validation.protocols.instability import instability
+from voicerisk.validation.protocols.whole_procedure import Refit
 from voicerisk.validation.resume import Resume
 
 RANDOM_LABELS = 5
-ALL_CALLERS = "all"
 WARM_UP = 1
 
 
@@ -95,7 +92,7 @@ class Refitted:
     controls: pd.DataFrame
     procedure: pd.DataFrame
     services: pd.DataFrame
-    instability: pd.DataFrame
+    drawn: Drawn
     findings: tuple[Finding, ...]
 
 
@@ -238,9 +235,9 @@ class AuditSteps:
         findings += control_findings(controls)
         services = self._services(sizes["services"])
         findings += service_findings(services)
-        procedure, unstable = self._procedure(sizes, audit.table)
+        procedure, of_bags = self._procedure(sizes, audit.table)
         return Refitted(
-            audit.table, draws, audit.scores, tests, controls, procedure, services, unstable, tuple(findings)
+            audit.table, draws, audit.scores, tests, controls, procedure, services, of_bags, tuple(findings)
         )
 
     def _ladder(self, permutations: int) -> Any:
@@ -348,7 +345,7 @@ class AuditSteps:
             self._keep("kfold", "auroc", list(found))
         return tuple(self._kept("kfold")["auroc"])
 
-    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _procedure(self, sizes: Mapping[str, int], ladder: pd.DataFrame) -> tuple[pd.DataFrame, Drawn]:
         """Bootstrap the whole procedure, leave pairs out, nest the cross-validation: what was asked for."""
         rows: list[tuple[str, float, float, float, str]] = []
         honest = ladder[ladder["rung"] == "honest"].iloc[0]
@@ -363,7 +360,7 @@ class AuditSteps:
                 lambda: full_procedure(
                     self.calls, self.fits.honest, self.settings, self.options.bootstraps,
                     resume=Resume(kept, lambda b, value: self._keep("procedure", f"{b:05d}", list(value))),
-                    keep_risks=self._keep_risks,
+                    keep_refit=self._keep_refit,
                 ),
             )  # fmt: skip
             self.fits.forget()
@@ -407,7 +404,8 @@ class AuditSteps:
                  f"{error.repeats} splits at {self.study.boost.mstop} steps, standard error {error.se:.4f} "
                  f"(naive {error.naive_se:.4f}); p_raw, callers alike")
             )  # fmt: skip
-        unstable = self._instability()
+        drawn = self._drawn()
+        unstable = drawn.instability
         if len(unstable):
             share = self._share()
             rows += [
@@ -416,23 +414,26 @@ class AuditSteps:
                 ("decided_otherwise", float(unstable["decided_otherwise"].mean()), np.nan, np.nan,
                  f"mean share of these models that put a call on the other side of a risk of {share:.2f}"),
             ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"]), unstable
+        return pd.DataFrame(rows, columns=["quantity", "estimate", "lower", "upper", "how"]), drawn
 
-    def _keep_risks(self, bootstrap: int | None, risk: Floats) -> None:
+    def _keep_refit(self, bootstrap: int | None, found: Refit) -> None:
         name = ALL_CALLERS if bootstrap is None else f"{bootstrap:05d}"
-        self._keep("risks", name, risk.tolist(), forget=False)
+        self._keep("risks", name, found.risk.tolist(), forget=False)
+        record = record_of(found)
+        if record is not None:
+            self._keep("models", name, record, forget=False)
 
     def _share(self) -> float:
         return self.settings.prior or float(self.calls["y"].mean())
 
-    def _instability(self) -> pd.DataFrame:
-        """Compare the risks of the models of bootstrapped callers, where there were at least two."""
-        kept = self._kept("risks") if self.options.bootstraps else {}
-        whole = kept.pop(ALL_CALLERS, None)
-        drawn = [np.array(kept[name]) for name in sorted(kept)[: self.options.bootstraps]]
-        if whole is None or len(drawn) < LEAST_DRAWN:
-            return pd.DataFrame()
-        return instability(check_calls(self.calls), np.array(whole), drawn, self._share())
+    def _drawn(self) -> Drawn:
+        """Put together what the models of bootstrapped callers say, of as many as were asked for."""
+        if not self.options.bootstraps:
+            return Drawn.nothing()
+        names = [name for name in self._kept("procedure") if int(name) < self.options.bootstraps]
+        risks, models = self._kept("risks"), self._kept("models")
+        asked = {name: risks[name] for name in (ALL_CALLERS, *names) if name in risks}
+        return drawn_models(asked, models, self.calls, self.tables, self._share())
 
 
 def _text(value: Any) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from voicerisk.callers.moderator import Moderator
 from voicerisk.callers.weights import training_weights
 from voicerisk.errors import StudyError
-from voicerisk.models.calls.features import CallFrames, spread_of, with_spreads
+from voicerisk.models.calls.features import CallFrames, DrawnCalls, spread_of, with_spreads
 from voicerisk.models.calls.model import COMMON, MEMBERS, CallFit, CallModel, Family, fit_calls, mixed
 from voicerisk.study.fitting.design import FRAME_KEYS, ModelTables
 from voicerisk.study.fitting.fitters import GamboostFitter
@@ -67,16 +67,20 @@ class FamilyFitter:
         gamboost as a further member.
     forced : tuple of str
         Covariates that are not penalised.
+    drawn : DrawnCalls, optional
+        Features of `tables.calls` where these were drawn from other calls; the frames of `tables` are then
+        not looked at, and paths have no scores of frames.
     """
 
     tables: ModelTables
     members: tuple[str, ...]
     boosted: GamboostFitter | None = None
     forced: tuple[str, ...] = ()
+    drawn: DrawnCalls | None = None
 
     def __call__(self, sets: Sequence[TrainingSet], progress: Progress | None = None) -> Iterator[FittedPath]:
         """Yield the fits of each training set, in order."""
-        frames = call_frames(self.tables)
+        frames = self._features()
         beside = None if self.boosted is None else self.boosted(sets, progress)
         for done, asked in enumerate(sets):
             path = self._path(asked, frames, None if beside is None else next(beside))
@@ -86,7 +90,7 @@ class FamilyFitter:
 
     def fit(self, asked: TrainingSet) -> CallFit:
         """Fit the members on a training set."""
-        return self._fitted(asked, call_frames(self.tables))
+        return self._fitted(asked, self._features())
 
     def saved(self, asked: TrainingSet, choice: Choice) -> CallModel | None:
         """Return the additive model that a fold takes; None where it takes gamboost's step.
@@ -104,10 +108,13 @@ class FamilyFitter:
         """Level of the moderator of each call; see `level_of_calls`."""
         return level_of_calls(self.tables)
 
+    def _features(self) -> CallFrames | DrawnCalls:
+        return call_frames(self.tables) if self.drawn is None else self.drawn
+
     def _rows_of(self, callers: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(self.tables.calls["caller_id"].isin(callers))
 
-    def _fitted(self, asked: TrainingSet, frames: CallFrames) -> CallFit:
+    def _fitted(self, asked: TrainingSet, frames: CallFrames | DrawnCalls) -> CallFit:
         calls = self.tables.calls
         train = self._rows_of(asked.train)
         caller = calls["caller_id"].to_numpy(dtype=object)[train]
@@ -119,7 +126,7 @@ class FamilyFitter:
         weights = weights * (len(asked.train) / weights.sum())
         return fit_calls(
             frames,
-            tuple(frames.columns),
+            frames.names,
             self.level,
             y,
             train,
@@ -127,7 +134,9 @@ class FamilyFitter:
             Family(self.members, [spread_of(name) for name in self.tables.inputs], self.forced),
         )
 
-    def _path(self, asked: TrainingSet, frames: CallFrames, beside: FittedPath | None) -> FittedPath:
+    def _path(
+        self, asked: TrainingSet, frames: CallFrames | DrawnCalls, beside: FittedPath | None
+    ) -> FittedPath:
         fit = self._fitted(asked, frames)
         rows = self._rows_of(asked.assess)
         calls = self.tables.calls.iloc[rows]
@@ -147,11 +156,15 @@ class FamilyFitter:
         def frame_scores(taken: int | Floats) -> pd.DataFrame:
             if beside is not None and np.ndim(taken) == 0:
                 return beside.frame_scores(taken)
-            model = mixed(fit.models, np.asarray(taken).tolist())
-            return frames_scored(model, self.tables, frames, self.level, rows)
+            if isinstance(frames, DrawnCalls):
+                raise StudyError("Calls that were drawn from others have no frames to score.")
+            return frames_scored(mean_of(taken), self.tables, frames, self.level, rows)
+
+        def mean_of(taken: int | Floats) -> CallModel:
+            return mixed(fit.models, np.asarray(taken).tolist())
 
         members = tuple(Member(name, MEMBERS[name]) for name in self.members)
-        return FittedPath(asked.key, ids, p, deviance, provenance, notes, frame_scores, members)
+        return FittedPath(asked.key, ids, p, deviance, provenance, notes, frame_scores, members, mean_of)
 
 
 def frames_scored(

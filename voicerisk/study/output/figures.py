@@ -17,7 +17,7 @@ from voicerisk.models.calls.features import spread_of
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import has_table, read_table
 from voicerisk.study.fitting.design import FRAME_KEYS
-from voicerisk.study.output.audit_figures import audit_pictures
+from voicerisk.study.output.audit_figures import audit_pictures, with_bands
 from voicerisk.study.output.metrics import at_study_prevalence
 from voicerisk.study.output.one_call import HeardCall
 from voicerisk.study.protocols import part_of
@@ -166,8 +166,8 @@ def _pictures(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> 
 
 
 def _of_audit(folder: ResultsFolder) -> Iterator[Picture]:
-    for name, table in audit_pictures(folder):
-        yield Picture(name, table)
+    for name, table, parts in audit_pictures(folder):
+        yield Picture(name, table, parts)
 
 
 def _of_data(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
@@ -227,15 +227,19 @@ def _of_inference(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
             yield Picture(name, part, {"observed": rug, "smooths": smooths[smooths["model"] == model]})
         if has_table(folder.path, "gamm/differences"):
             yield Picture("difference_curves", read_table(folder.path, "gamm/differences"), {"observed": rug})
-    # The model that is handed out first, then the one by the published recipe.
+    yield from effect_pictures(study, folder)
+
+
+def effect_pictures(study: Study, folder: ResultsFolder) -> Iterator[Picture]:
+    """Yield the figures of partial effects: of the model that is handed out, then of the published recipe."""
     for suffix, name in (("", "partial_effects"), ("_published", "partial_effects--published")):
         table = f"boost/partial_effects{suffix}"
         effects = read_table(folder.path, table) if has_table(folder.path, table) else pd.DataFrame()
         if len(effects):
-            observed = rug_of(
-                folder, list(effects["marker"].unique()), "frame", study.cohort.moderator_column
-            )
-            yield Picture(name, effects, {"observed": observed})
+            markers = list(effects["marker"].unique())
+            observed = rug_of(folder, markers, "frame", study.cohort.moderator_column)
+            banded = effects if suffix else with_bands(folder, effects)
+            yield Picture(name, banded, {"observed": observed})
 
 
 def rug_of(folder: ResultsFolder, markers: Sequence[str], level: str, moderator: str | None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from voicerisk.intake.sheet import REFUSED, TABLES
 from voicerisk.models import AdditiveModel, read_model
 from voicerisk.models.saved.scale import ScaleModel, is_scale_model, read_scale_model
 from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
+from voicerisk.study.saved_model.refits import kept_refits, risk_intervals
 
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.
@@ -40,7 +41,10 @@ class Scores:
         (whether that is more than a tenth, or the call is of a level that the model does not know: then do
         not rely on the rest) and, where the model holds the
         procedure that was validated, risk (recalibrated, at `prevalence`), prevalence, cut and flagged
-        (whether the score reaches the cut; without a cut no call does). A model of grades or of a number
+        (whether the score reaches the cut; without a cut no call does). A call that is too short, or has more
+        than a tenth of a marker's values beyond the training range, gets neither risk nor decision: both are
+        missing. Where the study's audit kept refits, risk_lower and risk_upper hold the risks by 95% of
+        them; missing too for a call of a level that the model does not know. A model of grades or of a number
         gives score (in place of p_raw and log_odds), predicted and, of grades, at_least_<grade>.
     outside : DataFrame
         call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
@@ -111,13 +115,36 @@ def score(
     outside = _outside(frames, scored, scorer.markers)
     calls = judged(scorer.of_calls(frames, raw, ["call_id"]), scorer, prevalence)
     most = outside.groupby("call_id")["share"].max().reindex(calls["call_id"]).fillna(0.0).to_numpy()
+    strange = calls["call_id"].isin(strangers).to_numpy()
     calls = calls.assign(
         most_outside=most,
-        beyond_training=(most > MOST_OUTSIDE) | calls["call_id"].isin(strangers).to_numpy(),
+        beyond_training=(most > MOST_OUTSIDE) | strange,
         too_short=calls["n_frames"].to_numpy() < shortest_call(scorer),
     )
+    about = ""
+    if isinstance(model, Path):
+        refits, about = kept_refits(model, scorer)
+        if refits is not None:
+            low, high = risk_intervals(refits, scorer, frames, calls)
+            calls = calls.assign(
+                risk_lower=np.where(strange, np.nan, low), risk_upper=np.where(strange, np.nan, high)
+            )
+    calls = abstained(calls)
     segments = scorer.of_calls(frames, raw, ["call_id", "segment"])
-    return Scores(scored, segments, calls, outside, (*notes, *said, *caveats(scorer)))
+    return Scores(
+        scored, segments, calls, outside, (*notes, *said, *caveats(scorer), *([about] if about else []))
+    )
+
+
+def abstained(calls: pd.DataFrame) -> pd.DataFrame:
+    """Take risk and decision from calls that are too short or out of range."""
+    gone = calls["too_short"].to_numpy() | (calls["most_outside"].to_numpy() > MOST_OUTSIDE)
+    for name in ("risk", "risk_lower", "risk_upper"):
+        if name in calls:
+            calls = calls.assign(**{name: calls[name].mask(gone)})
+    if "flagged" in calls and gone.any():
+        calls = calls.assign(flagged=calls["flagged"].astype("boolean").mask(gone))
+    return calls
 
 
 def _score_scale(model: ScaleModel, source: Path, sex: str | None, prevalence: float | None) -> Scores:

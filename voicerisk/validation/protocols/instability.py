@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.errors import ValidationError
+from voicerisk.validation.metrics.calibration import smooth_calibration
 
 COLUMNS = ("call_id", "y", "risk", "mean", "q025", "q975", "mape", "decided_otherwise")
 LEAST = 2
+LEAST_RISKS = 4  # different ones, for a curve
 
 
 def instability(
@@ -72,3 +74,45 @@ def instability(
         },
         columns=list(COLUMNS),
     )
+
+
+def calibration_instability(
+    y: np.ndarray, risk: np.ndarray, drawn: Sequence[np.ndarray], points: int = 40
+) -> pd.DataFrame:
+    """Return the calibration curve of each model of bootstrapped callers on the calls of the study.
+
+    Parameters
+    ----------
+    y : ndarray of 0/1, shape (n,)
+    risk : ndarray, shape (n,)
+        Of the model of all callers.
+    drawn : sequence of ndarray, shape (n,)
+        Of the models of bootstrapped callers.
+    points : int
+        Risks at which a curve is given, equidistant over those of the model.
+
+    Returns
+    -------
+    DataFrame
+        refit (0: the model of all callers), p, observed (lowess, as `smooth_calibration`). A model whose
+        risks take fewer than four values has no curve.
+
+    Notes
+    -----
+    Models and calls are not apart: this is how far calibration moves from one sample of callers to the next,
+    not how good it is (Riley and Collins 2023).
+
+    Examples
+    --------
+    >>> y, risk = np.tile([0, 0, 1], 10), np.linspace(0.1, 0.6, 30)
+    >>> calibration_instability(y, risk, [risk / 2, risk], points=3)[["refit", "p"]].values.tolist()[:4]
+    [[0.0, 0.1], [0.0, 0.35], [0.0, 0.6], [1.0, 0.05]]
+    """
+    parts = []
+    for number, p in enumerate([risk, *drawn]):
+        if len(np.unique(p)) < LEAST_RISKS:
+            continue
+        order, grid = np.argsort(p, kind="stable"), np.linspace(p.min(), p.max(), points)
+        observed = np.interp(grid, p[order], smooth_calibration(y, p)[order])
+        parts.append(pd.DataFrame({"refit": number, "p": grid, "observed": observed}))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["refit", "p", "observed"])

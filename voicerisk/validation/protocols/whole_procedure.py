@@ -1,7 +1,8 @@
 """The whole procedure on bootstrapped callers: out-of-bag performance, .632+, and Harrell's optimism."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from voicerisk.callers.weights import training_weights
 from voicerisk.errors import ValidationError
 from voicerisk.validation.contract import Member, TrainingSet, assert_unseen, next_path
 from voicerisk.validation.metrics.discrimination import auroc
-from voicerisk.validation.metrics.recalibration import recalibrate
+from voicerisk.validation.metrics.recalibration import Recalibration, recalibrate
 from voicerisk.validation.protocols.choice import choose, unseen_scores
 from voicerisk.validation.protocols.kfold_scores import MakeFitPaths
 from voicerisk.validation.protocols.run import LEAST_CALLERS
@@ -138,6 +139,28 @@ def bootstrap_calls(calls: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values(["caller_id", "call_id"], ignore_index=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """The whole procedure learned on some callers, and what it says of all.
+
+    Parameters
+    ----------
+    score, risk : ndarray, shape (n,)
+        p_raw of every call, training calls included (apparent performance), and its recalibrated risk.
+    line : Recalibration
+    prior : float
+        pi0, at which `risk` is a risk.
+    model : Any
+        The mean of the members, as the refit makes it; None where it makes none or boosting took their place.
+    """
+
+    score: np.ndarray
+    risk: np.ndarray
+    line: Recalibration
+    prior: float
+    model: Any
+
+
 def learn_and_score(
     calls: pd.DataFrame,
     train: np.ndarray,
@@ -145,7 +168,7 @@ def learn_and_score(
     settings: ValidationSettings,
     key: str,
     seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Refit:
     """Learn on some callers, mstop by inner folds of their sources, and score all calls.
 
     Parameters
@@ -162,8 +185,7 @@ def learn_and_score(
 
     Returns
     -------
-    score, risk : ndarray, shape (n,)
-        p_raw of every call, training calls included (apparent performance), and its recalibrated risk.
+    Refit
 
     Raises
     ------
@@ -216,7 +238,8 @@ def learn_and_score(
     score, _, path = next_path(paths, sets[-1], calls["call_id"].tolist())
     assert_unseen(path, sets[-1], {})
     chosen = choice.score(score)
-    return chosen, line(chosen)
+    model = None if path.model is None or choice.step is not None else path.model(choice.weights)
+    return Refit(chosen, line(chosen), line, prior, model)
 
 
 def full_procedure(
@@ -227,7 +250,7 @@ def full_procedure(
     metric: Metric = auroc,
     no_information: float = NO_INFORMATION["auroc"],
     resume: Resume | None = None,
-    keep_risks: Callable[[int | None, np.ndarray], None] | None = None,
+    keep_refit: Callable[[int | None, Refit], None] | None = None,
 ) -> FullProcedure:
     """Bootstrap callers through the whole procedure.
 
@@ -246,9 +269,9 @@ def full_procedure(
         Its value without information: 0.5 for AUROC, 0 for J.
     resume : Resume, optional
         Steps are numbers of bootstraps, their records (out-of-bag value, optimism).
-    keep_risks : callable, optional
-        Called with the number of each bootstrap that is run (None: all callers, always run) and its model's
-        risks of all calls, in the order of `check_calls`; see `instability`.
+    keep_refit : callable, optional
+        Called with the number of each bootstrap that is run (None: all callers, always run) and what it
+        learned, score and risk those of all calls in the order of `check_calls`; see `instability`.
 
     Returns
     -------
@@ -265,12 +288,10 @@ def full_procedure(
     plain = table.assign(source_call_id=table["call_id"], source_caller_id=table["caller_id"])
     y = table["y"].to_numpy()
     everything = np.ones(len(plain), dtype=bool)
-    score, risk = learn_and_score(
-        plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed
-    )
-    if keep_risks is not None:
-        keep_risks(None, risk)
-    apparent = metric(y, score)
+    whole = learn_and_score(plain, everything, make_fit_paths, settings, "bootstrap/apparent", settings.seed)
+    if keep_refit is not None:
+        keep_refit(None, whole)
+    apparent = metric(y, whole.score)
     code = np.unique(table["caller_id"].to_numpy(dtype=str), return_inverse=True)[1]
     out_of_bag, gaps = [], []
     for b in range(n_boot):
@@ -288,10 +309,10 @@ def full_procedure(
             both = pd.concat([bag, plain], ignore_index=True)
             train = np.arange(len(both)) < len(bag)
             seed = seed_of(Stream.WHOLE_PROCEDURE, settings.seed, b)
-            scores, risk = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
-            if keep_risks is not None:
-                keep_risks(b, risk[len(bag) :])
-            on_all = scores[len(bag) :]
+            found = learn_and_score(both, train, make_fit_paths, settings, f"bootstrap/b{b:04d}", seed)
+            scores, on_all = found.score, found.score[len(bag) :]
+            if keep_refit is not None:
+                keep_refit(b, replace(found, score=on_all, risk=found.risk[len(bag) :]))
             out_of_bag.append(metric(y[left_out], on_all[left_out]))
             gaps.append(metric(bag["y"].to_numpy(), scores[: len(bag)]) - metric(y, on_all))
             steps.done(b, (float(out_of_bag[-1]), float(gaps[-1])))
