@@ -118,6 +118,10 @@ def test_other_names_of_classes_and_columns(tmp_path):
         ),
         (lambda t: t.assign(age="alt"), "neither a number nor a band"),
         (
+            lambda t: t.assign(complete=t["label"]),
+            "6 sessions have a value of complete that is neither yes nor no",
+        ),
+        (
             lambda t: t.assign(label="Ja"),
             "no session is left after the exclusions (label of no class: 6). 6 sessions have a label "
             "that is no class (1 different ones); classes are NS, SI, ASE",
@@ -163,6 +167,12 @@ def test_users_that_are_not_known_are_not_counted(tmp_path):
     assert set(cohort.flow["unit"]) == {"session"}
     assert any("No column says" in note for note in cohort.notes)
     assert set(load(tmp_path, make_messages(6)).flow["unit"]) == {"session", "user"}
+
+
+def test_a_column_of_sessions_says_nothing_of_users(tmp_path):
+    cohort = load(tmp_path, make_messages(6), user="session_id")
+    assert not cohort.users_known
+    assert any("No column says which sessions are one user's" in note for note in cohort.notes)
 
 
 def test_a_session_that_stands_twice_in_its_table_is_an_error(tmp_path):

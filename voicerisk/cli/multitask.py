@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicerisk.cli.app import app
-from voicerisk.cli.progress import ProgressBars, console, styled
+from voicerisk.cli.progress import ProgressBars, console, note, styled
 
 multitask = typer.Typer(
     name="multitask",
@@ -48,3 +48,42 @@ def run(
     for sentence in result.sentences:
         screen.print(f"  {sentence}", highlight=False)
     screen.print(f"Results: {result.folder}/report.html", highlight=False, soft_wrap=True)
+
+
+@multitask.command(
+    epilog="Example: `voicerisk multitask score results/models/final/risk-W_E.safetensors study.toml --cases "
+    "new.csv --out scores.csv`"
+)
+def score(
+    model: Annotated[
+        Path, typer.Argument(help="A model of results/models/final.", metavar="MODEL.safetensors")
+    ],
+    study: Annotated[
+        Path,
+        typer.Argument(help="Study file that names columns and the encoders' folders.", metavar="STUDY.toml"),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table of scores (CSV).", metavar="FILE")],
+    cases: Annotated[
+        Path | None, typer.Option(help="Table of the cases; default: the study file's.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Score cases with a saved model, by the recalibrated risks that its study reported.
+
+    Needs recordings and transcripts as the model's inputs say, and no score. No word of a transcript is
+    printed.
+    """
+    from voicerisk.deep.multitask.scoring import score_cases
+    from voicerisk.deep.multitask.study_file import load_multitask_study
+    from voicerisk.files import PRIVATE, write_csv
+
+    screen = console()
+    found = score_cases(model, load_multitask_study(study), cases)
+    write_csv(out, found.cases, PRIVATE)
+    for text in found.notes:
+        note(screen, text)
+    for task, names in found.classes.items():
+        counts = found.cases[f"likeliest_{task}"].value_counts()
+        told = ", ".join(f"{name} {int(counts.get(name, 0))}" for name in names)
+        screen.print(f"Likeliest {task} of {len(found.cases)} cases: {told}.", highlight=False)
+    screen.print("A research tool: never the sole basis of a clinical decision.", highlight=False)
+    screen.print(f"Scores: {out}", highlight=False, soft_wrap=True)

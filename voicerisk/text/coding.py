@@ -12,8 +12,8 @@ NS, SI, ASE = "NS", "SI", "ASE"
 IDEATION = ("wish_dead", "active_thoughts")
 ADVANCED = ("method", "intent", "plan", "preparation", "attempt")
 CSSRS_ITEMS = (*IDEATION, *ADVANCED)
-_YES = frozenset({"1", "1.0", "true", "yes", "y", "ja"})
-_NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
+YES = frozenset({"1", "1.0", "true", "yes", "y", "ja"})
+NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
 
 
 def cssrs_to_class(items: Mapping[str, bool]) -> str:
@@ -75,8 +75,8 @@ def code_sessions(table: pd.DataFrame, source: Path) -> pd.Series:
         answers: dict[str, bool] = {}
         for name, cell in row.items():
             value = str(cell).strip().lower()
-            if value in _YES or value in _NO:
-                answers[str(name)] = value in _YES
+            if value in YES or value in NO:
+                answers[str(name)] = value in YES
             elif value not in ("", "na", "nan", "<na>", "none"):
                 raise TextError(
                     f"{row_of(source, number, table)}, column {name}: the answer is neither yes nor no."

@@ -9,7 +9,7 @@ import pandas as pd
 from voicerisk.errors import TextError
 from voicerisk.intake import look_alikes
 from voicerisk.text.cleaning import clean_text, words_of
-from voicerisk.text.coding import CSSRS_ITEMS, code_sessions, consensus
+from voicerisk.text.coding import CSSRS_ITEMS, NO, YES, code_sessions, consensus
 from voicerisk.text.messages import as_id, in_time_order, read_table, require, row_of
 from voicerisk.text.settings import AGE_BAND, TextSettings
 
@@ -19,7 +19,6 @@ FEW_USERS = 10
 MANY_ROLES = 12
 BAND = r"^(\d+)(?:\.0)?\s*(?:\+|(?:-|–|to|bis)\s*\d+)$"
 ROLE = re.compile(r"[\w-]{0,20}")
-_NO = frozenset({"0", "0.0", "false", "no", "n", "nein"})
 _EMPTY = frozenset({"", "na", "nan", "none", "<na>"})
 
 
@@ -273,7 +272,7 @@ def _describe(
         if source is None:
             sessions = sessions.assign(**{key: sessions["session_id"] if key == "user_id" else None})
             continue
-        users_known = users_known or key == "user_id"
+        users_known = users_known or (key == "user_id" and name != settings.session)
         where = folder / (settings.sessions if source is own and settings.sessions else settings.messages)
         sessions = sessions.assign(**{key: sessions["session_id"].map(_one_each(source, name, where))})
     for name in settings.subgroups:
@@ -393,8 +392,13 @@ def _exclude_by_description(flow: _Flow, settings: TextSettings) -> None:
         flow.leave("age", "age not known", age.isna())
         flow.leave("age", f"younger than {settings.min_age}", age[age.notna()] < settings.min_age)
     if sessions["complete"].notna().any():
-        answer = flow.sessions["complete"].astype("string").str.lower().fillna("")
-        flow.leave("complete", "ended too early", answer.isin(_NO))
+        answer = flow.sessions["complete"].astype("string").str.lower()
+        odd = answer.notna() & ~answer.isin(YES | NO)
+        if odd.any():
+            raise TextError(
+                f"{int(odd.sum())} sessions have a value of {settings.complete} that is neither yes nor no."
+            )
+        flow.leave("complete", "ended too early", answer.isin(NO).fillna(False).astype(bool))
     # A band has no mean: it serves to exclude, and is not described as a number.
     flow.sessions = flow.sessions.assign(age=pd.to_numeric(flow.sessions["age"], errors="coerce"))
 

@@ -96,7 +96,7 @@ def test_a_whole_study_writes_no_word_of_it(tmp_path, monkeypatch):
     messages["notes"] = [sentence(f"note {k}") for k in range(len(messages))]
     messages["service"] = "phone"
     of = messages["session_id"].eq
-    for session, column in (("s003", "label"), ("s004", "complete"), ("s005", "service")):
+    for session, column in (("s003", "label"), ("s005", "service")):
         messages.loc[of(session), column] = sentence(column)
     more = """
 roles = ["user"]

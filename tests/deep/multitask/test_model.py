@@ -156,7 +156,7 @@ def test_a_model_file_gives_the_same_bits_back(tmp_path):
     file = tmp_path / "model.safetensors"
     save_model_file(model, file)
     assert file.stat().st_mode & 0o777 == 0o600
-    again = load_model_file(file)
+    again, _ = load_model_file(file)
     for task, (raw, p) in model.predict(data.features.blocks).items():
         np.testing.assert_array_equal(again.predict(data.features.blocks)[task][0], raw)
         np.testing.assert_array_equal(again.predict(data.features.blocks)[task][1], p)

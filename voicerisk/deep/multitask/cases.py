@@ -1,5 +1,6 @@
 """The table of cases: recordings, transcripts, two scores, demographics; and who left and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from voicerisk.deep.multitask.settings import MultitaskSettings, TargetSettings
 from voicerisk.errors import MultitaskError
 from voicerisk.intake import Sheet, find_file, is_missing, read_sheet
 
-TARGETS = ("severity", "risk")
 ROW = "row of the table"
 
 
@@ -23,7 +23,7 @@ class Cases:
     ----------
     table : DataFrame
         case_id, person_id, audio (absolute path or empty), transcript (or empty), severity and risk (class
-        names), severity_score and risk_score, then the demographics; sorted by person and case.
+        names) as far as they are trained, their scores, then the demographics; sorted by person and case.
     flow : DataFrame
         step, reason, n (left out), remaining: in the order in which they left.
     notes : tuple of str
@@ -34,7 +34,7 @@ class Cases:
     notes: tuple[str, ...]
 
 
-def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
+def load_cases(settings: MultitaskSettings, folder: Path, scored: bool = True) -> Cases:
     """Read and check the cases of a study.
 
     Parameters
@@ -42,6 +42,8 @@ def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
     settings : MultitaskSettings
     folder : Path
         Of the study file; file names in the table resolve from the table's own folder.
+    scored : bool
+        Whether the cases have the scores that are learned; False reads cases that a saved model scores.
 
     Returns
     -------
@@ -56,10 +58,11 @@ def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
     path = Path(folder, settings.cases)
     if not path.is_file():
         raise MultitaskError(f"There is no table of cases {path}; check [multitask] cases.")
-    targets = settings.targets
+    targets = settings.targets if scored else {}
     ids = (settings.case, settings.person)
     sheet = read_sheet(path, MultitaskError, verbatim=(settings.text,), text=ids).as_text()
-    needed = [settings.case, *(t.column for t in targets.values()), *settings.demographics]
+    needed = [settings.case, *(t.column for t in targets.values())]
+    needed += settings.demographics if scored else ()
     lost = [name for name in needed if name not in sheet.cells]
     if lost:
         raise MultitaskError(f"{path.name} lacks the column(s) {', '.join(lost)}.")
@@ -90,9 +93,9 @@ def load_cases(settings: MultitaskSettings, folder: Path) -> Cases:
     table["transcript"] = _transcripts(raw, settings, path) if "text" in kinds else ""
     for name, target in targets.items():
         table[f"{name}_score"], table[name] = classify(raw[target.column], target, path.name)
-    for name in settings.demographics:
+    for name in settings.demographics if scored else ():
         table[name] = _demographic(raw[name])
-    return _leave(table, settings, kinds, notes)
+    return _leave(table, settings, targets, notes)
 
 
 def classify(scores: pd.Series, target: TargetSettings, file: str = "cases") -> tuple[pd.Series, pd.Series]:
@@ -146,10 +149,14 @@ def classify(scores: pd.Series, target: TargetSettings, file: str = "cases") -> 
     return numbers, names.where(given, "").astype(str)
 
 
-def _leave(table: pd.DataFrame, settings: MultitaskSettings, kinds: set[str], notes: list[str]) -> Cases:
+def _leave(
+    table: pd.DataFrame, settings: MultitaskSettings, targets: Mapping[str, TargetSettings], notes: list[str]
+) -> Cases:
     flow = [{"step": "read", "reason": "", "n": 0, "remaining": len(table)}]
-    columns = {name: target.column for name, target in settings.targets.items()}
-    rules: list[tuple[str, Any]] = [(f"no {columns[name]}", table[name] == "") for name in TARGETS]
+    kinds = set(settings.modalities.values())
+    rules: list[tuple[str, Any]] = [
+        (f"no {target.column}", table[name] == "") for name, target in targets.items()
+    ]
     lacks = {"audio": table["audio"] == "", "text": table["transcript"] == ""}
     if settings.missing == "exclude":
         rules += [(f"no {'recording' if k == 'audio' else 'transcript'}", lacks[k]) for k in sorted(kinds)]
@@ -173,7 +180,7 @@ def _leave(table: pd.DataFrame, settings: MultitaskSettings, kinds: set[str], no
             n = int((table[column] == "").sum()) if kind in kinds else 0
             if n:
                 notes.append(f"{n} of {len(table)} cases lack {kind}; the training mean stands in its place.")
-    for name, target in settings.targets.items():
+    for name, target in targets.items():
         persons = table.groupby(name)["person_id"].nunique().reindex(target.classes, fill_value=0)
         if (persons < 3).any():
             raise MultitaskError(

@@ -1,6 +1,7 @@
 """A trained model as one file: safetensors with its classes, inputs and scaling; no pickle."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from voicerisk.errors import MultitaskError
 from voicerisk.files import PRIVATE, replacing
 from voicerisk.validation.metrics.classes.recalibration import ClassRecalibration
 
-FORMAT = "voicerisk-multitask-2"
+FORMAT = "voicerisk-multitask-3"
 
 
-def save_model_file(model: MultitaskModel, path: Path) -> None:
+def save_model_file(model: MultitaskModel, path: Path, seen: Mapping[str, Any] | None = None) -> None:
     """Write a trained model (mode 0600: weights can tell about those they were learned from).
 
     Parameters
@@ -24,6 +25,8 @@ def save_model_file(model: MultitaskModel, path: Path) -> None:
     model : MultitaskModel
     path : Path
         Ends in .safetensors.
+    seen : mapping, optional
+        How the inputs were made (`input_settings`), in values that JSON knows; new cases must be read so.
     """
     from safetensors.numpy import save_file
 
@@ -35,7 +38,7 @@ def save_model_file(model: MultitaskModel, path: Path) -> None:
     }
     head = {
         "format": FORMAT, "symbols": model.symbols, "modalities": model.modalities,
-        "classes": model.classes, "layers": _layers(model),
+        "classes": model.classes, "layers": _layers(model), "seen": dict(seen or {}),
         "recalibrations": {
             task: {"slope": fit.slope, "offsets": fit.offsets.tolist(), "at_bound": fit.at_bound}
             for task, fit in model.recalibrations.items()
@@ -45,13 +48,15 @@ def save_model_file(model: MultitaskModel, path: Path) -> None:
         save_file(network | scaling, temporary, metadata={"model": json.dumps(head)})
 
 
-def load_model_file(path: Path) -> MultitaskModel:
-    """Read a model that `save_model_file` wrote.
+def load_model_file(path: Path) -> tuple[MultitaskModel, dict[str, Any]]:
+    """Read a model that `save_model_file` wrote, and how its inputs were made.
 
     Returns
     -------
-    MultitaskModel
+    model : MultitaskModel
         Without its history; it predicts the same bits.
+    seen : dict
+        Empty where it was saved without.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def load_model_file(path: Path) -> MultitaskModel:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise MultitaskError(f"{path} holds no multitask model of the format {FORMAT}.")
     try:
-        return _built(head, tensors)
+        return _built(head, tensors), dict(head["seen"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
         raise MultitaskError(f"{path} is a damaged multitask model ({problem}); save it again.") from problem
 

@@ -26,7 +26,7 @@ font-weight: bold } .note { font-size: .87em; margin: .2em 0 }
 .warning { border: 2px solid #a33; padding: .7em }
 img { max-width: 100% }
 </style></head><body>
-<h1>Depression severity and suicide risk: one model or two?</h1>
+<h1>{title}</h1>
 <p>A research tool: nothing here is the sole basis of a clinical decision.</p>
 """
 
@@ -59,7 +59,7 @@ def write_report(
     labels = study.settings.labels
     metrics = read_results(folder.file("metrics.csv"))
     written: list[str] = []
-    body = [HEAD, *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
+    body = [_head(classes), *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
     moved = folder.file("transfer.csv")
     if moved.is_file():
         body.append("<h2>What multitask learning does</h2>\n<ul>")
@@ -82,8 +82,8 @@ def write_report(
             body.append(
                 f'<h2>{title}</h2>\n<img src="figures/{stem.name}.svg" alt="Heatmap: {title}">\n'
                 '<p class="note">Pooled out-of-fold predictions. ACC accuracy, R recall, P precision, S '
-                "specificity, F1, AUC; of severity unweighted means over classes, of risk the last class."
-                "</p>\n"
+                "specificity, F1, AUC; of two classes those of the last, of more unweighted means over "
+                "classes.</p>\n"
             )
     formats = ("csv", "html", "tex", "docx") if find_spec("docx") else ("csv", "html", "tex")
     for table in _tables(study, folder, metrics, classes):
@@ -92,6 +92,13 @@ def write_report(
         body.append(to_html(table) + "\n")
     write_text(folder.file("report.html"), "".join([*body, "</body></html>\n"]))
     return [*written, "report.html"]
+
+
+def _head(classes: Mapping[str, Sequence[str]]) -> str:
+    """Return the head of the page, named after the tasks."""
+    tasks = " and ".join(tables.TASK_NAMES[task] for task in classes)
+    title = f"{tasks.capitalize()}: one model or two?" if len(classes) > 1 else tasks
+    return HEAD.replace("{title}", title)
 
 
 def _tables(

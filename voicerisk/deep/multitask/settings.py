@@ -184,7 +184,7 @@ class MultitaskSettings:
     inputs : tuple of str
         Combinations, as "W" or "W+E"; () = every symbol alone, then each audio with each text.
     experiments : tuple of {'severity', 'risk', 'both'}
-        The paper's experiments 1 to 3.
+        The paper's experiments 1 to 3. With ["risk"] or ["severity"] alone the other score is not needed.
     max_tokens : int
         Longer transcripts are cut and counted (paper: 512).
     pooling : {'mean', 'first'}
@@ -266,6 +266,11 @@ class MultitaskSettings:
             raise MultitaskError("[multitask] experiments must name some of severity, risk, both, each once.")
         for one in self.experiments:
             require_choice("[multitask] experiments", one, EXPERIMENTS, MultitaskError)
+        if self.voice_scores is not None and "risk" not in self.targets:
+            raise MultitaskError(
+                "[multitask] voice_scores are fused with the risk of suicide, which no experiment trains; "
+                'add "risk" to experiments or leave voice_scores out.'
+            )
         symbols = list(self.modalities)
         for symbol in symbols:
             if not symbol.isalnum():
@@ -312,8 +317,10 @@ class MultitaskSettings:
 
     @property
     def targets(self) -> dict[str, TargetSettings]:
-        """The two tasks by name."""
-        return {"severity": self.severity, "risk": self.risk}
+        """The tasks that the experiments train, by name: both, or one alone."""
+        trained = {"severity", "risk"} if "both" in self.experiments else set(self.experiments)
+        every = {"severity": self.severity, "risk": self.risk}
+        return {name: target for name, target in every.items() if name in trained}
 
 
 def default_inputs(modalities: Mapping[str, str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from voicerisk.deep.multitask.experiments import Run, fit_final, plan_runs, run_
 from voicerisk.deep.multitask.folds import make_folds
 from voicerisk.deep.multitask.inputs import Features
 from voicerisk.deep.multitask.model_file import save_model_file
+from voicerisk.deep.multitask.scoring import input_settings
 from voicerisk.deep.multitask.sound import Denoiser
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.deep.results import read_results
@@ -300,7 +301,8 @@ class _Run:
                 run, self.loaded.table, self._embed(), self.classes, settings.validation_share,
                 settings.network, settings.seed, settings.repeats,
             )  # fmt: skip
-            save_model_file(final, self.folder.file(_model_name(run)))
+            seen = input_settings(settings, self.study.folder, run.combination)
+            save_model_file(final, self.folder.file(_model_name(run)), seen)
         # Without it a run was cut short and is trained again.
         keep_step(place / f"{run.key}.json", list(files), *files.values())
         return tables
