@@ -73,6 +73,7 @@ class Results:
     of_scale: dict[str, pd.DataFrame] = field(default_factory=dict)
     of_middle: dict[str, pd.DataFrame] = field(default_factory=dict)
     service_cuts: pd.DataFrame | None = None
+    reporting: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
 
 
@@ -116,6 +117,7 @@ def gather(study_dir: Path) -> Results:
         figures=stored(figures) if figures.is_dir() else {},
         labels=read_labels(figures),
         service_cuts=_csv(study_dir, "service_cuts"),
+        reporting=_csv(study_dir, "reporting"),
         agreement=_csv(study_dir, "agreement"),
         of_middle={
             name: table for name in OF_MIDDLE if (table := _csv(study_dir, f"also/{name}")) is not None

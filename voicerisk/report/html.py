@@ -18,7 +18,7 @@ from voicerisk.figures.wording import in_units
 from voicerisk.files import PRIVATE, PUBLIC, write_text
 from voicerisk.report import words
 from voicerisk.report.calls import CallInReport, Sound, check_sounds, sound_in
-from voicerisk.report.checklists.evidence import checklist
+from voicerisk.report.checklists.evidence import checklist, cluster_checklist
 from voicerisk.report.class_report import brier_sentences, cohort_tables, is_text, performance_tables
 from voicerisk.report.gather import Results, flow_of, gather
 from voicerisk.report.glossary import Linker
@@ -314,14 +314,14 @@ def _sections(
         sentences = [veil.text(in_units(line, results.labels)) for line in said]
         drawn = [picture for kind in kinds for picture in pictures.get(kind, [])]
         yield _Section(key, title, sentences, drawn, tables.get(key, []))
-    yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=[_tripod(results, veil)])
+    yield _Section("tripod", "Reporting: evidence for TRIPOD+AI", tables=_tripod(results, veil))
     yield _Section("aside", "Appendix: curves that are not to be read", pictures=pictures.get("aside", []))
     said = [veil.text(in_units(line, results.labels)) for line in words.log(results)]
     yield _Section("log", "Log of the run", said)
     yield _Section("settings", "Settings and versions", lists=_settings(results.manifest, veil))
 
 
-def _tripod(results: Results, veil: Veil) -> _Table:
+def _tripod(results: Results, veil: Veil) -> list[_Table]:
     from markupsafe import Markup
 
     table = checklist(results)
@@ -329,7 +329,12 @@ def _tripod(results: Results, veil: Veil) -> _Table:
         Topic=[in_units(text, results.labels) for text in table.cells["Topic"]],
         Evidence=[veil.text(text) for text in table.cells["Evidence"]],
     )
-    return _Table(table.title, Markup(to_html(replace(table, cells=cells))))
+    made = [replace(table, cells=cells)]
+    clusters = cluster_checklist(results)
+    if clusters is not None:
+        said = [veil.text(in_units(text, results.labels)) for text in clusters.cells["Evidence"]]
+        made.append(replace(clusters, cells=clusters.cells.assign(Evidence=said)))
+    return [_Table(one.title, Markup(to_html(one))) for one in made]
 
 
 def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_Table]]:

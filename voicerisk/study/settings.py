@@ -16,6 +16,7 @@ from voicerisk.study.estimators import Estimator, read_estimators
 from voicerisk.validation import ValidationSettings
 from voicerisk.validation.protocols.choice import BOOSTED
 
+SERVICE = "service"
 _ROOMS: dict[str, type] = {
     "cohort": CohortSettings,
     "audio": AudioSettings,
@@ -150,3 +151,9 @@ def load_study(path: Path | str) -> Study:
             "study of grades, of a number, or of the published protocol alone."
         )
     return Study(path=path, report=tables.get("report", {}), digest=digest, rivals=rivals, **rooms)
+
+
+def service_of(study: Study) -> str | None:
+    """Return the stratum that names the service: `service`, or the first that is not sex."""
+    others = [name for name in study.cohort.strata if name != "sex"]
+    return SERVICE if SERVICE in others else (others[0] if others else None)

@@ -286,15 +286,15 @@ class StudyStages(Stages):
         )
 
     def reporting(self, tables: ModelTables) -> None:
-        """Gather what the study can say of itself for TRIPOD+AI and PROBAST+AI."""
+        """Gather what the study can say of itself for TRIPOD+AI, PROBAST+AI and TRIPOD-Cluster."""
         from voicerisk.study.output.tripod import write_reporting
 
         study = self.study
-        findings = self.folder.file("audit/findings.csv")
+        audit = [digest(self.folder.file(f"audit/{name}.csv")) for name in ("findings", "services")]
         mark = fingerprint(
             marks=self.marks,
             report=study.report,
-            audit=digest(findings),
+            audit=audit,
             code=code_of(write_reporting),
         )
         self.run(

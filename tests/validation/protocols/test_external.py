@@ -66,6 +66,11 @@ def test_reporting_table_never_leaves_a_blank():
         f"{part} {d}.{q}" for part, n in asked.items() for d in range(1, 5) for q in range(1, n[d - 1] + 1)
     ]
     assert list(items["PROBAST+AI"]) == own and len(own) == 16 + 18
+    parts = {3: 2, 4: 2, 6: 2, 7: 4, 8: 7, 10: 3, 12: 2, 13: 2, 16: 3}
+    own = [
+        f"{i}{'abcdefg'[j]}" if i in parts else f"{i}" for i in range(1, 20) for j in range(parts.get(i, 1))
+    ]
+    assert list(items["TRIPOD-Cluster"]) == own and len(own) == 37
     assert set(table["fact"]) == set(known_facts())
     with pytest.raises(ValidationError, match="no fact 'seed'; the nearest known one is 'seeds'"):
         reporting_evidence({"seed": "1"})

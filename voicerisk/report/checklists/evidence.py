@@ -11,13 +11,13 @@ from pandas import DataFrame
 
 from voicerisk.figures.wording import metric_name, number, one_interval, whole_group, without_rivals
 from voicerisk.report import class_report
+from voicerisk.report.checklists.tripod_items import CLUSTER, NOT_REPORTED
 from voicerisk.report.gather import Results
 from voicerisk.report.tables import classes as class_tables
 from voicerisk.report.tables.formats import count, estimate, share
 from voicerisk.report.tables.publication import PublicationTable
 from voicerisk.report.tables.rivals import rivals_line
 
-NOT_REPORTED = "NOT REPORTED"
 NO_ITEM = "–"
 # Keys of [report] in the study file, and what they answer.
 PERSONAL: Mapping[str, str] = {
@@ -106,6 +106,34 @@ def checklist(results: Results) -> PublicationTable:
         "study file."
     )
     return PublicationTable("tripod", "Evidence for TRIPOD+AI", cells, (note,))
+
+
+def cluster_checklist(results: Results) -> PublicationTable | None:
+    """Return TRIPOD-Cluster item by item; None where no service was left out, so that it has nothing to show.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    PublicationTable or None
+        Columns Item, Topic, Evidence.
+    """
+    if results.reporting is None:
+        return None
+    rows = results.reporting[results.reporting["checklist"] == CLUSTER]
+    known = rows.loc[rows["fact"] == "cluster_performance", "evidence"]
+    if known.empty or known.iloc[0] == NOT_REPORTED:
+        return None
+    cells = rows[["item", "topic", "evidence"]].reset_index(drop=True)
+    note = "Evidence, not a rating. Items are those of TRIPOD-Cluster (BMJ 2023;380:e071018), in our words."
+    return PublicationTable(
+        "tripod_cluster",
+        "Evidence for TRIPOD-Cluster, of several services",
+        cells.rename(columns=str.capitalize),
+        (note,),
+    )
 
 
 def _measured(results: Results) -> Iterator[tuple[str, str, str]]:

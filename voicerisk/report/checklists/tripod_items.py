@@ -1,9 +1,11 @@
-"""Evidence for TRIPOD+AI and PROBAST+AI: what software can fill, and what a person must write.
+"""Evidence for TRIPOD+AI, PROBAST+AI, TRIPOD-Cluster: what software can fill, what a person must write.
 
 The table holds evidence, never a rating. All 52 items of TRIPOD+AI (Collins et al., BMJ 2024;385:e078378,
 table 2) and all 34 signalling questions of PROBAST+AI (Moons et al., BMJ 2025;388:e082505; 16 of development,
 18 of evaluation) stand here under their own numbers, in our words. Numbers and meaning were compared with two
 independent transcriptions of each form (docs/validation.md names them), not with the publisher's own files.
+TRIPOD-Cluster (Debray et al., BMJ 2023;380:e071018; 19 items, 37 with their parts) is of studies with several
+services; it was compared with one transcription.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from voicerisk.errors import ValidationError
 
 NOT_REPORTED = "NOT REPORTED"
 AUTO, COMPLETE, PERSON = "software", "software, a person completes", "a person"
-TRIPOD, PROBAST = "TRIPOD+AI", "PROBAST+AI"
+TRIPOD, PROBAST, CLUSTER = "TRIPOD+AI", "PROBAST+AI", "TRIPOD-Cluster"
 
 # Item, what it asks for in our words, who can answer, fact. Some items rest on several facts.
 TRIPOD_ITEMS: tuple[tuple[str, str, str, str], ...] = (
@@ -106,10 +108,53 @@ PROBAST_EVALUATION: tuple[tuple[str, str, str, str], ...] = (
     ("4.6", "all steps of development repeated inside resampling", AUTO, "screening_inside"),
     ("4.7", "calibration, discrimination and net benefit evaluated", AUTO, "measures"),
 )
+# A cluster is a service: a line, a centre, a site.
+CLUSTER_ITEMS: tuple[tuple[str, str, str, str], ...] = (
+    ("1", "title: development or evaluation, population, outcome", PERSON, "title"),
+    ("2", "abstract, the source of the data included", COMPLETE, "abstract"),
+    ("3a", "context, rationale, earlier models, what the design gains", PERSON, "background"),
+    ("3b", "objectives: development or evaluation", COMPLETE, "objectives"),
+    ("4a", "eligibility of callers and of services", PERSON, "eligibility"),
+    ("4b", "where the data come from, and how they were found and collected", PERSON, "data_sources"),
+    ("5", "how the sample size came about", AUTO, "sample_size"),
+    ("6a", "outcome: definition, how and when assessed", COMPLETE, "outcome"),
+    ("6b", "predictors: definition, how and when measured", AUTO, "units"),
+    ("7a", "preparation of the data, made alike over services", AUTO, "preprocessing"),
+    ("7b", "how risk of bias was judged in each service", PERSON, "cluster_bias_method"),
+    ("7c", "evaluation: what differs in definition from the development data", AUTO, "train_evaluation"),
+    ("7d", "missing data", AUTO, "missing"),
+    ("8a", "handling of predictors", AUTO, "functional_form"),
+    ("8b", "type of model, its steps, selection and penalty, validation", AUTO, "tuning"),
+    ("8c", "how differences of the model's parameters between services were handled", AUTO, "clusters"),
+    ("8d", "evaluation: how the predictions were computed", AUTO, "prediction"),
+    ("8e", "measures of performance", AUTO, "measures"),
+    ("8f", "how differences of performance between services were handled", AUTO, "cluster_method"),
+    ("8g", "updating that followed the evaluation, overall or for a service", AUTO, "updating"),
+    ("9", "planned subgroup and sensitivity analyses", PERSON, "sensitivity_plan"),
+    ("10a", "number of services and callers, from found to analysed", AUTO, "cluster_flow"),
+    ("10b", "characteristics, overall and by service", AUTO, "characteristics"),
+    ("10c", "evaluation: distributions beside those of development", AUTO, "train_evaluation"),
+    ("11", "risk of bias found in each service", PERSON, "cluster_bias"),
+    ("12a", "differences between services that changed the development", PERSON, "cluster_actions"),
+    ("12b", "the full model, and how to use it", AUTO, "full_model"),
+    ("13a", "performance with intervals, overall", AUTO, "performance"),
+    ("13a", "performance with intervals, by service", AUTO, "cluster_performance"),
+    ("13b", "differences of performance between services", AUTO, "cluster_heterogeneity"),
+    ("14", "results of updating, overall and by service", AUTO, "updated_performance"),
+    ("15", "results of subgroup and sensitivity analyses", AUTO, "fairness"),
+    ("16a", "interpretation, differences between services included", PERSON, "interpretation"),
+    ("16b", "evaluation: performance beside that in the development data", AUTO, "optimism"),
+    ("16c", "strengths and limitations", COMPLETE, "limitations"),
+    ("17", "use, and whether it carries over to other services", COMPLETE, "intended_use"),
+    ("18", "protocol, code and data", COMPLETE, "versions"),
+    ("18", "where the data are", COMPLETE, "data_hashes"),
+    ("19", "funding and the funders' role", PERSON, "funding"),
+)
 ITEMS: tuple[tuple[str, str, str, str, str], ...] = (
     *((TRIPOD, *item) for item in TRIPOD_ITEMS),
     *((PROBAST, f"development {item[0]}", *item[1:]) for item in (*PROBAST_SHARED, *PROBAST_DEVELOPMENT)),
     *((PROBAST, f"evaluation {item[0]}", *item[1:]) for item in (*PROBAST_SHARED, *PROBAST_EVALUATION)),
+    *((CLUSTER, *item) for item in CLUSTER_ITEMS),
 )
 
 

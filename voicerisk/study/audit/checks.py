@@ -29,7 +29,6 @@ from voicerisk.validation.audit.checks import (
 from voicerisk.validation.audit.findings import LADDER, Finding
 from voicerisk.validation.audit.plausibility import expected_shrinkage
 
-SERVICE = "service"
 SURVIVES = 0.5  # concordance after GSM below which a marker is spoken of as lost
 # What R's lower-case conventions of calls.csv hold that is the outcome itself, or a name.
 NOT_CHECKED = ("call_id", "caller_id", "y", "outcome", "path", "file", "labels", "n_frames")
@@ -78,12 +77,6 @@ def check_study(
     return Checked(
         (*findings, *enough, *possible), _columns_table(study, cohort, tables), measured, sizes, bounds
     )
-
-
-def service_of(study: Study) -> str | None:
-    """Return the stratum that names the service: `service`, or the first that is not sex."""
-    others = [name for name in study.cohort.strata if name != "sex"]
-    return SERVICE if SERVICE in others else (others[0] if others else None)
 
 
 def _moderator(study: Study) -> list[str]:

@@ -14,12 +14,11 @@ from voicerisk.callers.shuffling import permutable
 from voicerisk.errors import StudyError
 from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.pipeline.progress import Reporter
-from voicerisk.study.audit.checks import service_of
 from voicerisk.study.audit.fits import AuditFits, by_segment
 from voicerisk.study.audit.refits import ALL_CALLERS, Drawn, drawn_models, record_of
 from voicerisk.study.audit.sizes import duration_text, inner_folds, pipeline_size
 from voicerisk.study.fitting.design import ModelTables
-from voicerisk.study.settings import Study
+from voicerisk.study.settings import Study, service_of
 from voicerisk.validation import (
     FitSwitches,
     ValidationSettings,

@@ -1,4 +1,4 @@
-"""What a study can say of itself for TRIPOD+AI and PROBAST+AI, item by item; the rest is NOT REPORTED."""
+"""What a study can say of itself for TRIPOD+AI, PROBAST+AI and TRIPOD-Cluster; the rest is NOT REPORTED."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -17,9 +17,10 @@ from voicerisk.pipeline.tables import read_table
 from voicerisk.report.checklists.tripod_items import known_facts, reporting_evidence
 from voicerisk.report.tables.spectrum import spectrum_note
 from voicerisk.study.fitting.design import ModelTables, candidate_df
-from voicerisk.study.settings import Study
+from voicerisk.study.settings import Study, service_of
 from voicerisk.validation import riley_sample_size
 from voicerisk.validation.audit.checks import one_class_cells
+from voicerisk.validation.audit.services_out import NEW
 
 FILE = "reporting.csv"
 # Keys of [report] that answer facts of another name, or several.
@@ -42,7 +43,7 @@ def write_reporting(study: Study, tables: ModelTables, folder: ResultsFolder) ->
     folder : ResultsFolder
         With the tables of the stages before.
     """
-    facts = _facts(study, tables, folder)
+    facts = _facts(study, tables, folder) | _services(study, tables.calls, folder)
     known = known_facts()
     for key, value in study.report.items():
         for fact in ANSWERS.get(str(key), (str(key),)):
@@ -156,6 +157,38 @@ def _facts(study: Study, tables: ModelTables, folder: ResultsFolder) -> dict[str
             "intervals are widened for the variance of learning by an approximation (docs/coverage.md)",
             facts.get("audit_flags", "the audit was not run"),
         )
+    )
+    return facts
+
+
+def _services(study: Study, calls: pd.DataFrame, folder: ResultsFolder) -> dict[str, str]:
+    """Say what is known of the services, and of each one left out where the audit did that."""
+    service = service_of(study)
+    if service is None or calls[service].nunique() < 2:
+        return {}
+    of_each = calls.groupby(calls[service].map(str))["caller_id"].nunique()
+    facts = {
+        "cluster_flow": f"{len(of_each)} services ({service}); callers analysed: "
+        + ", ".join(f"{name} {n}" for name, n in of_each.items()),
+        "cluster_method": "not looked at: voicerisk audit leaves one service out at a time",
+    }
+    if not folder.file("audit/services.csv").is_file():
+        return facts
+    rows = read_table(folder.path, "audit/services").dropna(subset="estimate")
+    each = rows[rows["service"] != NEW]
+    facts["cluster_method"] = (
+        "one service left out at a time, the nested procedure learned on the others; random effects on the "
+        "log-odds of the AUROC, prediction interval (audit/services.csv)"
+    )
+    facts["cluster_performance"] = _listed(
+        f"{row['service']}: {row['metric']} {_interval(row)}" for row in each.to_dict("records")
+    )
+    facts["cluster_heterogeneity"] = (
+        _listed(
+            f"AUROC {_interval(row)}, {row['note']}"
+            for row in rows[rows["service"] == NEW].to_dict("records")
+        )
+        or "no summary: fewer than three services have an AUROC with an interval"
     )
     return facts
 
