@@ -1,5 +1,7 @@
 """A simulated study: its files, its truth in the voice, and that it runs as it is."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,3 +58,11 @@ def test_the_study_runs_as_it_is(tmp_path):
     assert done.exit_code == 0, done.output
     metrics = pd.read_csv(folder / "results" / "metrics.csv")
     assert {"stl:B", "mtl:B", "majority", "demographics"} <= set(metrics["model"])
+    manifest = json.loads((folder / "results" / "manifest.json").read_text())
+    assert manifest["kind"] == "multitask" and manifest["inputs"].keys() == {"cases.csv"}
+    assert manifest["settings"]["multitask"]["folds"] == 5
+    assert str(tmp_path) not in json.dumps(manifest)
+    # The report of voice studies would not know these tables.
+    for command in (["report", str(folder / "results")], ["share", str(folder / "results"), "--out", "x"]):
+        refused = run(app, command)
+        assert refused.exit_code != 0 and "report of its own" in str(refused.exception)
