@@ -12,6 +12,7 @@ from voicerisk.cli import app
 from voicerisk.deep.multitask.embeddings import voice_biomarkers
 from voicerisk.deep.multitask.simulate_study import simulate_study
 from voicerisk.errors import VoiceriskError
+from voicerisk.pipeline.tables import read_table, schemas
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,10 @@ def test_the_study_runs_as_it_is(tmp_path):
     assert done.exit_code == 0, done.output
     metrics = pd.read_csv(folder / "results" / "metrics.csv")
     assert {"stl:B", "mtl:B", "majority", "demographics"} <= set(metrics["model"])
+    for name in ("cases", "demographics", "fold_means", "transfer", "against_demographics"):
+        described = {column.name for column in schemas()[name].columns}
+        table = read_table(folder / "results", name)
+        assert described <= set(table) and (schemas()[name].others or described == set(table)), name
     manifest = json.loads((folder / "results" / "manifest.json").read_text())
     assert manifest["kind"] == "multitask" and manifest["inputs"].keys() == {"cases.csv"}
     assert manifest["settings"]["multitask"]["folds"] == 5
