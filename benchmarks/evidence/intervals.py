@@ -10,7 +10,8 @@ matrices of weights. Nothing here is asserted in tests; docs/validation.md has t
 
 Two truths: the mean AUROC of models learned on such cohorts, and that of the very model learned on all
 callers of the cohort; both are exact, since a linear score of normal markers is normal. `--paired` judges the
-difference between a model of all markers and one of the first half, as comparisons.csv does.
+differences (AUROC, Brier score, net benefit) between a model of all markers and one of the first half, as
+comparisons.csv does.
 """
 
 import argparse
@@ -30,6 +31,8 @@ SPREAD = np.sqrt(ICC + (1 - ICC) / FRAMES)
 LEVELS = [0.025, 0.975]
 GIVEN, REPEATS, FOLDS, MOST_FITS = 1000, 10, 10, 1000
 Interval = tuple[float, float]
+CUT = 0.25  # the threshold of the net benefit, near the prevalence
+PAIRED = ("AUROC", "Brier score", f"net benefit at {CUT}")
 
 
 def cohort(seed: int, effect: float, n: int, positive: int, markers: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,44 +201,68 @@ def one_cohort(
     return true_auroc(ridge_fits(X, y, ones, np.array([prior]))[0], effect), estimates, found
 
 
+def measures(score: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the measures of PAIRED, shape (3, B), of log-odds (n,) under each row of `counts`."""
+    loss = counts @ (expit(score) - y) ** 2
+    above = (score >= np.log(CUT / (1 - CUT))) * np.where(y == 1, 1.0, -CUT / (1 - CUT))
+    return np.array([areas(score, y, counts), loss / counts.sum(1), counts @ above / counts.sum(1)])
+
+
+def true_measures(beta: np.ndarray, effect: float, prior: float) -> np.ndarray:
+    """Return the measures of PAIRED of a linear model on new callers; its log-odds are normal by class."""
+    spread = SPREAD * np.sqrt((beta[1:] ** 2).sum())
+    centres = beta[0] + np.array([0.0, beta[1 : 1 + MOVING].sum() * effect])
+    node, weight = np.polynomial.hermite_e.hermegauss(60)
+    risk = expit(centres[:, None] + spread * node)
+    loss = (risk - np.array([[0.0], [1.0]])) ** 2 @ (weight / weight.sum())
+    called = norm.sf((np.log(CUT / (1 - CUT)) - centres) / spread)
+    shares = np.array([1 - prior, prior])
+    benefit = shares * called @ np.array([-CUT / (1 - CUT), 1.0])
+    return np.array([true_auroc(beta, effect), shares @ loss, benefit])
+
+
 def one_pair(
     seed: int, effect: float, n: int, positive: int, markers: int
-) -> tuple[float, float, dict[str, Interval]]:
-    """Return the true difference of two models' AUROCs, its estimate, and intervals by grouped k-fold."""
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return the true differences of two models' measures, the estimates, and intervals by grouped k-fold."""
     X, y = cohort(seed, effect, n, positive, markers)
     rng = np.random.default_rng([7, seed])
     ones, prior = np.ones((1, n)), np.array([float(y.mean())])
     fold = deal(y, np.arange(n), min(FOLDS, positive), rng)[None]
     draws = np.concatenate([ones, caller_bootstraps(y, GIVEN, rng)])
-    true, area = [], []
+    true, found = [], []
     for used in (X, X[:, : markers // 2]):
-        beta = ridge_fits(used, y, ones, prior)[0]
-        true.append(true_auroc(beta, effect))
-        area.append(areas(out_of_fold(used, y, ones, fold)[0], y, draws))
-    gap = area[0] - area[1]
-    low, high = (float(end) for end in np.quantile(gap[1:], LEVELS))
+        true.append(true_measures(ridge_fits(used, y, ones, prior)[0], effect, prior[0]))
+        found.append(measures(out_of_fold(used, y, ones, fold)[0], y, draws))
+    gap = found[0] - found[1]
+    given = np.quantile(gap[:, 1:], LEVELS, axis=1).T
     factor = widening(int(fold.max()) + 1)
-    wide = widened("difference", float(gap[0]), low, high, factor)
-    return true[0] - true[1], float(gap[0]), {"given scores": (low, high), "widened": wide}
+    wide = [
+        widened("difference", float(one), float(low), float(high), factor)
+        for one, (low, high) in zip(gap[:, 0], given, strict=True)
+    ]
+    return true[0] - true[1], gap[:, 0], {"given scores": given, "widened": np.array(wide)}
 
 
 def show_pairs(asked: argparse.Namespace) -> None:
-    """Print how often intervals of a difference hold its truth."""
+    """Print how often intervals of differences hold their truth."""
     sized = (asked.effect, asked.callers, asked.positive, asked.markers)
     true, estimate, intervals = zip(
         *(one_pair(seed, *sized) for seed in range(asked.first, asked.first + asked.cohorts)), strict=True
     )
-    mean, n = float(np.mean(true)), len(true)
-    error = float(np.std(estimate, ddof=1) / np.sqrt(n))
-    out = [
-        f"{asked.callers} callers, effect {asked.effect:g}: {n} cohorts, true difference {mean:.3f}, "
-        f"mean estimate {np.mean(estimate):.3f} ({error:.3f})"
-    ]
-    for name in intervals[0]:
-        ends = np.array([one[name] for one in intervals])
-        inside = float(((ends[:, 0] <= mean) & (mean <= ends[:, 1])).mean())
-        error = np.sqrt(max(inside * (1 - inside), 1 / n**2) / n)
-        out.append(f"  {name}: {inside:.3f} ({error:.3f}), width {np.ptp(ends, axis=1).mean():.3f}")
+    means, n = np.mean(true, axis=0), len(true)
+    errors = np.std(estimate, axis=0, ddof=1) / np.sqrt(n)
+    out = [f"{asked.callers} callers, effect {asked.effect:g}: {n} cohorts"]
+    for at, measure in enumerate(PAIRED):
+        out.append(
+            f"  {measure}: true difference {means[at]:.4f}, mean estimate "
+            f"{np.mean(estimate, axis=0)[at]:.4f} ({errors[at]:.4f})"
+        )
+        for name in intervals[0]:
+            ends = np.array([one[name][at] for one in intervals])
+            inside = float(((ends[:, 0] <= means[at]) & (means[at] <= ends[:, 1])).mean())
+            error = np.sqrt(max(inside * (1 - inside), 1 / n**2) / n)
+            out.append(f"    {name}: {inside:.3f} ({error:.3f}), width {np.ptp(ends, axis=1).mean():.4f}")
     sys.stdout.write("\n".join(out) + "\n")
 
 
