@@ -128,6 +128,36 @@ def class_publication(metrics: pd.DataFrame) -> PublicationTable:
     return PublicationTable("by_class", "Results by class", _cells(heads, rows), (GIVEN,))
 
 
+def fold_publication(
+    metrics: pd.DataFrame, fold_means: pd.DataFrame, classes: Mapping[str, Sequence[str]]
+) -> PublicationTable:
+    """Return AUROCs of pooled predictions beside means of folds, of every model and baseline."""
+    keys = ["protocol", "model", "target"]
+    own = metrics[(metrics["metric"] == "auroc") & (metrics["method"] == PERCENTILE)]
+    rows = []
+    for row in fold_means[fold_means["metric"] == "auroc"].to_dict("records"):
+        same = own[np.logical_and.reduce([own[key] == row[key] for key in keys])]
+        names = classes[str(row["target"])]
+        pooled = same[same["class"] == (names[-1] if len(names) == 2 else "macro")].iloc[0]
+        rows.append(
+            (
+                str(row["protocol"]), TASK_NAMES[str(row["target"])], str(row["model"]),
+                estimate(pooled["estimate"], pooled["lower"], pooled["upper"]),
+                f"{row['mean']:.2f} ({row['sd']:.2f})", f"{row['undefined']} of {row['n_folds']}",
+            )
+        )  # fmt: skip
+    heads = (
+        "Protocol", "Task", "Model", "Pooled AUROC (95% CI)", "Mean of folds (SD)", "Folds without a value",
+    )  # fmt: skip
+    notes = (
+        "A fold with more cases of a class leaves fewer of it to learn from, which draws the pooled AUROC of "
+        "a model that knows nothing below 0.5; within a fold there is no such thing. A fold without cases of "
+        "a class has no AUROC. Of two classes AUROCs are those of the last, of more means over classes.",
+        GIVEN,
+    )
+    return PublicationTable("folds", "AUROC pooled and within folds", _cells(heads, rows), notes)
+
+
 def difference_publication(
     table: pd.DataFrame, name: str, title: str, extra: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> PublicationTable:
