@@ -6,9 +6,10 @@
 Each argument is callers:cohorts. Cohorts are those of `refits.py`; half of the women's outcomes are drawn
 anew with probability 0.4, so that the model tells nothing of them: a set that holds over all would be short
 there. The nested protocol (grouped k-fold, one repeat, 5 inner folds) sets the cuts; its procedure, run once
-on all callers, scores 400 new ones. A row is a cohort, sex and outcome: share of new calls whose outcome is in the
-set by cuts of each sex (`mondrian`) and by one for both (`shared`), and how many sets hold both outcomes.
-docs/coverage.md has the results.
+on all callers, scores 400 new ones.
+A row is a cohort, sex and outcome: share of new calls whose outcome is in the set by cuts of each sex
+(`mondrian`) and by one for both (`shared`), and how many sets hold both outcomes. docs/coverage.md has the
+results.
 """
 
 import argparse
