@@ -80,3 +80,22 @@ def test_without_a_risk_there_are_no_sets():
     assert cuts_of(conformal_sets(table.assign(y=1), "sex"), "sex") is None
     few = conformal_sets(table.head(12), "sex")
     assert few["cut"].isna().all() and few["both"].to_numpy() == pytest.approx(1.0)
+
+
+def test_the_written_table_makes_the_cuts_and_the_table_of_the_report(tmp_path):
+    from voicerisk.files import write_csv
+    from voicerisk.pipeline.tables import read_table
+    from voicerisk.report.tables.conformal import conformal_table
+
+    for by, table in (("sex", predictions(80, 6)), (None, predictions(80, 6)), ("sex", predictions(8, 7))):
+        sets = conformal_sets(table, by)
+        write_csv(tmp_path / "conformal.csv", sets)
+        read = read_table(tmp_path, "conformal")
+        again, first = cuts_of(read, by), cuts_of(sets, by)
+        assert again is not None and first is not None
+        for group, own in first["groups"].items():
+            assert again["groups"][group] == pytest.approx(own)
+        shown = conformal_table(read).cells
+        assert len(shown) == len(sets) and shown["Group"].iloc[0] == "all calls"
+    write_csv(tmp_path / "conformal.csv", conformal_sets(table.assign(p=np.nan), "sex"))
+    assert cuts_of(read_table(tmp_path, "conformal"), "sex") is None
