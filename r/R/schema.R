@@ -65,5 +65,15 @@ study_kinds <- list(
   "audit/sample_size.csv" = c("*" = "any"),
   "audit/plausibility.csv" = c("*" = "any"),
   "audit/findings.csv" = c("*" = "any"),
-  "audit/ladder_scores.csv" = c("call_id" = "text", "caller_id" = "text", "*" = "any")
+  "audit/ladder_scores.csv" = c("call_id" = "text", "caller_id" = "text", "*" = "any"),
+  "sessions.csv" = c("session_id" = "text", "user_id" = "text", "label" = "text", "n_messages" = "whole", "n_words" = "whole", "messages_cut" = "whole", "*" = "any"),
+  "repeats.csv" = c("protocol" = "text", "model" = "text", "repeat" = "whole", "n" = "whole", "auroc" = "number", "accuracy" = "number", "sensitivity" = "number", "ppv" = "number", "f1" = "number", "log_loss" = "number", "brier" = "number", "best" = "flag", "*" = "any"),
+  "brier_parts.csv" = c("protocol" = "text", "model" = "text", "class" = "text", "reliability" = "number", "resolution" = "number", "uncertainty" = "number", "within_bins" = "number", "brier" = "number", "*" = "any"),
+  "characteristics.csv" = c("class" = "text", "variable" = "text", "unit" = "text", "n" = "whole", "missing" = "whole", "mean" = "number", "sd" = "number", "median" = "number", "q1" = "number", "q3" = "number", "lower" = "number", "upper" = "number", "units" = "text", "*" = "any"),
+  "group_differences.csv" = c("variable" = "text", "n" = "whole", "left_out" = "whole", "f" = "number", "df_between" = "number", "df_within" = "number", "p_value" = "number", "*" = "number"),
+  "cases.csv" = c("case_id" = "text", "person_id" = "text", "*" = "any"),
+  "demographics.csv" = c("target" = "text", "variable" = "text", "value" = "text", "class" = "text", "n" = "whole", "share" = "number", "mean" = "number", "sd" = "number", "missing" = "whole", "test" = "text", "statistic" = "number", "p_value" = "number", "p_permutation" = "number", "*" = "any"),
+  "fold_means.csv" = c("protocol" = "text", "model" = "text", "target" = "text", "metric" = "text", "mean" = "number", "sd" = "number", "n_folds" = "whole", "undefined" = "whole", "*" = "any"),
+  "transfer.csv" = c("protocol" = "text", "target" = "text", "first" = "text", "second" = "text", "auroc_first" = "number", "auroc_second" = "number", "difference" = "number", "lower" = "number", "upper" = "number", "level" = "number", "p_value" = "number", "n" = "whole", "n_persons" = "whole", "p_holm" = "number", "verdict" = "text", "*" = "any"),
+  "against_demographics.csv" = c("protocol" = "text", "target" = "text", "first" = "text", "second" = "text", "auroc_first" = "number", "auroc_second" = "number", "difference" = "number", "lower" = "number", "upper" = "number", "level" = "number", "p_value" = "number", "n" = "whole", "n_persons" = "whole", "p_holm" = "number", "*" = "any")
 )

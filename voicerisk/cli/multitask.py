@@ -50,6 +50,32 @@ def run(
     screen.print(f"Results: {result.folder}/report.html", highlight=False, soft_wrap=True)
 
 
+@multitask.command(epilog="Example: `voicerisk multitask simulate demo --cases 60 --relation shared`")
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
+    cases: Annotated[int, typer.Option(min=24, help="Cases, each of another person.", metavar="N")] = 60,
+    relation: Annotated[
+        str,
+        typer.Option(
+            help="shared: one state behind both scores; conflict: two that compete; none: chance.",
+            metavar="RELATION",
+        ),
+    ] = "shared",
+    seed: Annotated[int, typer.Option(min=0, help="Seed.", metavar="N")] = 1,
+) -> None:
+    """Write a small study with a known truth that `voicerisk multitask run` takes as it is."""
+    from voicerisk.deep.multitask.simulate_study import simulate_study
+
+    screen = console()
+    with ProgressBars(screen).stage("Speaking") as move:
+        simulate_study(folder, cases, relation, seed, progress=move)
+    screen.print(
+        f"Next: voicerisk multitask run {folder}/study.toml --out {folder}/results",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @multitask.command(
     epilog="Example: `voicerisk multitask score results/models/final/risk-W_E.safetensors study.toml --cases "
     "new.csv --out scores.csv`"

@@ -89,6 +89,11 @@ def gather(study_dir: Path) -> Results:
     manifest = _json(study_dir / "manifest.json")
     if manifest is None:
         raise ReportError(f"{study_dir}: there is no manifest.json here; run the study to its end first.")
+    if manifest.get("kind") == "multitask":
+        raise ReportError(
+            f"{study_dir} is a multitask study, which has a report of its own: open report.html there; its "
+            "figures and tables lie in figures and tables."
+        )
     known = [manifest.get(name, {}) for name in ("settings", "stages")]
     if isinstance(known[0], dict):
         known += [known[0].get(room, {}) for room in ("cohort", "report")]

@@ -331,7 +331,7 @@ def _strata(study: Study, cohort: Cohort) -> Iterator[Finding]:
                 "strata",
                 f"{len(alone)} of the {len(sizes)} values of {name!r} have one outcome only: {shown}{more}",
                 "they stay in the study, but no discrimination can be measured within them, and the value "
-                "alone tells the outcome",
+                "alone predicts the outcome",
             )
 
 

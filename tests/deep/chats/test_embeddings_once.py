@@ -17,8 +17,7 @@ STUDY = """
 messages = "messages.csv"
 models = ["linear", "t_mlp"]
 encoder = "encoder"
-preset = "both"
-repeats = 2
+repeats = 1
 bootstraps = 100
 
 [text.network]
@@ -39,7 +38,7 @@ def study(tmp_path, monkeypatch):
     return tmp_path / "study.toml"
 
 
-def test_all_models_protocols_and_later_runs_share_the_embeddings(study, monkeypatch):
+def test_all_models_and_later_runs_share_the_embeddings(study, monkeypatch):
     read = Counter()
     encode = TextEncoder.encode
 

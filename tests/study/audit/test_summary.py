@@ -67,8 +67,10 @@ def said_of(tmp_path, *findings: Finding) -> str:
 
 
 def test_the_verdict_stands_first_and_each_finding_has_its_number(tmp_path):
-    leak = Finding("a", "leak", "The file name tells the outcome.", "AUROC 1.000 of [b]file[/b]", "Rename.")
-    bias = Finding("b", "bias", "The recording tells the outcome.", "AUROC 0.83", "Ask why.")
+    leak = Finding(
+        "a", "leak", "The file name predicts the outcome.", "AUROC 1.000 of [b]file[/b]", "Rename."
+    )
+    bias = Finding("b", "bias", "The recording predicts the outcome.", "AUROC 0.83", "Ask why.")
     aside = Finding("c", "leak", "Taken on purpose.", "AUROC 0.99", "None.", "the ladder")
     clean = said_of(tmp_path, aside)
     assert clean.startswith("Clean. No leak and no bias were found") and "Taken on purpose" not in clean
@@ -76,8 +78,8 @@ def test_the_verdict_stands_first_and_each_finding_has_its_number(tmp_path):
     assert said_of(tmp_path, bias, aside).startswith("Bias. No leak was found, but 1 reason why")
     both = said_of(tmp_path, bias, leak)
     assert both.startswith("Leak. 1 leak in the study: do not trust")
-    assert "leak  The file name tells the outcome: AUROC 1.000 of [b]file[/b]." in both
-    assert both.index("→ Rename.") < both.index("bias  The recording tells the outcome: AUROC 0.83.")
+    assert "leak  The file name predicts the outcome: AUROC 1.000 of [b]file[/b]." in both
+    assert both.index("→ Rename.") < both.index("bias  The recording predicts the outcome: AUROC 0.83.")
     # The rest of the tables is there on request only.
     assert "it prints 0.99 (of frames)" in both and "they print 0.50 and 0.87 on average" in both
     assert "same command with --details" in both and "Negative controls" not in both

@@ -1,20 +1,12 @@
-"""`manifest.json` of a study of text: settings, versions, hashes, seeds, timings, notes."""
+"""`manifest.json` of a study of text: what every study with networks says, and the facts of each model."""
 
 import json
-import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from voicerisk.deep.chats.study_file import TextStudy
-from voicerisk.files import write_json
+from voicerisk.deep.manifest import write_manifest
 from voicerisk.pipeline.results_folder import ResultsFolder
-from voicerisk.study.output.metrics import without_folders
-
-PACKAGES = ("voicerisk", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib", "torch", "transformers",
-            "tokenizers", "safetensors", "shap")  # fmt: skip
 
 
 def write_text_manifest(
@@ -24,7 +16,7 @@ def write_text_manifest(
     encoder: str,
     parts: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Write the manifest; no absolute path, no id and no text enters it.
+    """Write the manifest.
 
     Parameters
     ----------
@@ -43,29 +35,14 @@ def write_text_manifest(
         for name, part in models.items():
             facts = json.loads(folder.file(f"{part}.json").read_text(encoding="utf-8"))["facts"]
             notes[protocol][name] = {f"repeat {number}": one for number, one in enumerate(facts)}
-    write_json(
-        folder.file("manifest.json"),
-        {
-            "kind": "text",
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "study_file": {"name": study.path.name, "sha256": study.digest},
-            "inputs": {Path(name).name: digest for name, digest in inputs.items()},
-            "encoder": encoder,
-            "settings": without_folders(study.as_dict()),
-            "seed": study.text.seed,
-            "protocols": list(study.text.protocols),
-            "protocol_notes": notes,
-            "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-            "stages": {
-                name: {key: record[key] for key in ("seconds", "notes", "outputs")}
-                for name, record in folder.records().items()
-            },
-        },
+    write_manifest(
+        folder,
+        "text",
+        (study.path.name, study.digest),
+        inputs,
+        study.as_dict(),
+        encoder=encoder,
+        seed=study.text.seed,
+        protocols=list(study.text.protocols),
+        protocol_notes=notes,
     )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -1,7 +1,6 @@
 """All stages of a study of text: messages in; predictions, metrics, explanations, figures and tables out."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +18,12 @@ from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
 from voicerisk.deep.results import read_results
 from voicerisk.errors import TextError
-from voicerisk.files import PRIVATE, sha256_file, write_csv, write_json, write_parquet
+from voicerisk.files import PRIVATE, sha256_file, write_json, write_parquet
 from voicerisk.pipeline.code import code_of
 from voicerisk.pipeline.progress import Reporter, Silent
 from voicerisk.pipeline.results_folder import ResultsFolder, fingerprint
 from voicerisk.pipeline.stages import Move, Stages
 from voicerisk.pipeline.study_file import as_json
-from voicerisk.text.characteristics import characteristics, group_differences
 from voicerisk.text.linear import session_vectors
 from voicerisk.text.ready import read_embeddings, read_scores
 from voicerisk.text.sessions import TextCohort, load_text_cohort
@@ -214,36 +212,9 @@ class _Run:
         self.stages.run("sessions", "Sessions", mark, self._sessions)
 
     def _sessions(self, move: Move) -> tuple[list[str], list[str]]:
-        cohort, file = self.cohort, self.folder.file
-        write_csv(file("sessions.csv"), cohort.sessions, PRIVATE, exact=True)
-        write_csv(file("flow.csv"), cohort.flow)
-        write_csv(file("exclusions.csv"), cohort.exclusions, PRIVATE)
-        write_csv(file("group_differences.csv"), group_differences(cohort.sessions, cohort.classes))
-        described = characteristics(cohort.sessions, cohort.classes, cohort.users_known)
-        write_csv(file("characteristics.csv"), described)
-        written = [
-            "sessions.csv",
-            "flow.csv",
-            "exclusions.csv",
-            "group_differences.csv",
-            "characteristics.csv",
-        ]
-        notes = list(cohort.notes)
-        if len(cohort.ratings):
-            from voicerisk.text.coding import rating_matrix
-            from voicerisk.validation.metrics.rater_agreement import agreement_table
+        from voicerisk.deep.chats.session_tables import write_session_tables
 
-            matrix = rating_matrix(cohort.ratings, cohort.classes)
-            complete = matrix.dropna()
-            if len(complete) < len(matrix):
-                notes.append(
-                    f"Agreement is of the {len(complete)} of {len(matrix)} sessions that all raters rated."
-                )
-            if len(complete) > 1 and complete.shape[1] > 1:
-                measured = agreement_table(complete, seed=self.text.seed)
-                measured.insert(0, "scale", self.text.label)
-                write_csv(file("agreement.csv"), measured)
-                written.append("agreement.csv")
+        written, notes = write_session_tables(self.cohort, self.folder, self.text)
         move(1, 1)
         return written, notes
 
@@ -420,62 +391,13 @@ class _Run:
         self.stages.run("metrics", "Metrics and intervals", mark, self._metrics)
 
     def _metrics(self, move: Move) -> tuple[list[str], list[str]]:
-        from voicerisk.deep.chats.results import (
-            PAPER_WARNING,
-            any_metrics,
-            brier_parts,
-            by_repeat,
-            shown_predictions,
-            text_metrics,
-        )
+        from voicerisk.deep.chats.metric_tables import write_metric_tables
 
-        file = self.folder.file
-        tables, histories, provenance = [], [], {}
-        written = []
-        for protocol in self.text.protocols:
-            parts = self._parts(protocol)
-            table = pd.concat([pd.read_parquet(file(f"{part}.parquet")) for part in parts], ignore_index=True)
-            write_parquet(file(f"predictions_{protocol}.parquet"), table)
-            written.append(f"predictions_{protocol}.parquet")
-            tables.append(table)
-            histories += [pd.read_parquet(file(f"{part}_history.parquet")) for part in parts]
-            provenance[protocol] = self._provenance(parts)
-        predictions = pd.concat(tables, ignore_index=True)
-        repeats = by_repeat(predictions)
-        shown = shown_predictions(predictions, repeats)
-        metrics, moved, notes = text_metrics(shown, predictions, self.text)
-        write_csv(file("metrics.csv"), metrics)
-        write_csv(file("any_class.csv"), any_metrics(shown, self.text))
-        write_csv(file("repeats.csv"), repeats)
-        write_csv(file("brier_parts.csv"), brier_parts(shown))
-        write_csv(file("tuning.csv"), pd.concat(histories, ignore_index=True))
-        write_json(file("provenance.json"), provenance, PRIVATE)
-        written += [
-            "metrics.csv",
-            "any_class.csv",
-            "repeats.csv",
-            "brier_parts.csv",
-            "tuning.csv",
-            "provenance.json",
-        ]
-        if moved is not None:
-            write_csv(file("metrics_at_prevalence.csv"), moved)
-            written.append("metrics_at_prevalence.csv")
+        parts = {protocol: self._parts(protocol) for protocol in self.text.protocols}
+        users = sorted(set(self.cohort.sessions["user_id"]))
+        written, notes = write_metric_tables(self.folder, self.text, parts, users)
         move(1, 1)
-        return written, [PAPER_WARNING, *notes] if "published" in self.text.protocols else notes
-
-    def _provenance(self, parts: Sequence[str]) -> dict[str, Any]:
-        """Join what the models saw, as the voice study writes it: by design, repeat and fold."""
-        joined: dict[str, Any] = {}
-        for name, part in zip(self.text.models, parts, strict=True):
-            record = json.loads(self.folder.file(f"{part}.json").read_text(encoding="utf-8"))
-            for repeat, folds in record["folds"].items():
-                for fold, one in folds.items():
-                    place = joined.setdefault(repeat, {}).setdefault(
-                        fold, {"held_out": one["held_out"], "seen": {}}
-                    )
-                    place["seen"] |= {f"{name}: {key}": seen for key, seen in one["seen"].items()}
-        return {"callers": sorted(set(self.cohort.sessions["user_id"])), "folds": {"holdout": joined}}
+        return written, notes
 
     # ---- what a reader sees
     # ----------------------------------------------------------------------------------------

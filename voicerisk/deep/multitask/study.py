@@ -120,6 +120,7 @@ def run_multitask(
         run.experiments()
         run.results()
         run.show()
+        run.manifest()
         return run.result()
 
 
@@ -376,6 +377,25 @@ class _Run:
     def warnings(self) -> list[str]:
         """Return what a reader must know first."""
         return [PUBLISHED_WARNING] if "published" in self.settings.protocols else []
+
+    def manifest(self) -> None:
+        """Write `manifest.json`: what was read, how, with which versions, and how long it took."""
+        from voicerisk.deep.manifest import write_manifest
+
+        table = self.study.folder / self.settings.cases
+        settings = as_json(self.settings)
+        # Where encoders lie is nobody's business; which they are is in the models of models/final.
+        for kind in ("audio_encoders", "text_encoders"):
+            settings[kind] = {symbol: Path(place).name for symbol, place in settings[kind].items()}
+        write_manifest(
+            self.folder,
+            "multitask",
+            (self.study.path.name, self.study.digest),
+            {table.name: sha256_file(table)},
+            {"multitask": settings},
+            seed=self.settings.seed,
+            protocols=list(self.settings.protocols),
+        )
 
     def result(self) -> MultitaskResult:
         """Gather what was written."""

@@ -133,7 +133,7 @@ def _of_columns(study: Study, cohort: Cohort, tables: ModelTables) -> Iterator[F
     for row in sorted_by_outcome[sorted_by_outcome["separates"]].to_dict("records"):
         yield Finding(
             "sorted_by_outcome", "note",
-            f"The {row['column']} tells the outcome: the calls are sorted by it.",
+            f"The {row['column']} predicts the outcome: the calls are sorted by it.",
             f"AUROC {row['auroc']:.3f} of the {row['column']} alone",
             "No model is given it here; anyone who takes a running number as a predictor would leak.",
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Sound and facts that no model is given: what lies outside the caller's speech, how long and when they call.
 
-Where such sound tells the outcome, so may anything that seeps from it into the caller's speech: the line, the
-room, the counsellor. A reader wants to know before they believe that it was the voice.
+Where such sound predicts the outcome, so may anything that seeps from it into the caller's speech: the
+line, the room, the counsellor. A reader wants to know before they believe that it was the voice.
 """
 
 from collections.abc import Hashable
@@ -36,7 +36,7 @@ LEAST_FRAMES = 10
 SILENCE, OTHER_VOICE = "silence", "other voice"
 # Frames less than 10 dB above the floor of what lies outside the caller's speech count as silence.
 FLOOR = SilenceRule("noise-floor", 10.0)
-OUTCOME = "0.5; above it this tells the outcome"
+OUTCOME = "0.5; above it this predicts the outcome"
 WHAT = {
     SILENCE: "the study's markers where nothing is said, outside the caller's speech",
     OTHER_VOICE: "the study's markers of what is heard outside the caller's speech",

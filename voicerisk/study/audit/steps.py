@@ -468,7 +468,7 @@ def _test_findings(tests: pd.DataFrame) -> list[Finding]:
     ]  # fmt: skip
     return stuck + [
         Finding(
-            "strata", "note", "Sex and the other strata alone tell the outcome to some degree.",
+            "strata", "note", "Sex and the other strata alone predict the outcome to some degree.",
             f"{row['says']} A model of the strata alone reaches {row['strata_alone']:.3f}; the pipeline "
             f"{row['observed']:.3f}",
             "Report the gain over the strata, not the whole AUROC, as what voice adds.",

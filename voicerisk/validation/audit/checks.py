@@ -57,7 +57,7 @@ def group_overlap(provenance: Provenance) -> list[Finding]:
 
 
 def caller_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Measure how well each column alone tells the outcome, and whether it is constant within callers.
+    """Measure how well each column alone predicts the outcome, and whether it is constant within callers.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def one_class_cells(calls: pd.DataFrame, strata: Sequence[str]) -> list[Finding]
                     Finding(
                         "one_class_cell", "bias" if chance <= ALPHA else "note",
                         f"All calls with {name} = {value} have outcome {outcome}: whatever tells this {name} "
-                        "tells the outcome.",
+                        "predicts the outcome.",
                         f"{len(part)} calls of {callers} callers, {share:.0%} of outcome {outcome}; a "
                         f"perfect mark of them alone reaches an AUROC of {0.5 + share / 2:.3f}; so many "
                         f"callers would share an outcome by chance with probability {chance:.2g}, "
@@ -239,7 +239,7 @@ def duplicate_audio(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]
 
 
 def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Measure how well the recording channel alone tells the outcome.
+    """Measure how well the recording channel alone predicts the outcome.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def channel_table(channel: pd.DataFrame, calls: pd.DataFrame, level: float = 0.9
 
 
 def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding]:
-    """Say which columns of the channel tell the outcome: 0.5 outside the interval, and a rank test.
+    """Say which columns of the channel predict the outcome: 0.5 outside the interval, and a rank test.
 
     The level of each interval is 1 - 0.05 / columns (Bonferroni), so that a clean study is not accused by
     one of its eight columns. With few callers that interval is too short and a column may separate the
@@ -309,7 +309,7 @@ def channel_findings(channel: pd.DataFrame, calls: pd.DataFrame) -> list[Finding
             out.append(
                 Finding(
                     "channel", "bias" if sure else "note",
-                    f"The recording alone tells the outcome: {CHANNEL[row['column']]} differs by class."
+                    f"The recording alone predicts the outcome: {CHANNEL[row['column']]} differs by class."
                     if sure
                     else f"{CHANNEL[row['column']].capitalize()} separates the outcomes, which with so few "
                     "callers may be chance.",

@@ -19,21 +19,21 @@ CHANCE = 0.005  # one side of the 99% that the controls' intervals have
 ALONE = {
     "silence": (
         "silence_alone", "bias",
-        "Where nothing is said, the same markers tell the outcome: the line, the room or the device differs.",
+        "Where nothing is said, the same markers predict the outcome: line, room or device differ.",
         "Ask which line, device or service differs by class; report the result within one of them.",
     ),
     "other voice": (
         "other_voice_alone", "note",
-        "The voice that is not the caller's tells the outcome: who answers, or how they answer, differs by "
-        "class, and what seeps into the caller's labels would too.",
+        "The voice that is not the caller's predicts the outcome: who answers, or how they answer, differs "
+        "by class, and what seeps into the caller's labels would too.",
         "Ask who took which calls and when the rating was made; check a few label tracks by ear.",
     ),
     "lengths": (
-        "lengths_alone", "note", "How long a call lasts and how much the caller speaks tell the outcome.",
+        "lengths_alone", "note", "How long a call lasts and how much the caller speaks predict the outcome.",
         "Report what voice adds to it: compare the model's AUROC with this one.",
     ),
     "moments": (
-        "moments_alone", "bias", "When a call stands in the table, or its date and hour, tells the outcome.",
+        "moments_alone", "bias", "The order of the table, or a call's date and hour, predicts the outcome.",
         "Ask whether the classes were gathered at different times; report them in one period.",
     ),
 }  # fmt: skip
@@ -83,7 +83,7 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
             out.append(
                 Finding(
                     "channel_readable", "bias",
-                    "The markers tell the service of a caller at the same outcome: the channel is readable.",
+                    "The markers predict a caller's service at the same outcome: the channel is readable.",
                     shown, "Report the result within one service, and without the service that differs.",
                 )
             )  # fmt: skip
@@ -103,7 +103,7 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
         if row["control"] == "d" and _tells(row):
             out.append(
                 Finding(
-                    "recording_alone", "bias", "The recording without any marker tells the outcome.", shown,
+                    "recording_alone", "bias", "The recording alone predicts the outcome.", shown,
                     "Ask which of level, noise, bandwidth and length differs by class, and why.",
                 )
             )  # fmt: skip
@@ -111,7 +111,7 @@ def control_findings(controls: pd.DataFrame) -> list[Finding]:
             out.append(
                 Finding(
                     "missing_alone", "note",
-                    "Which markers are missing tells the outcome by itself. It can be the voice (frames "
+                    "Which markers are missing predicts the outcome by itself. It can be the voice (frames "
                     "without a pitch, a formant or a strong band) as much as the line.",
                     shown, "See missing.csv, and report the result without the markers that are missing.",
                 )

@@ -194,12 +194,12 @@ def _tasks(
     recording, missing = beside.recording, beside.missing
     if recording is not None and len(_numbers(recording)):
         yield "d", lambda: _columns_alone(
-            "d", "the recording alone, no marker", "0.5; above it the recording tells the outcome",
+            "d", "the recording alone, no marker", "0.5; above it the recording predicts the outcome",
             table, recording, settings, switches,
         )  # fmt: skip
     if missing is not None and len(_numbers(missing)):
         yield "d/missing", lambda: _columns_alone(
-            "d, missing", "which markers are missing, alone", "0.5; above it missing values tell the outcome",
+            "d, missing", "which markers are missing, alone", "0.5; above it gaps predict the outcome",
             table, missing, settings, switches,
         )  # fmt: skip
     for one in beside.others:
