@@ -115,7 +115,7 @@ def metric_heatmap(
         values, means = (_grid(table[table["target"] == target], one) for one in ("estimate", "fold_mean"))
         axes.imshow(values, cmap=COLOURS, vmin=0.0, vmax=1.0, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            text = "\n".join([_cell(value), f"({_cell(means[row, column])})"])
+            text = "\n".join([_cell(value), f"({_cell(float(means[row, column]))})"])
             colour = "black" if np.isnan(value) or value > 0.48 else "white"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=style.small_pt)
         axes.set_xticks(range(len(METRICS)), [SHORT[metric] for metric in METRICS])
