@@ -29,13 +29,19 @@ def transfer_publication(table: pd.DataFrame, labels: Mapping[str, str]) -> Publ
     """Return Table 5: AUROC of single- and multitask models, their difference with interval and tests."""
     rows = [
         (
-            row["protocol"], TASK_NAMES[str(row["target"])], _name(str(row["first"]).split(":")[1], labels),
-            f"{row['auroc_first']:.3f}", f"{row['auroc_second']:.3f}", f"{row['difference']:+.3f}",
-            interval(row["lower"], row["upper"], 3), p_value(row["p_value"]), p_value(row["p_holm"]),
+            row["protocol"],
+            TASK_NAMES[str(row["target"])],
+            _name(str(row["first"]).split(":")[1], labels),
+            f"{row['auroc_first']:.3f}",
+            f"{row['auroc_second']:.3f}",
+            f"{row['difference']:+.3f}",
+            interval(row["lower"], row["upper"], 3),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
             row["verdict"],
         )
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         "Protocol", "Task", "Input", "Single-task AUROC", "Multitask AUROC", "Difference", "95% CI", "P",
         "P (Holm)", "Shown",
@@ -164,12 +170,19 @@ def difference_publication(
     """Return any table of `compare_models` for print, with further columns first."""
     rows = [
         (
-            *(str(row[key]) for key in extra), row["protocol"], TASK_NAMES[str(row["target"])], row["first"],
-            row["second"], f"{row['auroc_first']:.3f}", f"{row['auroc_second']:.3f}",
-            f"{row['difference']:+.3f}", interval(row["lower"], row["upper"], 3), p_value(row["p_holm"]),
+            *(str(row[key]) for key in extra),
+            row["protocol"],
+            TASK_NAMES[str(row["target"])],
+            row["first"],
+            row["second"],
+            f"{row['auroc_first']:.3f}",
+            f"{row['auroc_second']:.3f}",
+            f"{row['difference']:+.3f}",
+            interval(row["lower"], row["upper"], 3),
+            p_value(row["p_holm"]),
         )
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         *(key.capitalize() for key in extra), "Protocol", "Task", "First", "Second", "AUROC of first",
         "AUROC of second", "Difference", "95% CI", "P (Holm)",
@@ -181,13 +194,15 @@ def fusion_publication(table: pd.DataFrame) -> PublicationTable:
     """Return what each network, alone and with the voice score, finds at the same rate of false alarms."""
     rows = [
         (
-            row["model"], f"{row['auroc']:.3f}", estimate(
-                row["sensitivity_difference"], row["sensitivity_lower"], row["sensitivity_upper"]
-            ),
-            f"{row['rescued']}/{row['missed']}", str(row["lost"]), f"{row['false_alarms']:.2f}",
+            row["model"],
+            f"{row['auroc']:.3f}",
+            estimate(row["sensitivity_difference"], row["sensitivity_lower"], row["sensitivity_upper"]),
+            f"{row['rescued']}/{row['missed']}",
+            str(row["lost"]),
+            f"{row['false_alarms']:.2f}",
         )
         for row in table[table["model"] != "voice"].to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         "Model", "AUROC", "Sensitivity above voice (95% CI)", "Found of those voice misses",
         "Missed of those voice finds", "False alarms",
