@@ -24,7 +24,9 @@ def test_a_class_counts_in_a_mean_whatever_it_is_called(tmp_path, names):
         [{**row, "class": name, "estimate": value} for name, value in zip(names, values, strict=True)]
     )
     write_csv(tmp_path / "metrics.csv", table)
-    found = heatmap_table(read_results(tmp_path / "metrics.csv"), {"severity": names})
+    means = pd.DataFrame({**row, "mean": 0.6}, index=[0])
+    found = heatmap_table(read_results(tmp_path / "metrics.csv"), means, {"severity": names})
+    assert found.set_index("metric").loc["specificity", "fold_mean"] == 0.6
     mean = found.set_index("metric").loc["specificity", "estimate"]
     assert mean == pytest.approx(np.mean(values))
 

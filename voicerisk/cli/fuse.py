@@ -42,9 +42,14 @@ def fuse(
     screen = console()
     classes = [name.strip() for name in positive.split(",") if name.strip()]
     result = fuse_files(
-        tables, out, protocol=protocol, positive=classes, false_alarms=false_alarms, bootstraps=bootstraps,
+        tables,
+        out,
+        protocol=protocol,
+        positive=classes,
+        false_alarms=false_alarms,
+        bootstraps=bootstraps,
         seed=seed,
-    )  # fmt: skip
+    )
     for line in result.sentences:
         screen.print(line, highlight=False, markup=False)
     for note in result.notes:

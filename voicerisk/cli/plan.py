@@ -47,9 +47,16 @@ def plan(
     from voicerisk.study.power import SIZES, power_curve, spoken_power
 
     found = plan_study(
-        prevalence, auroc, parameters, nagelkerke=r2, threshold=threshold, sensitivity=sensitivity,
-        specificity=specificity, calls_per_caller=calls_per_caller, icc=icc,
-    )  # fmt: skip
+        prevalence,
+        auroc,
+        parameters,
+        nagelkerke=r2,
+        threshold=threshold,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        calls_per_caller=calls_per_caller,
+        icc=icc,
+    )
     screen = console()
     table = Table(box=SIMPLE, pad_edge=False)
     for name in found.table.columns:

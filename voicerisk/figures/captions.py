@@ -25,7 +25,8 @@ READ: Mapping[str, str] = {
     "difference_curves": "Shaded stretches: the band excludes 0.",
     "partial_effects": "A curve is what a marker adds to the log-odds, minus its mean over the calls of the "
     "level. Ticks at the bottom: where values were observed. Curves of a prediction model are no effects. "
-    "A band, where there is one, holds the curves of 95% of the models of bootstrapped callers.",
+    "A band, where there is one, holds the curves of 95% of the models of bootstrapped callers: the "
+    "spread of learning; true bends often lie outside.",
     "risk_path": "Thin lines are folds, the thick one their mean. Ticks at the bottom: how often a number of "
     "steps was chosen.",
     "protocols_compared": "Marks are estimates, lines 95% intervals, grey ticks what a model without "

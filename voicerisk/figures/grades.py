@@ -182,9 +182,15 @@ def predicted_observed(
     learned = calls["learned"].to_numpy(bool) if "learned" in calls else np.ones(len(y), bool)
     for rows, face in ((learned, style.nested), (~learned, "none")):
         panel.plot(
-            x[rows], predicted[rows], "o", markeredgecolor=style.nested, markerfacecolor=face,
-            markersize=style.marker_pt * 0.6, alpha=0.7, zorder=3,
-        )  # fmt: skip
+            x[rows],
+            predicted[rows],
+            "o",
+            markeredgecolor=style.nested,
+            markerfacecolor=face,
+            markersize=style.marker_pt * 0.6,
+            alpha=0.7,
+            zorder=3,
+        )
     panel.set_xlabel("grade observed" if graded else "observed")
     panel.set_ylabel(scored or ("mean grade predicted" if graded else "predicted"))
     note = "Each dot is a call whose caller was left out" + (", bars are medians." if graded else ".")

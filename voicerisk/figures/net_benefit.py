@@ -204,13 +204,21 @@ def _differences(panel: Axes, rows: pd.DataFrame, colour: str, style: Style) -> 
             mine = mine[(top > 1.05 * high).cumsum() == 0]
         if "lower" in mine and mine["lower"].notna().any():
             panel.fill_between(
-                mine["threshold"], mine["lower"], mine["upper"], color=colours[strategy],
-                alpha=style.band_alpha, linewidth=0,
-            )  # fmt: skip
+                mine["threshold"],
+                mine["lower"],
+                mine["upper"],
+                color=colours[strategy],
+                alpha=style.band_alpha,
+                linewidth=0,
+            )
         panel.plot(
-            mine["threshold"], mine["net_benefit"], color=colours[strategy], linewidth=style.line_pt,
-            linestyle=dash, label=DIFFERENCES[strategy],
-        )  # fmt: skip
+            mine["threshold"],
+            mine["net_benefit"],
+            color=colours[strategy],
+            linewidth=style.line_pt,
+            linestyle=dash,
+            label=DIFFERENCES[strategy],
+        )
     all_low = rows.loc[
         rows["strategy"] == "model_minus_all", [c for c in ("net_benefit", "lower") if c in rows]
     ]

@@ -53,19 +53,33 @@ def settling(
     seconds = table["seconds"]
     for column, dashes in (("median_change", "-"), ("q90_change", ":")):
         left.plot(
-            seconds, table[column], color=drawn.colour, linestyle=dashes, linewidth=style.line_pt, marker="o",
+            seconds,
+            table[column],
+            color=drawn.colour,
+            linestyle=dashes,
+            linewidth=style.line_pt,
+            marker="o",
             markersize=style.marker_pt * 0.6,
-        )  # fmt: skip
+        )
     left.plot(
-        seconds, table["within_call_sd"], color=spread.colour, linestyle=spread.line,
-        linewidth=style.line_pt, marker="s", markersize=style.marker_pt * 0.6,
-    )  # fmt: skip
+        seconds,
+        table["within_call_sd"],
+        color=spread.colour,
+        linestyle=spread.line,
+        linewidth=style.line_pt,
+        marker="s",
+        markersize=style.marker_pt * 0.6,
+    )
     left.set_ylabel("difference of risk")
     left.set_ylim(bottom=0)
     right.plot(
-        seconds, table["same_decision"], color=drawn.colour, linewidth=style.line_pt, marker="o",
+        seconds,
+        table["same_decision"],
+        color=drawn.colour,
+        linewidth=style.line_pt,
+        marker="o",
         markersize=style.marker_pt * 0.6,
-    )  # fmt: skip
+    )
     right.set_ylabel("share decided as the rest of the call")
     right.set_ylim(min(0.5, float(table["same_decision"].min()) - 0.02), 1.02)
     for panel in (left, right):

@@ -115,10 +115,12 @@ def _package(name: str, version: str, trouble: str, required: bool) -> Check:
     least = oldest(name)
     if numbers(version) < numbers(least):
         return Check(
-            name, False, required,
+            name,
+            False,
+            required,
             f"The R package '{name}' is version {version}; voicerisk needs {least} or newer: "
             f'install.packages("{name}"){note}',
-        )  # fmt: skip
+        )
     return Check(name, True, required, f"{version}{note}")
 
 

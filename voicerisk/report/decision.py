@@ -89,7 +89,10 @@ def of_call(row: Mapping[Hashable, Any]) -> str:
         if not pd.isna(row.get("risk_lower", float("nan"))):
             spread = f" [{row['risk_lower']:.3f} to {row['risk_upper']:.3f}]"
         risk = f" Risk {row['risk']:.3f}{spread} where {row['prevalence']:.3f} of calls have the outcome."
-    return f"{row['call_id']}: {decision}.{risk} Score {row['p_raw']:.3f}{cut}, {row['n_frames']} frames."
+    left = f" Not ruled out at 90%: {row['outcomes']}." if row.get("outcomes") else ""
+    return (
+        f"{row['call_id']}: {decision}.{risk}{left} Score {row['p_raw']:.3f}{cut}, {row['n_frames']} frames."
+    )
 
 
 def of_model(notes: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,7 @@ TABLES = (
     "boost/partial_effects.csv",
     "boost/importance.csv",
     "service_cuts.csv",
+    "conformal.csv",
     "also/spectrum.csv",
     "also/decisions.csv",
     "also/flagged.csv",

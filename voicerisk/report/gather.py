@@ -74,6 +74,7 @@ class Results:
     of_middle: dict[str, pd.DataFrame] = field(default_factory=dict)
     service_cuts: pd.DataFrame | None = None
     reporting: pd.DataFrame | None = None
+    conformal: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
 
 
@@ -123,6 +124,7 @@ def gather(study_dir: Path) -> Results:
         labels=read_labels(figures),
         service_cuts=_csv(study_dir, "service_cuts"),
         reporting=_csv(study_dir, "reporting"),
+        conformal=_csv(study_dir, "conformal"),
         agreement=_csv(study_dir, "agreement"),
         of_middle={
             name: table for name in OF_MIDDLE if (table := _csv(study_dir, f"also/{name}")) is not None

@@ -31,6 +31,7 @@ from voicerisk.report.tables.audit import audit_table, findings_list, procedure_
 from voicerisk.report.tables.classes import has_classes
 from voicerisk.report.tables.cohort import cohort_characteristics
 from voicerisk.report.tables.comparisons import comparison_table
+from voicerisk.report.tables.conformal import conformal_table
 from voicerisk.report.tables.publication import (
     PublicationTable,
     gamm_table,
@@ -365,6 +366,8 @@ def _tables(results: Results, veil: Veil, show_labels: bool) -> dict[str, list[_
         made["calls"] = [thresholds_table(results.thresholds)]
     if results.service_cuts is not None:
         made.setdefault("calls", []).append(service_cuts_table(results.service_cuts))
+    if results.conformal is not None:
+        made.setdefault("calls", []).append(conformal_table(results.conformal))
     scores = [table for name, (table, _) in results.figures.items() if drawing_of(name)[0] == "score_dots"]
     if scores:
         spans = results.segments if show_labels else None

@@ -42,9 +42,11 @@ class Columns:
     def medians(self, values: Floats) -> Floats:
         """Return the median of the available values of each marker with gaps; 0 where there is none."""
         return np.array(
-            [np.median(column[~np.isnan(column)]) if not np.isnan(column).all() else 0.0
-             for column in values[:, self.gaps].T]
-        )  # fmt: skip
+            [
+                np.median(column[~np.isnan(column)]) if not np.isnan(column).all() else 0.0
+                for column in values[:, self.gaps].T
+            ]
+        )
 
     def fill(self, values: Floats, medians: Floats) -> Floats:
         """Return the columns of the Lasso, shape (n, len(terms))."""

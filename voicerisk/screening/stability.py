@@ -175,17 +175,14 @@ def selection_frequency(screenings: Sequence[Screening]) -> pd.DataFrame:
         [one.coefficients.groupby("marker", sort=False)["selected"].any() for one in screenings]
     )
     counts = took_part.groupby(level=0, sort=False).agg(["sum", "count"])
-    return (
-        pd.DataFrame(
-            {
-                "marker": counts.index.astype(str),
-                "n_selected": counts["sum"].to_numpy(dtype=np.int64),
-                "n_screenings": counts["count"].to_numpy(dtype=np.int64),
-                "frequency": (counts["sum"] / counts["count"]).to_numpy(dtype=np.float64),
-            }
-        )
-        .sort_values("frequency", ascending=False, kind="stable", ignore_index=True)
-    )  # fmt: skip
+    return pd.DataFrame(
+        {
+            "marker": counts.index.astype(str),
+            "n_selected": counts["sum"].to_numpy(dtype=np.int64),
+            "n_screenings": counts["count"].to_numpy(dtype=np.int64),
+            "frequency": (counts["sum"] / counts["count"]).to_numpy(dtype=np.float64),
+        }
+    ).sort_values("frequency", ascending=False, kind="stable", ignore_index=True)
 
 
 def _half(pattern: NDArray[np.object_], rng: np.random.Generator) -> NDArray[np.bool_]:

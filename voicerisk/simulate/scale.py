@@ -164,10 +164,17 @@ def simulate_scale(
     age = np.clip(np.rint(rng.normal(AGE, AGE_SD, callers)), 16, 90)
     x = {marker: rng.standard_normal(callers) for marker in MARKERS}
     truth = ScaleTruth(
-        seed, callers, null, THRESHOLDS, {"mean": NUMBER_MEAN, "slope": NUMBER_SLOPE, "sd": NUMBER_SD},
-        0.0 if null else AGE_EFFECT, dict.fromkeys(LEVELS, 0.0) if null else dict(LEVEL_EFFECT),
-        {} if null else SLOPES, {} if null else BENDS, pd.DataFrame(),
-    )  # fmt: skip
+        seed,
+        callers,
+        null,
+        THRESHOLDS,
+        {"mean": NUMBER_MEAN, "slope": NUMBER_SLOPE, "sd": NUMBER_SD},
+        0.0 if null else AGE_EFFECT,
+        dict.fromkeys(LEVELS, 0.0) if null else dict(LEVEL_EFFECT),
+        {} if null else SLOPES,
+        {} if null else BENDS,
+        pd.DataFrame(),
+    )
     score = truth.age_effect * (age - AGE) + np.array([truth.level_effect[one] for one in level])
     for marker, values in x.items():
         for one in LEVELS:

@@ -137,8 +137,14 @@ def _plan(voice: Voice, n_frames: int, rng: np.random.Generator) -> _Plan:
             vowel = VOWELS[deck.pop()] * rng.normal(1.0, 0.03, 4)
             onset = rng.random()
             if onset < 0.32:
-                add(rng.uniform(0.06, 0.12) / voice.tempo, 0.0, rng.uniform(0.6, 1.4), vowel, accent,
-                    rng.uniform(2200, 3600))  # fmt: skip
+                add(
+                    rng.uniform(0.06, 0.12) / voice.tempo,
+                    0.0,
+                    rng.uniform(0.6, 1.4),
+                    vowel,
+                    accent,
+                    rng.uniform(2200, 3600),
+                )
             elif onset < 0.55:
                 add(rng.uniform(0.04, 0.08) / voice.tempo, 0.0, 0.0, vowel, accent, 3000.0)
                 add(0.012, 0.0, rng.uniform(0.8, 1.6), vowel, accent, rng.uniform(1500, 3200))

@@ -135,9 +135,11 @@ def write_middle(
     fitter = procedure_of(study, "nested", tables, chosen, folder.checkpoints("also", ""), 1)
     assert isinstance(fitter, FamilyFitter)  # as load_study made sure
     frames, segments = read_table(folder.path, "also/frames"), read_table(folder.path, "also/segments")
-    columns = list(dict.fromkeys(
-        ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
-    ))  # fmt: skip
+    columns = list(
+        dict.fromkeys(
+            ["call_id", "caller_id", "sex", "outcome", *study.cohort.groups, *study.cohort.covariates]
+        )
+    )
     made = model_tables(
         calls[columns], frames, segments, _markers(frames), study.biomarkers.levels, study.cohort
     )
@@ -352,10 +354,12 @@ def decisions(
         )
         parts.append(
             table.assign(
-                calls=name, n=int(used.sum()), n_events=int((event & used).sum()),
+                calls=name,
+                n=int(used.sum()),
+                n_events=int((event & used).sum()),
                 n_flagged=int((flagged & used).sum()),
             )
-        )  # fmt: skip
+        )
     found = pd.concat(parts, ignore_index=True)
     # a share that is alike in all resamples has no interval that they could tell
     found.loc[found["lower"] == found["upper"], ["lower", "upper"]] = np.nan

@@ -95,9 +95,12 @@ def shapley_values(
     pairs = gains.reshape(-1, 2, parts, gains.shape[-1]).mean(axis=1)
     spread = pairs.std(axis=0, ddof=1) if len(pairs) > 1 else np.full(pairs.shape[1:], np.nan)
     return Shapley(
-        pairs.mean(axis=0), spread / np.sqrt(len(pairs)), out[:, 0].mean(axis=0), out[:, -1].mean(axis=0),
+        pairs.mean(axis=0),
+        spread / np.sqrt(len(pairs)),
+        out[:, 0].mean(axis=0),
+        out[:, -1].mean(axis=0),
         permutations,
-    )  # fmt: skip
+    )
 
 
 def _exact(value: Value, parts: int) -> Shapley:

@@ -42,10 +42,13 @@ def word_table(
         by_word = inside.groupby("word", sort=True)
         table = pd.DataFrame(
             {
-                "class": name, "n_sessions": by_word["session_id"].nunique(), "n_uses": by_word.size(),
-                "mean": by_word[name].mean(), "mean_absolute": by_word[name].agg(_mean_absolute),
+                "class": name,
+                "n_sessions": by_word["session_id"].nunique(),
+                "n_uses": by_word.size(),
+                "mean": by_word[name].mean(),
+                "mean_absolute": by_word[name].agg(_mean_absolute),
             }
-        ).reset_index()  # fmt: skip
+        ).reset_index()
         parts.append(table.sort_values(["mean", "word"], ascending=[False, True]))
     joined = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     gone = {"words": int((users < min_sessions).sum()), "uses": len(contributions) - len(inside)}

@@ -35,8 +35,23 @@ def test_a_study_of_one_task_needs_no_other_score(finished):
     assert set(result.metrics["target"]) == {"risk"}
     assert not (result.folder / "predictions_severity.parquet").exists() and result.transfer.empty
     names = {file.name for file in result.folder.rglob("*.*")}
-    assert {"table2_risk.csv", "figure3_single_task_nested.svg", "report.html"} <= names
+    assert {"table2_risk.csv", "figure3_single_task_nested.svg", "report.html", "folds.csv"} <= names
+    curves = ("roc", "precision_recall", "calibration", "decision_curves")
+    assert {f"{one}--nested_risk_raised.svg" for one in curves} <= names
+    assert "roc--nested_risk_low.svg" not in names
     assert "severity" not in (result.folder / "report.html").read_text().lower()
+
+
+def test_means_of_folds_stand_beside_pooled_numbers(finished):
+    _, result = finished
+    heat = pd.read_csv(result.folder / "figures" / "figure3_single_task_nested.csv")
+    means = pd.read_csv(result.folder / "fold_means.csv").query("model == 'stl:W+E'").set_index("metric")
+    np.testing.assert_allclose(heat["fold_mean"], means.loc[heat["metric"], "mean"])
+    table = pd.read_csv(result.folder / "tables" / "folds.csv").set_index("Model")
+    assert set(table.index) == {"stl:W+E", "majority", "demographics"}
+    assert table.loc["majority", "Mean of folds (SD)"] == "0.50 (0.00)"
+    roc = pd.read_csv(result.folder / "figures" / "roc--nested_risk_raised.csv")
+    assert set(roc["protocol"]) == {"Single-task", "Demographics alone"}
 
 
 def test_scores_are_those_of_the_saved_model_and_need_no_score_column(finished, tmp_path):

@@ -136,6 +136,7 @@ def test_a_second_run_keeps_everything_and_a_killed_one_goes_on_with_the_same_bi
 
     small = file.with_name("small.toml")
     small.write_text(file.read_text().replace(json.dumps(INPUTS), '["W+E"]\npreset = "both"'))
+    monkeypatch.setattr("voicerisk.deep.multitask.report.curve_pictures", lambda *_: iter(()))
     monkeypatch.setattr(study_module, "run_one", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_multitask(load_multitask_study(small), tmp_path / "out")

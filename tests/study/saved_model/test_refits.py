@@ -1,5 +1,7 @@
 """Models of bootstrapped callers: an audit keeps what they said, and scoring says it again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,8 @@ def made(write_study, tmp_path, monkeypatch):
     _write_drawn(folder, drawn, None)
     fitter = procedure_of(study, "nested", tables, (), tmp_path / "own", 1)
     _, model, _ = learn_model(study, "nested", tables, fitter)
+    cuts = {"level": 0.9, "groups": {"female": {"0": 0.6, "1": 0.4}, "male": {"0": None, "1": None}}}
+    model = replace(model, notes={**model.notes, "conformal": cuts})
     folder.file("boost").mkdir(exist_ok=True)
     write_model(folder.file("boost/model.json"), model)
     source = tmp_path / "frames.csv"
@@ -76,6 +80,13 @@ def test_scoring_gives_each_call_the_spread_of_the_refits(made):
         found.risks(call_frames(tables), level_of_calls(tables), 0.5)[1:], [0.025, 0.975], axis=0
     )
     np.testing.assert_allclose(calls[["risk_lower", "risk_upper"]].to_numpy().T, same, atol=1e-6)
+    # What the cuts of the file leave open: women's by theirs, nothing ruled out of men.
+    risk, men = calls["risk"].to_numpy(), (tables.calls["sex"] == "male").to_numpy()
+    open_ = np.where(risk < 0.4, "0", np.where(risk > 0.6, "1", "0 or 1"))
+    assert calls["outcomes"].tolist() == np.where(men, "0 or 1", open_).tolist()
+    assert score(folder.file("boost/model.json"), source, prevalence=0.05).calls["outcomes"].tolist() == (
+        scores.calls["outcomes"].tolist()
+    )
     assert any(f"95% of {len(every)} models" in note for note in scores.notes)
 
 
@@ -90,7 +101,7 @@ def test_a_call_that_cannot_be_trusted_gets_no_risk_and_no_decision(made, tmp_pa
     gone = calls.loc[[first, second]]
     assert gone[["risk", "risk_lower", "risk_upper", "flagged"]].isna().all(axis=None)
     assert gone["p_raw"].notna().all() and calls.loc[third, ["risk", "flagged"]].notna().all()
-    assert calls["too_short"].tolist()[:2] == [True, False]
+    assert calls["too_short"].tolist()[:2] == [True, False] and (gone["outcomes"] == "").all()
 
 
 def test_refits_that_are_missing_few_of_another_model_or_damaged_are_told(made, monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from voicerisk.deep.chats.results import PAPER_WARNING, shown_predictions
+from voicerisk.deep.pictures import of_class, series_pictures
 from voicerisk.deep.results import read_results
 from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.pipeline.tables import read_table
@@ -53,22 +54,16 @@ def write_figures(
 
 
 def _pictures(folder: ResultsFolder, settings: TextSettings, cohort: TextCohort) -> Iterator[Picture]:
-    from voicerisk.figures import calibration_points, curve_points
-
     yield Picture("exclusion_flow", cohort.flow, {"groups": _groups(cohort)})
     read = [pd.read_parquet(folder.file(f"predictions_{name}.parquet")) for name in settings.protocols]
     repeats, metrics = (read_results(folder.file(f"{name}.csv")) for name in ("repeats", "metrics"))
     shown = shown_predictions(pd.concat(read, ignore_index=True), repeats)
     for (protocol, model), table in shown.groupby(["protocol", "model"], sort=False):
         suffix = "_".join([str(protocol), str(model)])
-        points = curve_points(_by_class(table, cohort.classes))
         own = metrics[(metrics["protocol"] == protocol) & (metrics["model"] == model)]
-        of_class = own[own["class"].isin(cohort.classes)]
-        areas = of_class.assign(protocol=of_class["class"])
-        yield Picture(f"roc--{suffix}", points, {"metrics": areas})
-        yield Picture(f"precision_recall--{suffix}", points, {"metrics": areas})
-        curve, strip = calibration_points(_pooled(_by_class(table, cohort.classes)))
-        yield Picture(f"calibration--{suffix}", _of_class(curve, curve["protocol"]), {"strip": strip})
+        of_classes = own[own["class"].isin(cohort.classes)]
+        areas = of_classes.assign(protocol=of_classes["class"])
+        yield from series_pictures(_by_class(table, cohort.classes), areas, suffix)
     for protocol, table in shown.groupby("protocol", sort=False):
         yield Picture("confusion--" + str(protocol), _confusion(table, cohort.classes))
         yield from _decision_curves(str(protocol), table, cohort.classes, settings)
@@ -87,21 +82,10 @@ def _groups(cohort: TextCohort) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["group", "unit", "n"])
 
 
-def _of_class(curve: pd.DataFrame, names: str | pd.Series) -> pd.DataFrame:
-    """Name the class, by which figures see that no coverage was measured for the intervals."""
-    return curve.assign(**{"class": names})
-
-
 def _by_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Stack the binary tables of all classes; the class stands in `protocol`, which parts series."""
     parts = [one_against_rest(table, name).assign(protocol=name) for name in classes]
     return pd.concat(parts, ignore_index=True)
-
-
-def _pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the repeats of a binary table together, repetitions of the published test part as rows."""
-    times = table["weight"].to_numpy().astype(np.int64)
-    return table.loc[table.index.repeat(times)].assign(weight=1.0, repeat=0).reset_index(drop=True)
 
 
 def _confusion(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -133,7 +117,7 @@ def _decision_curves(
                 relevant_low=low,
                 relevant_high=high,
             )
-            yield Picture(f"decision_curves--{protocol}_{name}{suffix}", _of_class(curve, name))
+            yield Picture(f"decision_curves--{protocol}_{name}{suffix}", of_class(curve, name))
 
 
 def write_tables(folder: ResultsFolder, settings: TextSettings) -> tuple[list[str], list[str]]:

@@ -173,11 +173,15 @@ def learn(
     if protocol == NESTED:
         seen["recalibration"] = seen_record(users_of(cohort, inner_rows), everyone)
     procedure = Procedure(
-        name, protocol, cohort.classes, recalibration,
+        name,
+        protocol,
+        cohort.classes,
+        recalibration,
         {one: float(share) for one, share in zip(cohort.classes, shares, strict=True)},
-        preparation_of(settings), pretrained.vectors_hash if name == "w2v_mlp" else "",
+        preparation_of(settings),
+        pretrained.vectors_hash if name == "w2v_mlp" else "",
         {"sessions": len(split.train), "users": len(set(users_of(cohort, split.train)))},
-    )  # fmt: skip
+    )
     return Learned(
         model, procedure, history.assign(protocol=protocol, model=name, repeat=repeat), seen, facts
     )
@@ -258,16 +262,25 @@ def _fit(
     if name == "linear":
         assert pretrained.sessions is not None
         linear, tried = fit_linear(
-            pretrained.sessions, lesson.codes, lesson.rows, lesson.validation, cohort.classes, lesson.monitor,
+            pretrained.sessions,
+            lesson.codes,
+            lesson.rows,
+            lesson.validation,
+            cohort.classes,
+            lesson.monitor,
             *_source(settings, pretrained),
-        )  # fmt: skip
+        )
         return linear, _penalties(tried, linear.penalty_c)
     if name == "t_mlp":
         assert pretrained.encoder is not None
         fitted, history = fit_message_model(
-            cohort.texts, cohort.classes, lesson, pretrained.encoder, pretrained.encoder_identity,
+            cohort.texts,
+            cohort.classes,
+            lesson,
+            pretrained.encoder,
+            pretrained.encoder_identity,
             settings.network,
-        )  # fmt: skip
+        )
         return fitted, history.rename(columns={"epoch": "step"})
     assert pretrained.vectors is not None
     of_words, history = fit_word_model(

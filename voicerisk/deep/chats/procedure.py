@@ -126,9 +126,15 @@ def load_procedure(folder: Path) -> Procedure:
                 raise ValueError
         shares = {name: float(content["shares"][name]) for name in classes}
         return Procedure(
-            str(content["model"]), str(content["protocol"]), classes, recalibration, shares,
-            content["preparation"], str(content["vectors"]), content["learned_from"],
-        )  # fmt: skip
+            str(content["model"]),
+            str(content["protocol"]),
+            classes,
+            recalibration,
+            shares,
+            content["preparation"],
+            str(content["vectors"]),
+            content["learned_from"],
+        )
     except FileNotFoundError:
         raise ModelError(
             f"{folder} holds no {FILE}; name the folder of a text model, such as results/models/final/tfidf."

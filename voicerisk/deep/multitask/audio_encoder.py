@@ -101,9 +101,13 @@ class AudioEncoder:
                 f"A window holds {len(window)} samples; {SHORTEST} to {self.size} can be encoded."
             )
         asked = self.extractor(
-            [window.astype(np.float32)], sampling_rate=RATE, padding="max_length", max_length=self.size,
-            return_attention_mask=True, return_tensors="pt",
-        )  # fmt: skip
+            [window.astype(np.float32)],
+            sampling_rate=RATE,
+            padding="max_length",
+            max_length=self.size,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
         # Models with group norm were trained without a mask and say so; all others must not hear padding.
         mask = {"attention_mask": asked["attention_mask"].to(self.device)}
         given = mask if self.extractor.return_attention_mask else {}

@@ -64,11 +64,13 @@ def drawn_auroc(rows: pd.DataFrame, draws: CallerDraws) -> np.ndarray:
         labels = part["y"].to_numpy(dtype=str)
         areas = [
             rank_statistics(
-                part[f"p_raw_{name}"].to_numpy(dtype=np.float64), (labels == name).astype(np.int8), groups,
+                part[f"p_raw_{name}"].to_numpy(dtype=np.float64),
+                (labels == name).astype(np.int8),
+                groups,
                 draws.counts,
             ).auroc
             for name in shown
-        ]  # fmt: skip
+        ]
         of_repeats.append(np.mean(areas, axis=0))
     return np.asarray(np.mean(of_repeats, axis=0))
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from voicerisk.deep.multitask import tables
 from voicerisk.deep.multitask.comparisons import transfer_sentences
-from voicerisk.deep.multitask.figures import heatmap_table, metric_heatmap
+from voicerisk.deep.multitask.figures import curve_pictures, fullest, heatmap_table, metric_heatmap
 from voicerisk.deep.multitask.study_file import MultitaskStudy
 from voicerisk.deep.results import read_results
 from voicerisk.files import write_text
@@ -16,6 +16,7 @@ from voicerisk.pipeline.results_folder import ResultsFolder
 from voicerisk.report.tables.publication import PublicationTable
 
 FIGURES = {"stl": "figure3_single_task", "mtl": "figure4_multitask"}
+UNITS = {"call": "case", "caller": "person", "nested": "nested protocol", "published": "published protocol"}
 TITLES = {"stl": "Single-task models", "mtl": "Multitask models"}
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Multitask study</title><style>
@@ -58,6 +59,8 @@ def write_report(
 
     labels = study.settings.labels
     metrics = read_results(folder.file("metrics.csv"))
+    for stale in folder.file("figures").glob("*"):
+        stale.unlink()
     written: list[str] = []
     body = [_head(classes), *(f'<p class="warning"><b>Warning.</b> {escape(one)}</p>\n' for one in warnings)]
     moved = folder.file("transfer.csv")
@@ -68,7 +71,8 @@ def write_report(
     notes = [note for record in folder.records().values() for note in record["notes"]]
     body += [f'<p class="note">{escape(one)}</p>\n' for one in dict.fromkeys(notes)]
     order = {combination: number for number, combination in enumerate(study.settings.combinations)}
-    heat = heatmap_table(metrics, classes)
+    fold_means = read_results(folder.file("fold_means.csv"))
+    heat = heatmap_table(metrics, fold_means, classes)
     heat = heat.sort_values("input", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     for protocol in heat["protocol"].unique():
         for learning in ("stl", "mtl"):
@@ -85,6 +89,9 @@ def write_report(
                 "specificity, F1, AUC; of two classes those of the last, of more unweighted means over "
                 "classes.</p>\n"
             )
+    drawn, said = _curves(study, folder, metrics, classes)
+    written += drawn
+    body.append(said)
     formats = ("csv", "html", "tex", "docx") if find_spec("docx") else ("csv", "html", "tex")
     for table in _tables(study, folder, metrics, classes):
         files = write_table(table, folder.file("tables"), formats)
@@ -99,6 +106,28 @@ def _head(classes: Mapping[str, Sequence[str]]) -> str:
     tasks = " and ".join(tables.TASK_NAMES[task] for task in classes)
     title = f"{tasks.capitalize()}: one model or two?" if len(classes) > 1 else tasks
     return HEAD.replace("{title}", title)
+
+
+def _curves(
+    study: MultitaskStudy, folder: ResultsFolder, metrics: pd.DataFrame, classes: Mapping[str, Sequence[str]]
+) -> tuple[list[str], str]:
+    """Draw curves of one input; return names of files and the page's part."""
+    from voicerisk.figures import make
+
+    labels, shown = study.settings.labels, fullest(study.settings.combinations)
+    title = " + ".join(labels.get(part, part) for part in shown.split("+"))
+    body = [
+        f'<h2>Curves: {escape(title)}</h2>\n<p class="note">Of the inputs with most modalities the first '
+        "that the study names, whatever its results. Each class but the first against the rest. Risks of the "
+        "protocol 'published' are as the networks give them, not recalibrated.</p>\n"
+    ]
+    written = []
+    predictions = {task: pd.read_parquet(folder.file(f"predictions_{task}.parquet")) for task in classes}
+    for one in curve_pictures(predictions, metrics, shown, study.settings.seed):
+        files = make(one.name, one.table, folder.file("figures"), parts=one.parts, labels=UNITS)
+        written += [file.relative_to(folder.path).as_posix() for file in files]
+        body.append(f'<img src="figures/{escape(one.name)}.svg" alt="{escape(one.name)}">\n')
+    return written, "".join(body)
 
 
 def _tables(
@@ -117,6 +146,7 @@ def _tables(
     if transfer is not None:
         yield tables.transfer_publication(transfer, study.settings.labels)
     yield tables.class_publication(metrics)
+    yield tables.fold_publication(metrics, read_results(folder.file("fold_means.csv")), classes)
     modalities = stored("modalities")
     if modalities is not None:
         yield tables.difference_publication(

@@ -29,13 +29,19 @@ def transfer_publication(table: pd.DataFrame, labels: Mapping[str, str]) -> Publ
     """Return Table 5: AUROC of single- and multitask models, their difference with interval and tests."""
     rows = [
         (
-            row["protocol"], TASK_NAMES[str(row["target"])], _name(str(row["first"]).split(":")[1], labels),
-            f"{row['auroc_first']:.3f}", f"{row['auroc_second']:.3f}", f"{row['difference']:+.3f}",
-            interval(row["lower"], row["upper"], 3), p_value(row["p_value"]), p_value(row["p_holm"]),
+            row["protocol"],
+            TASK_NAMES[str(row["target"])],
+            _name(str(row["first"]).split(":")[1], labels),
+            f"{row['auroc_first']:.3f}",
+            f"{row['auroc_second']:.3f}",
+            f"{row['difference']:+.3f}",
+            interval(row["lower"], row["upper"], 3),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
             row["verdict"],
         )
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         "Protocol", "Task", "Input", "Single-task AUROC", "Multitask AUROC", "Difference", "95% CI", "P",
         "P (Holm)", "Shown",
@@ -128,18 +134,55 @@ def class_publication(metrics: pd.DataFrame) -> PublicationTable:
     return PublicationTable("by_class", "Results by class", _cells(heads, rows), (GIVEN,))
 
 
+def fold_publication(
+    metrics: pd.DataFrame, fold_means: pd.DataFrame, classes: Mapping[str, Sequence[str]]
+) -> PublicationTable:
+    """Return AUROCs of pooled predictions beside means of folds, of every model and baseline."""
+    keys = ["protocol", "model", "target"]
+    own = metrics[(metrics["metric"] == "auroc") & (metrics["method"] == PERCENTILE)]
+    rows = []
+    for row in fold_means[fold_means["metric"] == "auroc"].to_dict("records"):
+        same = own[np.logical_and.reduce([own[key] == row[key] for key in keys])]
+        names = classes[str(row["target"])]
+        pooled = same[same["class"] == (names[-1] if len(names) == 2 else "macro")].iloc[0]
+        rows.append(
+            (
+                str(row["protocol"]), TASK_NAMES[str(row["target"])], str(row["model"]),
+                estimate(pooled["estimate"], pooled["lower"], pooled["upper"]),
+                f"{row['mean']:.2f} ({row['sd']:.2f})", f"{row['undefined']} of {row['n_folds']}",
+            )
+        )  # fmt: skip
+    heads = (
+        "Protocol", "Task", "Model", "Pooled AUROC (95% CI)", "Mean of folds (SD)", "Folds without a value",
+    )  # fmt: skip
+    notes = (
+        "A fold with more cases of a class leaves fewer of it to learn from, which draws the pooled AUROC of "
+        "a model that knows nothing below 0.5; within a fold there is no such thing. A fold without cases of "
+        "a class has no AUROC. Of two classes AUROCs are those of the last, of more means over classes.",
+        GIVEN,
+    )
+    return PublicationTable("folds", "AUROC pooled and within folds", _cells(heads, rows), notes)
+
+
 def difference_publication(
     table: pd.DataFrame, name: str, title: str, extra: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> PublicationTable:
     """Return any table of `compare_models` for print, with further columns first."""
     rows = [
         (
-            *(str(row[key]) for key in extra), row["protocol"], TASK_NAMES[str(row["target"])], row["first"],
-            row["second"], f"{row['auroc_first']:.3f}", f"{row['auroc_second']:.3f}",
-            f"{row['difference']:+.3f}", interval(row["lower"], row["upper"], 3), p_value(row["p_holm"]),
+            *(str(row[key]) for key in extra),
+            row["protocol"],
+            TASK_NAMES[str(row["target"])],
+            row["first"],
+            row["second"],
+            f"{row['auroc_first']:.3f}",
+            f"{row['auroc_second']:.3f}",
+            f"{row['difference']:+.3f}",
+            interval(row["lower"], row["upper"], 3),
+            p_value(row["p_holm"]),
         )
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         *(key.capitalize() for key in extra), "Protocol", "Task", "First", "Second", "AUROC of first",
         "AUROC of second", "Difference", "95% CI", "P (Holm)",
@@ -151,13 +194,15 @@ def fusion_publication(table: pd.DataFrame) -> PublicationTable:
     """Return what each network, alone and with the voice score, finds at the same rate of false alarms."""
     rows = [
         (
-            row["model"], f"{row['auroc']:.3f}", estimate(
-                row["sensitivity_difference"], row["sensitivity_lower"], row["sensitivity_upper"]
-            ),
-            f"{row['rescued']}/{row['missed']}", str(row["lost"]), f"{row['false_alarms']:.2f}",
+            row["model"],
+            f"{row['auroc']:.3f}",
+            estimate(row["sensitivity_difference"], row["sensitivity_lower"], row["sensitivity_upper"]),
+            f"{row['rescued']}/{row['missed']}",
+            str(row["lost"]),
+            f"{row['false_alarms']:.2f}",
         )
         for row in table[table["model"] != "voice"].to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = (
         "Model", "AUROC", "Sensitivity above voice (95% CI)", "Found of those voice misses",
         "Missed of those voice finds", "False alarms",

@@ -329,9 +329,17 @@ class GamBoost(ClassifierMixin, BaseEstimator):
         data = self.path_.data
         assert data is not None  # a path that was just fitted has its rows
         return stability_selection(
-            data, self.learners_, q, seed, cutoff, pairs, self.mstop, self.nu, assumption=assumption,
+            data,
+            self.learners_,
+            q,
+            seed,
+            cutoff,
+            pairs,
+            self.mstop,
+            self.nu,
+            assumption=assumption,
             threads=threads,
-        )  # fmt: skip
+        )
 
     def scoring_model(self, step: int | None = None) -> AdditiveModel:
         """Return the model as curves by marker and level, which scores frames without numba or R."""

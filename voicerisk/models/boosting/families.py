@@ -294,9 +294,17 @@ def _boost(
             parts[best].add(step, link)
         gradient, risk[m + 1] = family.update(link)
     return LanePath(
-        "fit", offset, outside, tuple(part.fitted.fitted for part in parts), tuple(group.left_out[0]),
-        selected, steps, risk, data.n, data,
-    )  # fmt: skip
+        "fit",
+        offset,
+        outside,
+        tuple(part.fitted.fitted for part in parts),
+        tuple(group.left_out[0]),
+        selected,
+        steps,
+        risk,
+        data.n,
+        data,
+    )
 
 
 class _Part:

@@ -109,10 +109,14 @@ def _decisions_table(ladder: pd.DataFrame) -> Any:
         table.add_column(name, justify="left" if name == "rung" else "right", no_wrap=True)
     for place, row in enumerate(ladder.to_dict("records")):
         table.add_row(
-            f"{place}. {row['rung']}", _number(row["average_precision"]), _number(row["youden_j"]),
+            f"{place}. {row['rung']}",
+            _number(row["average_precision"]),
+            _number(row["youden_j"]),
             "" if pd.isna(row["accuracy_frame"]) else f"{row['accuracy_frame']:.1%}",
-            str(row["n_without_cut"]), _number(row["brier"], 3), _number(row["calibration_slope"]),
-        )  # fmt: skip
+            str(row["n_without_cut"]),
+            _number(row["brier"], 3),
+            _number(row["calibration_slope"]),
+        )
     return table
 
 

@@ -20,6 +20,7 @@ from voicerisk.study.rivals import PREDICTIONS
 from voicerisk.study.settings import Study
 from voicerisk.validation import compute_metrics, degenerate_scores
 from voicerisk.validation.metrics.compute import ONE_CLASS
+from voicerisk.validation.metrics.conformal import conformal_sets
 from voicerisk.validation.metrics.cut_stability import cut_stability
 from voicerisk.validation.metrics.decision_curves import shift_prevalence
 from voicerisk.validation.metrics.paired import paired_differences
@@ -86,6 +87,9 @@ def write_metrics(
     out_of_bag = cut_stability(predictions, study.validation)
     write_csv(folder.file("thresholds_out_of_bag.csv"), out_of_bag)
     write_csv(folder.file("service_cuts.csv"), service_cuts(predictions, study.validation))
+    moderator = study.cohort.moderator_column
+    others = tuple(name for name in study.cohort.groups if name != moderator)
+    write_csv(folder.file("conformal.csv"), conformal_sets(predictions, moderator, others))
     if study.validation.strata:
         notes.append(f"Metrics: callers were drawn within {' x '.join(study.validation.strata)}.")
     write_csv(folder.file("thresholds.csv"), joined(folder, protocols, "thresholds"))
@@ -120,6 +124,7 @@ def write_metrics(
         "thresholds.csv",
         "thresholds_out_of_bag.csv",
         "service_cuts.csv",
+        "conformal.csv",
         "tuning.csv",
         "folds.csv",
         "provenance.json",

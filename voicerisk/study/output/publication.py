@@ -21,6 +21,7 @@ from voicerisk.report import (
     thresholds_table,
 )
 from voicerisk.report.tables.agreement import rater_agreement_table
+from voicerisk.report.tables.conformal import conformal_table
 from voicerisk.report.tables.rivals import rivals_table
 from voicerisk.report.tables.scale import decisions_table, spectrum_effect_table
 from voicerisk.report.tables.service_cuts import service_cuts_table
@@ -117,6 +118,9 @@ def _tables(study: Study, folder: ResultsFolder, protocols: Sequence[str]) -> It
     cuts = read_table(folder.path, "service_cuts")
     if len(cuts):
         yield service_cuts_table(cuts)
+    sets = read_table(folder.path, "conformal")
+    if len(sets):
+        yield conformal_table(sets)
     if has_table(folder.path, "also/decisions"):
         spectrum, decided, flagged = (
             read_table(folder.path, f"also/{name}") for name in ("spectrum", "decisions", "flagged")

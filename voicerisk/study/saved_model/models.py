@@ -31,6 +31,7 @@ from voicerisk.study.fitting.fitters import GamboostFitter
 from voicerisk.study.protocols import part_of, procedure_of
 from voicerisk.study.settings import Study
 from voicerisk.validation import NESTED, PUBLISHED
+from voicerisk.validation.metrics.conformal import cuts_of
 from voicerisk.validation.protocols.on_all_callers import LearnedOnAll, learn_on_all, optimism_table
 
 STAGE = "boost"
@@ -84,7 +85,11 @@ def write_models(
         cut = published_cut(folder) if name == "published" else None
         fitter = procedure_of(study, name, tables, chosen, folder.checkpoints(STAGE, mark), jobs)
         learned, model, fit = learn_model(study, name, tables, fitter, move, cut)
-        model = replace(model, notes={**model.notes, "validated": validated(metrics, name)})
+        known: dict[str, Any] = {"validated": validated(metrics, name)}
+        if name == "nested":
+            by = study.cohort.moderator_column
+            known["conformal"] = cuts_of(read_table(folder.path, "conformal"), by)
+        model = replace(model, notes={**model.notes, **known})
         file = f"boost/model{SUFFIX[name]}.json"
         write_model(folder.file(file), model)
         outputs.append(file)

@@ -63,7 +63,8 @@ def kept_refits(model: Path, scorer: AdditiveModel) -> tuple[Refits | None, str]
     apart = "" if thin == "all" else f" They learned from {thin} frames a caller."
     said = (
         f"Brackets: 95% of {len(others)} models that the same procedure learned from bootstrapped callers. "
-        "They hold what learning adds, not all that is unknown of a call (docs/coverage.md)." + apart
+        "They are no interval of the true risk: they held it for 80% of calls in simulated cohorts of 80 "
+        "callers (docs/coverage.md)." + apart
     )
     return Refits(found.models[1:], found.procedures[1:]), said
 

@@ -1,5 +1,6 @@
 """Scores of new calls by a saved model, with what each marker adds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from voicerisk.models import AdditiveModel, read_model
 from voicerisk.models.saved.scale import ScaleModel, is_scale_model, read_scale_model
 from voicerisk.study.extraction.marker_table import MarkerTable, read_markers
 from voicerisk.study.saved_model.refits import kept_refits, risk_intervals
+from voicerisk.validation.metrics.conformal import EVERYONE, sets_of
 
 # Where more than this share of a marker's values in a call lies beyond the range learned from, the model says
 # little about the call.
@@ -44,7 +46,9 @@ class Scores:
         (whether the score reaches the cut; without a cut no call does). A call that is too short, or has more
         than a tenth of a marker's values beyond the training range, gets neither risk nor decision: both are
         missing. Where the study's audit kept refits, risk_lower and risk_upper hold the risks by 95% of
-        them; missing too for a call of a level that the model does not know. A model of grades or of a number
+        them; missing too for a call of a level that the model does not know. outcomes lists the outcomes that
+        the risk does not rule out ('0', '1', '0 or 1', 'neither'; empty: nothing is said) so that the true
+        one is among them for 90% of callers of each level and class. A model of grades or of a number
         gives score (in place of p_raw and log_odds), predicted and, of grades, at_least_<grade>.
     outside : DataFrame
         call_id, marker, n_values (available ones), n_outside (beyond the range of the training data), share.
@@ -129,7 +133,7 @@ def score(
             calls = calls.assign(
                 risk_lower=np.where(strange, np.nan, low), risk_upper=np.where(strange, np.nan, high)
             )
-    calls = abstained(calls)
+    calls = with_sets(abstained(calls), scorer, frames)
     segments = scorer.of_calls(frames, raw, ["call_id", "segment"])
     return Scores(
         scored, segments, calls, outside, (*notes, *said, *caveats(scorer), *([about] if about else []))
@@ -145,6 +149,21 @@ def abstained(calls: pd.DataFrame) -> pd.DataFrame:
     if "flagged" in calls and gone.any():
         calls = calls.assign(flagged=calls["flagged"].astype("boolean").mask(gone))
     return calls
+
+
+def with_sets(calls: pd.DataFrame, scorer: AdditiveModel, frames: pd.DataFrame) -> pd.DataFrame:
+    """Add the outcomes that a call's risk does not rule out, where the file holds the cuts of its study."""
+    cuts, procedure = scorer.notes.get("conformal"), scorer.procedure
+    if not isinstance(cuts, Mapping) or procedure is None or "risk" not in calls:
+        return calls
+    group = np.full(len(calls), EVERYONE, dtype=object)
+    if scorer.moderator is not None:
+        name = scorer.moderator.name
+        first = frames.groupby("call_id", sort=False)[name].first().loc[calls["call_id"]]
+        group = first.map(lambda value: level_text(value, name)).to_numpy(dtype=object)
+    # Cuts are at the study's own prevalence; elsewhere the risk moves, and what it rules out does not.
+    risk = np.where(calls["risk"].isna(), np.nan, procedure.risk(calls["p_raw"].to_numpy()))
+    return calls.assign(outcomes=sets_of(risk, group, cuts))
 
 
 def _score_scale(model: ScaleModel, source: Path, sex: str | None, prevalence: float | None) -> Scores:

@@ -76,9 +76,14 @@ class ScaleFitter:
         weights = self.scale.weights(caller, y[train], n_frames)
         loss: Loss = Grades() if isinstance(self.scale, GradeScale) else Numbers(self.scale.mean)
         return fit_calls(
-            call_frames(self.tables), self.tables.inputs, level_of_calls(self.tables), y, train, weights,
+            call_frames(self.tables),
+            self.tables.inputs,
+            level_of_calls(self.tables),
+            y,
+            train,
+            weights,
             Family(self.members, forced=self.forced, loss=loss),
-        )  # fmt: skip
+        )
 
     @property
     def priced(self) -> tuple[Member, ...]:

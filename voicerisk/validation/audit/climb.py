@@ -305,9 +305,17 @@ def _judged(climbed: pd.DataFrame, permutations: pd.DataFrame, moving: Permutabl
         observed = float(mine["auroc_kfold"][0])
         judged = judge_permutations("all", observed, null["auroc_kfold"].to_numpy(), moving)
         rows.append(
-            (observed, judged.null_mean, judged.monte_carlo_se, judged.p_value, judged.verdict, len(null),
-             float(mine["auroc_call_kfold"][0]), float(null["auroc_call_kfold"].mean()))
-        )  # fmt: skip
+            (
+                observed,
+                judged.null_mean,
+                judged.monte_carlo_se,
+                judged.p_value,
+                judged.verdict,
+                len(null),
+                float(mine["auroc_call_kfold"][0]),
+                float(null["auroc_call_kfold"].mean()),
+            )
+        )
     columns = [
         "auroc_kfold", "null_mean_kfold", "null_se_kfold", "p_value_kfold", "null_verdict", "n_permutations",
         "auroc_call_kfold", "null_mean_call_kfold",

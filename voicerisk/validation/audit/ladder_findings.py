@@ -109,11 +109,14 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
         if name == "honest" and row["leaked"]:
             found.append(
                 Finding(
-                    "honest_provenance", "leak",
+                    "honest_provenance",
+                    "leak",
                     f"The honest pipeline has seen held-out callers through {row['leaked']}.",
-                    "provenance of the refits", "Look at the refit before reading any number.", STUDY,
+                    "provenance of the refits",
+                    "Look at the refit before reading any number.",
+                    STUDY,
                 )
-            )  # fmt: skip
+            )
         if name in SWITCHES:
             found.append(_of_switch(name, row, before))
         if row["null_verdict"] == "leak":
@@ -123,19 +126,26 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
                 remedy = "Look at the provenance of the refits: something sees held-out callers' outcomes."
             found.append(
                 Finding(
-                    f"{name}_null", "leak", f"The {what} succeeds on shuffled outcomes.", _null(row),
-                    remedy, concerns,
+                    f"{name}_null",
+                    "leak",
+                    f"The {what} succeeds on shuffled outcomes.",
+                    _null(row),
+                    remedy,
+                    concerns,
                 )
-            )  # fmt: skip
+            )
         elif row["null_verdict"] == "hold-out bias" and name == "honest":
             found.append(
                 Finding(
-                    "honest_null", "note",
+                    "honest_null",
+                    "note",
                     "On shuffled outcomes the honest pipeline lies below one half: holding callers out moves "
                     "scores against their outcome.",
-                    _null(row), "This is bias against the model, not a leak; more callers lessen it.", STUDY,
+                    _null(row),
+                    "This is bias against the model, not a leak; more callers lessen it.",
+                    STUDY,
                 )
-            )  # fmt: skip
+            )
         if row["degenerate"]:
             found.append(_of_degenerate(name, row, concerns))
         before = row
@@ -145,17 +155,22 @@ def ladder_findings(table: pd.DataFrame) -> tuple[Finding, ...]:
 def _of_degenerate(name: str, row: Mapping[str, Any], concerns: str) -> Finding:
     if row["copies_empty_model"]:
         return Finding(
-            f"{name}_degenerate", "bias", f"On rung {name} the scores say no more than who was left out.",
+            f"{name}_degenerate",
+            "bias",
+            f"On rung {name} the scores say no more than who was left out.",
             "they copy the share of positives among those who were not left out",
-            "Do not read this AUROC in either direction.", concerns,
-        )  # fmt: skip
+            "Do not read this AUROC in either direction.",
+            concerns,
+        )
     return Finding(
-        f"{name}_degenerate", "note",
+        f"{name}_degenerate",
+        "note",
         f"On rung {name} the model learned next to nothing: its scores hardly vary.",
         f"their spread is no larger than that of a model without predictors; AUROC of calls "
         f"{row['auroc_call']:.3f}, {row['n_without_cut']} calls without a cut",
-        "Do not read this AUROC in either direction; no leak is involved.", concerns,
-    )  # fmt: skip
+        "Do not read this AUROC in either direction; no leak is involved.",
+        concerns,
+    )
 
 
 def _of_switch(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Finding:

@@ -87,9 +87,7 @@ def met_voices(
     ValidationError
         Where a column is missing, a segment stands twice, or a row is broken (it is named).
     """
-    require_columns(
-        segments, ("segment_id", "call_id", "caller_id", "y", "n_frames", *within), "segments"
-    )  # fmt: skip
+    require_columns(segments, ("segment_id", "call_id", "caller_id", "y", "n_frames", *within), "segments")
     require_one_row(segments, "segment_id", "segments")
     rows = segments.sort_values("segment_id", ignore_index=True)
     rng = generator(Stream.MET_VOICES, settings.seed)
@@ -105,9 +103,16 @@ def met_voices(
     lower, upper = percentile_interval(met - unmet, draws, level)
     met_lower, met_upper = percentile_interval(met, draws, level)
     return MetVoices(
-        float(unmet[0]), float(met[0]), float(met[0] - unmet[0]), lower, upper, met_lower, met_upper,
-        len(rows), share_met(rows["caller_id"], dealt["caller_id"]),
-    )  # fmt: skip
+        float(unmet[0]),
+        float(met[0]),
+        float(met[0] - unmet[0]),
+        lower,
+        upper,
+        met_lower,
+        met_upper,
+        len(rows),
+        share_met(rows["caller_id"], dealt["caller_id"]),
+    )
 
 
 def share_met(own: pd.Series, dealt: pd.Series) -> float:

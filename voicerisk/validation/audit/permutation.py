@@ -171,9 +171,7 @@ def judge_permutations(scheme: str, observed: float, null: np.ndarray, moving: P
             f"Nothing can be permuted {among}: {reason} (0 of {moving.all_callers} callers can change their "
             "outcome). There is no P: these data cannot say whether voice adds to the strata."
         )
-        return PermutationTest(
-            scheme, observed, null, np.nan, np.nan, "nothing to permute", finding, moving
-        )  # fmt: skip
+        return PermutationTest(scheme, observed, null, np.nan, np.nan, "nothing to permute", finding, moving)
     tolerance = _tolerance(null)
     p_value = float((1 + (null >= observed).sum()) / (1 + len(null)))
     mean = float(null.mean())

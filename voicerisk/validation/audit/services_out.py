@@ -234,21 +234,24 @@ def service_findings(services: pd.DataFrame) -> list[Finding]:
             way = "too low" if row["lower"] > 1.0 else "too high"
             found.append(
                 Finding(
-                    "service_calibration", "note",
+                    "service_calibration",
+                    "note",
                     f"Learned elsewhere, risks are {way} for {row['service']}.",
                     f"observed / expected {shown}",
                     "Recalibrate in each service before risks are read there.",
                 )
-            )  # fmt: skip
+            )
     new = services[(services["service"] == NEW) & services["note"].str.startswith("prediction")]
     for row in new.to_dict("records"):
         if row["lower"] <= 0.5:
             found.append(
                 Finding(
-                    "new_service", "note", "In a new service the model may rank no better than chance.",
+                    "new_service",
+                    "note",
+                    "In a new service the model may rank no better than chance.",
                     f"95% prediction interval of the AUROC {row['lower']:.2f} to {row['upper']:.2f}, "
                     f"{row['note'].partition('; ')[2]}",
                     "Validate in a service before use there, or gather more services.",
                 )
-            )  # fmt: skip
+            )
     return found

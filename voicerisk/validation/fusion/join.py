@@ -144,11 +144,24 @@ def fused_predictions(table: pd.DataFrame, names: Sequence[str], seed: int = 1) 
         parts.append(
             pd.DataFrame(
                 {
-                    "protocol": "nested", "model": name, "target": "outcome", "design": "grouped_kfold",
-                    "repeat": 0, "fold": fold, "unit": "call", "call_id": table["call_id"],
-                    "caller_id": table["caller_id"], "segment": np.nan, "frame": np.nan, "time_s": np.nan,
-                    "y": y, "p_raw": raw, "p": p, "threshold": cut, "weight": 1.0,
+                    "protocol": "nested",
+                    "model": name,
+                    "target": "outcome",
+                    "design": "grouped_kfold",
+                    "repeat": 0,
+                    "fold": fold,
+                    "unit": "call",
+                    "call_id": table["call_id"],
+                    "caller_id": table["caller_id"],
+                    "segment": np.nan,
+                    "frame": np.nan,
+                    "time_s": np.nan,
+                    "y": y,
+                    "p_raw": raw,
+                    "p": p,
+                    "threshold": cut,
+                    "weight": 1.0,
                 }
             )
-        )  # fmt: skip
+        )
     return pd.concat(parts, ignore_index=True)

@@ -46,15 +46,26 @@ def external_rows(
     known = ("call_id", "caller_id", "y", "n_frames")
     table = pd.DataFrame(
         {
-            "protocol": protocol, "model": model, "target": target, "design": "external", "repeat": 0,
+            "protocol": protocol,
+            "model": model,
+            "target": target,
+            "design": "external",
+            "repeat": 0,
             "fold": 0,
-            "unit": "call", "call_id": calls["call_id"].to_numpy(), "caller_id":
-            calls["caller_id"].to_numpy(),
-            "segment": None, "frame": None, "time_s": np.nan, "y": calls["y"].to_numpy(), "p_raw": p_raw,
-            "p": p_raw if p is None else p, "threshold": threshold, "weight": 1.0,
+            "unit": "call",
+            "call_id": calls["call_id"].to_numpy(),
+            "caller_id": calls["caller_id"].to_numpy(),
+            "segment": None,
+            "frame": None,
+            "time_s": np.nan,
+            "y": calls["y"].to_numpy(),
+            "p_raw": p_raw,
+            "p": p_raw if p is None else p,
+            "threshold": threshold,
+            "weight": 1.0,
             **{c: calls[c].to_numpy() for c in calls.columns if c not in known},
         }
-    ).astype({"segment": "Int32", "frame": "Int32"})  # fmt: skip
+    ).astype({"segment": "Int32", "frame": "Int32"})
     check_predictions(table)
     return table
 

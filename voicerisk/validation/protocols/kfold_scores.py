@@ -85,7 +85,11 @@ def _planned(
     prior = settings.prior if settings.prior is not None else float(table["y"].mean())
     lean = replace(switches, recalibrate=False, threshold_from="holdout")
     planned, _ = plan_folds(
-        callers, ("grouped_kfold",), replace(settings, repeats=1), lean.name,
-        prior if lean.constant_prior else None, lean.inner,
-    )  # fmt: skip
+        callers,
+        ("grouped_kfold",),
+        replace(settings, repeats=1),
+        lean.name,
+        prior if lean.constant_prior else None,
+        lean.inner,
+    )
     return planned, lean, prior

@@ -90,11 +90,14 @@ def nested_cv_error(
         wanted = [(i,) for i in range(k)] + list(combinations(range(k), 2))
         sets = [
             TrainingSet(
-                f"nested_error/r{repeat:02d}/" + "-".join(map(str, out)), tuple(ids[~np.isin(fold, out)]),
-                tuple(ids[np.isin(fold, out)]), prior, settings.seed + repeat,
+                f"nested_error/r{repeat:02d}/" + "-".join(map(str, out)),
+                tuple(ids[~np.isin(fold, out)]),
+                tuple(ids[np.isin(fold, out)]),
+                prior,
+                settings.seed + repeat,
             )
             for out in wanted
-        ]  # fmt: skip
+        ]
         paths = iter(fit_paths(sets, None))
         losses: dict[tuple[int, ...], np.ndarray] = {}
         for out, asked in zip(wanted, sets, strict=True):

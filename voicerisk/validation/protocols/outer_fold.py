@@ -146,9 +146,19 @@ def finish_fold(
     selected = path.notes.get("selected")
     start = np.full(len(rows), prior) if choice.step is None else score[:, len(path.members)]
     return FinishedFold(
-        plan, rows, taken.round(SCORE_DECIMALS), start.round(SCORE_DECIMALS), frames, choice,
-        last, calibration, cut, seen, None if selected is None else len(selected), dict(path.notes),
-    )  # fmt: skip
+        plan,
+        rows,
+        taken.round(SCORE_DECIMALS),
+        start.round(SCORE_DECIMALS),
+        frames,
+        choice,
+        last,
+        calibration,
+        cut,
+        seen,
+        None if selected is None else len(selected),
+        dict(path.notes),
+    )
 
 
 def _learned(choice: Choice) -> str:

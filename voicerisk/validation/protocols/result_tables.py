@@ -32,9 +32,13 @@ def shared_cuts(
         score = np.concatenate([one.score for one in mine])[order]
         held = table.iloc[rows[order]]
         cuts[design, repeat] = cut_scores(
-            score, held["y"].to_numpy(), held["caller_id"].to_numpy(dtype=str), settings, switches.midpoints,
+            score,
+            held["y"].to_numpy(),
+            held["caller_id"].to_numpy(dtype=str),
+            settings,
+            switches.midpoints,
             (DESIGNS.index(design), repeat),
-        )  # fmt: skip
+        )
     return cuts
 
 
@@ -72,9 +76,18 @@ def thresholds_of(
         selected = _common(one.selected for one in finished)
         for (design, repeat), cut in shared.items():
             rows.append(
-                {**names, "design": design, "repeat": repeat, "fold": None, **_cut_row(cut), "slope": np.nan,
-                 "intercept": np.nan, "mstop": steps, "n_selected": selected}
-            )  # fmt: skip
+                {
+                    **names,
+                    "design": design,
+                    "repeat": repeat,
+                    "fold": None,
+                    **_cut_row(cut),
+                    "slope": np.nan,
+                    "intercept": np.nan,
+                    "mstop": steps,
+                    "n_selected": selected,
+                }
+            )
     for one in finished:
         if one.cut is None:
             continue
@@ -134,20 +147,32 @@ def tuning_of(finished: Sequence[FinishedFold], names: dict[str, str]) -> pd.Dat
             weights = np.r_[choice.weights, [float(choice.step is not None)] * len(beside)]
             parts.append(
                 pd.DataFrame(
-                    {**place, "member": [*(member.name for member in choice.members), *beside],
-                     "weight": weights, "step": pd.NA, "deviance": choice.deviance, "se": np.nan,
-                     "chosen": weights == weights.max()}
+                    {
+                        **place,
+                        "member": [*(member.name for member in choice.members), *beside],
+                        "weight": weights,
+                        "step": pd.NA,
+                        "deviance": choice.deviance,
+                        "se": np.nan,
+                        "chosen": weights == weights.max(),
+                    }
                 )
-            )  # fmt: skip
+            )
         if choice.steps is not None:
             step = np.arange(len(choice.steps.deviance))
             parts.append(
                 pd.DataFrame(
-                    {**place, "member": BOOSTED, "weight": np.nan, "step": step,
-                     "deviance": choice.steps.deviance, "se": choice.steps.se,
-                     "chosen": step == choice.steps.step}
+                    {
+                        **place,
+                        "member": BOOSTED,
+                        "weight": np.nan,
+                        "step": step,
+                        "deviance": choice.steps.deviance,
+                        "se": choice.steps.se,
+                        "chosen": step == choice.steps.step,
+                    }
                 )
-            )  # fmt: skip
+            )
     if not parts:
         return pd.DataFrame(columns=columns)
     return pd.concat([part.astype({"step": "Int64"}) for part in parts], ignore_index=True)[columns]

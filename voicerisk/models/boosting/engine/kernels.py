@@ -193,9 +193,18 @@ def set_gain(
     if kind[lane, j] != CALLER:
         q = max(variant[lane, j], 0)
         length = _right_side(
-            kind[lane, j], blocks[lane, j], moments[q], lane, variant_intervals[q], variant_low[q],
-            variant_width[q], pieces, degree[lane, j], block_sum, b,
-        )  # fmt: skip
+            kind[lane, j],
+            blocks[lane, j],
+            moments[q],
+            lane,
+            variant_intervals[q],
+            variant_low[q],
+            variant_width[q],
+            pieces,
+            degree[lane, j],
+            block_sum,
+            b,
+        )
         return _solve(
             inverse[lane, j], length, b, penalty_kind[lane, j], penalty[lane, j], order[lane, j], c, work
         )

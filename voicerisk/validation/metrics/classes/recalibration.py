@@ -77,9 +77,13 @@ def recalibrate_classes(p_raw: np.ndarray, y: np.ndarray, weights: np.ndarray) -
     shares = np.bincount(y, weights=w, minlength=k)
     start = np.concatenate([[1.0], np.log(shares[1:] / shares[0])])
     found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, STEEPEST)] + [(-50.0, 50.0)] * (k - 1),
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, STEEPEST)] + [(-50.0, 50.0)] * (k - 1),
         options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
-    )  # fmt: skip
+    )
     slope = float(found.x[0])
     return ClassRecalibration(slope, np.concatenate([[0.0], found.x[1:]]), not 1e-6 < slope < STEEPEST - 1e-6)
 
