@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import voicerisk
 from voicerisk.cli import app
 from voicerisk.errors import RBridgeError
-from voicerisk.models import GamBoost, GammSettings, Procedure, fit_gamm, scoring_model, write_model
+from voicerisk.models import GamBoost, GammModel, Procedure, fit_gamm, scoring_model, write_model
 from voicerisk.rbridge import Worker, export_r, import_rds
 from voicerisk.study.saved_model.scoring import score
 
@@ -29,7 +29,7 @@ SETTINGS = {
 }
 
 
-def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
+def study(folder: Path, worker: Worker, level: str = "segment", moderator: str = "sex") -> Path:
     """Write what a finished run leaves: tables, the GAMM's files and the boosted model's risk."""
     rng = np.random.default_rng(4)
     caller = np.arange(24)
@@ -38,6 +38,7 @@ def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
             "call_id": [f"{i:03d}" for i in rng.permutation(24)],
             "caller_id": [f"{i:02d}" for i in caller],
             "sex": np.where(caller % 2, "male", "female"),
+            "service": np.array(["by phone", "clinic", "post"])[caller % 3],
             "outcome": (caller // 2) % 2,
         }
     )
@@ -57,18 +58,18 @@ def study(folder: Path, worker: Worker, level: str = "segment") -> Path:
     calls.to_csv(folder / "calls.csv", index=False)
     frames.sample(frac=1, random_state=1).to_parquet(folder / "frames.parquet")
     segments.to_parquet(folder / "segments.parquet")
-    settings = {**SETTINGS, "gamm": {"level": level}}
+    settings = {**SETTINGS, "gamm": {"level": level}, "cohort": {"covariates": [], "moderator": [moderator]}}
     (folder / "manifest.json").write_text(json.dumps({"settings": settings}))
     rows = frames if level == "frame" else segments
     # As a run does: in the order of the calls.
-    joined = calls[["call_id", "sex", "outcome"]].merge(rows, on="call_id", sort=False)
+    joined = calls[["call_id", moderator, "outcome"]].merge(rows, on="call_id", sort=False)
     path = folder / "gamm" / "model.rds"
-    fit = fit_gamm(joined, MARKERS, GammSettings(level=level, k=5), rds_path=path, worker=worker)
+    fit = fit_gamm(joined, MARKERS, GammModel(level=level, k=5, sex=moderator), path, worker)
     for name in ("smooths", "terms"):
         fit.table(name).to_csv(folder / "gamm" / f"{name}.csv", index=False)
     (folder / "gamm" / "notes.json").write_text(json.dumps({"kept": MARKERS}))
     known = frames.merge(calls, on=["call_id", "caller_id"])
-    model = GamBoost(mstop=20).fit(known[[*MARKERS, "sex"]], known["outcome"])
+    model = GamBoost(mstop=20, moderator=moderator).fit(known[[*MARKERS, moderator]], known["outcome"])
     risk = pd.DataFrame({"step": np.arange(21), "risk": model.path_.risk})
     risk.to_csv(folder / "boost" / "risk_path_published.csv", index=False)
     saved = scoring_model(model.path_, 20, {}, Procedure("nested", 0.1, 1.3, cut=0.5, prevalence=0.4))
@@ -125,6 +126,26 @@ def test_fit_r_refits_a_gamm_of_frames(tmp_path, worker):
     told = [line for line in ran.stdout.splitlines() if "largest difference from the study" in line]
     assert sum(line.startswith("GAMM") for line in told) >= 6
     assert any(line.startswith("Boosting") for line in told) != ("mboost is not installed" in ran.stdout)
+
+
+def test_fit_r_refits_gamm_and_boosting_with_three_levels_of_a_service(tmp_path, worker):
+    source = study(tmp_path / "results", worker, moderator="service")
+    ran = rscript(export_r(source, worker=worker))
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    told = [line for line in ran.stdout.splitlines() if "largest difference from the study" in line]
+    assert sum(line.startswith("GAMM") for line in told) >= 6
+    assert any(line.startswith("Boosting") for line in told) != ("mboost is not installed" in ran.stdout)
+
+
+@pytest.mark.parametrize("chosen", [{"common": True}, {"covariates": ["age"]}])
+def test_fit_r_does_not_refit_another_boosted_model_than_the_studys(tmp_path, worker, chosen):
+    source = study(tmp_path / "results", worker)
+    settings = json.loads((source / "manifest.json").read_text())
+    settings["settings"]["boost"] |= chosen
+    (source / "manifest.json").write_text(json.dumps(settings))
+    script = (export_r(source, worker=worker) / "fit.R").read_text()
+    assert "it has common curves or covariates" in " ".join(script.split())
+    assert "gamboost(\n" not in script
 
 
 def test_export_r_of_no_study_is_one_sentence(tmp_path):

@@ -183,7 +183,6 @@ def _script(
     if plain:
         callers = frames["caller_id"].groupby(frames[columns[0]].astype(str)).nunique()
         plain = bool((callers >= settings["cohort"].get("level_callers", 1)).all())
-    as_in_the_paper = plain and columns == ["sex"] and set(frames["sex"]) <= {"female", "male"}
     notes = read_json(source / "gamm" / "notes.json", RBridgeError)
     kept = list(notes["kept"])
     for i, (path, spec) in enumerate(specs.items()):
@@ -212,14 +211,22 @@ def _script(
             text += "\n# The Lasso is not refitted: it used missing indicators.\n"
     if (source / "boost" / "risk_path_published.csv").is_file() and kept:
         gaps = [name for name in kept if frames[name].isna().any()]
-        if as_in_the_paper:
-            text += boost_part(settings["boost"], kept, gaps, sorted(frames["sex"].unique()))
+        if plain and _boosts_by_level(settings["boost"], frames[columns[0]]):
+            levels = sorted(frames[columns[0]].astype(str).unique())
+            text += boost_part(settings["boost"], kept, gaps, levels, columns[0])
         else:
             text += (
-                "\n# The boosted model is not refitted here: its moderator is not that of women and men. See "
-                "vr_gamboost().\n"
+                "\n# The boosted model is not refitted here: its moderator is none, crossed, of fractions or "
+                "has small levels, or it has common curves or covariates. See vr_gamboost().\n"
             )
     return text
+
+
+def _boosts_by_level(boost: dict[str, Any], moderator: pd.Series) -> bool:
+    """Say whether the boosted model is one learner a marker and level, which `fit.R` can write."""
+    if boost.get("common") or boost.get("covariates") or pd.api.types.is_float_dtype(moderator):
+        return False
+    return not boost["by_sex"] or set(moderator) <= {"female", "male"}
 
 
 _SEXES = {"female": "female", "f": "female", "women": "female", "male": "male", "m": "male", "men": "male"}

@@ -137,10 +137,8 @@ if (requireNamespace("mboost", quietly = TRUE)) {{
   library(mboost)
   rows <- frames
   rows$outcome <- factor(rows$outcome, levels = c(0, 1))
-  rows$sex <- factor(rows$sex)
   rows$caller_id <- factor(rows$caller_id)
-  rows$female <- as.numeric(rows$sex == "female")
-  rows$male <- as.numeric(rows$sex == "male")
+{levels}\
 {masks}\
   boosted <- gamboost(
     outcome ~ {terms},
@@ -267,11 +265,20 @@ _METHODS = ("fREML", "REML", "ML", "P-REML", "P-ML", "GCV.Cp", "GACV.Cp", "NCV")
 
 
 def boost_part(
-    settings: Mapping[str, Any], markers: Sequence[str], gaps: Sequence[str], sexes: Sequence[str]
+    settings: Mapping[str, Any],
+    markers: Sequence[str],
+    gaps: Sequence[str],
+    levels: Sequence[str],
+    moderator: str = "sex",
 ) -> str:
-    """Return the lines that refit the boosted model of all calls."""
-    two = len(sexes) == 2
-    by = [""] if not two else (["male"] if settings["by_sex"] else ["female", "male"])
+    """Return the lines that refit the boosted model of all calls, with learners for each level."""
+    plain_levels = ("female", "male")
+    columns = {level: level if level in plain_levels else f"level_{i + 1}" for i, level in enumerate(levels)}
+    several = len(levels) > 1
+    by = [""] if not several else ["male"] if settings["by_sex"] else list(columns.values())
+    indicators = f"  rows$moderator <- factor(rows[[{r_text(moderator)}]])\n"
+    for level, column in columns.items():
+        indicators += f"  rows${column} <- as.numeric(rows$moderator == {r_text(level)})\n"
     df, nu, knots, mstop = (_number(settings, name) for name in ("df", "nu", "knots", "mstop"))
     masks = ""
     plain: dict[str, str] = {}
@@ -285,7 +292,7 @@ def boost_part(
         for sex in by:
             column = f"{plain[marker]}_{sex or 'available'}"
             masks += f"  rows${column} <- available * {f'rows${sex}' if sex else '1'}\n"
-    terms = ["bols(sex)"] if two else []
+    terms = ["bols(moderator)"] if several else []
     for sex in by:
         for marker in markers:
             column = f"{plain[marker]}_{sex or 'available'}" if marker in gaps else sex
@@ -298,7 +305,7 @@ def boost_part(
     if settings["brandom"]:
         terms.append("brandom(caller_id, df = 4)")
     joined = " +\n      ".join(terms)
-    return BOOST.format(masks=masks, terms=joined, mstop=int(mstop), nu=repr(nu))
+    return BOOST.format(levels=indicators, masks=masks, terms=joined, mstop=int(mstop), nu=repr(nu))
 
 
 def _number(settings: Mapping[str, Any], name: str) -> float:
