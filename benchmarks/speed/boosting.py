@@ -3,6 +3,7 @@
     python benchmarks/speed/boosting.py          16 folds at full size, extrapolated; growth; nested; scoring
     python benchmarks/speed/boosting.py --full   all 281 folds x 500 steps besides, measured (minutes)
     python benchmarks/speed/boosting.py --threads 2
+    python benchmarks/speed/boosting.py --levels three levels and age beside two levels, and nothing else
 
 The cohort is simulated: 281 callers of both sexes, 470,032 frames, 11 markers correlated within caller, an
 outcome by caller that four of them carry. Learners: bols(sex) and one P-spline a marker and sex.
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from voicerisk.callers.moderator import Moderator
 from voicerisk.errors import RBridgeError
 from voicerisk.models import (
     BoostData,
@@ -254,6 +256,30 @@ def patience(rows: int = 60_000, outer: int = 3, steps: int = 300) -> Iterator[s
         )
 
 
+def levels_and_age(rows: int, callers: int, steps: int) -> str:
+    """Leave callers out of a model of three levels and age, and of two levels, in turn in one run."""
+    plain = cohort(rows, callers)
+    three = Moderator("sex", ("X", "female", "male"))
+    rng = np.random.default_rng(4)
+    level = (np.arange(callers) % 3).astype(np.int8)[rng.permutation(callers)]
+    age = {"age": rng.uniform(18, 80, callers)[plain.caller]}
+    data = BoostData({**plain.columns, **age}, level[plain.caller], plain.y, plain.caller, three)
+    learners = learners_for(plain.columns, moderator=three, covariates={"age": False})
+    lanes = LazyLanes(lambda c: Lane(f"caller {c}", (data.caller != c).astype(float), learners), GROUP)
+    of_group(plain, leave_one_out(plain, GROUP), 1, 1)  # compiles
+    found = [
+        (of_group(plain, leave_one_out(plain, GROUP), steps, 1), of_group(data, lanes, steps, 1))
+        for _ in range(3)
+    ]
+    before, after = (min(one[side] for one in found) * callers / GROUP / 60 for side in (0, 1))
+    ratios = ", ".join(f"{b / a:.2f}" for a, b in found)
+    return (
+        f"three levels and age, {rows} rows x {callers} callers x {steps} steps, extrapolated from {GROUP} "
+        f"folds: {after:.2f} CPU min beside {before:.2f} of two levels, ratio {after / before:.2f} "
+        f"(three pairs: {ratios})"
+    )
+
+
 def _by_caller(data: BoostData, rows: np.ndarray) -> list[np.ndarray]:
     return [rows[data.caller[rows] == caller] for caller in np.unique(data.caller[rows])]
 
@@ -292,10 +318,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--callers", type=int, default=CALLERS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--levels", action="store_true", help="three levels and age alone")
     arguments = parser.parse_args()
     rows, callers, steps = arguments.rows, arguments.callers, arguments.steps
     learners = 2 * MARKERS
 
+    if arguments.levels:
+        print(levels_and_age(rows, callers, steps))
+        return
     for line in growth():
         print(line, flush=True)
     for line in patience():

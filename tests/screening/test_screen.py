@@ -319,3 +319,59 @@ def test_the_prior_is_the_same_in_the_training_rows_of_every_fold():
     np.testing.assert_allclose(found.path["deviance"], lost / weights.sum(), rtol=1e-6)
     with pytest.raises(ScreeningError, match="The class prior is 1"):
         screen(table, list("abc"), y, folds, prior=1.0)
+
+
+def aged(n: int = 600) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Draw an age that decides on the outcome, a marker that is its echo, and one of its own."""
+    rng = np.random.default_rng(6)
+    age = rng.normal(size=n)
+    table = pd.DataFrame({"age": age, "echo": age + rng.normal(size=n), "own": rng.normal(size=n)})
+    y = (rng.random(n) < 1 / (1 + np.exp(-2.0 * age - table["own"]))).astype(int)
+    return table, y, np.arange(n) % 60 % 10
+
+
+def test_a_marker_that_echoes_a_covariate_is_kept_only_where_the_covariate_is_ignored():
+    table, y, folds = aged()
+    assert screen(table, ["echo", "own"], y, folds, rule="1se").selected == ("echo", "own")
+    beside = screen(table, ["echo", "own"], y, folds, rule="1se", covariates=["age"])
+    assert beside.selected == ("own",)
+    # The covariate is in the model before the first marker is, at the logistic regression's coefficient.
+    from sklearn.linear_model import LogisticRegression
+
+    alone = LogisticRegression(C=np.inf, tol=1e-12).fit(table[["age"]], y)
+    assert beside.path["age"].iloc[0] == pytest.approx(alone.coef_[0, 0] * table["age"].std(ddof=0), abs=1e-5)
+    assert beside.path["n_nonzero"].iloc[0] == 1
+
+
+def test_gaps_of_a_covariate_have_an_indicator_that_is_not_penalised_either():
+    table, y, folds = aged()
+    table.loc[::7, "age"] = np.nan
+    found = screen(table, ["own"], y, folds, covariates=["age"])
+    assert list(found.coefficients["term"]) == ["age", "own", "age_missing"]
+    assert (found.path[["age", "age_missing"]].iloc[0] != 0).all() and found.path["own"].iloc[0] == 0
+    assert found.selected == ("own",)
+
+
+def test_a_marker_that_is_the_covariate_itself_adds_nothing():
+    table, y, folds = aged()
+    found = screen(table.assign(copy=table["age"]), ["copy", "own"], y, folds, covariates=["age"])
+    assert found.selected == ("own",) and "copy is identical to age" in " ".join(found.notes)
+
+
+def test_covariates_that_tell_the_outcomes_apart_are_refused():
+    table, y, folds = aged()
+    with pytest.raises(ScreeningError, match="tell the outcomes apart"):
+        screen(table.assign(age=y), ["own"], y, folds, covariates=["age"])
+    with pytest.raises(ScreeningError, match="'age' is listed more than once"):
+        screen(table, ["age"], y, folds, covariates=["age"])
+
+
+@pytest.mark.parametrize("covariates", ["age", ["age", "age"], [3]])
+def test_covariates_of_the_study_file_are_a_list_of_columns(covariates):
+    with pytest.raises(ScreeningError, match=r"\[screening\] covariates"):
+        ScreeningSettings(covariates=covariates)
+
+
+def test_nothing_is_screened_beside_covariates_where_screening_is_off():
+    with pytest.raises(ScreeningError, match="screens nothing"):
+        ScreeningSettings(unit="none", covariates=["age"])

@@ -17,12 +17,14 @@ R_SCRIPT = """
 suppressMessages(library(glmnet))
 arguments <- commandArgs(TRUE)
 d <- read.csv(arguments[1]); lambda <- scan(arguments[2], quiet = TRUE)
-x <- as.matrix(d[grep("^x", names(d))])
+x <- as.matrix(d[grep("^[xz]", names(d))])
+paid <- as.numeric(grepl("^x", colnames(x)))
 cv <- suppressWarnings(cv.glmnet(x, d$y, weights = d$w, family = "binomial", foldid = d$fold + 1,
-                                 lambda = lambda, type.measure = "deviance", thresh = 1e-14, maxit = 1e7))
+                                 lambda = lambda * mean(paid), penalty.factor = paid, type.measure = "deviance",
+                                 thresh = 1e-14, maxit = 1e7))
 g <- cv$glmnet.fit
-out <- data.frame(lambda = cv$lambda, deviance = cv$cvm, se = cv$cvsd, intercept = g$a0, as.matrix(t(g$beta)))
-out$lambda_min <- cv$lambda.min; out$lambda_1se <- cv$lambda.1se
+out <- data.frame(lambda = lambda, deviance = cv$cvm, se = cv$cvsd, intercept = g$a0, as.matrix(t(g$beta)))
+out$lambda_min <- cv$lambda.min / mean(paid); out$lambda_1se <- cv$lambda.1se / mean(paid)
 write.csv(format(out, digits = 17), arguments[3], row.names = FALSE, quote = FALSE)
 """
 
@@ -137,3 +139,23 @@ def test_more_columns_than_rows_agrees_with_r(glmnet_in_r):
     theirs[markers] *= table[markers].std(ddof=0)
     for name in ("deviance", "se", *markers):
         assert found.path[name].to_numpy()[:25] == pytest.approx(theirs[name].to_numpy(), abs=1e-6), name
+
+
+@pytest.mark.r
+def test_unpenalised_covariates_agree_with_r_s_penalty_factor(glmnet_in_r, n300):
+    markers = ["x1", "x2", "x3", "x4", "x1_sq"]
+    rng = np.random.default_rng(8)
+    table = n300[["y", "fold", *markers]].assign(w=1.0, z_age=n300["x1"] + rng.normal(size=len(n300)))
+    table["z_fr"] = (rng.random(len(table)) < 0.3).astype(float)
+    named = ["z_age", "z_fr", *markers]
+    table = table[["y", "fold", *named, "w"]]
+    found = screen(table, markers, table["y"], table["fold"], covariates=named[:2], **TIGHT)
+    theirs = glmnet_in_r(table, found.path["lambda"].to_numpy())
+    X = table[named].to_numpy()
+    theirs["intercept"] += theirs[named].to_numpy() @ X.mean(axis=0)
+    theirs[named] *= X.std(axis=0)
+    for name in ("deviance", "se", "intercept", *named):
+        assert found.path[name].to_numpy() == pytest.approx(theirs[name].to_numpy(), abs=1e-6), name
+    assert found.lambda_min == pytest.approx(theirs["lambda_min"].iloc[0], rel=1e-12)
+    assert found.lambda_1se == pytest.approx(theirs["lambda_1se"].iloc[0], rel=1e-12)
+    assert not set(found.selected) & {"z_age", "z_fr"}

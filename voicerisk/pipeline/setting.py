@@ -54,6 +54,15 @@ def require_choices(
     return values
 
 
+def require_columns(name: str, value: Any, error: Error) -> tuple[str, ...]:
+    """Return a list of names of columns, each of which stands once."""
+    if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+        raise error(f"{name} is {value!r}; it must be a list of columns.")
+    if len(set(value)) < len(value):
+        raise error(f"{name} names a column twice: {', '.join(value)}.")
+    return tuple(value)
+
+
 def require_whole(name: str, value: Any, error: Error, least: int, most: int | None = None) -> None:
     """Refuse what is not a whole number from `least` to `most`."""
     if not is_whole(value) or value < least or (most is not None and value > most):

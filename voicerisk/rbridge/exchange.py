@@ -208,7 +208,7 @@ def _script(
         if all(name in segments.columns and not segments[name].isna().any() for name in terms):
             text += LASSO.format()
         else:
-            text += "\n# The Lasso is not refitted: it used missing indicators.\n"
+            text += "\n# The Lasso is not refitted: it used missing indicators or covariates.\n"
     if (source / "boost" / "risk_path_published.csv").is_file() and kept:
         gaps = [name for name in kept if frames[name].isna().any()]
         if plain and _boosts_by_level(settings["boost"], frames[columns[0]]):

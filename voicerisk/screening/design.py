@@ -24,10 +24,18 @@ class Columns:
     markers : tuple of str
     gaps : ndarray of int
         Positions of the markers with gaps.
+    covariates : int
+        So many of the first markers are covariates: they and their indicators are not penalised.
     """
 
     markers: tuple[str, ...]
     gaps: NDArray[np.intp]
+    covariates: int = 0
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Which columns are not penalised."""
+        return np.r_[np.arange(len(self.markers)), self.gaps] < self.covariates
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -88,9 +96,9 @@ def marker_values(table: pd.DataFrame, markers: Sequence[str]) -> Floats:
     return values
 
 
-def columns_for(markers: Sequence[str], values: Floats) -> Columns:
+def columns_for(markers: Sequence[str], values: Floats, covariates: int = 0) -> Columns:
     """Return the columns for these training values: indicators only where something is missing."""
-    columns = Columns(tuple(markers), np.flatnonzero(np.isnan(values).any(axis=0)))
+    columns = Columns(tuple(markers), np.flatnonzero(np.isnan(values).any(axis=0)), covariates)
     taken = set(columns.terms[len(columns.markers) :]) & set(markers)
     if taken:
         raise ScreeningError(

@@ -18,6 +18,8 @@ from voicerisk.types import Floats
 # A column whose spread is this small beside its size holds rounding noise, not information.
 CONSTANT = 1e-12
 MAX_PASSES = 1_000_000
+NEWTON_STEPS = 50
+SEPARATED = 25.0  # log-odds that unpenalised columns reach only where they tell the outcomes apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,47 @@ def earlier_duplicates(Z: Floats) -> NDArray[np.intp]:
     return np.array([-1 if place == j else place for j, place in enumerate(places)], dtype=np.intp)
 
 
-def largest_lambda(Z: Floats, y: Floats, weights: Floats) -> float:
+def largest_lambda(Z: Floats, y: Floats, weights: Floats, link: Floats | None = None) -> float:
     """Return the smallest lambda at which no column of the standardised `Z` enters.
 
-    max_j |sum_i w_i z_ij (y_i - ybar)| / sum_i w_i, the gradient at the intercept-only model.
+    max_j |sum_i w_i z_ij (y_i - p_i)| / sum_i w_i, the gradient at the model before the first column: p is
+    the weighted mean of y, or that of the log-odds `link`.
     """
+    from scipy.special import expit
+
     share = weights / weights.sum()
-    return float(np.abs((share * (y - share @ y)) @ Z).max(initial=0.0))
+    p = share @ y if link is None else expit(link)
+    return float(np.abs((share * (y - p)) @ Z).max(initial=0.0))
+
+
+def unpenalised_fit(Z: Floats, y: Floats, weights: Floats) -> Floats:
+    """Return intercept and coefficients (k + 1,) of a logistic regression on some columns.
+
+    Columns that depend on each other share the smallest coefficients that fit.
+
+    Raises
+    ------
+    ScreeningError
+        Where the columns tell the outcomes apart, so that no estimate exists.
+    """
+    from scipy.special import expit
+
+    share = weights / weights.sum()
+    X = np.column_stack([np.ones(len(y)), Z])
+    found = np.zeros(X.shape[1])
+    for _ in range(NEWTON_STEPS):
+        p = expit(X @ found)
+        curvature = X.T @ (X * (share * p * (1.0 - p))[:, None])
+        move = np.linalg.lstsq(curvature, X.T @ (share * (y - p)), rcond=1e-12)[0]
+        found = found + move
+        if np.abs(X @ found).max() > SEPARATED:
+            break
+        if np.abs(move).max() < 1e-10:
+            return found
+    raise ScreeningError(
+        "The covariates of [screening] alone tell the outcomes apart, so that they cannot enter the Lasso "
+        "unpenalised; leave out the one that does."
+    )
 
 
 def fit_path(
@@ -91,6 +127,7 @@ def fit_path(
     n_lambda: int = 100,
     min_ratio: float | None = None,
     tol: float = 1e-10,
+    free: NDArray[np.bool_] | None = None,
 ) -> LassoPath:
     """Fit the binomial Lasso along a path of lambdas.
 
@@ -112,6 +149,10 @@ def fit_path(
         Smallest lambda as a share of the largest: by default 1e-4, or 0.01 where n < p (as in R).
     tol : float
         glmnet's convergence threshold (`thresh`); R's default is 1e-7.
+    free : ndarray of bool, shape (p,), optional
+        Columns that are not penalised (glmnet's `penalty.factor` 0): they are in the model at every lambda,
+        which is the penalty of the others. R rescales: its lambda is this one times the share of columns
+        that are penalised.
 
     Returns
     -------
@@ -122,7 +163,7 @@ def fit_path(
     Raises
     ------
     ScreeningError
-        If one class is missing or the solver finds no solution at all.
+        If one class is missing, the free columns tell the outcomes apart, or the solver finds no solution.
 
     Examples
     --------
@@ -142,24 +183,33 @@ def fit_path(
     twin_of = np.where(scale > 0.0, earlier_duplicates(X), -1)
     used = np.flatnonzero((scale > 0.0) & (twin_of < 0))
     Z = (X[:, used] - centre[used]) / scale[used]
-    start = largest_lambda(Z, y, weights)
+    loose = np.zeros(len(used), bool) if free is None else free[used]
+    null = np.zeros(len(used) + 1)
+    null[0] = np.log(prevalence / (1.0 - prevalence))
+    if loose.any():
+        null[np.r_[True, loose]] = unpenalised_fit(Z[:, loose], y, weights)
+    at_null = null[0] + Z @ null[1:] if loose.any() else None
+    start = largest_lambda(Z[:, ~loose], y, weights, at_null)
     if start == 0.0:
-        return _intercept_only(prevalence, lambdas, centre, scale, twin_of)
-
-    found, intercepts, standardised, stopped = _logitnet(Z, y, weights, lambdas, n_lambda, min_ratio, tol)
-    if lambdas is None:
-        # glmnet fits the first point at an infinite penalty; its lambda is the largest useful one.
-        found[0] = start
-        asked = n_lambda
+        found = np.zeros(1) if lambdas is None else lambdas
+        intercepts, standardised = np.full(len(found), null[0]), np.tile(null[1:], (len(found), 1))
+        stopped, asked = "no column varies with the outcome", len(found)
     else:
-        asked, fitted = len(lambdas), len(found)
-        repeat = np.minimum(np.arange(asked), fitted - 1)
-        found, intercepts, standardised = lambdas, intercepts[repeat], standardised[repeat]
-        stopped = stopped if fitted < asked else ""
-    # Nothing has entered yet at such a lambda: what the solver leaves there is rounding.
-    before = found >= start * (1.0 - 1e-12)
-    standardised[before] = 0.0
-    intercepts[before] = np.log(prevalence / (1.0 - prevalence))
+        solved = _logitnet(Z, y, weights, lambdas, n_lambda, min_ratio, tol, loose)
+        found, intercepts, standardised, stopped = solved
+        if lambdas is None:
+            # glmnet fits the first point at an infinite penalty; its lambda is the largest useful one.
+            found[0] = start
+            asked = n_lambda
+        else:
+            asked, fitted = len(lambdas), len(found)
+            repeat = np.minimum(np.arange(asked), fitted - 1)
+            found, intercepts, standardised = lambdas, intercepts[repeat], standardised[repeat]
+            stopped = stopped if fitted < asked else ""
+        # Nothing has entered yet at such a lambda: what the solver leaves there is rounding.
+        before = found >= start * (1.0 - 1e-12)
+        standardised[before] = null[1:]
+        intercepts[before] = null[0]
     coefficients = np.zeros((len(found), X.shape[1]))
     coefficients[:, used] = standardised / scale[used]
     if len(found) < asked and not stopped:
@@ -167,12 +217,19 @@ def fit_path(
     return LassoPath(found, intercepts - coefficients @ centre, coefficients, centre, scale, twin_of, stopped)
 
 
-def optimality_gap(path: LassoPath, at: int, X: Floats, y: Floats, weights: Floats) -> float:
+def optimality_gap(
+    path: LassoPath,
+    at: int,
+    X: Floats,
+    y: Floats,
+    weights: Floats,
+    unpenalised: NDArray[np.bool_] | None = None,
+) -> float:
     """Return how far the solution at one lambda is from the conditions a Lasso solution obeys.
 
     With g_j the gradient of the log-likelihood along the standardised column j (Karush, Kuhn & Tucker):
-    g_j = lambda sign(b_j) where b_j is not 0, and |g_j| <= lambda elsewhere. Constant columns and twins of an
-    earlier column are left out.
+    g_j = lambda sign(b_j) where b_j is not 0, |g_j| <= lambda elsewhere, and g_j = 0 in `unpenalised`
+    columns. Constant columns and twins of an earlier column are left out.
 
     Returns
     -------
@@ -190,23 +247,9 @@ def optimality_gap(path: LassoPath, at: int, X: Floats, y: Floats, weights: Floa
     b = path.coefficients[at, free]
     lam = path.lambdas[at]
     gap = np.where(b != 0.0, np.abs(gradient - lam * np.sign(b)), np.maximum(np.abs(gradient) - lam, 0.0))
+    if unpenalised is not None:
+        gap = np.where(unpenalised[free], np.abs(gradient), gap)
     return float(max(gap.max(initial=0.0), abs(residual.sum())) / lam) if lam > 0.0 else 0.0
-
-
-def _intercept_only(
-    prevalence: float, lambdas: Floats | None, centre: Floats, scale: Floats, twin_of: NDArray[np.intp]
-) -> LassoPath:
-    lambdas = np.zeros(1) if lambdas is None else lambdas
-    log_odds = np.log(prevalence / (1.0 - prevalence))
-    return LassoPath(
-        lambdas,
-        np.full(len(lambdas), log_odds),
-        np.zeros((len(lambdas), len(scale))),
-        centre,
-        scale,
-        twin_of,
-        "no column varies with the outcome",
-    )
 
 
 def _logitnet(
@@ -217,15 +260,18 @@ def _logitnet(
     n_lambda: int,
     min_ratio: float | None,
     tol: float,
+    free: NDArray[np.bool_],
 ) -> tuple[Floats, Floats, Floats, str]:
     """Fit `LogitNet` without its folds and scaling: lambdas, intercepts, coefficients, why it ended."""
     from glmnet import LogitNet
 
     n, p = Z.shape
+    # glmnet scales relative penalties to a mean of 1; here lambda is what the penalised columns pay.
+    paid = 1.0 - free.mean()
     net = LogitNet(
         n_lambda=n_lambda,
         min_lambda_ratio=min_ratio or (1e-2 if n < p else 1e-4),
-        lambda_path=lambdas,
+        lambda_path=None if lambdas is None else lambdas * paid,
         standardize=False,
         n_splits=0,
         tol=tol,
@@ -236,7 +282,9 @@ def _logitnet(
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
             # Weights of mean 1: the tolerance then means the same whatever their scale.
-            net.fit(Z, y, sample_weight=weights * (n / weights.sum()))
+            net.fit(
+                Z, y, sample_weight=weights * (n / weights.sum()), relative_penalties=(~free).astype(float)
+            )
         except (ValueError, RuntimeError) as error:
             raise ScreeningError(
                 f"glmnet found no Lasso solution on {n} rows and {p} columns: {error}"
@@ -252,4 +300,4 @@ def _logitnet(
     else:
         stopped = ""
     coefficients = np.ascontiguousarray(net.coef_path_[0].T)
-    return np.array(net.lambda_path_), np.array(net.intercept_path_[0]), coefficients, stopped
+    return np.array(net.lambda_path_) / paid, np.array(net.intercept_path_[0]), coefficients, stopped

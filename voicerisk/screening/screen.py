@@ -29,7 +29,7 @@ class Screening:
         Markers whose mean or missing indicator is in the model at the chosen lambda, in the order given.
         Empty is legal: nothing then predicts better than the prevalence.
     coefficients : DataFrame
-        One row a term: `marker`, `term` (the marker or `<marker>_missing`), `coefficient_min`,
+        One row a term, covariates first: `marker`, `term` (it or `<marker>_missing`), `coefficient_min`,
         `coefficient_1se` (log-odds per unit of the term), `selected` (the marker is), `sd` (weighted standard
         deviation of the term in the training rows, 0 = constant), `fill` (training median that stands for
         missing values, NaN where nothing is missing).
@@ -71,6 +71,7 @@ def screen(
     min_ratio: float | None = None,
     tol: float = 1e-10,
     fold_tol: float = 1e-7,
+    covariates: Sequence[str] = (),
 ) -> Screening:
     """Choose markers by a binomial Lasso whose lambda comes from caller-grouped cross-validation.
 
@@ -105,6 +106,9 @@ def screen(
     tol, fold_tol : float
         glmnet's convergence threshold for the path that chooses markers and for the fold paths, which only
         enter through their deviance. R uses 1e-7 for both.
+    covariates : sequence of str
+        Columns of `table` that enter without a penalty (glmnet's `penalty.factor` 0), so that markers are
+        kept for what they say beyond them. They are never among `selected`.
 
     Returns
     -------
@@ -133,23 +137,26 @@ def screen(
     """
     if rule not in RULES:
         raise ScreeningError(f"The rule {rule!r} is not known; it is one of {', '.join(map(repr, RULES))}.")
-    values = marker_values(table, markers)
+    if not markers:
+        raise ScreeningError("There is no marker to screen: the list of markers is empty.")
+    named = (*covariates, *markers)
+    values = marker_values(table, named)
     y, folds, weights = _rows(len(values), y, folds, weights, callers)
     if prior is not None and not 0.0 < prior < 1.0:
         raise ScreeningError(f"The class prior is {prior!r}; it must lie strictly between 0 and 1.")
     kept = weights > 0
     values, y, folds, weights = values[kept], y[kept], folds[kept], weights[kept]
 
-    columns = columns_for(markers, values)
+    columns = columns_for(named, values, len(covariates))
     medians = columns.medians(values)
     X = columns.fill(values, medians)
     weights = _at_prior(weights, y, prior)
-    path = fit_path(X, y, weights, n_lambda=n_lambda, min_ratio=min_ratio, tol=tol)
+    path = fit_path(X, y, weights, n_lambda=n_lambda, min_ratio=min_ratio, tol=tol, free=columns.free)
     deviance, se, short = _cross_validate(columns, values, y, folds, weights, prior, path.lambdas, fold_tol)
     at_min, at_1se = choose_lambdas(deviance, se)
     judged = _Judged(deviance, se, short, at_min, at_1se)
     result = _result(columns, values, medians, path, judged, rule, n_lambda)
-    gap = optimality_gap(path, at_min if rule == "min" else at_1se, X, y, weights)
+    gap = optimality_gap(path, at_min if rule == "min" else at_1se, X, y, weights, columns.free)
     if gap > LARGEST_GAP:
         note = f"The solver stopped short of the solution: optimality is missed by {gap:.1%} of lambda."
         return replace(result, notes=(*result.notes, note))
@@ -220,7 +227,9 @@ def _cross_validate(
             )
         medians = columns.medians(values[train])
         own = _at_prior(weights[train], y[train], prior)
-        path = fit_path(columns.fill(values[train], medians), y[train], own, lambdas, tol=tol)
+        path = fit_path(
+            columns.fill(values[train], medians), y[train], own, lambdas, tol=tol, free=columns.free
+        )
         if path.stopped:
             short[int(label)] = path.stopped
         deviances[position] = fold_deviance(
@@ -262,7 +271,9 @@ def _result(
     """Arrange the tables."""
     at_min, at_1se = judged.at_min, judged.at_1se
     chosen = path.coefficients[at_min if rule == "min" else at_1se]
+    beside = columns.markers[: columns.covariates]
     active = {name for name, value in zip(columns.term_markers, chosen, strict=True) if value != 0.0}
+    active -= set(beside)
     fill = np.full(len(columns.markers), np.nan)
     fill[columns.gaps] = medians
     coefficients = pd.DataFrame(

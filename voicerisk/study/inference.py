@@ -42,7 +42,7 @@ def screen_study(study: Study, tables: ModelTables, folder: ResultsFolder) -> Wr
         path = pd.DataFrame(columns=["lambda", "deviance", "se", "n_nonzero"])
         notes = ["Screening is off: every marker enters the models."]
     else:
-        rows = screening_rows(tables, settings.unit)
+        rows = screening_rows(tables, settings)
         result = screen_all(rows, settings, study.validation.inner_folds, None, study.validation.seed)
         chosen = result.coefficients
         path = result.path.assign(

@@ -65,7 +65,7 @@ def caller_split_tests(
     from voicerisk.models.gamm import tables as gamm_tables
 
     seed, calls = study.validation.seed, tables.calls
-    rows = screening_rows(tables, study.screening.unit)
+    rows = screening_rows(tables, study.screening)
     lacking = "No caller split: "
     column = gamm_column(tables.moderator)
     try:

@@ -125,11 +125,13 @@ def load_study(path: Path | str) -> Study:
                 f"{path.name}, [validation] strata: {name!r} is neither outcome, sex, the moderator nor in "
                 "[cohort] strata; add it there."
             )
-    for name in rooms["boost"].covariates:
-        if name not in rooms["cohort"].covariates:
-            raise StudyError(
-                f"{path.name}, [boost] covariates: {name!r} is not in [cohort] covariates; add it there."
-            )
+    for table in ("boost", "screening"):
+        for name in rooms[table].covariates:
+            if name not in rooms["cohort"].covariates:
+                raise StudyError(
+                    f"{path.name}, [{table}] covariates: {name!r} is not in [cohort] covariates; add it "
+                    "there."
+                )
     family, protocols = rooms["validation"].family, rooms["validation"].protocols
     if rooms["cohort"].score_also and (BOOSTED in family or "nested" not in protocols):
         raise StudyError(

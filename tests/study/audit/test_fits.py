@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.study.small_study import GAMBOOST, marker_frames
+from voicerisk.screening import ScreeningSettings
 from voicerisk.study import load_study
 from voicerisk.study.audit import fits as audit_fits
 from voicerisk.study.audit.fits import CALLER_EFFECT, AuditFits, CallerEffectFitter
@@ -126,7 +127,7 @@ def test_the_lasso_inside_a_training_set_takes_its_weights(make_fits, monkeypatc
         TrainingSet(key, callers, (), prior, 0, caller_weights)
         for key, (prior, caller_weights) in weights.items()
     ]
-    rows = screening.screening_rows(fits.tables, "segment")
+    rows = screening.screening_rows(fits.tables, ScreeningSettings())
     found = screening.screen_training_sets(rows, sets, fits.study.screening, 3, 1, False, 1)
     assert len(found) == 4 and found[0] == found[2]
     assert seen == [(None, None), (None, [0.25, 1.0]), (0.5, [0.25, 1.0])]

@@ -103,6 +103,6 @@ def test_on_noise_the_lasso_of_a_bootstrap_keeps_as_few_markers_as_without_copie
         counts = np.random.default_rng([seed, 1]).multinomial(40, np.full(40, 1 / 40))
         bag = bootstrap_calls(check_calls(tables.calls), counts)
         drawn = AuditFits(None, tables, None, 1, lambda: None)._tables_of(bag)
-        rows = screening.screening_rows(drawn, "segment")
+        rows = screening.screening_rows(drawn, ScreeningSettings())
         kept.append(len(screening.screen_all(rows, ScreeningSettings(), 10, 0.5, 1).selected))
     assert np.median(kept) <= 1 and np.mean(kept) < 2

@@ -1,5 +1,7 @@
 """Covariates in the score: age as a curve, a few numbers as a line, a text as one learner a value."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +10,11 @@ from tests.study.small_study import SETTINGS, marker_frames
 from voicerisk.errors import ModelError, StudyError
 from voicerisk.models import BoostData, BoostSettings, GamBoost, Lane, fit_lanes, learners_for, read_model
 from voicerisk.models.boosting.mboost import fit_mboost
+from voicerisk.screening import ScreeningSettings
 from voicerisk.study import load_study, run_study
 from voicerisk.study.fitting.covariates import covariate_columns
 from voicerisk.study.fitting.design import model_tables
+from voicerisk.study.fitting.screening import screen_all, screening_rows
 
 
 def test_numbers_stay_and_texts_become_a_column_a_value():
@@ -149,3 +153,31 @@ def test_covariates_are_forced_where_models_of_calls_are_alone(write_study):
     assert load_study(write_study(calls, frames, alone)).boost.forced
     with pytest.raises(ModelError, match=r"boost.covariates names none that could be forced"):
         BoostSettings(forced=True)
+
+
+def test_screening_beside_a_covariate_uses_the_column_of_the_call_and_penalises_markers_alone():
+    calls, frames = marker_frames(24)
+    age = calls["outcome"] * 8.0 + np.random.default_rng(2).normal(40, 10, 24)
+    calls = calls.assign(age=age, site=["a", "b", "c"] * 8)
+    frames = frames.merge(calls[["call_id", "caller_id"]], on="call_id").assign(time_s=0.0)
+    segments = frames.groupby(["call_id", "caller_id", "segment"], as_index=False)[["x", "noise"]].mean()
+    tables = model_tables(calls, frames, segments.assign(n_frames=10), ("x", "noise"), "frame")
+    settings = ScreeningSettings(covariates=["age", "site"])
+    rows = screening_rows(tables, settings)
+    assert rows.covariates == (
+        "age",
+        "site = b",
+        "site = c",
+    )  # the first site is what others are compared with
+    assert np.array_equal(rows.table["age"], tables.of_segments("age"))
+    found = screen_all(rows, settings, 4, None, 1)
+    assert found.path["age"].iloc[0] != 0 and found.path["x"].iloc[0] == 0
+    assert set(found.selected) <= {"x", "noise"} and "x" in found.selected
+    with pytest.raises(StudyError, match=r"\[screening\] covariates: 'x' is the name of a marker"):
+        screening_rows(replace(tables, calls=tables.calls.assign(x=age)), ScreeningSettings(covariates=["x"]))
+
+
+def test_covariates_of_the_screening_are_among_those_of_the_cohort(tmp_path):
+    (tmp_path / "study.toml").write_text(SETTINGS + '\n[screening]\ncovariates = ["age"]\n')
+    with pytest.raises(StudyError, match=r"\[screening\] covariates: 'age' is not in \[cohort\] covariates"):
+        load_study(tmp_path / "study.toml")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voicerisk.callers.moderator import SEX, Moderator
 from voicerisk.errors import ModelError
 from voicerisk.models.splines import MAX_DEGREE
-from voicerisk.pipeline.setting import is_number, is_whole, require_choice
+from voicerisk.pipeline.setting import is_number, is_whole, require_choice, require_columns
 from voicerisk.types import Floats
 
 MAX_KNOTS = 200  # cells are stored in one byte
@@ -89,12 +89,8 @@ class BoostSettings:
         for key in ("brandom", "by_sex", "common", "forced"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"boost.{key} is {getattr(self, key)!r}; it must be true or false.")
-        named = self.covariates
-        if isinstance(named, str) or not all(isinstance(name, str) for name in named):
-            raise ModelError(f"boost.covariates is {named!r}; it must be a list of columns.")
-        if len(set(named)) < len(named):
-            raise ModelError(f"boost.covariates names a column twice: {', '.join(named)}.")
-        object.__setattr__(self, "covariates", tuple(named))
+        named = require_columns("boost.covariates", self.covariates, ModelError)
+        object.__setattr__(self, "covariates", named)
         if self.forced and not named:
             raise ModelError("boost.forced is true, but boost.covariates names none that could be forced.")
         if self.by_sex and self.common:

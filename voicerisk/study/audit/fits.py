@@ -279,14 +279,16 @@ class AuditFits:
         """Run the Lasso on everyone; with `row_lambda` its lambda comes from folds that callers straddle."""
         settings, most = self.study.screening, self.study.validation.inner_folds
         seed, prior = self.study.validation.seed, asked.class_prior
-        rows = screening_rows(tables, settings.unit)
+        rows = screening_rows(tables, settings)
         if not row_lambda:
             return screen_all(rows, settings, most, prior, seed, asked.weighted).selected
         weights = training_weights(rows.caller, rows.y, prior) if asked.weighted else None
         folds = _row_folds(len(rows.y), lasso_folds(rows.caller, rows.y, most), seed)
-        table = pd.DataFrame(rows.values, columns=list(rows.markers))
         # The prior held in every fold, as in `screen_all`: only who sits in which fold differs.
-        chosen = screen(table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior)
+        chosen = screen(
+            rows.table, rows.markers, rows.y, folds, weights=weights, rule=settings.rule, prior=prior,
+            covariates=rows.covariates,
+        )  # fmt: skip
         return chosen.selected
 
 

@@ -12,7 +12,9 @@ FEW = 6  # numbers with fewer values have no curve, but a line
 EQUALS = " = "  # between the name of a text covariate and one of its values
 
 
-def covariate_columns(calls: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def covariate_columns(
+    calls: pd.DataFrame, names: Sequence[str], asked: str = "[boost]", contrasts: bool = False
+) -> pd.DataFrame:
     """Return the covariates of each call as numbers.
 
     Parameters
@@ -20,6 +22,10 @@ def covariate_columns(calls: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
     calls : DataFrame
         One row a call, with the named columns.
     names : sequence of str
+    asked : str
+        The table of the study file that names them.
+    contrasts : bool
+        Leave out the first value of every text, which the others are compared with, as in a regression.
 
     Returns
     -------
@@ -44,13 +50,13 @@ def covariate_columns(calls: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
         values = sorted(column.dropna().unique(), key=str)
         if len(values) < 2:
             raise StudyError(
-                f"[boost] covariates names {name!r}, which has {len(values)} value(s) in the calls analysed; "
+                f"{asked} covariates names {name!r}, which has {len(values)} value(s) in the calls analysed; "
                 "a covariate needs two. Leave it out."
             )
         if is_numeric_dtype(column):
             found[name] = column.to_numpy(np.float64, na_value=np.nan)
             continue
-        for value in values[1:] if len(values) == 2 else values:
+        for value in values[1:] if contrasts or len(values) == 2 else values:
             found[f"{name}{EQUALS}{value}"] = np.where(column.isna(), np.nan, (column == value).astype(float))
     return pd.DataFrame(found, index=calls.index)
 

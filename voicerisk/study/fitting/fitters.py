@@ -224,7 +224,7 @@ class GamboostFitter:
             return [Selection(self.learned.screening, everyone) for _ in sets]
         if self.screening.unit == "none":
             return [Selection(self.markers, ()) for _ in sets]
-        rows = screening_rows(replace(self.tables, markers=self.markers), self.screening.unit)
+        rows = screening_rows(replace(self.tables, markers=self.markers), self.screening)
         return screen_training_sets(
             rows, sets, self.screening, self.inner_folds, self.seed, self.learned.fast, self.jobs
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from voicerisk.errors import StudyError
 from voicerisk.screening import Screening, ScreeningSettings, caller_folds, screen
+from voicerisk.study.fitting.covariates import covariate_columns
 from voicerisk.study.fitting.design import ModelTables
 from voicerisk.validation import TrainingSet, training_weights
 
@@ -31,13 +32,16 @@ class ScreeningRows:
 
     Attributes
     ----------
-    values : ndarray, shape (n, markers)
+    values : ndarray, shape (n, covariates + markers)
         NaN = missing.
+    markers : tuple of str
     caller : ndarray of str, shape (n,)
         Whose weight the row shares: in a bootstrap each copy of a caller is a caller of its own.
     person : ndarray of str, shape (n,)
         Who the caller is: copies of one caller share it, and folds never part them.
     y : ndarray of int, shape (n,)
+    covariates : tuple of str
+        Columns that are not penalised.
     """
 
     values: NDArray[np.float64]
@@ -45,16 +49,24 @@ class ScreeningRows:
     caller: NDArray[np.object_]
     person: NDArray[np.object_]
     y: NDArray[np.int64]
+    covariates: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The values as a table."""
+        return pd.DataFrame(self.values, columns=[*self.covariates, *self.markers])
 
     def take(self, kept: NDArray[np.bool_]) -> "ScreeningRows":
         """Return some of the rows."""
         return ScreeningRows(
-            self.values[kept], self.markers, self.caller[kept], self.person[kept], self.y[kept]
-        )
+            self.values[kept], self.markers, self.caller[kept], self.person[kept], self.y[kept],
+            self.covariates,
+        )  # fmt: skip
 
 
-def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
-    """Take the rows to screen on from the model tables; `unit` is 'segment' or 'frame'."""
+def screening_rows(tables: ModelTables, settings: ScreeningSettings) -> ScreeningRows:
+    """Take the rows to screen on from the model tables, segments or frames, with the covariates named."""
+    unit = settings.unit
     if unit == "segment":
         lacking = [marker for marker in tables.markers if marker not in tables.segments]
         if lacking:
@@ -68,12 +80,20 @@ def screening_rows(tables: ModelTables, unit: str) -> ScreeningRows:
         table, of_rows = tables.frames, tables.of_frames
     caller = table["caller_id"].to_numpy(object)
     copied = SOURCE_CALLER in tables.calls
+    beside = covariate_columns(tables.calls, settings.covariates, "[screening]", contrasts=True)
+    doubled = [name for name in beside if name in tables.markers]
+    if doubled:
+        raise StudyError(
+            f"[screening] covariates: {doubled[0]!r} is the name of a marker too; rename the covariate."
+        )
+    place = pd.Index(tables.calls["call_id"]).get_indexer(pd.Index(table["call_id"]))
     return ScreeningRows(
-        table[list(tables.markers)].to_numpy(np.float64),
+        np.hstack([beside.to_numpy(np.float64)[place], table[list(tables.markers)].to_numpy(np.float64)]),
         tables.markers,
         caller,
         of_rows(SOURCE_CALLER).astype(object) if copied else caller,
         of_rows("y").astype(np.int64),
+        tuple(map(str, beside)),
     )
 
 
@@ -93,7 +113,7 @@ def screen_all(
     weighted = weighted or class_prior is not None
     weights = training_weights(rows.caller, rows.y, class_prior) if weighted else None
     return screen(
-        pd.DataFrame(rows.values, columns=list(rows.markers)),
+        rows.table,
         rows.markers,
         rows.y,
         caller_folds(rows.person, rows.y, k=k, seed=seed),
@@ -101,6 +121,7 @@ def screen_all(
         rule=settings.rule,
         callers=rows.person,
         prior=class_prior,
+        covariates=rows.covariates,
     )
 
 
