@@ -20,7 +20,8 @@ d <- read.csv(arguments[1]); lambda <- scan(arguments[2], quiet = TRUE)
 x <- as.matrix(d[grep("^[xz]", names(d))])
 paid <- as.numeric(grepl("^x", colnames(x)))
 cv <- suppressWarnings(cv.glmnet(x, d$y, weights = d$w, family = "binomial", foldid = d$fold + 1,
-                                 lambda = lambda * mean(paid), penalty.factor = paid, type.measure = "deviance",
+                                 lambda = lambda * mean(paid), penalty.factor = paid,
+                                 type.measure = "deviance",
                                  thresh = 1e-14, maxit = 1e7))
 g <- cv$glmnet.fit
 out <- data.frame(lambda = lambda, deviance = cv$cvm, se = cv$cvsd, intercept = g$a0, as.matrix(t(g$beta)))
