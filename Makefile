@@ -1,5 +1,5 @@
 # Every target sets up what it needs; the second time that costs a fraction of a second.
-.PHONY: help setup demo test test-deep lint vignettes docs fuzz bench bench-all clean
+.PHONY: help setup demo test test-deep lint vignettes rendered docs fuzz bench bench-all clean
 PY := .venv/bin/python
 JOBS ?= $(shell nproc)
 export OMP_NUM_THREADS := 1
@@ -31,6 +31,10 @@ lint: setup      ## style, types, who may import whom
 
 vignettes: setup ## execute the vignettes and write HTML
 	@bash scripts/vignettes.sh
+
+rendered: setup  ## write vignettes/rendered anew, where code of a vignette changed
+	@bash scripts/docs_extra.sh
+	@$(PY) scripts/rendered.py
 
 docs: setup      ## build the documentation site (docs/_build/html); executes the vignettes
 	@bash scripts/docs.sh

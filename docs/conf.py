@@ -22,6 +22,7 @@ exclude_patterns = [
     "voicerisk",
     "**/_build",
     "vignettes/notebooks",
+    "vignettes/rendered",
     "vignettes/downloads",
     "docs/_templates",
 ]

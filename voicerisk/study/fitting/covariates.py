@@ -40,9 +40,9 @@ def covariate_columns(
 
     Examples
     --------
-    >>> calls = pd.DataFrame({"age": [40.0, None], "language": ["de", "fr"]})
+    >>> calls = pd.DataFrame({"age": [40.0, None, 31.0], "language": ["de", "fr", "de"]})
     >>> covariate_columns(calls, ["age", "language"]).to_dict("list")
-    {'age': [40.0, nan], 'language = fr': [0.0, 1.0]}
+    {'age': [40.0, nan, 31.0], 'language = fr': [0.0, 1.0, 0.0]}
     """
     found: dict[str, np.ndarray] = {}
     for name in names:
