@@ -102,7 +102,6 @@ def prediction_table(
     p_raw: np.ndarray,
     p: np.ndarray,
     weight: np.ndarray,
-    design: str = DESIGN,
 ) -> pd.DataFrame:
     """Arrange scores as the predictions table: a session is a call, a user a caller."""
     sessions = cohort.sessions.iloc[rows]
@@ -112,7 +111,7 @@ def prediction_table(
     strata = {name: sessions[name].to_numpy() for name in cohort.sessions if name in cohort.subgroups}
     return pd.DataFrame(
         {
-            "protocol": protocol, "model": model, "target": TARGET, "design": design, "repeat": repeat,
+            "protocol": protocol, "model": model, "target": TARGET, "design": DESIGN, "repeat": repeat,
             "fold": 0, "unit": "call", "call_id": sessions["session_id"].to_numpy(),
             "caller_id": sessions["user_id"].to_numpy(), "segment": none, "frame": none, "time_s": np.nan,
             "y": sessions["label"].to_numpy(), **scores, **risks, "threshold": np.nan, "weight": weight,
@@ -121,13 +120,20 @@ def prediction_table(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all models of a study share: sessions, their splits, settings, and what is pretrained."""
+
+    cohort: TextCohort
+    splits: tuple[Split, ...]
+    settings: TextSettings
+    pretrained: Pretrained
+
+
 def run_protocol(
     protocol: str,
     name: str,
-    cohort: TextCohort,
-    splits: tuple[Split, ...],
-    settings: TextSettings,
-    pretrained: Pretrained,
+    shared: Shared,
     checkpoints: Path,
     models: Path,
     progress: Callable[[int, int], None] | None = None,
@@ -138,10 +144,7 @@ def run_protocol(
     ----------
     protocol, name
         As in `fit_on_split`.
-    cohort : TextCohort
-    splits : tuple of Split
-    settings : TextSettings
-    pretrained : Pretrained
+    shared : Shared
     checkpoints : Path
         Folder for finished repeats.
     models : Path
@@ -160,12 +163,13 @@ def run_protocol(
     from voicerisk.pipeline.kept_steps import keep_step, kept_step
 
     predictions, histories, folds, facts = [], [], {}, []
-    for repeat, split in enumerate(splits):
+    cohort = shared.cohort
+    for repeat, split in enumerate(shared.splits):
         done = checkpoints / f"{repeat}.json"
         tables = checkpoints / f"{repeat}.parquet", checkpoints / f"{repeat}_history.parquet"
         record = kept_step(done)
         if record is None:
-            fitted = fit_on_split(name, protocol, cohort, split, repeat, settings, pretrained)
+            fitted = fit_on_split(name, protocol, cohort, split, repeat, shared.settings, shared.pretrained)
             fitted.learned.save(models / f"repeat_{repeat}")
             write_parquet(tables[0], fitted.predictions)
             write_parquet(tables[1], fitted.learned.history)
@@ -177,5 +181,5 @@ def run_protocol(
         folds[str(repeat)] = {"0": {"held_out": record["held_out"], "seen": record["seen"]}}
         facts.append(record["facts"])
         if progress is not None:
-            progress(repeat + 1, len(splits))
+            progress(repeat + 1, len(shared.splits))
     return pd.concat(predictions, ignore_index=True), pd.concat(histories, ignore_index=True), folds, facts

@@ -249,8 +249,8 @@ def validate_sessions(
     p_raw = _raw(model, procedure, settings.session, ids, cohort.texts, given or Given())
     p = procedure.risks(p_raw, prevalence)
     table = prediction_table(
-        procedure.protocol, procedure.model, 0, cohort, rows, p_raw, p, np.ones(len(rows)), EXTERNAL
-    )
+        procedure.protocol, procedure.model, 0, cohort, rows, p_raw, p, np.ones(len(rows))
+    ).assign(design=EXTERNAL)
     metrics = compute_metrics(
         table, ValidationSettings(seed=settings.seed), n_boot=settings.bootstraps, units=("call",)
     )

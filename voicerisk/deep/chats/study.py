@@ -12,7 +12,7 @@ import pandas as pd
 
 from voicerisk.deep.chats.learning import Pretrained, final_split, learn, users_of
 from voicerisk.deep.chats.notes import notes_of_repeats
-from voicerisk.deep.chats.protocol import run_protocol
+from voicerisk.deep.chats.protocol import Shared, run_protocol
 from voicerisk.deep.chats.study_file import TextStudy
 from voicerisk.deep.extra import require_deep
 from voicerisk.deep.networks.cache import CachedEncoder
@@ -318,7 +318,7 @@ class _Run:
         stage = f"{protocol}-{name}"
         models = self.folder.file(f"models/{protocol}/{name}")
         predictions, history, folds, facts = run_protocol(
-            protocol, name, self.cohort, self.splits, self.text, self.pretrained,
+            protocol, name, Shared(self.cohort, self.splits, self.text, self.pretrained),
             self.folder.checkpoints(stage, mark), models, move,
         )  # fmt: skip
         part = f".state/parts/{stage}"
