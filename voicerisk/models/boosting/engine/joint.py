@@ -94,7 +94,7 @@ def fit_jointly(
     """
     check_fit(mstop, nu, threads, family)
     check_patience(patience)
-    return _run(data, sets, int(mstop), float(nu), int(patience), threads, progress, family)
+    return _run(data, sets, _Asked(int(mstop), float(nu), int(patience), family), threads, progress)
 
 
 def check_patience(patience: int) -> None:
@@ -106,12 +106,9 @@ def check_patience(patience: int) -> None:
 def _run(
     data: BoostData,
     sets: Sequence[JointLanes],
-    mstop: int,
-    nu: float,
-    patience: int,
+    asked: _Asked,
     threads: int,
     progress: Callable[[int, int], None] | None,
-    family: str,
 ) -> Iterator[list[LanePath]]:
     orders = RowOrders(data)
     stop = np.zeros(1, np.uint8)
@@ -125,7 +122,7 @@ def _run(
             while done + len(window) < len(sets) and (not window or lanes < 2 * threads * WIDTH):
                 window.append(sets[done + len(window)])
                 lanes += len(window[-1].inner)
-            for paths in _fit_window(data, orders, window, mstop, nu, patience, pool, stop, family):
+            for paths in _fit_window(data, orders, window, asked, pool, stop):
                 done += 1
                 if progress is not None:
                     progress(done, len(sets))
@@ -135,17 +132,25 @@ def _run(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How far to boost: steps at most, step length, steps without a new minimum, and the loss."""
+
+    mstop: int
+    nu: float
+    patience: int
+    family: str
+
+
 def _fit_window(
     data: BoostData,
     orders: RowOrders,
     window: Sequence[JointLanes],
-    mstop: int,
-    nu: float,
-    patience: int,
+    asked: _Asked,
     pool: ThreadPoolExecutor,
     stop: NDArray[np.uint8],
-    family: str,
 ) -> list[list[LanePath]]:
+    mstop, family = asked.mstop, asked.family
     places = [(s, k) for s, one in enumerate(window) for k in range(len(one.inner))]
 
     def set_up(lanes: Sequence[Lane]) -> list[tuple[list[int], GroupFit]]:
@@ -155,7 +160,7 @@ def _fit_window(
             groups,
         )
         return [
-            (group[1], GroupFit(data, one, mstop, nu, family))
+            (group[1], GroupFit(data, one, mstop, asked.nu, family))
             for group, one in zip(groups, made, strict=True)
         ]
 
@@ -174,7 +179,7 @@ def _fit_window(
                 continue
             paths[s] = [found[i] for i, (owner, _) in enumerate(places) if owner == s]
             looks[s].append(sum(pool.map(_deviance, paths[s], one.held_out, one.weights)))
-            if step == mstop or step - int(np.argmin(looks[s])) * STAGE >= patience:
+            if step == mstop or step - int(np.argmin(looks[s])) * STAGE >= asked.patience:
                 end[s] = step
         step = min(step + STAGE, mstop)
     outer = set_up([one.outer for one in window])
