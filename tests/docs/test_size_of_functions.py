@@ -60,7 +60,7 @@ def lines_of_code(node: ast.FunctionDef) -> int:
 
 
 def test_no_function_hands_on_more_than_eight_arguments():
-    # Settings and estimators are made with keywords, as in scikit-learn. Compiled loops take arrays, no objects.
+    # Settings and estimators are made with keywords, as in scikit-learn. Compiled loops take arrays.
     free = public_names() | KEYWORDS | {"__init__"}
     many = [
         f"{place}: {node.name} takes {number_of_arguments(node)}"
