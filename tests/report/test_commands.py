@@ -41,6 +41,22 @@ def test_figures_are_drawn_again_at_a_width(study, tmp_path):
                 assert image.info["dpi"][0] == pytest.approx(254, abs=0.1)
 
 
+def test_a_figure_that_needs_more_width_does_not_stop_the_others(study, tmp_path):
+    import shutil
+
+    copy = tmp_path / "figures"
+    copy.mkdir()
+    for name in ("protocols_compared", "roc"):
+        for file in (study / "figures").glob(f"{name}*.csv"):
+            shutil.copy(file, copy)
+    done = run("figures", copy, "--width", 89, "--formats", "svg")
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and "as wide as they need: protocols_compared (150 mm)." in said
+    assert 'width="252' in (copy / "roc.svg").read_text()[:1500]  # 89 mm in points
+    alone = run("figures", copy, "--width", 89, "--only", "protocols_compared")
+    assert alone.exit_code != 0 and "it needs 150 mm or more" in str(alone.exception)
+
+
 def test_a_style_is_written_changed_and_used(study, tmp_path):
     import shutil
 

@@ -7,7 +7,7 @@ import typer
 
 from voicerisk.cli.app import app
 from voicerisk.cli.calls import Calls, Protocol, StudyFile, heard
-from voicerisk.cli.progress import ProgressBars, console
+from voicerisk.cli.progress import ProgressBars, console, note
 from voicerisk.errors import VoiceriskError
 
 
@@ -49,6 +49,7 @@ def figures(
     report shows it unless asked to.
     """
     from voicerisk.figures import read_style, redraw
+    from voicerisk.figures.gallery import drawing_of
 
     screen = console()
     if write_style is not None:
@@ -72,5 +73,16 @@ def figures(
             options = {"scales": scales, "odds_ratios": odds_ratios}
             written = redraw(
                 study_dir, style, width, chosen, dpi, names=names, out=out, options=options, progress=move
+            )
+    if width is not None and not call and not only:
+        drawn = {
+            name: drawing_of(name)[1].least_mm
+            for name in dict.fromkeys(file.stem for file in written if file.suffix[1:] in chosen)
+        }
+        wider = [f"{name} ({least:g} mm)" for name, least in drawn.items() if least > width]
+        if wider:
+            note(
+                screen,
+                f"Figures that cannot be read at {width:g} mm are as wide as they need: {', '.join(wider)}.",
             )
     screen.print(f"{len(written)} files written.")

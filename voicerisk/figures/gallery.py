@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from voicerisk.errors import ReportError
 from voicerisk.figures.captions import caption, caption_path
-from voicerisk.figures.gallery_drawings import DRAWINGS, Drawing
+from voicerisk.figures.gallery_drawings import DRAWINGS, LEAST_MM, Drawing
 from voicerisk.figures.saving import FORMATS, guarded, part_path, read_table, save, write_figure
 from voicerisk.figures.style import DEFAULT, Style, read_style
 from voicerisk.figures.wording import in_units
@@ -208,7 +208,8 @@ def redraw(
     style : str, Path or Style
         'default', 'nature', 'jmir', 'lecture', a TOML file, or a `Style`.
     width_mm : float, optional
-        Width of every figure in mm; by default each figure's own.
+        Width of every figure in mm; by default each figure's own. Without `names`, figures that cannot be
+        read so narrow are as wide as they need.
     formats : sequence of {'pdf', 'svg', 'png', 'tiff'}
         Formats to write.
     dpi : int
@@ -252,7 +253,11 @@ def redraw(
     written = []
     for done, name in enumerate(wanted):
         table, parts = tables[name]
-        figure = draw(name, table, parts, labels, style=chosen, width_mm=width_mm, options=options)
+        own = width_mm
+        if width_mm is not None and names is None and width_mm >= LEAST_MM:
+            # One figure that needs more room does not keep the others from being drawn.
+            own = max(width_mm, drawing_of(name)[1].least_mm)
+        figure = draw(name, table, parts, labels, style=chosen, width_mm=own, options=options)
         mode = PRIVATE if drawing_of(name)[1].private else PUBLIC
         written += write_figure(figure, place / name, formats, dpi, style=chosen, mode=mode)
         written.append(_write_caption(name, table, parts, labels, place))

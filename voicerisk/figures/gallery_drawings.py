@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+LEAST_MM = 55.0  # of most figures
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -29,7 +31,7 @@ class Drawing:
     says: str
     parts: tuple[str, ...] = ()
     private: bool = False
-    least_mm: float = 55.0
+    least_mm: float = LEAST_MM
 
 
 DRAWINGS: Mapping[str, Drawing] = {
