@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def write_manifest(
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "study_file": {"name": study_file[0], "sha256": study_file[1]},
             "inputs": {Path(name).name: digest for name, digest in inputs.items()},
-            "settings": without_folders(dict(settings)),
+            "settings": _finite(without_folders(dict(settings))),
             **more,
             "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
             "stages": {
@@ -54,6 +55,15 @@ def write_manifest(
             },
         },
     )
+
+
+def _finite(value: Any) -> Any:
+    """Return settings in which a bound that is not there (infinite) is null: JSON knows no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _version(package: str) -> str:

@@ -1,5 +1,7 @@
 """A study of one task alone, and its saved model on cases without scores."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,11 @@ def finished(tmp_path_factory):
         "L": build_text(root / "l", "longformer"), "E": build_text(root / "e", "ernie"),
     }  # fmt: skip
     file = write_study(root / "study", encoders, extra=ALONE)
+    target = '\n[multitask.risk]\ncolumn = "sad_persons"\nclasses = ["low", "raised"]\n'
+    file.write_text(file.read_text() + target)
     table = pd.read_csv(file.parent / "cases.csv", dtype=str).drop(columns="hamd17")
+    # Class names in place of a score: a target without cuts has no upper bound.
+    table["sad_persons"] = table["sad_persons"].astype(int).ge(4).map({False: "low", True: "raised"})
     table.to_csv(file.parent / "cases.csv", index=False)
     return file, run_multitask(load_multitask_study(file), root / "out")
 
@@ -40,6 +46,8 @@ def test_a_study_of_one_task_needs_no_other_score(finished):
     assert {f"{one}--nested_risk_raised.svg" for one in curves} <= names
     assert "roc--nested_risk_low.svg" not in names
     assert "severity" not in (result.folder / "report.html").read_text().lower()
+    manifest = json.loads((result.folder / "manifest.json").read_text())
+    assert manifest["settings"]["multitask"]["risk"]["highest"] is None
 
 
 def test_means_of_folds_stand_beside_pooled_numbers(finished):
