@@ -72,24 +72,13 @@ class State(NamedTuple):
             return np.full(shape, value, np.int64)
 
         return cls(
-            link,
-            whole(used, blocks),
-            whole(used, blocks),
-            whole(used, blocks, value=-1),
-            whole(*ring, value=-1),
-            np.zeros(ring),
-            np.zeros(ring),
-            np.zeros(ring),
-            np.zeros((*ring, stored)),
-            np.full((used, learners), -1.0),
-            np.zeros((used, learners, stored)),
-            np.zeros((runs, lanes)),
-            np.zeros((blocks, lanes)),
-            whole(used),
-            np.full((used, mstop), -1, np.int32),
-            np.zeros((used, mstop, stored)),
+            link, whole(used, blocks), whole(used, blocks), whole(used, blocks, value=-1),
+            whole(*ring, value=-1), np.zeros(ring), np.zeros(ring), np.zeros(ring), np.zeros((*ring, stored)),
+            np.full((used, learners), -1.0), np.zeros((used, learners, stored)),
+            np.zeros((runs, lanes)), np.zeros((blocks, lanes)), whole(used),
+            np.full((used, mstop), -1, np.int32), np.zeros((used, mstop, stored)),
             np.zeros((used, mstop + 1)),
-        )
+        )  # fmt: skip
 
 
 @compiled
@@ -162,30 +151,10 @@ def boost(
                             at = place[lane, block] % RING
                             state.block_sum[block, lane] = state.own_sum[lane, block, at]
                     gain = set_gain(
-                        j,
-                        lane,
-                        kind,
-                        blocks,
-                        variant,
-                        degree,
-                        penalty_kind,
-                        penalty,
-                        order,
-                        inverse,
-                        caller_weight,
-                        moments,
-                        state.block_sum,
-                        state.run_sum,
-                        run_caller,
-                        variant_intervals,
-                        variant_low,
-                        variant_width,
-                        pieces,
-                        caller_sum,
-                        b,
-                        work,
-                        state.coefficient[lane, j],
-                    )
+                        j, lane, kind, blocks, variant, degree, penalty_kind, penalty, order, inverse,
+                        caller_weight, moments, state.block_sum, state.run_sum, run_caller, variant_intervals,
+                        variant_low, variant_width, pieces, caller_sum, b, work, state.coefficient[lane, j],
+                    )  # fmt: skip
                     if not np.isfinite(gain):
                         return 1 + lane
                     if best < 0 or gain > most or (gain == most and j < best):
@@ -206,27 +175,10 @@ def boost(
                         if blocks[lane, best] >> block & 1:
                             if known[lane, block] > place[lane, block] + 1:
                                 _set_back(
-                                    lane,
-                                    block,
-                                    state,
-                                    tile_row,
-                                    block_tile,
-                                    tile_active,
-                                    order_of,
-                                    t,
-                                    ends,
-                                    offset[lane],
-                                    blocks,
-                                    kind,
-                                    variant,
-                                    degree,
-                                    variant_intervals,
-                                    variant_low,
-                                    variant_width,
-                                    pieces,
-                                    flat_poly,
-                                    tag,
-                                )
+                                    lane, block, state, tile_row, block_tile, tile_active, order_of, t, ends,
+                                    offset[lane], blocks, kind, variant, degree, variant_intervals,
+                                    variant_low, variant_width, pieces, flat_poly, tag,
+                                )  # fmt: skip
                                 known[lane, block] = place[lane, block] + 1
                             place[lane, block] += 1
                             state.shared[lane, block] = m
@@ -294,17 +246,9 @@ def boost(
                 slot_lane[d, slot_count[d]] = lane
                 slot_count[d] += 1
                 set_polynomials(
-                    what,
-                    c,
-                    1.0,
-                    variant_intervals[q],
-                    variant_low[q],
-                    variant_width[q],
-                    pieces,
-                    degree[lane, j],
-                    poly[d],
-                    lane,
-                )
+                    what, c, 1.0, variant_intervals[q], variant_low[q], variant_width[q], pieces,
+                    degree[lane, j], poly[d], lane,
+                )  # fmt: skip
 
         for q in range(n_variants):
             # the lanes to sum: none, an aligned quarter or half, or all
@@ -320,35 +264,10 @@ def boost(
                     if part < lanes and low // part == high // part:
                         wanted[q], first_lane[q] = part, low // part * part
         pass_block(
-            tag,
-            state.link,
-            tile,
-            block,
-            order_of,
-            t,
-            ends,
-            tile_row,
-            tile_run,
-            block_tile,
-            run_start,
-            run_sign,
-            run_weight,
-            run_shift,
-            tile_active,
-            scale,
-            n_slots,
-            slot_variant,
-            slot_count,
-            slot_lane,
-            flat_poly,
-            cells,
-            wanted,
-            first_lane,
-            flat_moments,
-            n_blocks,
-            state.run_sum,
-            block_risk,
-        )
+            tag, state.link, tile, block, order_of, t, ends, tile_row, tile_run, block_tile, run_start,
+            run_sign, run_weight, run_shift, tile_active, scale, n_slots, slot_variant, slot_count, slot_lane,
+            flat_poly, cells, wanted, first_lane, flat_moments, n_blocks, state.run_sum, block_risk,
+        )  # fmt: skip
 
         # the new state of the block, in the lanes that joined
         for lane in range(lanes):
@@ -365,30 +284,10 @@ def boost(
                 if blocks[lane, j] != 1 << block:
                     continue
                 gain = set_gain(
-                    j,
-                    lane,
-                    kind,
-                    blocks,
-                    variant,
-                    degree,
-                    penalty_kind,
-                    penalty,
-                    order,
-                    inverse,
-                    caller_weight,
-                    moments,
-                    state.block_sum,
-                    state.run_sum,
-                    run_caller,
-                    variant_intervals,
-                    variant_low,
-                    variant_width,
-                    pieces,
-                    caller_sum,
-                    b,
-                    work,
-                    state.coefficient[lane, j],
-                )
+                    j, lane, kind, blocks, variant, degree, penalty_kind, penalty, order, inverse,
+                    caller_weight, moments, state.block_sum, state.run_sum, run_caller, variant_intervals,
+                    variant_low, variant_width, pieces, caller_sum, b, work, state.coefficient[lane, j],
+                )  # fmt: skip
                 if not np.isfinite(gain):
                     return 1 + lane
                 if best < 0 or gain > most:
@@ -444,17 +343,9 @@ def _set_back(
         q = variant[lane, j]
         cubic[:] = 0.0
         set_polynomials(
-            kind[lane, j],
-            c,
-            1.0,
-            variant_intervals[q],
-            variant_low[q],
-            variant_width[q],
-            pieces,
-            degree[lane, j],
-            cubic,
-            lane,
-        )
+            kind[lane, j], c, 1.0, variant_intervals[q], variant_low[q], variant_width[q], pieces,
+            degree[lane, j], cubic, lane,
+        )  # fmt: skip
         for b in range(block_tile[block], block_tile[block + 1]):
             if not tile_active[b]:
                 continue
