@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from voicerisk.errors import RBridgeError
-from voicerisk.rbridge import Worker
+from voicerisk.rbridge import Worker, call
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -45,3 +45,14 @@ def worker() -> Iterator[Worker]:
         pytest.skip(f"no usable R: {failure}")
     with child:
         yield child
+
+
+@pytest.fixture(scope="session")
+def mboost() -> None:
+    """Skip without mboost, or fail where VOICERISK_REQUIRE asks for it."""
+    try:
+        call("need_package", package="mboost")
+    except RBridgeError as failure:
+        if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
+            pytest.fail(str(failure))
+        pytest.skip(str(failure))

@@ -14,21 +14,9 @@ from voicerisk.models import BoostData, GamBoost, Lane, fit_lanes, held_out_path
 from voicerisk.models.boosting import mboost as mboost_engine
 from voicerisk.models.boosting.mboost import fit_mboost, fit_mboost_in_folder
 from voicerisk.models.boosting.spec import Learner
-from voicerisk.rbridge import call
 from voicerisk.study import load_study, run_study
 
 MBOOST = pytest.mark.mboost
-
-
-@pytest.fixture(scope="module")
-def mboost():
-    """Skip without mboost, or fail where VOICERISK_REQUIRE asks for it."""
-    try:
-        call("need_package", package="mboost")
-    except RBridgeError as failure:
-        if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
-            pytest.fail(str(failure))
-        pytest.skip(str(failure))
 
 
 def rows(n=300, missing=False, seed=2):

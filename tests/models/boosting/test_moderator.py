@@ -1,6 +1,5 @@
 """Any moderator: three levels, crossed ones, levels with too few callers; against R's mboost and by hand."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pytest
 
 from voicerisk.callers.moderator import SEX, Moderator, level_text, moderator_of, with_enough_callers
-from voicerisk.errors import ModelError, RBridgeError
+from voicerisk.errors import ModelError
 from voicerisk.models import (
     BoostData,
     BoostSettings,
@@ -22,20 +21,8 @@ from voicerisk.models import (
     read_model,
 )
 from voicerisk.models.boosting.mboost import fit_mboost
-from voicerisk.rbridge import call
 
 SERVICE = Moderator("service", ("chat", "line / night", "text"))
-
-
-@pytest.fixture(scope="module")
-def mboost():
-    """Skip without mboost, or fail where VOICERISK_REQUIRE asks for it."""
-    try:
-        call("need_package", package="mboost")
-    except RBridgeError as failure:
-        if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
-            pytest.fail(str(failure))
-        pytest.skip(str(failure))
 
 
 def rows(n=420, moderator=SERVICE, missing=False, seed=3) -> BoostData:

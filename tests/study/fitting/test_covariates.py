@@ -126,22 +126,6 @@ def test_what_cannot_be_meant_is_refused(write_study):
         BoostSettings(covariates="age")
 
 
-@pytest.fixture(scope="module")
-def mboost():
-    """Skip without mboost, or fail where VOICERISK_REQUIRE asks for it."""
-    import os
-
-    from voicerisk.errors import RBridgeError
-    from voicerisk.rbridge import call
-
-    try:
-        call("need_package", package="mboost")
-    except RBridgeError as failure:
-        if "mboost" in os.environ.get("VOICERISK_REQUIRE", ""):
-            pytest.fail(str(failure))
-        pytest.skip(str(failure))
-
-
 def test_covariates_are_forced_where_models_of_calls_are_alone(write_study):
     calls, frames = marker_frames(8)
     calls = calls.assign(age=np.arange(8.0))

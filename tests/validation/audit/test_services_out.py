@@ -14,6 +14,7 @@ from voicerisk.validation.audit.services_out import (
     service_findings,
 )
 from voicerisk.validation.protocols.ridge import ridge_paths
+from voicerisk.validation.resume import Resume
 
 SETTINGS = ValidationSettings(designs=["grouped_kfold"], repeats=1, inner_folds=3, bootstraps=100)
 
@@ -44,7 +45,7 @@ def _left_out(calls, **more):
 def test_scores_of_a_service_come_from_a_model_of_the_others():
     calls = _calls()
     kept = {}
-    found = _left_out(calls, keep=lambda name, record: kept.update({name: record}))
+    found = _left_out(calls, resume=Resume(keep=kept.__setitem__))
     rows = found.set_index(["service", "metric"])
     # One marker: whatever is learned elsewhere, the AUROC is that of the marker itself.
     from sklearn.metrics import roc_auc_score
@@ -57,14 +58,14 @@ def test_scores_of_a_service_come_from_a_model_of_the_others():
     here = changed["service"] == "a"
     changed.loc[here, "y"] = 1 - changed.loc[here, "y"]
     again = {}
-    _left_out(changed, keep=lambda name, record: again.update({name: record}))
+    _left_out(changed, resume=Resume(keep=again.__setitem__))
     assert again["a"] == kept["a"] and again["b"] != kept["b"]
     # Three of four callers of c have the outcome, one in two elsewhere: risks learned there are too low.
     assert rows.loc[("c", "observed_expected"), "lower"] > 1.0
     mechanisms = [one.finding for one in service_findings(found)]
     assert any("too low for c" in text for text in mechanisms)
     # What was kept is not run again.
-    resumed = leave_services_out(calls.drop(columns="x"), None, SETTINGS, "service", finished=kept)
+    resumed = leave_services_out(calls.drop(columns="x"), None, SETTINGS, "service", Resume(kept))
     pd.testing.assert_frame_equal(resumed, found)
 
 

@@ -14,22 +14,6 @@ from voicerisk.pipeline.kept_steps import keep_step, kept_step
 from voicerisk.types import Floats, Progress
 
 
-def device_of(asked: str) -> str:
-    """Return 'cpu' or 'cuda'.
-
-    Raises
-    ------
-    MultitaskError
-        Where a GPU is asked for and there is none.
-    """
-    import torch
-
-    there = bool(torch.cuda.is_available())
-    if asked == "gpu" and not there:
-        raise MultitaskError('[multitask] device = "gpu", but torch finds none; use "cpu" or "auto".')
-    return "cuda" if there and asked != "cpu" else "cpu"
-
-
 def embed_cases(
     cases: pd.DataFrame,
     settings: MultitaskSettings,
@@ -59,6 +43,11 @@ def embed_cases(
     Features, list of str
         And notes: how many transcripts were cut.
     """
+    from voicerisk.deep.networks.encoders import device_of
+
+    device_of(
+        settings.device
+    )  # where a GPU is asked for and there is none, it is said before anything is read
     move = progress or (lambda symbol: lambda done, total: None)
     blocks: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -86,6 +75,7 @@ def _audio(
     move: Progress,
 ) -> np.ndarray:
     from voicerisk.deep.multitask.audio_encoder import AudioEncoder, embed_sounds
+    from voicerisk.deep.networks.encoders import device_of
 
     files = cases["audio"].tolist()
 
@@ -113,8 +103,9 @@ def _text(
     from voicerisk.deep.networks.encoders import EncoderSettings, TextEncoder
 
     place = Path(folder, settings.text_encoders[symbol])
-    encoder = TextEncoder(EncoderSettings(place, settings.max_tokens, settings.pooling, batch=4))
-    encoder.model.to(device_of(settings.device))
+    encoder = TextEncoder(
+        EncoderSettings(place, settings.max_tokens, settings.pooling, batch=4, device=settings.device)
+    )
     texts = cases["transcript"]
     given = texts != ""
     if not given.any():

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from voicerisk.errors import MultitaskError
 from voicerisk.pipeline.setting import require_choice, require_whole
+from voicerisk.text.settings import DEVICES
 
 PRESETS = ("default", "paper", "both")
 CROPS = ("head", "center", "multi")
@@ -17,7 +18,6 @@ DENOISERS = ("none", "spectral_gate")
 LOSSES = ("eq6", "liebel_korner")
 EXPERIMENTS = ("severity", "risk", "both")
 MISSING = ("exclude", "mean")
-DEVICES = ("cpu", "gpu", "auto")
 BIOMARKERS = "B"
 
 

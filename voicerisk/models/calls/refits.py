@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from voicerisk.errors import ModelError
 from voicerisk.models.calls.additive import call_effects
@@ -56,8 +57,7 @@ class Refits:
         """
         found = []
         for model, procedure in zip(self.models, self.procedures, strict=True):
-            score = 1.0 / (1.0 + np.exp(-_links(model, frames, level)))
-            found.append(procedure.risk(score, prevalence))
+            found.append(procedure.risk(expit(_links(model, frames, level)), prevalence))
         return np.stack(found)
 
     def effects(self, along: CallModel, frames: CallFrames, level: NDArray[np.object_]) -> Floats:

@@ -317,8 +317,8 @@ class AuditSteps:
         found = self._staged(
             "One service left out", models,
             lambda: leave_services_out(
-                self.calls, self.fits.honest, self.settings, service, finished=self._kept("services"),
-                keep=lambda name, record: self._keep("services", name, record),
+                self.calls, self.fits.honest, self.settings, service,
+                Resume(self._kept("services"), lambda name, record: self._keep("services", name, record)),
             ),
         )  # fmt: skip
         self.fits.forget()

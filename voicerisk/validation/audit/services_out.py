@@ -5,7 +5,6 @@ How far results spread over services, and what to expect in a new one, is seen o
 left out.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from voicerisk.validation.metrics.logistic import expit
 from voicerisk.validation.protocols.fold_plan import plan_split
 from voicerisk.validation.protocols.outer_fold import finish_fold
 from voicerisk.validation.protocols.run import LEAST_CALLERS, NESTED
+from voicerisk.validation.resume import Resume
 from voicerisk.validation.settings import ValidationSettings
 
 CALIBRATION = ("calibration_slope", "calibration_in_the_large", "observed_expected")
@@ -40,8 +40,7 @@ def leave_services_out(
     make_fit_paths: MakeFitPaths,
     settings: ValidationSettings,
     service: str,
-    finished: Mapping[str, Record] | None = None,
-    keep: Callable[[str, Record], None] | None = None,
+    resume: Resume | None = None,
 ) -> pd.DataFrame:
     """Run the nested procedure with one service left out at a time.
 
@@ -54,10 +53,8 @@ def leave_services_out(
     settings : ValidationSettings
     service : str
         The stratum that names the service.
-    finished : mapping, optional
-        Service -> what an earlier run kept of it.
-    keep : callable, optional
-        Called with the name of each finished service and its risks.
+    resume : Resume, optional
+        Steps are names of services, their records risks.
 
     Returns
     -------
@@ -89,15 +86,14 @@ def leave_services_out(
     table = table[~table["caller_id"].isin(met_twice)].reset_index(drop=True)
     # The service must not shape the folds of models that never meet it.
     table[service] = table[service].astype(str)
-    rows = []
+    rows, steps = [], resume or Resume()
     for number, name in enumerate(names):
         here = table[service] == name
-        record = dict((finished or {}).get(name, {}))
+        record = dict(steps.finished.get(name, {}))
         lacking = _lacking(table, here.to_numpy())
         if not record and not lacking:
             record = _risks(table, here.to_numpy(), make_fit_paths, settings, service, number)
-            if keep is not None:
-                keep(name, record)
+            steps.done(name, record)
         note = lacking
         if met_twice:
             note = f"{note}{'; ' if note else ''}{len(met_twice)} callers of several services left out"
